@@ -1,0 +1,61 @@
+"""A data set of images, in memory, split once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        images: (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1]; C is 1 or 3.
+        labels: (N,) int64, or None where the data set has none.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return int(self.images.shape[0])
+
+    def take(self, indices: Tensor) -> Split:
+        """The part of this part that `indices`, (M,) int64, names, in their order."""
+        return Split(self.images[indices], None if self.labels is None else self.labels[indices])
+
+    def to(self, device: torch.device) -> Split:
+        """This part on another device."""
+        return Split(self.images.to(device), None if self.labels is None else self.labels.to(device))
+
+
+def as_float(images: Tensor) -> Tensor:
+    """Images as float32 in [0, 1]: (N, C, H, W) uint8 is divided by 255, float32 is given back as it is."""
+    return images.to(torch.float32).div_(255) if images.dtype == torch.uint8 else images
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set, split once and seeded. The search sees `train` and `validation`, never `test`.
+
+    Attributes:
+        name: what the user called it: ``digits``, ``csv:faces.csv``.
+        classes: the names of the labels; empty where there are none.
+        notes: what was done to the pictures on the way (the rule of resizing, skipped files), a sentence each.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.train.images.shape[1:]
+        return int(channels), int(height), int(width)

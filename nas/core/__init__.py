@@ -1,0 +1,1 @@
+"""The contracts between strategies, search spaces, evaluators and executors; nothing heavy is imported."""

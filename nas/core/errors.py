@@ -1,0 +1,68 @@
+"""What can go wrong, by whose fault it is: the user's, the candidate's, or that of a run on disk."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """The user asked for something that cannot be done; the message is the one line shown to them.
+
+    Args:
+        option: what was given, as the user wrote it: ``--trials``, ``csv:digits.csv``.
+        value: the offending value; shown with ``repr``.
+        allowed: what would have been accepted, as a phrase that follows "allowed:".
+        why: what is wrong with the value, where `allowed` alone does not say.
+    """
+
+    def __init__(self, option: str, value: object, allowed: str, why: str = "") -> None:
+        self.option, self.value, self.allowed, self.why = option, value, allowed, why
+        reason = f": {why}" if why else " is not accepted"
+        super().__init__(f"{option} {value!r}{reason}; allowed: {allowed}")
+
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, object, str, str]]:
+        return (type(self), (self.option, self.value, self.allowed, self.why))
+
+
+class RunInUse(UserError):
+    """Another process owns the run's folder."""
+
+
+class InvalidGenotype(ValueError):
+    """A genotype does not belong to its space; the message names the path to the fault."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path, self.why = path, why
+        super().__init__(f"{path}: {why}")
+
+    def __reduce__(self) -> tuple[type[InvalidGenotype], tuple[str, str]]:
+        return (type(self), (self.path, self.why))
+
+
+class CandidateFailure(Exception):
+    """A candidate failed by its own doing: the trial has failed, the search goes on."""
+
+
+class Diverged(CandidateFailure):
+    """The loss or a metric is no longer finite."""
+
+
+class OutOfMemory(CandidateFailure):
+    """The candidate did not fit into memory."""
+
+
+class ExportMismatch(Exception):
+    """An exported model's outputs differ from the trained model's."""
+
+
+class ReplayMismatch(Exception):
+    """Re-executing a run's record gave another genotype than the record holds: it cannot be resumed."""
+
+
+def unknown_name(option: str, value: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not among `known`, with the nearest one suggested."""
+    names = sorted(known)
+    nearest = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+    hint = f"unknown, did you mean {nearest[0]!r}?" if nearest else "unknown"
+    return UserError(option, value, ", ".join(names), why=hint)
