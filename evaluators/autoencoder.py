@@ -1,0 +1,277 @@
+"""Trains autoencoders and measures them after every epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from evaluators.images import ImageData, Split, as_float
+from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.likelihood import (
+    bernoulli_log_likelihood,
+    gaussian_log_likelihood,
+    kl_to_standard_normal,
+)
+from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
+from evaluators.pictures import picture_of_rows
+from evaluators.training import OPTIMISERS, SCHEDULES
+from nas.core.errors import Diverged, OutOfMemory
+from nas.core.evaluator import Assumption
+from nas.core.trial import Measurement, Objective, Trial
+
+if TYPE_CHECKING:
+    from nas.core.genotype import Genotype
+    from nas.core.space import SearchSpace
+
+OBJECTIVES = {
+    name: Objective(name, "maximize" if name in ("psnr", "ssim", "elbo", "log_likelihood") else "minimize")
+    for name in (
+        "mse",
+        "psnr",
+        "ssim",
+        "denoising_mse",
+        "elbo",
+        "log_likelihood",
+        "kl",
+        "parameters",
+        "multiply_adds",
+        "seconds",
+        "peak_memory_mb",
+    )
+}
+_LIKELIHOODS = ("elbo", "log_likelihood", "kl")
+_CHECK_EVERY = 32  # steps between two looks at the loss: each waits for the device
+
+
+class AutoencoderEvaluator:
+    """Trains a genotype of a space of autoencoders for a fixed number of epochs.
+
+    The space's models have an ``encoder``, a ``decoder``, an ``output`` that turns what the decoder gives into
+    images, and ``variational``; variational ones have ``posterior``. See search_spaces.autoencoder.modules.
+
+    Metrics, of the validation part: ``mse``, ``psnr`` (dB) and ``ssim`` of the reconstructions; for denoising
+    families ``denoising_mse``, from an input with noise; for variational ones ``elbo`` and its two parts,
+    ``log_likelihood`` and ``kl`` (nats an image, one sample of the code an image); ``parameters``,
+    ``multiply_adds`` (an image), ``seconds`` (of training and scoring so far) and ``peak_memory_mb``.
+    """
+
+    def __init__(self, space: SearchSpace, data: ImageData, *, epochs: int, device: str = "cpu") -> None:
+        self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
+        self._train = data.train.to(self.device)
+        self._validation = as_float(data.validation.images.to(self.device))
+
+    @property
+    def objectives(self) -> Mapping[str, Objective]:
+        """Every metric above; the default is the mean squared error."""
+        return OBJECTIVES
+
+    def assumptions(self, objective: str) -> list[Assumption]:
+        """What an objective needs to make sense."""
+        values = math.prod(self.data.shape)
+        latent = max((size for size in (2, 4, 8, 16, 32) if size <= values // 4), default=2)
+        needed = []
+        if objective in ("mse", "psnr", "ssim", "denoising_mse"):
+            reason = f"a larger code would win {objective} trivially"
+            needed.append(Assumption("latent", (latent,), reason))
+        if objective == "denoising_mse":
+            needed.append(Assumption("family", ("denoising",), "only it is trained on noise"))
+        if objective in _LIKELIHOODS:
+            needed.append(Assumption("family", ("variational",), f"only it has {objective}"))
+            needed.append(Assumption("loss", ("bce",), "nats of different likelihoods do not compare"))
+        return needed
+
+    def evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        """One measurement after every epoch, with a picture; the last brings the weights as well.
+
+        Raises:
+            Diverged: the loss or a metric is not finite.
+            OutOfMemory: the allocator gave up.
+        """
+        try:
+            yield from self._evaluate(trial)
+        except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+            raise OutOfMemory(_first_line(error)) from error
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error):
+                raise OutOfMemory(_first_line(error)) from error
+            raise
+        finally:
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        started = time.perf_counter()
+        model = self._initialised(trial.genotype, trial.seed)
+        memory = PeakMemory(self.device)
+        cost = {
+            "parameters": float(parameters(model)),
+            "multiply_adds": float(multiply_adds(model, self._validation[:1])),
+        }
+        training = Training(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+        spent = time.perf_counter() - started
+        for epoch in range(1, self.epochs + 1):
+            started = time.perf_counter()
+            training.epoch(self._train, memory)
+            metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed)
+            for name, value in metrics.items():
+                if not math.isfinite(value):
+                    raise Diverged(f"{name} is {value} after epoch {epoch}")
+            artifacts = {"reconstructions.png": picture}
+            if epoch == self.epochs:
+                artifacts["weights.safetensors"] = weights_of(model)
+            spent += time.perf_counter() - started
+            rest = cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
+            yield Measurement(epoch, metrics | rest, artifacts)
+
+    def _initialised(self, genotype: Genotype, seed: int) -> nn.Module:
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            return self.space.build(genotype, self.data.shape).to(self.device)
+
+    def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
+        """The metrics of quality on the test part, which no search has seen."""
+        images = as_float(self.data.test.images.to(self.device))
+        metrics, _ = self._score(model.to(self.device), images, self.space.hyperparameters(genotype), seed)
+        return metrics
+
+    def samples(self, count: int = 16) -> Split:
+        """The first images of the test part, to show what a model does."""
+        return self.data.test.take(torch.arange(min(count, len(self.data.test))))
+
+    @torch.no_grad()
+    def _score(
+        self, model: nn.Module, images: Tensor, hyperparameters: Mapping[str, Any], seed: int
+    ) -> tuple[dict[str, float], bytes]:
+        model.eval()
+        noise = torch.Generator(self.device).manual_seed(seed)
+        rebuilt, cleaned, parts = [], [], []
+        variance = hyperparameters.get("noise_variance")
+        noisy = None
+        for batch in images.split(500):
+            rebuilt.append(model(batch))
+            if variance is not None:
+                noisy = with_noise(batch, variance, noise)
+                cleaned.append(model(noisy))
+            if model.variational:
+                parts.append(variational_bound(model, batch, hyperparameters["loss"], noise))
+        reconstructions = torch.cat(rebuilt)
+        metrics = {
+            "mse": mean_squared_error(reconstructions, images),
+            "psnr": psnr(reconstructions, images),
+            "ssim": ssim(reconstructions, images),
+        }
+        rows = [images[:10], reconstructions[:10]]
+        if variance is not None:
+            metrics["denoising_mse"] = mean_squared_error(torch.cat(cleaned), images)
+            again = with_noise(images[:10], variance, torch.Generator(self.device).manual_seed(seed))
+            rows = [images[:10], again, model(again)]
+        if parts:
+            likelihood = float(torch.cat([likelihood for likelihood, _ in parts]).mean())
+            divergence = float(torch.cat([divergence for _, divergence in parts]).mean())
+            metrics |= {"elbo": likelihood - divergence, "log_likelihood": likelihood, "kl": divergence}
+        return metrics, picture_of_rows(rows)
+
+
+class Training:
+    """The training of one autoencoder, an epoch at a time."""
+
+    def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
+        self.model, self.hyperparameters, self.epochs = model, hyperparameters, epochs
+        device = next(model.parameters()).device
+        self._order = torch.Generator().manual_seed(seed)
+        self._noise = torch.Generator(device).manual_seed(seed + 1)
+        self._optimiser = OPTIMISERS[hyperparameters["optimiser"]](
+            model.parameters(),
+            lr=hyperparameters["learning_rate"],
+            weight_decay=hyperparameters["weight_decay"],
+        )
+        self._schedule = SCHEDULES[hyperparameters["schedule"]]
+        self._epochs_done = 0
+
+    def epoch(self, data: Split, memory: PeakMemory) -> None:
+        """One pass over the data in a new order; the last batch is left out where it is not full.
+
+        Raises:
+            Diverged: the loss is not finite.
+        """
+        self.model.train()
+        size = min(self.hyperparameters["batch_size"], len(data))
+        order = torch.randperm(len(data), generator=self._order).to(data.images.device)
+        steps = len(data) // size
+        for step in range(steps):
+            progress = (self._epochs_done + step / steps) / self.epochs
+            for group in self._optimiser.param_groups:
+                group["lr"] = self.hyperparameters["learning_rate"] * self._schedule(progress)
+            loss = self._loss(as_float(data.images[order[step * size : (step + 1) * size]]), progress)
+            memory.look()
+            if step % _CHECK_EVERY == 0 or step == steps - 1:
+                if not math.isfinite(value := loss.item()):
+                    raise Diverged(f"the loss is {value} in epoch {self._epochs_done + 1}, step {step + 1}")
+            self._optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self._optimiser.step()
+        self._epochs_done += 1
+
+    def _loss(self, images: Tensor, progress: float) -> Tensor:
+        kind = self.hyperparameters["loss"]
+        if self.model.variational:
+            likelihood, divergence = variational_bound(self.model, images, kind, self._noise)
+            warm_up = self.hyperparameters["kl_warm_up"]
+            beta = self.hyperparameters["beta"] * (min(1.0, progress / warm_up) if warm_up else 1.0)
+            return (beta * divergence - likelihood).mean()
+        variance = self.hyperparameters.get("noise_variance")
+        seen = images if variance is None else with_noise(images, variance, self._noise)
+        raw = self.model.decoder(self.model.encode(seen))
+        if kind == "bce":
+            return F.binary_cross_entropy_with_logits(raw, images)
+        return F.mse_loss(unclipped(self.model, raw), images)
+
+
+def unclipped(model: nn.Module, raw: Tensor) -> Tensor:
+    """The decoder's output as an image that may leave [0, 1]: cut values would have no gradient."""
+    if isinstance(model.output, nn.Hardtanh):
+        return raw
+    image: Tensor = model.output(raw)
+    return image
+
+
+def with_noise(images: Tensor, variance: float, generator: torch.Generator) -> Tensor:
+    """The images plus normal noise of this variance (Vincent et al. 2008), not cut to [0, 1]."""
+    noise = torch.randn(images.shape, generator=generator, device=images.device)
+    return images + math.sqrt(variance) * noise
+
+
+def variational_bound(
+    model: nn.Module, images: Tensor, loss: str, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The two parts of the evidence lower bound, (N,) nats each: log-likelihood of one sample, and divergence.
+
+    Kingma & Welling 2014, equation 3, with the reparameterised sample of equation 4; `loss` names the
+    likelihood: ``bce`` Bernoulli, ``mse`` normal of variance 1/2.
+    """
+    mean, log_variance = model.posterior(images)
+    epsilon = torch.randn(mean.shape, generator=generator, device=mean.device)
+    raw = model.decoder(mean + (0.5 * log_variance).exp() * epsilon)
+    if loss == "bce":
+        likelihood = bernoulli_log_likelihood(raw, images)
+    else:
+        likelihood = gaussian_log_likelihood(unclipped(model, raw), images)
+    return likelihood, kl_to_standard_normal(mean, log_variance)
+
+
+def weights_of(model: nn.Module) -> bytes:
+    """The model's tensors in the safetensors format."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    return save(tensors, metadata={"format": "pt"})
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

@@ -1,0 +1,1 @@
+"""Metrics: pure functions, each checked against a reference in the tests."""

@@ -1,0 +1,53 @@
+"""What a model costs."""
+
+from __future__ import annotations
+
+import psutil
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def multiply_adds(model: nn.Module, images: Tensor) -> int:
+    """Multiply-adds of matrix products and convolutions for one image, given a batch (N, C, H, W).
+
+    PyTorch's own counter gives floating point operations, two for each multiply-add. The model is left in the
+    mode it was in.
+    """
+    training = model.training
+    model.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(images[:1])
+    model.train(training)
+    return int(counter.get_total_flops() // 2)
+
+
+class PeakMemory:
+    """The most memory in use, in bytes, at the moments it was looked at.
+
+    On a CUDA device: the allocator's own peak since construction. On the CPU: the resident memory of the whole
+    process at each `look`; look after the forward pass, when the activations are alive.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._process, self._peak = device, psutil.Process(), 0
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        self.look()
+
+    def look(self) -> None:
+        """Take notice of the memory in use now."""
+        if self._device.type == "cuda":
+            self._peak = torch.cuda.max_memory_allocated(self._device)
+        else:
+            self._peak = max(self._peak, self._process.memory_info().rss)
+
+    @property
+    def megabytes(self) -> float:
+        """The peak so far, in units of 10^6 bytes."""
+        return self._peak / 1e6

@@ -1,0 +1,45 @@
+"""How near reconstructions are to their images. Images are (N, C, H, W) float32 in [0, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+
+def mean_squared_error(reconstructions: Tensor, images: Tensor) -> float:
+    """The mean over images, channels and pixels of the squared difference."""
+    return float(torch.mean((reconstructions.double() - images.double()) ** 2))
+
+
+def psnr(reconstructions: Tensor, images: Tensor) -> float:
+    """Peak signal-to-noise ratio of the whole set, in decibels: 10 log10(1 / MSE). By torchmetrics."""
+    return float(peak_signal_noise_ratio(reconstructions, images, data_range=1.0))
+
+
+def ssim(reconstructions: Tensor, images: Tensor) -> float:
+    """Mean structural similarity (Wang et al. 2004), by torchmetrics, in [-1, 1].
+
+    The window is their Gaussian of 11 x 11 with sigma 1.5 where the image is at least twice as large. Smaller
+    images get a uniform window of the largest odd size that is at most half of the smaller side, and at
+    least 3.
+    """
+    side = min(images.shape[-2:])
+    total = 0.0
+    for start in range(0, len(images), 512):  # the intermediate maps are several times the images' size
+        chunk = slice(start, start + 512)
+        if side >= 22:
+            value = structural_similarity_index_measure(reconstructions[chunk], images[chunk], data_range=1.0)
+        else:
+            half = side // 2
+            window = max(3, half - 1 + half % 2)
+            value = structural_similarity_index_measure(
+                reconstructions[chunk],
+                images[chunk],
+                gaussian_kernel=False,
+                kernel_size=window,
+                data_range=1.0,
+            )
+        assert isinstance(value, Tensor)
+        total += float(value) * len(images[chunk])
+    return total / len(images)

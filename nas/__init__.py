@@ -1,0 +1,1 @@
+"""Neural architecture search and hyperparameter optimisation of generative models."""

@@ -1,0 +1,135 @@
+"""Search spaces: small programs that ask for their choices (the idea is pyglove's)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from nas.core.genotype import Genotype
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Value = str | int | float | bool
+"""What a choice can be answered with: a JSON scalar."""
+
+Role = Literal["operation", "input", "structure", "hyperparameter"]
+"""What a choice decides: an edge's operation, the node an edge comes from (Real et al.'s hidden state), the
+network around the cells, or how it is trained."""
+
+Shape = tuple[int, int, int]
+"""Channels, height, width of an image."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice point.
+
+    Attributes:
+        site: its name, unique within a genotype, dotted: ``encoder_cell.node1.operation0``.
+        values: what it can be answered with; finite (a continuous quantity is offered as a grid).
+        role: what it decides.
+        ordered: neighbouring values are alike (a width, a learning rate).
+    """
+
+    site: str
+    values: tuple[Value, ...]
+    role: Role
+    ordered: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice and its answer."""
+
+    choice: Choice
+    value: Value
+
+
+Choose = Callable[[Choice], Value]
+"""Answers a choice: a random generator, an Optuna trial, a controller, a recorded genotype."""
+
+Generator = np.random.Generator
+
+
+class SearchSpace(Protocol):
+    """Genotypes, and how to make models of them. What else a space can do has protocols of its own."""
+
+    @property
+    def name(self) -> str:
+        """The space's name, part of each of its genotypes."""
+
+    @property
+    def version(self) -> int:
+        """Raised whenever old genotypes would no longer mean what they meant."""
+
+    def grow(self, choose: Choose) -> Genotype:
+        """Ask `choose` at every choice point that arises, in order, and give the genotype so made.
+
+        A choice with one value only is not asked for.
+
+        Raises:
+            InvalidGenotype: an answer that is not among its choice's values.
+        """
+
+    def validate(self, genotype: Genotype) -> None:
+        """Raise InvalidGenotype, naming the path to the fault, unless the genotype is one of this space."""
+
+    def hyperparameters(self, genotype: Genotype) -> Mapping[str, Value]:
+        """What the evaluator needs to know to train it, by name."""
+
+    def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
+        """The model, with new weights from torch's global generator, for images (N, *shape)."""
+
+    def describe(self, genotype: Genotype, shape: Shape) -> str:
+        """One line that tells a person what the architecture is."""
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """The space can list the decisions that a genotype consists of."""
+
+    def trace(self, genotype: Genotype) -> tuple[Decision, ...]:
+        """The inverse of grow: every decision in the order it arises, single-valued ones included."""
+
+
+@runtime_checkable
+class Evolvable(Protocol):
+    """The space can vary its genotypes."""
+
+    def mutate(self, genotype: Genotype, generator: Generator) -> tuple[Genotype, str]:
+        """A valid genotype one mutation away, and what was changed, in words."""
+
+    def crossover(self, first: Genotype, second: Genotype, generator: Generator) -> Genotype:
+        """A valid genotype mixed from two."""
+
+
+@runtime_checkable
+class Restrictable(Protocol):
+    """The space can be narrowed by the user."""
+
+    def restrict(self, restrictions: Mapping[str, tuple[Value, ...]], option: str = "--restrict") -> SearchSpace:
+        """A smaller space of the same kind, whose sites (names or patterns with ``*``) keep only these values.
+
+        Raises:
+            UserError: a site or a value that does not exist, or a restriction that nothing satisfies.
+        """
+
+    def choices(self) -> Mapping[str, Choice]:
+        """Every choice point that can arise, by site, in the order in which they first arise."""
+
+    def size(self) -> float:
+        """How many genotypes there are (an estimate where conditions make counting infeasible)."""
+
+
+def sample(space: SearchSpace, generator: Generator) -> Genotype:
+    """A genotype whose every choice is drawn uniformly from its values."""
+    return space.grow(lambda choice: choice.values[int(generator.integers(len(choice.values)))])
+
+
+def generator_for(seed: int, *key: int) -> Generator:
+    """The random generator of a run's `seed` and a key (a trial's number): the same whenever it is asked for."""
+    return np.random.default_rng([seed, *key])

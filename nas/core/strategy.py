@@ -1,0 +1,46 @@
+"""Search strategies: what to try next."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from nas.core.trial import Proposal, Trial
+
+
+class Strategy(Protocol):
+    """Proposes genotypes and is told how they fared.
+
+    A strategy is constructed as ``Class(space, seed=..., trials=..., **options)`` (`trials`: how many the run
+    was asked for) and restored by executing its recorded asks and tells again in their order; so each ask may
+    depend on nothing but the earlier asks and tells and ``generator_for(seed, number)``.
+    """
+
+    def ask(self, number: int) -> Proposal | None:
+        """The proposal of trial `number`; None to wait for a result, which must leave the state unchanged.
+
+        None while nothing runs ends the search: there is nothing left to propose.
+        """
+
+    def tell(self, trial: Trial) -> None:
+        """Take notice of an ended trial, also of a failed or stopped one (its losses may be infinite)."""
+
+    def recommend(self) -> int | None:
+        """The number of the trial it would stake its name on; None before any has succeeded."""
+
+
+class BestSeen:
+    """The recommendation of strategies without a model of their own: the trial of least loss, the first such."""
+
+    def __init__(self) -> None:
+        self._best: tuple[float, int] | None = None
+
+    def tell(self, trial: Trial) -> None:
+        """Take notice of an ended trial."""
+        loss = trial.losses[0]
+        if loss != float("inf") and (self._best is None or (loss, trial.number) < self._best):
+            self._best = (loss, trial.number)
+
+    @property
+    def number(self) -> int | None:
+        """The best trial's number; None before any has succeeded."""
+        return None if self._best is None else self._best[1]

@@ -1,0 +1,96 @@
+"""What passes between strategies, executors and evaluators: proposals, trials, measurements, outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nas.core.genotype import Genotype
+
+Direction = Literal["minimize", "maximize"]
+OutcomeKind = Literal["complete", "stopped", "failed", "diverged", "out_of_memory"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric to be made small or large."""
+
+    name: str
+    direction: Direction
+
+    def loss(self, value: float) -> float:
+        """The value, turned so that less is better."""
+        return value if self.direction == "minimize" else -value
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A genotype that a strategy wants evaluated.
+
+    Attributes:
+        parents: the numbers of the trials it descends from.
+        origin: how it was made, in words: ``random``, ``mutation: latent 16 -> 32``.
+    """
+
+    genotype: Genotype
+    parents: tuple[int, ...] = ()
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What an evaluator found after an epoch.
+
+    Attributes:
+        epoch: counted from 1.
+        metrics: by name; the units are the metric's own.
+        artifacts: files that belong to the trial, by name; a later one replaces an earlier one of its name.
+    """
+
+    epoch: int
+    metrics: Mapping[str, float]
+    artifacts: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended, and why where it did not end well."""
+
+    kind: OutcomeKind
+    reason: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the candidate has no score at all."""
+        return self.kind not in ("complete", "stopped")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One evaluation of a proposal.
+
+    Attributes:
+        number: counted from 0 within the run.
+        seed: of everything random in its evaluation.
+        measurements: so far, in order.
+        outcome: None while it runs.
+        losses: one for each objective, less is better, infinite where it failed; empty while it runs.
+    """
+
+    number: int
+    proposal: Proposal
+    seed: int
+    measurements: tuple[Measurement, ...] = ()
+    outcome: Outcome | None = None
+    losses: tuple[float, ...] = ()
+
+    @property
+    def genotype(self) -> Genotype:
+        """What was proposed."""
+        return self.proposal.genotype
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics of the last measurement; empty before the first."""
+        return self.measurements[-1].metrics if self.measurements else {}

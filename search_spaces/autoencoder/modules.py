@@ -1,0 +1,46 @@
+"""The autoencoders themselves. They stand alone: the exporter copies their source."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Autoencoder(nn.Module):
+    """Image to code and back; `output` turns what the decoder gives into an image in [0, 1]."""
+
+    variational = False
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, output: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.output = output
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) to codes (N, latent)."""
+        code: Tensor = self.encoder(images)
+        return code
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Codes (N, latent) to images (N, C, H, W) in [0, 1]."""
+        images: Tensor = self.output(self.decoder(code))
+        return images
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [0, 1] to their reconstructions."""
+        return self.decode(self.encode(images))
+
+
+class VariationalAutoencoder(Autoencoder):
+    """An autoencoder whose encoder gives a normal distribution (Kingma & Welling 2014); reconstructs its mean."""
+
+    variational = True
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance of the code, (N, latent) each."""
+        mean, log_variance = self.encoder(images).chunk(2, dim=1)
+        return mean, log_variance.clamp(-10, 10)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) to the means of their codes (N, latent)."""
+        return self.posterior(images)[0]

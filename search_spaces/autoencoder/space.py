@@ -1,0 +1,121 @@
+"""The decisions that make an autoencoder: family, network, cells, latent, and how it is trained."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from nas.core.genotype import Genotype
+from nas.core.space import Shape
+from search_spaces.cells.edge import decide_cell, describe_cell, edges_of
+from search_spaces.choices import Asker, ChoiceSpace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FAMILIES = ("plain", "denoising", "variational")
+NETWORKS = ("convolutional", "fully_connected")
+# powers of two, and the sizes of MNIST's and CIFAR's images: an exactly complete code
+LATENT = (2, 4, 8, 16, 32, 64, 128, 256, 512, 784, 1024, 2048, 3072, 4096)
+STAGES = (1, 2, 3, 4)
+WIDTHS = (8, 16, 24, 32, 48, 64)
+HIDDEN_WIDTHS = (64, 128, 256, 512, 1024)
+DOWN = ("strided_convolution", "average", "max")
+UP = ("transposed_convolution", "nearest", "bilinear", "pixel_shuffle")
+NORMALISATIONS = ("none", "batch", "group", "layer")
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
+
+
+class AutoencoderSpace(ChoiceSpace):
+    """Autoencoders of images: plain, denoising or variational; fully connected or convolutional with cells.
+
+    A convolutional encoder is a row of stages, each a down-sampling and then the encoder's cell; the decoder
+    goes back, each stage a cell and then an up-sampling. A size is halved, rounded up, while both sides are at
+    least 4, and what rounding added is cropped on the way back: every genotype serves every size of image.
+    """
+
+    name = "autoencoder"
+    version = 1
+
+    def decide(self, ask: Asker) -> None:
+        """Ask for every choice."""
+        self._decide_family(ask)
+        ask.structure("latent", LATENT, ordered=True)
+        network = ask.structure("network", NETWORKS)
+        ask.structure("stages", STAGES, ordered=True)
+        ask.structure("normalisation", NORMALISATIONS)
+        ask.structure("activation", ACTIVATIONS)
+        mirrored = ask.structure("decoder", ("mirrored", "searched")) == "mirrored"
+        if network == "convolutional":
+            ask.structure("width", WIDTHS, ordered=True)
+            ask.structure("width_growth", (1.0, 1.5, 2.0), ordered=True)
+            ask.structure("down_sampling", DOWN)
+            ask.structure("up_sampling", UP)
+            ask.structure("head", ("direct", "convolution"))
+            decide_cell(ask.within("encoder_cell"))
+            if not mirrored:
+                ask.structure("decoder_width", WIDTHS, ordered=True)
+                decide_cell(ask.within("decoder_cell"))
+        else:
+            ask.structure("hidden_width", HIDDEN_WIDTHS, ordered=True)
+            if not mirrored:
+                ask.structure("decoder_hidden_width", HIDDEN_WIDTHS, ordered=True)
+                ask.structure("decoder_stages", STAGES, ordered=True)
+        self._decide_training(ask)
+
+    def _decide_family(self, ask: Asker) -> None:
+        family = ask.structure("family", FAMILIES)
+        if family == "denoising":
+            ask.hyperparameter("noise_variance", (0.003, 0.01, 0.03, 0.1, 0.3), ordered=True)
+        elif family == "variational":
+            ask.hyperparameter("beta", (1.0, 2.0, 4.0, 6.0, 8.0, 16.0), ordered=True)
+            ask.hyperparameter("kl_warm_up", (0.0, 0.1, 0.2), ordered=True)
+
+    def _decide_training(self, ask: Asker) -> None:
+        if ask.hyperparameter("loss", ("mse", "bce")) == "mse":
+            ask.structure("output", ("sigmoid", "linear"))
+        ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop"))
+        ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True)
+        ask.hyperparameter("schedule", ("constant", "cosine", "one_cycle"))
+        ask.hyperparameter("batch_size", (16, 32, 64, 128, 256), ordered=True)
+        ask.hyperparameter("weight_decay", (0.0, 0.00001, 0.0001, 0.001, 0.01), ordered=True)
+
+    def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
+        """An Autoencoder or VariationalAutoencoder for images (N, *shape) in [0, 1]."""
+        from search_spaces.autoencoder.build import build
+
+        self.validate(genotype)
+        return build(genotype.content, shape)
+
+    def describe(self, genotype: Genotype, shape: Shape) -> str:
+        """One line: family, network, latent and what that is to the image, layers, cells, training."""
+        it = genotype.content
+        family = it["family"]
+        if family == "denoising":
+            family += f" (sigma^2 {it['noise_variance']})"
+        elif family == "variational":
+            family += f" (beta {it['beta']:g})"
+        parts = [f"{family} {it['network'].replace('_', ' ')}", f"latent {it['latent']} ({completeness(it['latent'], shape)})"]
+        if it["network"] == "convolutional":
+            growth = f" x{it['width_growth']:g} a stage" if it["width_growth"] != 1 else ""
+            parts.append(f"{it['stages']} stages of width {it['width']}{growth}")
+            parts.append(f"{it['down_sampling']} down, {it['up_sampling']} up".replace("_", " "))
+            parts.append(f"cell {describe_cell(edges_of(it, 'encoder_cell'))}")
+            if it["decoder"] == "searched":
+                cell = describe_cell(edges_of(it, "decoder_cell"))
+                parts.append(f"decoder of width {it['decoder_width']}, cell {cell}")
+        else:
+            parts.append(f"{it['stages']} hidden layers of {it['hidden_width']}")
+            if it["decoder"] == "searched":
+                parts.append(f"decoder {it['decoder_stages']} of {it['decoder_hidden_width']}")
+        parts.append(f"{it['normalisation']} norm, {it['activation']}".replace("none norm", "no norm"))
+        parts.append(f"{it['loss']}, {it['optimiser']} {it['learning_rate']:g} {it['schedule']}, batch {it['batch_size']}")
+        return "; ".join(parts).replace("one_cycle", "one-cycle").replace("leaky_relu", "leaky relu")
+
+
+def completeness(latent: int, shape: Shape) -> str:
+    """What a code of this size is to an image of this shape."""
+    values = math.prod(shape)
+    if latent == values:
+        return "exactly complete"
+    return "undercomplete" if latent < values else "overcomplete"

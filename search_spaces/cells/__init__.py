@@ -1,0 +1,1 @@
+"""Encodings of cells: small directed acyclic graphs of operations."""

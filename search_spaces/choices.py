@@ -1,0 +1,266 @@
+"""Spaces made of choices: sampling, mutation, crossover, restriction and size, derived from one program."""
+
+from __future__ import annotations
+
+import abc
+import copy
+import fnmatch
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from nas.core.errors import InvalidGenotype, UserError, unknown_name
+from nas.core.genotype import Genotype
+from nas.core.space import Choice, Choose, Decision, Generator, Role, Shape, Value, sample
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Asker:
+    """Puts a space's questions to whoever answers them, under a common prefix of their sites."""
+
+    def __init__(self, choose: Choose, prefix: str = "") -> None:
+        self._choose, self._prefix = choose, prefix
+
+    def within(self, name: str) -> Asker:
+        """The same, one level deeper: sites become ``name.site``."""
+        return Asker(self._choose, f"{self._prefix}{name}.")
+
+    def _ask(self, site: str, values: Iterable[Value], role: Role, ordered: bool) -> Any:
+        return self._choose(Choice(self._prefix + site, tuple(values), role, ordered))
+
+    def operation(self, site: str, values: Iterable[str]) -> str:
+        """Which operation an edge holds."""
+        return str(self._ask(site, values, "operation", False))
+
+    def input(self, site: str, nodes: int) -> int:
+        """Which of the `nodes` earlier nodes an edge comes from."""
+        return int(self._ask(site, range(nodes), "input", False))
+
+    def structure(self, site: str, values: Iterable[Value], ordered: bool = False) -> Any:
+        """A decision about the network around the cells."""
+        return self._ask(site, values, "structure", ordered)
+
+    def hyperparameter(self, site: str, values: Iterable[Value], ordered: bool = False) -> Any:
+        """A decision about the training."""
+        return self._ask(site, values, "hyperparameter", ordered)
+
+
+class ChoiceSpace(abc.ABC):
+    """A space whose genotype is the record of its choices: ``{site: value}``.
+
+    A subclass writes `decide`, which asks for every choice in turn, conditional ones only when they arise, and
+    `build` and `describe`. A site must have the same values wherever it arises.
+    """
+
+    name: str
+    version: int = 1
+
+    def __init__(self) -> None:
+        self._restrictions: dict[str, tuple[Value, ...]] = {}
+
+    @abc.abstractmethod
+    def decide(self, ask: Asker) -> None:
+        """Ask for every choice."""
+
+    @abc.abstractmethod
+    def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
+        """The model, with new weights, for images (N, *shape)."""
+
+    @abc.abstractmethod
+    def describe(self, genotype: Genotype, shape: Shape) -> str:
+        """One line that tells a person what the architecture is."""
+
+    # -- growing and its inverse
+
+    def _decisions(self, choose: Choose) -> tuple[Decision, ...]:
+        """Run the program; choices narrowed to one value are not asked for."""
+        made: dict[str, Decision] = {}
+
+        def answer(choice: Choice) -> Value:
+            if choice.site in made:
+                raise AssertionError(f"{self.name} asks for {choice.site} twice")
+            choice = self._narrowed(choice)
+            value = choice.values[0] if len(choice.values) == 1 else choose(choice)
+            if not _contains(choice.values, value):
+                raise InvalidGenotype(choice.site, f"{value!r} is not one of {_listed(choice.values)}")
+            made[choice.site] = Decision(choice, value)
+            return value
+
+        self.decide(Asker(answer))
+        return tuple(made.values())
+
+    def grow(self, choose: Choose) -> Genotype:
+        """The genotype that `choose` answers; see SearchSpace.grow."""
+        content = {decision.choice.site: decision.value for decision in self._decisions(choose)}
+        return Genotype.of(self.name, self.version, content)
+
+    def trace(self, genotype: Genotype) -> tuple[Decision, ...]:
+        """Every decision of a genotype in order.
+
+        Raises:
+            InvalidGenotype: it is of another space or version, or lacks, exceeds or mistakes a decision.
+        """
+        if (genotype.space, genotype.version) != (self.name, self.version):
+            raise InvalidGenotype(
+                "genotype",
+                f"is of {genotype.space} version {genotype.version}, not {self.name} version {self.version}",
+            )
+        content = genotype.content
+
+        def recorded(choice: Choice) -> Value:
+            if choice.site not in content:
+                raise InvalidGenotype(choice.site, "is not decided")
+            value: Value = content[choice.site]
+            return value
+
+        decisions = self._decisions(recorded)
+        for decision in decisions:  # those with one value were not asked for
+            site = decision.choice.site
+            if not _contains((decision.value,), recorded(decision.choice)):
+                raise InvalidGenotype(site, f"{content[site]!r} is not {decision.value!r}")
+        extra = set(content) - {decision.choice.site for decision in decisions}
+        if extra:
+            raise InvalidGenotype(min(extra), "does not arise with the other decisions")
+        return decisions
+
+    def validate(self, genotype: Genotype) -> None:
+        """Raise InvalidGenotype unless the genotype is one of this space, restrictions included."""
+        self.trace(genotype)
+
+    def hyperparameters(self, genotype: Genotype) -> Mapping[str, Value]:
+        """The decisions about training, by site."""
+        return {d.choice.site: d.value for d in self.trace(genotype) if d.choice.role == "hyperparameter"}
+
+    # -- variation
+
+    def mutate(self, genotype: Genotype, generator: Generator) -> tuple[Genotype, str]:
+        """Change one decision; what then arises anew is drawn at random.
+
+        The kind of mutation (operation, input, structure, hyperparameter) is drawn first and the decision
+        second, as Real et al. 2019 (section 3.2) draw between an operation and a hidden-state mutation; so the
+        many edges of cells do not crowd out the rest. An ordered decision moves to a neighbouring value with
+        probability one half.
+        """
+        decisions = self.trace(genotype)
+        free = [d for d in decisions if len(d.choice.values) > 1]
+        if not free:
+            return genotype, "nothing is free to change"
+        roles = sorted({d.choice.role for d in free})
+        role = roles[int(generator.integers(len(roles)))]
+        candidates = [d for d in free if d.choice.role == role]
+        chosen = candidates[int(generator.integers(len(candidates)))]
+        value = _another_value(chosen, generator)
+        answers = {d.choice.site: d.value for d in decisions} | {chosen.choice.site: value}
+        child = self._grow_near(answers, generator)
+        return child, f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
+
+    def crossover(self, first: Genotype, second: Genotype, generator: Generator) -> Genotype:
+        """Uniform crossover: each decision comes from either parent, where that parent has made it."""
+        parents = [{d.choice.site: d.value for d in self.trace(parent)} for parent in (first, second)]
+
+        def inherit(choice: Choice) -> Value:
+            having = [p[choice.site] for p in parents if choice.site in p]
+            pool = having or choice.values
+            return pool[int(generator.integers(len(pool)))]
+
+        return self.grow(inherit)
+
+    def _grow_near(self, answers: Mapping[str, Value], generator: Generator) -> Genotype:
+        def answer(choice: Choice) -> Value:
+            if choice.site in answers:
+                return answers[choice.site]
+            return choice.values[int(generator.integers(len(choice.values)))]
+
+        return self.grow(answer)
+
+    # -- restriction
+
+    def restrict(self, restrictions: Mapping[str, tuple[Value, ...]], option: str = "--restrict") -> Self:
+        """This space with fewer values; see Restrictable.restrict."""
+        known = self.choices()
+        narrowed = dict(self._restrictions)
+        for pattern, values in restrictions.items():
+            sites = fnmatch.filter(known, pattern)
+            if not sites:
+                every = type(self)().choices()
+                if fnmatch.filter(every, pattern):
+                    raise UserError(option, pattern, "decisions that arise with the others that are fixed",
+                                    why="never arises in the space as it is restricted")
+                raise unknown_name(option, pattern, every)
+            for site in sites:
+                allowed = known[site].values
+                unknown = [value for value in values if not _contains(allowed, value)]
+                if unknown or not values:
+                    wrong = _listed(unknown) if unknown else "nothing"
+                    raise UserError(option, f"{site}={wrong}", _listed(allowed))
+                narrowed[site] = tuple(v for v in allowed if _contains(values, v))
+        smaller = copy.copy(self)
+        smaller._restrictions = narrowed
+        arising = smaller.choices()
+        for pattern in restrictions:
+            if not fnmatch.filter(arising, pattern):
+                raise UserError(option, pattern, "decisions that arise with the others that are fixed",
+                                why="never arises together with the other restrictions")
+        return smaller
+
+    def _narrowed(self, choice: Choice) -> Choice:
+        allowed = self._restrictions.get(choice.site)
+        if allowed is None:
+            return choice
+        return Choice(choice.site, tuple(v for v in choice.values if v in allowed), choice.role, choice.ordered)
+
+    def choices(self) -> dict[str, Choice]:
+        """Every choice point that can arise, by site.
+
+        Found by growing genotypes whose every choice takes the value used least so far, until many in a row
+        show nothing new: each value of each decision is visited, and with it what depends on it.
+        """
+        found: dict[str, Choice] = {}
+        used: dict[tuple[str, Value], int] = {}
+
+        def least_used(choice: Choice) -> Value:
+            value = min(choice.values, key=lambda v: used.get((choice.site, v), 0))
+            used[choice.site, value] = used.get((choice.site, value), 0) + 1
+            return value
+
+        idle = 0
+        while idle < 40:
+            before = len(found), len(used)
+            for decision in self._decisions(least_used):
+                found.setdefault(decision.choice.site, decision.choice)
+            idle = idle + 1 if before == (len(found), len(used)) else 0
+        return found
+
+    def size(self) -> float:
+        """How many genotypes there are: Knuth's (1975) unbiased estimate, exact where nothing is conditional."""
+        generator = np.random.default_rng(0)
+        walks = 400
+        total = 0.0
+        for _ in range(walks):
+            product = 1.0
+            for decision in self.trace(sample(self, generator)):
+                product *= len(decision.choice.values)
+            total += product
+        return total / walks
+
+
+def _another_value(decision: Decision, generator: Generator) -> Value:
+    values = decision.choice.values
+    index = values.index(decision.value)
+    if decision.choice.ordered and generator.random() < 0.5:
+        near = [i for i in (index - 1, index + 1) if 0 <= i < len(values)]
+        return values[near[int(generator.integers(len(near)))]]
+    others = [i for i in range(len(values)) if i != index]
+    return values[others[int(generator.integers(len(others)))]]
+
+
+def _contains(values: Iterable[Value], value: object) -> bool:
+    """Membership that tells 1 from True and from 1.0's text: a genotype's text must not change its type."""
+    return any(type(v) is type(value) and v == value for v in values)
+
+
+def _listed(values: Iterable[Value]) -> str:
+    return ", ".join(str(value) for value in values)
