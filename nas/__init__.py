@@ -1,1 +1,35 @@
-"""Neural architecture search and hyperparameter optimisation of generative models."""
+"""Neural architecture search and hyperparameter optimisation of generative models.
+
+import nas
+run = nas.search(data="digits", trials=30)
+model = run.best.model()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nas.api import open_run, resume, search
+    from nas.core.errors import UserError
+    from nas.run import Candidate, Run
+
+_HOMES = {
+    "search": "nas.api",
+    "resume": "nas.api",
+    "open_run": "nas.api",
+    "Run": "nas.run",
+    "Candidate": "nas.run",
+    "UserError": "nas.core.errors",
+}
+
+__all__ = ["Candidate", "Run", "UserError", "open_run", "resume", "search"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used: importing nas alone costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nas' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

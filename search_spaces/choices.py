@@ -187,23 +187,31 @@ class ChoiceSpace(abc.ABC):
             if not sites:
                 every = type(self)().choices()
                 if fnmatch.filter(every, pattern):
-                    raise UserError(option, pattern, "decisions that arise with the others that are fixed",
-                                    why="never arises in the space as it is restricted")
+                    raise UserError(
+                        option,
+                        pattern,
+                        "decisions that arise with the others that are fixed",
+                        why="never arises in the space as it is restricted",
+                    )
                 raise unknown_name(option, pattern, every)
             for site in sites:
                 allowed = known[site].values
-                unknown = [value for value in values if not _contains(allowed, value)]
+                unknown = [value for value in values if not any(_means(value, v) for v in allowed)]
                 if unknown or not values:
                     wrong = _listed(unknown) if unknown else "nothing"
                     raise UserError(option, f"{site}={wrong}", _listed(allowed))
-                narrowed[site] = tuple(v for v in allowed if _contains(values, v))
+                narrowed[site] = tuple(v for v in allowed if any(_means(value, v) for value in values))
         smaller = copy.copy(self)
         smaller._restrictions = narrowed
         arising = smaller.choices()
         for pattern in restrictions:
             if not fnmatch.filter(arising, pattern):
-                raise UserError(option, pattern, "decisions that arise with the others that are fixed",
-                                why="never arises together with the other restrictions")
+                raise UserError(
+                    option,
+                    pattern,
+                    "decisions that arise with the others that are fixed",
+                    why="never arises together with the other restrictions",
+                )
         return smaller
 
     def _narrowed(self, choice: Choice) -> Choice:
@@ -215,21 +223,26 @@ class ChoiceSpace(abc.ABC):
     def choices(self) -> dict[str, Choice]:
         """Every choice point that can arise, by site.
 
-        Found by growing genotypes whose every choice takes the value used least so far, until many in a row
-        show nothing new: each value of each decision is visited, and with it what depends on it.
+        Found by growing genotypes until 300 in a row show nothing new. Each choice takes, by the toss of a coin
+        of fixed seed, the value used least so far (so that every value is visited) or any (so that no two
+        decisions stay in step, and what depends on several is visited as well).
         """
         found: dict[str, Choice] = {}
         used: dict[tuple[str, Value], int] = {}
 
-        def least_used(choice: Choice) -> Value:
-            value = min(choice.values, key=lambda v: used.get((choice.site, v), 0))
+        generator = np.random.default_rng(0)
+
+        def visit(choice: Choice) -> Value:
+            value = choice.values[int(generator.integers(len(choice.values)))]
+            if generator.random() < 0.5:
+                value = min(choice.values, key=lambda v: used.get((choice.site, v), 0))
             used[choice.site, value] = used.get((choice.site, value), 0) + 1
             return value
 
         idle = 0
-        while idle < 40:
+        while idle < 300:
             before = len(found), len(used)
-            for decision in self._decisions(least_used):
+            for decision in self._decisions(visit):
                 found.setdefault(decision.choice.site, decision.choice)
             idle = idle + 1 if before == (len(found), len(used)) else 0
         return found
@@ -260,6 +273,16 @@ def _another_value(decision: Decision, generator: Generator) -> Value:
 def _contains(values: Iterable[Value], value: object) -> bool:
     """Membership that tells 1 from True and from 1.0's text: a genotype's text must not change its type."""
     return any(type(v) is type(value) and v == value for v in values)
+
+
+def _means(given: object, value: Value) -> bool:
+    """Whether what a user wrote, perhaps as text, stands for this value: ``1e-3`` for 0.001."""
+    if isinstance(value, (bool, str)):
+        return str(given).lower() == str(value).lower()
+    try:
+        return float(str(given)) == float(value)
+    except ValueError:
+        return False
 
 
 def _listed(values: Iterable[Value]) -> str:

@@ -108,10 +108,10 @@ class Evolvable(Protocol):
 
 
 @runtime_checkable
-class Restrictable(Protocol):
+class Restrictable(SearchSpace, Protocol):
     """The space can be narrowed by the user."""
 
-    def restrict(self, restrictions: Mapping[str, tuple[Value, ...]], option: str = "--restrict") -> SearchSpace:
+    def restrict(self, restrictions: Mapping[str, tuple[Value, ...]], option: str = "--restrict") -> Restrictable:
         """A smaller space of the same kind, whose sites (names or patterns with ``*``) keep only these values.
 
         Raises:

@@ -95,7 +95,10 @@ class AutoencoderSpace(ChoiceSpace):
             family += f" (sigma^2 {it['noise_variance']})"
         elif family == "variational":
             family += f" (beta {it['beta']:g})"
-        parts = [f"{family} {it['network'].replace('_', ' ')}", f"latent {it['latent']} ({completeness(it['latent'], shape)})"]
+        parts = [
+            f"{family} {it['network'].replace('_', ' ')}",
+            f"latent {it['latent']} ({completeness(it['latent'], shape)})",
+        ]
         if it["network"] == "convolutional":
             growth = f" x{it['width_growth']:g} a stage" if it["width_growth"] != 1 else ""
             parts.append(f"{it['stages']} stages of width {it['width']}{growth}")
@@ -109,7 +112,9 @@ class AutoencoderSpace(ChoiceSpace):
             if it["decoder"] == "searched":
                 parts.append(f"decoder {it['decoder_stages']} of {it['decoder_hidden_width']}")
         parts.append(f"{it['normalisation']} norm, {it['activation']}".replace("none norm", "no norm"))
-        parts.append(f"{it['loss']}, {it['optimiser']} {it['learning_rate']:g} {it['schedule']}, batch {it['batch_size']}")
+        parts.append(
+            f"{it['loss']}, {it['optimiser']} {it['learning_rate']:g} {it['schedule']}, batch {it['batch_size']}"
+        )
         return "; ".join(parts).replace("one_cycle", "one-cycle").replace("leaky_relu", "leaky relu")
 
 

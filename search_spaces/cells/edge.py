@@ -69,7 +69,7 @@ def build_cell(edges: list[Edge], channels: int, norm: str, act: str) -> nn.Modu
     from search_spaces.operations import OPERATIONS
 
     last = max(edge.target for edge in edges)
-    nodes = []
+    nodes: list[nn.Module] = []
     for target in range(1, last + 1):
         arriving = [edge for edge in edges if edge.target == target]
         nodes.append(

@@ -1,0 +1,124 @@
+"""Data sets by name: loaded, resized by one rule, and split once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evaluators.catalogue import TORCHVISION, data_directory, data_set_names
+from evaluators.images import ImageData, Split
+from evaluators.sizes import resized
+from evaluators.sources import Source
+from nas.core.errors import UserError, unknown_name
+
+_SMALLEST_SIDE = 4
+_FEWEST = 10
+
+
+def load_data(
+    name: str,
+    *,
+    seed: int = 0,
+    train_size: int | None = None,
+    image_size: int | None = None,
+    data_dir: Path | None = None,
+    strict: bool = False,
+) -> ImageData:
+    """A data set, split as evaluators.catalogue.SPLIT_RULE says and sized as SIZE_RULE says.
+
+    Args:
+        name: one of evaluators.catalogue.data_set_names, with a path for a PATH.
+        data_dir: where downloads are kept.
+        strict: refuse a folder with a picture that cannot be read.
+
+    Raises:
+        UserError: an unknown name, or data that cannot be used.
+    """
+    if image_size is not None and not 4 <= image_size <= 256:
+        raise UserError("--image-size", image_size, "4 to 256")
+    source = _source(name, image_size, data_directory(data_dir), strict)
+    return split(name, _sized(source, image_size), seed=seed, train_size=train_size)
+
+
+def from_arrays(
+    arrays: Mapping[str, np.ndarray],
+    *,
+    seed: int = 0,
+    train_size: int | None = None,
+    image_size: int | None = None,
+) -> ImageData:
+    """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set."""
+    from evaluators.sources import npz_file
+
+    source = npz_file.from_arrays("arrays", arrays)
+    return split("arrays", _sized(source, image_size), seed=seed, train_size=train_size)
+
+
+def _source(name: str, image_size: int | None, directory: Path, strict: bool) -> Source:
+    kind, colon, rest = name.partition(":")
+    if name == "digits":
+        from evaluators.sources import digits
+
+        return digits.load()
+    if name in TORCHVISION:
+        from evaluators.sources import torchvision_sets
+
+        return torchvision_sets.load(name, directory, image_size)
+    if colon and kind in ("folder", "csv", "npz"):
+        if not rest:
+            raise UserError("--dataset", name, f"{kind}:PATH", why="names no path")
+        path = Path(rest).expanduser()
+        if kind == "folder":
+            from evaluators.sources import folder
+
+            return folder.load(name, path, image_size, strict)
+        if kind == "csv":
+            from evaluators.sources import csv_file
+
+            return csv_file.load(name, path)
+        from evaluators.sources import npz_file
+
+        return npz_file.load(name, path)
+    raise unknown_name("--dataset", name, data_set_names())
+
+
+def _sized(source: Source, image_size: int | None) -> Source:
+    height, width = source.pool.images.shape[-2:]
+    if image_size is None or (height, width) == (image_size, image_size):
+        return source
+    parts = [
+        None if part is None else Split(resized(part.images, image_size), part.labels)
+        for part in (source.pool, source.test)
+    ]
+    assert parts[0] is not None
+    note = f"images were scaled to cover {image_size} x {image_size} and cropped at the centre"
+    return Source(parts[0], parts[1], source.classes, (*source.notes, note))
+
+
+def split(name: str, source: Source, *, seed: int, train_size: int | None) -> ImageData:
+    """Split a source into its three parts; the test part does not depend on `train_size`.
+
+    Raises:
+        UserError: images smaller than 4 x 4, fewer than 10 of them, or fewer than `train_size` asks for.
+    """
+    shape = tuple(source.pool.images.shape[1:])
+    if min(shape[1:]) < _SMALLEST_SIDE:
+        raise UserError("--dataset", name, "images of 4 x 4 or more", why=f"its images are {shape[1]} x {shape[2]}")
+    if len(source.pool) < _FEWEST:
+        raise UserError("--dataset", name, "10 images or more", why=f"has {len(source.pool)}")
+    order = torch.from_numpy(np.random.default_rng([seed, 0xDA7A]).permutation(len(source.pool)))
+    test = source.test
+    if test is None:
+        count = min(10_000, max(1, len(order) // 5))
+        test, order = source.pool.take(order[:count]), order[count:]
+    count = max(1, min(5_000, int(0.15 * len(order))))
+    if train_size is not None:
+        count = min(count, max(1, train_size // 4))
+    validation, order = source.pool.take(order[:count]), order[count:]
+    if train_size is not None and not 1 <= train_size <= len(order):
+        raise UserError("--train-size", train_size, f"1 to {len(order)}")
+    train = source.pool.take(order if train_size is None else order[:train_size])
+    return ImageData(name, train, validation, test, source.classes, source.notes)

@@ -1,0 +1,95 @@
+"""The losses of autoencoders, and the models they apply to."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from evaluators.metrics.likelihood import (
+    bernoulli_log_likelihood,
+    gaussian_log_likelihood,
+    kl_to_standard_normal,
+)
+
+
+class AutoencoderModel(Protocol):
+    """What a model must have to be trained as an autoencoder; variational ones have `posterior` as well."""
+
+    variational: bool
+    decoder: nn.Module
+    output: nn.Module
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) to codes (N, latent)."""
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) to mean and logarithm of the variance of their codes, (N, latent) each."""
+
+
+def as_autoencoder(model: nn.Module) -> AutoencoderModel:
+    """The model itself, as what it is."""
+    return cast(AutoencoderModel, model)
+
+
+def training_loss(
+    model: AutoencoderModel,
+    images: Tensor,
+    hyperparameters: dict[str, Any],
+    progress: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """The loss to be minimised, a scalar.
+
+    Variational models: beta times the divergence minus the log-likelihood, summed over pixels and latents and
+    averaged over the batch (Higgins et al. 2017, equation 4; beta 1 is Kingma & Welling's bound), beta growing
+    linearly over the first ``kl_warm_up`` of the training. Others: the mean error over everything, of a
+    reconstruction from images with noise where there is a ``noise_variance``.
+    """
+    kind = hyperparameters["loss"]
+    if model.variational:
+        likelihood, divergence = variational_bound(model, images, kind, generator)
+        warm_up = hyperparameters["kl_warm_up"]
+        beta = hyperparameters["beta"] * (min(1.0, progress / warm_up) if warm_up else 1.0)
+        return torch.mean(beta * divergence - likelihood)
+    variance = hyperparameters.get("noise_variance")
+    seen = images if variance is None else with_noise(images, variance, generator)
+    raw = model.decoder(model.encode(seen))
+    if kind == "bce":
+        return F.binary_cross_entropy_with_logits(raw, images)
+    return F.mse_loss(_unclipped(model, raw), images)
+
+
+def with_noise(images: Tensor, variance: float, generator: torch.Generator) -> Tensor:
+    """The images plus normal noise of this variance (Vincent et al. 2008), not cut to [0, 1]."""
+    noise = torch.randn(images.shape, generator=generator, device=images.device)
+    return images + math.sqrt(variance) * noise
+
+
+def variational_bound(
+    model: AutoencoderModel, images: Tensor, loss: str, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The two parts of the evidence lower bound, (N,) nats each: log-likelihood of one sample, and divergence.
+
+    Kingma & Welling 2014, equation 3, with the reparameterised sample of equation 4; `loss` names the
+    likelihood: ``bce`` Bernoulli, ``mse`` normal of variance 1/2.
+    """
+    mean, log_variance = model.posterior(images)
+    epsilon = torch.randn(mean.shape, generator=generator, device=mean.device)
+    raw = model.decoder(mean + (0.5 * log_variance).exp() * epsilon)
+    if loss == "bce":
+        likelihood = bernoulli_log_likelihood(raw, images)
+    else:
+        likelihood = gaussian_log_likelihood(_unclipped(model, raw), images)
+    return likelihood, kl_to_standard_normal(mean, log_variance)
+
+
+def _unclipped(model: AutoencoderModel, raw: Tensor) -> Tensor:
+    """The decoder's output as an image that may leave [0, 1]: values that are cut would have no gradient."""
+    if isinstance(model.output, nn.Hardtanh):
+        return raw
+    image: Tensor = model.output(raw)
+    return image

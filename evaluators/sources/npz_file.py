@@ -1,0 +1,89 @@
+"""Images in a NumPy archive."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evaluators.images import Split
+from evaluators.sources import Source
+from nas.core.errors import UserError
+
+_IMAGES = "(N, H, W) or (N, H, W, C) with C 1 or 3, uint8 or floats in [0, 1]"
+
+
+def load(name: str, path: Path) -> Source:
+    """x_train and, where they are there, y_train, x_test and y_test; nothing is unpickled.
+
+    Raises:
+        UserError: no such file, not an archive, x_train missing, or an array of the wrong kind, naming it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise UserError("--dataset", name, "an .npz archive", why="holds a single array")
+            return from_arrays(name, {key: archive[key] for key in _KEYS if key in archive})
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = (
+            "does not exist"
+            if missing
+            else "cannot be read without unpickling"
+            if "pickle" in str(error)
+            else str(error)
+        )
+        raise UserError("--dataset", name, "an .npz archive of plain arrays", why=why) from None
+
+
+_KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Source:
+    """A source of arrays by the archive's keys; see `load`."""
+    if "x_train" not in arrays:
+        raise UserError("--dataset", name, f"x_train, {_IMAGES}", why="has no x_train")
+    pool = _split(name, arrays, "train")
+    test = _split(name, arrays, "test") if "x_test" in arrays else None
+    if test is not None and (
+        test.images.shape[1:] != pool.images.shape[1:] or test.images.dtype != pool.images.dtype
+    ):
+        raise UserError("--dataset", name, "images of one shape and type", why="x_train and x_test differ in it")
+    labels = [part.labels for part in (pool, test) if part is not None and part.labels is not None]
+    known = sorted({label for part in labels for label in torch.unique(part).tolist()})
+    return Source(pool, test, classes=tuple(str(label) for label in known))
+
+
+def _split(name: str, arrays: Mapping[str, np.ndarray], part: str) -> Split:
+    key = f"x_{part}"
+    images = _images(name, key, arrays[key])
+    found = arrays.get(f"y_{part}")
+    if found is None:
+        return Split(images)
+    labels = np.asarray(found)
+    if labels.dtype.kind not in "iub" or labels.size != len(images):
+        why = f"y_{part} is {labels.dtype} of shape {labels.shape}"
+        raise UserError("--dataset", name, f"{len(images)} whole numbers in y_{part}", why=why)
+    return Split(images, torch.from_numpy(labels.reshape(-1).astype(np.int64)))
+
+
+def _images(name: str, key: str, array: np.ndarray) -> torch.Tensor:
+    def refused(why: str) -> UserError:
+        return UserError("--dataset", name, f"{key} {_IMAGES}", why=f"{key} {why}")
+
+    if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)):
+        raise refused(f"has the shape {array.shape}")
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise refused(f"is {array.dtype}")
+    if array.size == 0:
+        raise refused("is empty")
+    if array.dtype.kind == "f":
+        low, high = float(array.min()), float(array.max())
+        if not (low >= 0 and high <= 1):  # also refuses NaN
+            raise refused(f"holds values from {low:g} to {high:g}")
+        array = array.astype(np.float32)
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()

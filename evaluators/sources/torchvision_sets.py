@@ -1,0 +1,76 @@
+"""torchvision's data sets, downloaded once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evaluators.catalogue import TORCHVISION
+from evaluators.images import Split
+from evaluators.sizes import covering
+from evaluators.sources import Source
+from nas.core.errors import UserError
+
+_BY_SPLIT = ("svhn", "stl10")
+_CELEBA_SIDE = 64
+
+
+def load(name: str, directory: Path, image_size: int | None) -> Source:
+    """The named set; celeba is resized on the way, since whole it would not fit into memory.
+
+    Raises:
+        UserError: it is not there and cannot be downloaded; says which files to put where.
+    """
+    import torchvision.datasets as sets
+
+    entry = TORCHVISION[name]
+    constructor = getattr(sets, entry.torchvision)
+    parts = []
+    for training in (True, False):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+                if name == "celeba" or name in _BY_SPLIT:
+                    part = constructor(directory, split="train" if training else "test", download=True)
+                else:
+                    part = constructor(directory, train=training, download=True)
+        except (OSError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+            why = " ".join(str(error).split())[:120] or type(error).__name__
+            raise UserError(
+                "--dataset", name, f"put {entry.files} in {directory}", why=f"cannot be downloaded ({why})"
+            ) from error
+        except ModuleNotFoundError as error:  # svhn needs scipy, celeba gdown
+            raise UserError("--dataset", name, f"pip install {error.name}", why=f"needs {error.name}") from error
+        parts.append(_faces(part, image_size or _CELEBA_SIDE) if name == "celeba" else _split(part))
+    notes = (f"faces were scaled and cropped to {image_size or _CELEBA_SIDE} pixels",) if name == "celeba" else ()
+    if name == "stl10":
+        notes = ("the labelled parts only: 5,000 to train and 8,000 to test",)
+    return Source(parts[0], parts[1], tuple(str(c) for c in getattr(parts[0], "classes", ())), notes)
+
+
+def _split(part: Any) -> Split:
+    """The images of a set that holds them all in ``data``: (N, H, W), (N, H, W, 3) or (N, 3, H, W)."""
+    data = part.data if isinstance(part.data, Tensor) else torch.from_numpy(np.ascontiguousarray(part.data))
+    if data.ndim == 3:
+        data = data[:, None]
+    elif data.shape[-1] == 3:
+        data = data.permute(0, 3, 1, 2).contiguous()
+    labels = getattr(part, "targets", None)
+    if labels is None:
+        labels = part.labels
+    return Split(data, torch.as_tensor(np.asarray(labels), dtype=torch.int64))
+
+
+def _faces(part: Any, side: int) -> Split:
+    images = torch.empty((len(part), 3, side, side), dtype=torch.uint8)
+    for index in range(len(part)):
+        picture = part[index][0].convert("RGB")
+        images[index] = torch.from_numpy(np.array(covering(picture, side))).permute(2, 0, 1)
+    return Split(images)

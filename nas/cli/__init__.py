@@ -1,0 +1,113 @@
+"""The command line: parse, call, print. What a command needs is imported when it runs: ``nas --help`` is quick."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from nas.core.errors import ExportMismatch, ReplayMismatch, UserError
+
+DONE, OUR_FAULT, BAD_INPUT, NOTHING_SUCCEEDED, TOO_MANY_FAILURES, INTERRUPTED = 0, 1, 2, 3, 4, 130
+_USERS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+
+
+class _Lazy(click.Group):
+    """A group whose commands lie in modules of their own, imported when they are called."""
+
+    commands_in = {  # noqa: RUF012 - never changed
+        "search": ("nas.cli.search", "Search for the best model of a data set."),
+        "resume": ("nas.cli.search", "Go on with an interrupted run, or give it more trials."),
+        "list": ("nas.cli.runs", "List the runs."),
+        "show": ("nas.cli.runs", "Show a run, or one of its trials."),
+        "export": ("nas.cli.runs", "Export a trial's model as a folder that runs by itself."),
+        "spaces": ("nas.cli.catalogue", "List the search spaces, or explain one."),
+        "strategies": ("nas.cli.catalogue", "List the strategies, or explain one."),
+        "datasets": ("nas.cli.catalogue", "List the data sets, or explain one."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which one uses them."""
+        return list(self.commands_in)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        import importlib
+
+        if name not in self.commands_in:
+            return None
+        command: click.Command = getattr(importlib.import_module(self.commands_in[name][0]), name + "_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; suggest the nearest for a mistyped one."""
+        from nas.core.errors import unknown_name
+
+        if args and not args[0].startswith("-") and args[0] not in self.commands_in:
+            raise unknown_name("command", args[0], self.commands_in)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Describe the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.commands_in.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nas-generative", prog_name="nas")
+def cli() -> None:
+    """Neural architecture search for generative models: data in, a runnable autoencoder out."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code: see the constants above."""
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code."""
+    try:
+        result = cli.main(
+            args=list(sys.argv[1:] if arguments is None else arguments),
+            prog_name="nas",
+            standalone_mode=False,
+        )
+        return int(result or DONE)
+    except UserError as error:
+        return _said(str(error), BAD_INPUT)
+    except click.ClickException as error:
+        return _said(" ".join(error.format_message().split()), BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        return _said("interrupted", INTERRUPTED)
+    except (ReplayMismatch, ExportMismatch) as error:
+        return _said(str(error), OUR_FAULT)
+    except BrokenPipeError:  # the reader has gone; say no more, not even while exiting
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        if error.errno not in _USERS_DISK:
+            raise
+        where = error.filename or "a folder"
+        return _said(
+            f"{where}: {os.strerror(error.errno)}; allowed: a --runs-dir that can be written to and has space left",
+            BAD_INPUT,
+        )
+
+
+def _said(message: str, code: int) -> int:
+    click.echo(f"nas: {message}", err=True)
+    return code
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,181 @@
+"""Progress and tables. Results go to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from nas.core.trial import Trial
+    from nas.loop import Search
+    from nas.run import Run
+
+_WIDEST = 10_000  # lines are not folded where the output is no terminal
+SHOWN = 5
+
+
+class Progress:
+    """A bar on a terminal, plain lines elsewhere: trials done, the best so far, the time left."""
+
+    def __init__(self, silent: bool) -> None:
+        self.run: Run | None = None
+        self._silent = silent
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar: Bar | None = None
+        self._began = time.monotonic()
+        self._earlier = 0
+
+    def begin(self, run: Run, search: Search) -> Callable[[Trial], None]:
+        """Say what is searched, and give what takes notice of every trial."""
+        self.run, self._search = run, search
+        self._earlier = len(search.ended)
+        if not self._silent:
+            self._announce(run)
+        if not self._silent and self._console.is_terminal:
+            self._bar = Bar(
+                TextColumn("trials"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._task = self._bar.add_task(self._best(), total=search.trials, completed=self._earlier)
+            self._bar.start()
+        return self.ended
+
+    def _announce(self, run: Run) -> None:
+        data, config = run.parts.data, run.config
+        shape = " x ".join(str(side) for side in data.shape)
+        self._say(
+            f"{config.strategy} on {config.space}, {config.dataset}: {len(data.train)} images of {shape} to train, "
+            f"{len(data.validation)} to validate, {len(data.test)} to test; {config.epochs} epochs a trial on "
+            f"{run.parts.device}; run {run.path}"
+        )
+        for note in data.notes:
+            self._say(note)
+        for assumption in run.parts.assumptions:
+            values = ", ".join(str(value) for value in assumption.values)
+            self._say(
+                f"{assumption.site} = {values}: {assumption.reason} (--restrict {assumption.site}=... overrides)"
+            )
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line))
+
+    def _best(self) -> str:
+        best = self._search.best
+        if best is None:
+            return "no result yet"
+        name = self._search.objectives[0].name
+        return f"best {name} {best.metrics[name]:.5g} (trial {best.number})"
+
+    def ended(self, trial: Trial) -> None:
+        """Take notice of a trial that has ended."""
+        if self._silent:
+            return
+        assert trial.outcome is not None
+        if trial.outcome.failed and self._bar is not None:
+            self._bar.console.print(Text(f"trial {trial.number} {trial.outcome.kind}: {trial.outcome.reason}"))
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, description=self._best())
+            return
+        name = self._search.objectives[0].name
+        result = trial.outcome.reason if trial.outcome.failed else f"{name} {trial.metrics[name]:.5g}"
+        done = len(self._search.ended)
+        rate = (time.monotonic() - self._began) / max(1, done - self._earlier)
+        left = rate * (self._search.trials - done)
+        self._say(
+            f"{done}/{self._search.trials} trial {trial.number} {trial.outcome.kind}: {result}; "
+            f"{self._best()}; {_clock(left)} left"
+        )
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def console() -> Console:
+    """Standard output; not folded where it is no terminal."""
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=_WIDEST)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A table whose cells are shown as they are; numbers to the right."""
+    made = Table(box=box.SIMPLE)
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], (int, float)) or row[index] in ("", "-") for row in rows)
+        made.add_column(Text(column), justify="right" if numeric else "left", no_wrap=numeric)
+    for row in rows:
+        made.add_row(*(Text(number(cell) if isinstance(cell, float) else str(cell)) for cell in row))
+    return made
+
+
+def number(value: float) -> str:
+    """A number in five figures; large whole ones with separators."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
+
+
+def best_table(run: Run, trials: Sequence[Trial]) -> Table:
+    """One row a trial: its metrics and what it costs."""
+    quality = [name for name in trials[0].metrics if name not in _COSTS]
+    quality = [name for name in quality if all(name in trial.metrics for trial in trials)]
+    objective = run.objective.name
+    quality.sort(key=lambda name: name != objective)
+    columns = ["trial", *quality, *(_COSTS[name] for name in _COSTS)]
+    rows: list[list[object]] = [
+        [
+            trial.number,
+            *(trial.metrics[name] for name in quality),
+            *(trial.metrics.get(name, "-") for name in _COSTS),
+        ]
+        for trial in trials
+    ]
+    return table(columns, rows)
+
+
+_COSTS = {
+    "parameters": "parameters",
+    "multiply_adds": "multiply-adds",
+    "seconds": "seconds",
+    "peak_memory_mb": "memory MB",
+}
+
+
+def summary(run: Run) -> None:
+    """The five best, what they are, and where the best lies."""
+    out = console()
+    ranked = run.ranked()[:SHOWN]
+    counts = run.counts()
+    out.print(best_table(run, ranked))
+    for trial in ranked:
+        out.print(Text(f"trial {trial.number}: {run.candidate(trial.number).description}"))
+    tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
+    out.print(Text(f"\n{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"))
+    out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
+    out.print(Text(f"look at it: {run.path / 'report.html'}, or: {dashboard_command(run)}"))
+    out.print(Text("the best model, with its weights; python model.py there runs it:"))
+
+
+def dashboard_command(run: Run) -> str:
+    """The command that opens the run in the Optuna dashboard."""
+    return f"optuna-dashboard {run.path / 'study.journal'} --artifact-dir {run.path / 'artifacts'}"

@@ -1,0 +1,119 @@
+"""The options of a search on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from nas.core.errors import UserError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SEARCH = (
+    click.option("--config", type=click.Path(path_type=Path), help="A YAML file of options; the command line wins."),
+    click.option("--space", help="Search space (default autoencoder); nas spaces lists them."),
+    click.option("--dataset", help="Data set (default digits); nas datasets lists them."),
+    click.option("--strategy", help="Search strategy (default evolution); nas strategies lists them."),
+    click.option("--evaluator", help="Evaluator; by default the space's own."),
+    click.option("--executor", help="Who evaluates: inline (default)."),
+    click.option("--trials", type=int, help="How many candidates to evaluate (default 30)."),
+    click.option("--time-limit", help="Begin no further trial after this time: 90s, 10m, 1.5h."),
+    click.option("--epochs", type=int, help="Epochs a candidate is trained for (default 5)."),
+    click.option("--objective", multiple=True, help="Metric to optimise (default mse)."),
+    click.option("--pin", multiple=True, metavar="NAME=VALUE", help="Fix a decision of the space; * is any text."),
+    click.option("--restrict", multiple=True, metavar="NAME=A,B", help="Leave only these values of a decision."),
+    click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Set an option of the strategy."),
+    click.option("--seed", type=int, help="Seed of everything random (default 0)."),
+    click.option("--name", help="Name of the run; by default data, strategy and time."),
+    click.option("--runs-dir", type=click.Path(path_type=Path), help="Where runs are kept (default runs)."),
+    click.option("--device", help="auto (default), cpu or cuda."),
+    click.option("--train-size", type=int, help="Train on this many images."),
+    click.option("--image-size", type=int, help="Resize images to S x S."),
+    click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
+    click.option("--strict", is_flag=True, default=None, help="Refuse a folder with an unreadable picture."),
+    click.option("--max-failures", type=int, help="Give up after more failed candidates than this."),
+    click.option("--keep-weights", type=int, help="Keep the weights of the best N only (default all)."),
+)  # fmt: skip
+
+_OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="Print one line of JSON and nothing else."),
+    click.option("--quiet", "-q", is_flag=True, help="Print nothing but the path of the model."),
+    click.option("--verbose", "-v", is_flag=True, help="Log also why candidates crashed, with tracebacks."),
+)
+
+
+def search_options(command: Command) -> Command:
+    """All options of ``nas search``."""
+    for option in reversed(_SEARCH + _OUTPUT):
+        command = option(command)
+    return command
+
+
+def output_options(command: Command) -> Command:
+    """What is printed."""
+    for option in reversed(_OUTPUT):
+        command = option(command)
+    return command
+
+
+def run_argument(command: Command) -> Command:
+    """RUN, a folder or a name in the folder of runs."""
+    command = click.option(
+        "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs are kept."
+    )(command)
+    return click.argument("run")(command)
+
+
+def run_path(run: str, runs_dir: Path) -> Path:
+    """The folder that RUN stands for.
+
+    Raises:
+        UserError: there is none; the nearest name is suggested.
+    """
+    from nas.core.errors import unknown_name
+    from nas.run import runs_in
+
+    given, named = Path(run), runs_dir / run
+    if named.is_dir() and (named / "config.yaml").is_file():
+        return named
+    if given.is_dir():
+        return given
+    names = [path.name for path in runs_in(runs_dir)]
+    if not names:
+        raise UserError("RUN", run, f"the folder of a run; {runs_dir} holds none", why="does not exist")
+    raise unknown_name("RUN", run, names)
+
+
+def given_options(given: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, pairs taken apart, merged over those of ``--config``.
+
+    Raises:
+        UserError: a pair without '=', or a faulty file.
+    """
+    from nas.config import read_yaml
+
+    file = given.pop("config")
+    options: dict[str, Any] = read_yaml(file) if file is not None else {}
+    for option, separator in (("pin", None), ("restrict", ","), ("set", None)):
+        pairs = given.pop("set_" if option == "set" else option)
+        if pairs:
+            inherited = options.get(option) or {}
+            options[option] = {**inherited, **dict(_pair(f"--{option}", pair, separator) for pair in pairs)}
+    if not given["objective"]:
+        del given["objective"]
+    options.update({name: value for name, value in given.items() if value is not None})
+    if "objective" in given:
+        options["objective"] = list(given["objective"])
+    return options
+
+
+def _pair(option: str, pair: str, separator: str | None) -> tuple[str, Any]:
+    name, equals, value = pair.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise UserError(option, pair, "name=value" if separator is None else "name=value,value")
+    if separator is None:
+        return name.strip(), value.strip()
+    return name.strip(), [item.strip() for item in value.split(separator) if item.strip()]

@@ -1,0 +1,148 @@
+"""``nas list``, ``nas show`` and ``nas export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nas.cli.options import run_argument, run_path
+
+if TYPE_CHECKING:
+    from nas.core.trial import Trial
+    from nas.run import Run
+
+
+@click.command("list")
+@click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs are kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def list_command(runs_dir: Path, as_json: bool) -> None:
+    """List the runs."""
+    from nas.cli.display import console, table
+    from nas.run import open_run, runs_in
+
+    runs = [open_run(path) for path in runs_in(runs_dir)]
+    if as_json:
+        click.echo(json.dumps([_overview(run) for run in runs]))
+        return
+    if not runs:
+        click.echo(f"no runs in {runs_dir}; begin one with: nas search", err=True)
+        return
+    rows = [list(_overview(run).values()) for run in runs]
+    console().print(table(list(_overview(runs[0])), rows))
+
+
+def _overview(run: Run) -> dict[str, Any]:
+    counts, ranked = run.counts(), run.ranked()
+    done = sum(counts.values())
+    objective = run.objective.name
+    return {
+        "run": run.path.name,
+        "space": run.config.space,
+        "data": run.config.dataset,
+        "strategy": run.config.strategy,
+        "trials": f"{done}/{run.target}",
+        "failed": counts["failed"],
+        "best": f"{objective} {ranked[0].metrics[objective]:.5g}" if ranked else "-",
+        "state": "in use"
+        if run.study.in_use()
+        else "ended"
+        if done >= run.target or "test" in run.study.notes
+        else "interrupted",
+        "started": run.study.started_at(),
+    }
+
+
+@click.command("show")
+@run_argument
+@click.option("--trial", type=int, help="One trial, in full.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def show_command(run: str, runs_dir: Path, trial: int | None, as_json: bool) -> None:
+    """Show a run, or one of its trials."""
+    from nas.run import open_run
+
+    opened = open_run(run_path(run, runs_dir))
+    if trial is not None:
+        _show_trial(opened, opened.candidate(trial).trial, as_json)
+    elif as_json:
+        trials = [_trial_document(one) for one in opened.trials]
+        click.echo(json.dumps(_overview(opened) | {"test": opened.tested, "trials": trials}))
+    else:
+        _show_run(opened)
+
+
+def _show_run(run: Run) -> None:
+    from rich.text import Text
+
+    from nas.cli.display import SHOWN, best_table, console, dashboard_command, table
+
+    out = console()
+    for name, value in _overview(run).items():
+        out.print(Text(f"{name:9} {value}"))
+    ranked = run.ranked()[:SHOWN]
+    if ranked:
+        out.print(best_table(run, ranked))
+    unsuccessful = [t for t in run.trials if t.outcome is not None and t.outcome.failed]
+    if unsuccessful:
+        rows = [[t.number, t.outcome.kind, t.outcome.reason] for t in unsuccessful if t.outcome is not None]
+        out.print(table(["trial", "outcome", "reason"], rows))
+    if run.tested:
+        tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
+        out.print(Text(f"best on the test part: {tested}"))
+        out.print(Text(f"model     {run.path / 'best'}"))
+    out.print(Text(f"dashboard {dashboard_command(run)}"))
+
+
+def _trial_document(trial: Trial) -> dict[str, Any]:
+    outcome = trial.outcome
+    return {
+        "number": trial.number,
+        "outcome": outcome.kind if outcome else "running",
+        "reason": outcome.reason if outcome else "",
+        "origin": trial.proposal.origin,
+        "parents": list(trial.proposal.parents),
+        "seed": trial.seed,
+        "genotype": json.loads(trial.genotype.text),
+        "epochs": [{"epoch": m.epoch, **m.metrics} for m in trial.measurements],
+    }
+
+
+def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
+    from rich.text import Text
+
+    from nas.cli.display import console, table
+
+    document = _trial_document(trial)
+    if as_json:
+        click.echo(json.dumps(document))
+        return
+    out = console()
+    out.print(Text(run.candidate(trial.number).description))
+    for name in ("outcome", "reason", "origin", "parents", "seed"):
+        if document[name] not in ("", []):
+            out.print(Text(f"{name:9} {document[name]}"))
+    if document["epochs"]:
+        names = list(document["epochs"][-1])
+        out.print(table(names, [[epoch.get(name, "-") for name in names] for epoch in document["epochs"]]))
+    out.print(Text(json.dumps(document["genotype"]["content"], indent=2)))
+
+
+@click.command("export")
+@run_argument
+@click.option("--trial", type=int, help="Which trial (default the best).")
+@click.option("--format", "formats", help="Any of python,onnx,program, with commas (default all).")
+@click.option("--output", type=click.Path(path_type=Path), help="The folder to write (default in the run's own).")
+def export_command(run: str, runs_dir: Path, trial: int | None, formats: str | None, output: Path | None) -> None:
+    """Export a trial's model as a folder that runs by itself."""
+    from nas.core.errors import unknown_name
+    from nas.export import FORMATS
+    from nas.run import open_run
+
+    chosen = tuple(name.strip() for name in formats.split(",")) if formats is not None else FORMATS
+    for name in chosen:
+        if name not in FORMATS:
+            raise unknown_name("--format", name, FORMATS)
+    opened = open_run(run_path(run, runs_dir))
+    click.echo(str(opened.export(opened.candidate(trial), directory=output, formats=chosen)))

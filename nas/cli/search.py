@@ -1,0 +1,117 @@
+"""``nas search`` and ``nas resume``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nas.cli.options import given_options, output_options, run_argument, run_path, search_options
+
+if TYPE_CHECKING:
+    from nas.core.trial import Trial
+    from nas.loop import Search
+    from nas.run import Run
+
+
+@click.command("search")
+@search_options
+def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> int:
+    """Search for the best model of a data set, and export it.
+
+    With no options: autoencoders of scikit-learn's digits, 30 trials of aging evolution.
+    """
+    from nas.config import RunConfig
+
+    config = RunConfig.checked(given_options(given))
+    sys.path.insert(0, "")  # module:Class is looked for here too
+    _configure_logging(verbose)
+    from nas.run import start
+
+    return _searched(lambda progress: start(config, progress=progress), as_json, quiet)
+
+
+@click.command("resume")
+@run_argument
+@click.option("--trials", type=click.IntRange(min=1), help="The new number of trials in all.")
+@output_options
+def resume_command(run: str, runs_dir: Path, trials: int | None, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Go on with a run that was interrupted, or give it more trials."""
+    path = run_path(run, runs_dir)
+    sys.path.insert(0, "")
+    _configure_logging(verbose)
+    from nas.run import resume
+
+    return _searched(lambda progress: resume(path, trials=trials, progress=progress), as_json, quiet)
+
+
+def _searched(
+    search: Callable[[Callable[[Run, Search], Callable[[Trial], None]]], Run], as_json: bool, quiet: bool
+) -> int:
+    from nas.cli import DONE, INTERRUPTED, NOTHING_SUCCEEDED, TOO_MANY_FAILURES
+    from nas.cli.display import Progress, summary
+
+    progress = Progress(silent=quiet)
+    try:
+        run = search(progress.begin)
+    except KeyboardInterrupt:
+        progress.close()
+        if progress.run is None:
+            raise
+        done = sum(progress.run.counts().values())
+        click.echo(
+            f"interrupted; {done} finished trials are kept. Go on with: nas resume {progress.run.path}",
+            err=True,
+        )
+        return INTERRUPTED
+    finally:
+        progress.close()
+    counts = run.counts()
+    if as_json:
+        click.echo(json.dumps(_document(run)))
+    elif run.ranked():
+        if not quiet:
+            summary(run)
+        click.echo(str(run.path / "best"))
+    if not run.ranked():
+        reasons = {trial.outcome.reason for trial in run.trials if trial.outcome is not None}
+        some = "; ".join(sorted(reasons)[:3])
+        click.echo(f"nas: no trial succeeded: all {counts['failed']} failed ({some})", err=True)
+        return NOTHING_SUCCEEDED
+    if run.config.max_failures is not None and counts["failed"] > run.config.max_failures:
+        click.echo(
+            f"nas: stopped: {counts['failed']} trials failed, more than --max-failures {run.config.max_failures}",
+            err=True,
+        )
+        return TOO_MANY_FAILURES
+    if run.exhausted and not quiet:
+        click.echo("the space holds nothing that was not tried", err=True)
+    return DONE
+
+
+def _document(run: Run) -> dict[str, Any]:
+    best = None
+    if run.ranked():
+        candidate = run.best
+        best = {
+            "number": candidate.number,
+            "genotype": json.loads(candidate.genotype.text),
+            "values": dict(candidate.metrics),
+            "test": run.tested,
+            "model": str(run.path / "best"),
+        }
+    seconds = run.study.notes.get("seconds", 0.0)
+    return {"run": str(run.path), "best": best, "trials": run.counts(), "seconds": seconds}
+
+
+def _configure_logging(verbose: bool) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+    logging.getLogger("nas").setLevel(logging.DEBUG if verbose else logging.WARNING)
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

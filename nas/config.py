@@ -1,0 +1,172 @@
+"""What a run is asked to do: the same names on the command line, in YAML and in Python."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from nas.core.errors import UserError, unknown_name
+
+Scalar = bool | int | float | str
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(duration: str | float) -> float:
+    """A duration in seconds: ``90``, ``90s``, ``10m``, ``1.5h``, ``2d``, ``1h30m``.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    text = str(duration).strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("a duration such as 90s, 10m or 1.5h")
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if total <= 0:
+        raise ValueError("a duration longer than nothing")
+    return total
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _as_value_lists(value: Any) -> Any:
+    return {k: _as_list(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+class RunConfig(BaseModel):
+    """Every option of a search. In YAML the names have dashes, as on the command line."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=lambda name: name.replace("_", "-"),
+        populate_by_name=True,
+    )
+
+    space: str = "autoencoder"
+    dataset: str = "digits"
+    strategy: str = "evolution"
+    evaluator: str | None = None
+    executor: str = "inline"
+    trials: int = Field(30, ge=1, le=1_000_000)
+    time_limit: str | None = None
+    epochs: int | None = Field(None, ge=1, le=100_000)
+    objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list, max_length=1)
+    pin: dict[str, Scalar] = Field(default_factory=dict)
+    restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(_as_value_lists)] = Field(default_factory=dict)
+    set: dict[str, Scalar | None] = Field(default_factory=dict)
+    seed: int = Field(0, ge=0, lt=2**32)
+    name: str | None = None
+    runs_dir: Path = Path("runs")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    train_size: int | None = Field(None, ge=1)
+    image_size: int | None = Field(None, ge=4, le=256)
+    data_dir: Path | None = None
+    strict: bool = False
+    max_failures: int | None = Field(None, ge=0)
+    keep_weights: int | None = Field(None, ge=1)
+
+    @field_validator("time_limit", mode="before")
+    @classmethod
+    def _time_limit(cls, value: Any) -> Any:
+        if value is not None:
+            seconds(value)
+            return str(value)
+        return None
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", value):
+            raise ValueError("letters, digits, '.', '_' and '-', not beginning with '.' or '-'")
+        return value
+
+    @classmethod
+    def checked(cls, given: dict[str, Any], *, source: str = "") -> Self:
+        """The configuration of the options given.
+
+        Args:
+            source: the file the options come from, for messages.
+
+        Raises:
+            UserError: an unknown option or a value that an option does not take.
+        """
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise _as_user_error(error, source) from None
+
+    def to_yaml(self) -> str:
+        """The whole configuration, but for where the run lies, so that ``nas search --config`` repeats it."""
+        document = self.model_dump(mode="json", by_alias=True, exclude={"name", "runs_dir"})
+        text: str = yaml.safe_dump(document, sort_keys=False)
+        return text
+
+
+OPTIONS = {name.replace("_", "-") for name in RunConfig.model_fields}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The options in a YAML file, by their names in Python.
+
+    Raises:
+        UserError: no such file, not YAML, not a mapping, or a key that is no option.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError("--config", str(path), "a YAML file", why=error.strerror or str(error)) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError("--config", str(path), "a YAML file", why=" ".join(str(error).split())) from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise UserError("--config", str(path), "lines of 'option: value'", why="is not a mapping")
+    options = {}
+    for key, value in document.items():
+        name = str(key).replace("_", "-")
+        if name not in OPTIONS:
+            raise unknown_name(f"--config {path}: option", str(key), OPTIONS)
+        options[name.replace("-", "_")] = value
+    return options
+
+
+_ALLOWED = {
+    "device": "auto, cpu, cuda",
+    "time-limit": "a duration such as 90s, 10m or 1.5h",
+    "objective": "one objective (several come with a later version)",
+    "name": "letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
+    "pin": "decision=value",
+    "restrict": "decision=value,value",
+    "set": "option=value",
+}
+
+
+def _as_user_error(error: ValidationError, source: str) -> UserError:
+    first = error.errors()[0]
+    option = str(first["loc"][0]).replace("_", "-")
+    where = f"{source}: " if source else ""
+    if first["type"] == "extra_forbidden":
+        nearest = difflib.get_close_matches(option, OPTIONS, n=1)
+        hint = f"unknown option, did you mean {nearest[0]!r}?" if nearest else "unknown option"
+        return UserError(f"{where}--{option}", first["input"], ", ".join(sorted(OPTIONS)), why=hint)
+    allowed = _ALLOWED.get(option) or _range(option, first["msg"])
+    return UserError(f"{where}--{option}", first["input"], allowed)
+
+
+def _range(option: str, message: str) -> str:
+    field = RunConfig.model_fields[option.replace("-", "_")]
+    bounds = {
+        name: getattr(item, name) for item in field.metadata for name in ("ge", "le", "lt") if hasattr(item, name)
+    }
+    if "ge" in bounds:
+        top = bounds.get("le", bounds["lt"] - 1 if "lt" in bounds else None)
+        return f"a whole number from {bounds['ge']}" + (f" to {top}" if top is not None else "")
+    return message[0].lower() + message[1:]

@@ -1,0 +1,1 @@
+"""Who turns the search's handle."""

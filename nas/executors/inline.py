@@ -1,0 +1,70 @@
+"""One worker, in this process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from nas.core.errors import CandidateFailure, Diverged, OutOfMemory, UserError
+from nas.core.evaluator import Evaluator
+from nas.core.trial import Measurement, Outcome, OutcomeKind, Trial
+from nas.loop import Search
+
+log = logging.getLogger(__name__)
+
+
+class Inline:
+    """Evaluates one trial after the other in this process: no server, no start-up cost."""
+
+    def run(self, search: Search, evaluator: Evaluator, progress: Callable[[Trial], None]) -> None:
+        """Turn the search until it is over; `progress` is shown every trial that ended.
+
+        Raises:
+            UserError: the evaluator cannot do what the user asked for, whatever the candidate.
+            KeyboardInterrupt: the user has had enough; the trial that ran is run again on resuming.
+        """
+        while (trial := search.next()) is not None:
+            progress(search.end(trial, _outcome(search, evaluator, trial)))
+
+
+def _outcome(search: Search, evaluator: Evaluator, trial: Trial) -> Outcome:
+    measurements = evaluator.evaluate(trial)
+    try:
+        for measurement in measurements:
+            if search.report(trial, _finite(measurement)) == "stop":
+                return Outcome("stopped", f"stopped early after epoch {measurement.epoch}")
+    except UserError:
+        raise
+    except Exception as error:
+        outcome = outcome_of(error)
+        unexpected = outcome.kind == "failed" and not isinstance(error, CandidateFailure)
+        log.debug("trial %d: %s", trial.number, outcome.reason, exc_info=error if unexpected else None)
+        return outcome
+    finally:
+        close = getattr(measurements, "close", None)
+        if close is not None:
+            close()
+    return Outcome("complete")
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """What an exception of an evaluation means for its trial."""
+    kind: OutcomeKind = "failed"
+    if isinstance(error, Diverged):
+        kind = "diverged"
+    elif isinstance(error, (OutOfMemory, MemoryError)):
+        kind = "out_of_memory"
+    reason = str(error) if isinstance(error, CandidateFailure) else f"{type(error).__name__}: {error}"
+    return Outcome(kind, " ".join(reason.split())[:500] or type(error).__name__)
+
+
+def _finite(measurement: Measurement) -> Measurement:
+    """The measurement itself, unless a metric is not a finite number.
+
+    Raises:
+        Diverged: naming the metric.
+    """
+    for name, value in measurement.metrics.items():
+        if value != value or value in (float("inf"), float("-inf")):
+            raise Diverged(f"{name} is {value} after epoch {measurement.epoch}")
+    return measurement

@@ -1,0 +1,69 @@
+"""The model card that lies beside an exported model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import jinja2
+
+from nas.core.genotype import Genotype
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is told of a model. Texts may hold anything: they are escaped."""
+
+    title: str
+    description: str
+    genotype: Genotype
+    shape: tuple[int, int, int]
+    dataset: str
+    parts: str
+    notes: tuple[str, ...]
+    objective: str
+    metrics: Mapping[str, float]
+    test: Mapping[str, float]
+    hyperparameters: Mapping[str, str | int | float | bool]
+    epochs: int
+    seed: int
+    strategy: str
+    run: str
+    trial: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def _markdown(text: object) -> str:
+    """Text that Markdown and HTML show as it is, on one line."""
+    line = " ".join(str(text).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]|#])", r"\\\1", line)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{value:.5g}"
+
+
+def _code(genotype: Genotype) -> str:
+    """An indented block: nothing inside it can end it."""
+    pretty = json.dumps(json.loads(genotype.text), indent=2)
+    return "\n".join("    " + line for line in pretty.splitlines())
+
+
+def environment() -> jinja2.Environment:
+    """The templates of this package. What they make is Python or Markdown, whose own filters escape it."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("nas.export"),
+        autoescape=False,  # noqa: S701 - not HTML
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    made.filters |= {"md": _markdown, "number": _number, "code": _code}
+    return made
+
+
+def render_card(card: Card, formats: Sequence[str]) -> str:
+    """The card as Markdown."""
+    return environment().get_template("README.md.jinja").render(card=card, formats=formats)

@@ -1,0 +1,57 @@
+"""ONNX, with any batch size."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+def export_onnx(model: nn.Module, sample: Tensor, path: Path) -> None:
+    """Write `model` to one file; input ``images`` like `sample`, (N >= 2, C, H, W), output ``reconstructions``."""
+    with quiet():
+        torch.onnx.export(
+            model,
+            (sample,),
+            str(path),
+            input_names=["images"],
+            output_names=["reconstructions"],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def run_onnx(path: Path, images: Tensor) -> Tensor:
+    """What the file gives for images (N, C, H, W), by onnxruntime on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    result = session.run(["reconstructions"], {"images": images.numpy()})
+    return torch.from_numpy(result[0])
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the exporter's progress, warnings and log to itself: it reports on details of its own."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

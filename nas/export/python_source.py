@@ -1,0 +1,161 @@
+"""Prints a tree of modules as PyTorch source that imports nothing of ours.
+
+A module is exportable if it is one of torch.nn's, or if its class follows one rule: its source uses only the names
+``torch``, ``nn``, ``F`` and ``Tensor`` and other exportable classes, and it keeps every argument of its constructor
+as an attribute, or as a child module, of the same name.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+_WIDTH = 100
+
+
+class NotExportable(Exception):
+    """A module does not follow the rule; the message names its path and says why."""
+
+
+def python_source(model: nn.Module) -> str:
+    """The classes that `model` needs, and a function ``build`` that makes it anew, without its weights.
+
+    Raises:
+        NotExportable: naming the module at fault.
+    """
+    expression = _expression(model, "model", indent=4)
+    classes = "\n\n".join(_class_source(kind) for kind in own_classes(model))
+    build = f'def build() -> nn.Module:\n    """The architecture, with new weights."""\n    return {expression}\n'
+    return f"{classes}\n\n\n{build}" if classes else build
+
+
+def own_classes(model: nn.Module) -> list[type[nn.Module]]:
+    """The classes in a tree that are not torch's, each after those that it derives from or contains."""
+    ordered: dict[type[nn.Module], None] = {}
+
+    def visit(kind: type[nn.Module]) -> None:
+        for base in reversed(kind.__mro__):
+            if issubclass(base, nn.Module) and not _of_torch(base):
+                ordered.setdefault(base)
+
+    for module in reversed(list(model.modules())):
+        visit(type(module))
+    return list(ordered)
+
+
+def _of_torch(kind: type[nn.Module]) -> bool:
+    return kind.__module__.split(".")[0] == "torch"
+
+
+def _class_source(kind: type[nn.Module]) -> str:
+    try:
+        source = textwrap.dedent(inspect.getsource(kind))
+    except (OSError, TypeError) as error:
+        raise NotExportable(f"{kind.__qualname__}: its source cannot be found") from error
+    known = {"torch", "nn", "F", "Tensor", "super", *dir(__builtins__), *_builtin_names()}
+    tree = ast.parse(source)
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    module = sys.modules[kind.__module__]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id not in known | bound:
+            value = getattr(module, node.id, None)
+            if not (inspect.isclass(value) and issubclass(value, nn.Module)):
+                raise NotExportable(f"{kind.__qualname__}: its source uses {node.id}, which is not torch's")
+    return source.rstrip()
+
+
+def _builtin_names() -> Iterable[str]:
+    import builtins
+
+    return dir(builtins)
+
+
+def _expression(module: nn.Module, path: str, indent: int) -> str:
+    """The constructor's call; nested modules go on lines of their own, four blanks deeper."""
+    prefix = "nn." if _of_torch(type(module)) else ""
+    name = prefix + type(module).__name__
+    if prefix and not hasattr(nn, type(module).__name__):
+        raise NotExportable(f"{path}: {type(module).__qualname__} is not in torch.nn")
+    if isinstance(module, nn.Sequential):
+        children = [_expression(child, f"{path}.{key}", indent + 4) for key, child in module.named_children()]
+        return _call(name, children, indent)
+    return _call(name, list(_arguments(module, path, indent + 4)), indent)
+
+
+def _call(name: str, arguments: list[str], indent: int) -> str:
+    line = f"{name}({', '.join(arguments)})"
+    if "\n" not in line and len(line) + indent <= _WIDTH:
+        return line
+    blank = " " * (indent + 4)
+    return f"{name}(\n" + "".join(f"{blank}{argument},\n" for argument in arguments) + " " * indent + ")"
+
+
+def _arguments(module: nn.Module, path: str, indent: int) -> Iterator[str]:
+    positional = True
+    for parameter in inspect.signature(type(module).__init__).parameters.values():
+        if parameter.name in ("self", "device", "dtype") or parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            if any(True for _ in module.children()):
+                raise NotExportable(f"{path}: {type(module).__qualname__} takes *{parameter.name}")
+            continue
+        if not hasattr(module, parameter.name):
+            raise NotExportable(f"{path}: {type(module).__qualname__} does not keep its argument {parameter.name}")
+        value = getattr(module, parameter.name)
+        if parameter.name == "bias" and (value is None or isinstance(value, Tensor)):
+            value = value is not None
+        value = _simplified(module, value, parameter.default)
+        if parameter.default is not parameter.empty and _same(value, parameter.default):
+            positional = False
+            continue
+        text = _text(value, f"{path}.{parameter.name}", indent)
+        required = parameter.default is parameter.empty
+        positional = positional and parameter.kind is not parameter.KEYWORD_ONLY and required
+        yield text if positional else f"{parameter.name}={text}"
+
+
+def _simplified(module: nn.Module, value: Any, default: Any) -> Any:
+    """Torch stores (3, 3) for a kernel of 3; shapes of one's own stay as they are."""
+    if not _of_torch(type(module)) or isinstance(module, (nn.Unflatten, nn.LayerNorm)):
+        return value
+    repeated = isinstance(value, tuple) and len(value) > 1 and len(set(value)) == 1
+    return value[0] if repeated and not isinstance(default, tuple) else value
+
+
+def _same(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
+
+def _text(value: Any, path: str, indent: int) -> str:
+    if isinstance(value, (nn.ModuleDict, dict)):
+        items = [f"{key!r}: {_text(item, f'{path}.{key}', indent)}" for key, item in value.items()]
+        return _bracketed("{", items, "}", indent)
+    if isinstance(value, (nn.ModuleList, list)):
+        return _bracketed("[", [_text(item, f"{path}.{i}", indent) for i, item in enumerate(value)], "]", indent)
+    if isinstance(value, nn.Module):
+        return _expression(value, path, indent)
+    if isinstance(value, tuple):
+        inner = ", ".join(_text(item, path, indent) for item in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return f'float("{value}")'
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return repr(value)
+    raise NotExportable(f"{path}: a {type(value).__name__} cannot be written as source")
+
+
+def _bracketed(left: str, items: list[str], right: str, indent: int) -> str:
+    line = f"{left}{', '.join(items)}{right}"
+    if "\n" not in line and len(line) + indent <= _WIDTH:
+        return line
+    blank = " " * (indent + 4)
+    # what was laid out for `indent` moves one level in
+    moved = [item.replace("\n", "\n    ") for item in items]
+    return f"{left}\n" + "".join(f"{blank}{item},\n" for item in moved) + " " * indent + right

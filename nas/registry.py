@@ -1,0 +1,154 @@
+"""Names of strategies, spaces, evaluators and executors, and how to come by what they name.
+
+Users' own: ``module:Class``, or an entry point in the group ``nas.strategies``, ``nas.spaces``,
+``nas.evaluators`` or ``nas.executors``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nas.core.errors import UserError, unknown_name
+from nas.core.space import SearchSpace
+from nas.core.strategy import Strategy
+
+Kind = Literal["strategy", "space", "evaluator", "executor"]
+
+BUILT_IN: dict[Kind, dict[str, str]] = {
+    "strategy": {
+        "evolution": "nas.strategies.evolution:Evolution",
+        "random": "nas.strategies.random:Random",
+    },
+    "space": {"autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace"},
+    "evaluator": {"autoencoder": "evaluators.autoencoder:AutoencoderEvaluator"},
+    "executor": {"inline": "nas.executors.inline:Inline"},
+}
+_GROUPS = {
+    "strategy": "nas.strategies",
+    "space": "nas.spaces",
+    "evaluator": "nas.evaluators",
+    "executor": "nas.executors",
+}
+EVALUATOR_OF = {"autoencoder": "autoencoder"}
+"""The evaluator of a space, where the user names none."""
+
+
+def names(kind: Kind) -> list[str]:
+    """Every registered name of a kind, those of installed entry points included."""
+    return sorted(
+        {*BUILT_IN[kind], *(point.name for point in importlib.metadata.entry_points(group=_GROUPS[kind]))}
+    )
+
+
+def load(kind: Kind, name: str) -> Any:
+    """The class (or function) that a name stands for.
+
+    Raises:
+        UserError: the name is unknown, or ``module:Class`` cannot be imported.
+    """
+    if name in BUILT_IN[kind]:
+        return _imported(kind, name, BUILT_IN[kind][name])
+    for point in importlib.metadata.entry_points(group=_GROUPS[kind]):
+        if point.name == name:
+            return point.load()
+    if ":" in name:
+        return _imported(kind, name, name)
+    raise unknown_name(f"--{kind}", name, [*names(kind), "module:Class"])
+
+
+def _imported(kind: Kind, name: str, path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise UserError(
+            f"--{kind}", name, "a module that can be imported and a class in it", why=str(error)
+        ) from error
+    except AttributeError:
+        raise UserError(f"--{kind}", name, f"a class in {module}", why=f"{module} has no {attribute}") from None
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a strategy: a keyword argument of its constructor, annotated with its explanation."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+
+def options(constructor: Callable[..., Any]) -> dict[str, Option]:
+    """The options of a strategy: its keyword arguments but `space`, `seed` and `trials`."""
+    hints = typing.get_type_hints(
+        constructor.__init__ if inspect.isclass(constructor) else constructor, include_extras=True
+    )
+    found = {}
+    for parameter in inspect.signature(constructor).parameters.values():
+        if parameter.name in ("space", "seed", "trials"):
+            continue
+        hint, text = hints.get(parameter.name, str), ""
+        if typing.get_origin(hint) is typing.Annotated:
+            hint, text = typing.get_args(hint)
+        found[parameter.name] = Option(parameter.name, hint, parameter.default, text)
+    return found
+
+
+def make_strategy(name: str, space: SearchSpace, *, seed: int, trials: int, given: Mapping[str, Any]) -> Strategy:
+    """A new strategy with the options given, texts converted to the types the options have.
+
+    Raises:
+        UserError: an unknown option, or a value it does not take.
+    """
+    constructor = load("strategy", name)
+    known = options(constructor)
+    keywords = {}
+    for option, value in given.items():
+        if option not in known:
+            raise unknown_name(f"--set ({name})", option, known)
+        keywords[option] = _converted(option, value, known[option].type)
+    strategy: Strategy = constructor(space, seed=seed, trials=trials, **keywords)
+    return strategy
+
+
+def _converted(option: str, value: Any, hint: Any) -> Any:
+    choices = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    for kind in choices:
+        if kind is type(None):
+            if value is None or value == "none":
+                return None
+        elif typing.get_origin(kind) is Literal:
+            if value in typing.get_args(kind):
+                return value
+        elif kind is bool:
+            if str(value).lower() in ("true", "false", "yes", "no"):
+                return str(value).lower() in ("true", "yes")
+        elif kind in (int, float, str) and not isinstance(value, bool):
+            try:
+                return kind(str(value))
+            except ValueError:
+                continue
+    raise UserError(f"--set {option}", value, describe_type(hint))
+
+
+def describe_type(hint: Any) -> str:
+    """What an option takes, in words."""
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "a text",
+        type(None): "none",
+    }
+    if typing.get_origin(hint) is Literal:
+        return ", ".join(str(value) for value in typing.get_args(hint))
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(describe_type(kind) for kind in typing.get_args(hint))
+    return words.get(hint, str(hint))

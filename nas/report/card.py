@@ -1,0 +1,39 @@
+"""The model card of a run's trial."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+from typing import TYPE_CHECKING
+
+from nas.export.card import Card
+
+if TYPE_CHECKING:
+    from nas.run import Candidate
+
+
+def card_of(candidate: Candidate) -> Card:
+    """What is told of a trial's model."""
+    run, trial = candidate.run, candidate.trial
+    data, space = run.parts.data, run.parts.space
+    best = run.candidate(None).number == trial.number
+    return Card(
+        title=f"{run.config.space} for {run.config.dataset}",
+        description=candidate.description,
+        genotype=trial.genotype,
+        shape=data.shape,
+        dataset=run.config.dataset,
+        parts=f"{len(data.train)} to train, {len(data.validation)} to validate, {len(data.test)} to test; "
+        f"{math.prod(data.shape)} values an image",
+        notes=data.notes,
+        objective=run.objective.name,
+        metrics=trial.metrics,
+        test=run.tested if best else candidate.test(),
+        hyperparameters=space.hyperparameters(trial.genotype),
+        epochs=len(trial.measurements),
+        seed=trial.seed,
+        strategy=run.config.strategy,
+        run=run.path.name,
+        trial=trial.number,
+        versions={name: importlib.metadata.version(name) for name in ("torch", "nas-generative")},
+    )

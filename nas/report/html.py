@@ -1,0 +1,55 @@
+"""A run as one page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from nas.report.figures import progress_figure
+
+if TYPE_CHECKING:
+    from nas.core.trial import Trial
+    from nas.run import Run
+
+_PICTURES = 20
+
+
+def render(run: Run) -> str:
+    """The page; everything in it is escaped, pictures are part of it."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("nas.report"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    trials, ranked = run.trials, run.ranked()
+    return environment.get_template("report.html.jinja").render(
+        run=run,
+        counts=run.counts(),
+        environment=_environment(run),
+        figure=_as_url(progress_figure(trials, run.objective)),
+        rows=[_row(run, trial) for trial in ranked[:_PICTURES]],
+        failed=[trial for trial in trials if trial.outcome is not None and trial.outcome.failed],
+        shown=_PICTURES,
+        tested=run.tested,
+    )
+
+
+def _row(run: Run, trial: Trial) -> dict[str, Any]:
+    candidate = run.candidate(trial.number)
+    picture = run.study.picture(trial.number)
+    return {
+        "trial": trial,
+        "value": trial.metrics[run.objective.name],
+        "description": candidate.description,
+        "picture": _as_url(picture) if picture is not None else "",
+    }
+
+
+def _as_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _environment(run: Run) -> dict[str, Any]:
+    recorded: dict[str, Any] = json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
+    return recorded
