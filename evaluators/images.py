@@ -35,9 +35,7 @@ class Split:
 def as_float(images: Tensor) -> Tensor:
     """Images as float32 in [0, 1]: (N, C, H, W) uint8 is divided by 255, float32 is given back as it is."""
     return (
-        images.to(torch.float32, memory_format=torch.channels_last).div_(255)
-        if images.dtype == torch.uint8
-        else images
+        images.to(torch.float32, memory_format=torch.channels_last).div_(255) if images.dtype == torch.uint8 else images
     )
 
 

@@ -20,8 +20,7 @@ def picture_of_rows(rows: Sequence[Tensor], least_side: int = 32) -> bytes:
     images = torch.stack([row.detach().cpu().float().clamp(0, 1) for row in rows])
     factor = max(1, -(-least_side // min(images.shape[-2:])))
     lines = [
-        F.pad(row.repeat_interleave(factor, 2).repeat_interleave(factor, 3), (1, 1, 1, 1), value=0.5)
-        for row in images
+        F.pad(row.repeat_interleave(factor, 2).repeat_interleave(factor, 3), (1, 1, 1, 1), value=0.5) for row in images
     ]
     sheet = torch.cat([torch.cat(list(line), dim=2) for line in lines], dim=1)
     pixels = (sheet * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()

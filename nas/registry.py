@@ -42,9 +42,7 @@ EVALUATOR_OF = {"autoencoder": "autoencoder"}
 
 def names(kind: Kind) -> list[str]:
     """Every registered name of a kind, those of installed entry points included."""
-    return sorted(
-        {*BUILT_IN[kind], *(point.name for point in importlib.metadata.entry_points(group=_GROUPS[kind]))}
-    )
+    return sorted({*BUILT_IN[kind], *(point.name for point in importlib.metadata.entry_points(group=_GROUPS[kind]))})
 
 
 def load(kind: Kind, name: str) -> Any:
@@ -68,9 +66,7 @@ def _imported(kind: Kind, name: str, path: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except ImportError as error:
-        raise UserError(
-            f"--{kind}", name, "a module that can be imported and a class in it", why=str(error)
-        ) from error
+        raise UserError(f"--{kind}", name, "a module that can be imported and a class in it", why=str(error)) from error
     except AttributeError:
         raise UserError(f"--{kind}", name, f"a class in {module}", why=f"{module} has no {attribute}") from None
 

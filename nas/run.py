@@ -274,9 +274,7 @@ class Candidate:
 
         path = self.run.study.weights_path(self.number)
         if not path.is_file():
-            kept = [
-                trial.number for trial in self.run.trials if self.run.study.weights_path(trial.number).is_file()
-            ]
+            kept = [trial.number for trial in self.run.trials if self.run.study.weights_path(trial.number).is_file()]
             raise UserError(
                 "--trial",
                 self.number,
@@ -351,15 +349,11 @@ class Run:
         ranked = self.ranked()
         if number is None:
             if not ranked:
-                raise UserError(
-                    "RUN", str(self.path), "a run with a trial that succeeded", why="no trial succeeded"
-                )
+                raise UserError("RUN", str(self.path), "a run with a trial that succeeded", why="no trial succeeded")
             recommended = self.study.notes.get("recommended", ranked[0].number)
             return Candidate(self, next((t for t in ranked if t.number == recommended), ranked[0]))
         if not 0 <= number < len(trials):
-            raise UserError(
-                "--trial", number, f"0 to {len(trials) - 1}" if trials else "nothing: there are no trials"
-            )
+            raise UserError("--trial", number, f"0 to {len(trials) - 1}" if trials else "nothing: there are no trials")
         return Candidate(self, trials[number])
 
     def counts(self) -> dict[str, int]:
@@ -444,9 +438,7 @@ class Run:
         best = self.candidate(None)
         candidate = candidate or best
         if directory is None:
-            directory = self.path / (
-                "best" if candidate.number == best.number else f"export-{candidate.number:04d}"
-            )
+            directory = self.path / ("best" if candidate.number == best.number else f"export-{candidate.number:04d}")
         evaluator: Any = self.parts.evaluator
         export_model(
             candidate.model(),
@@ -470,15 +462,11 @@ def runs_in(directory: Path) -> list[Path]:
     """The folders of runs in a directory, by name."""
     if not directory.is_dir():
         return []
-    return sorted(
-        path for path in directory.iterdir() if (path / JOURNAL).is_file() and not path.name.startswith(".")
-    )
+    return sorted(path for path in directory.iterdir() if (path / JOURNAL).is_file() and not path.name.startswith("."))
 
 
 def _free_name(config: RunConfig) -> str:
-    data = (
-        "".join(c if c.isalnum() else "-" for c in config.dataset.rpartition("/")[2].lower()).strip("-") or "data"
-    )
+    data = "".join(c if c.isalnum() else "-" for c in config.dataset.rpartition("/")[2].lower()).strip("-") or "data"
     strategy = config.strategy.rpartition(":")[2].lower()
     stem = f"{data[:40]}-{strategy}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     taken = {path.name for path in runs_in(config.runs_dir)}

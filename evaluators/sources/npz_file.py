@@ -48,9 +48,7 @@ def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Source:
         raise UserError("--dataset", name, f"x_train, {_IMAGES}", why="has no x_train")
     pool = _split(name, arrays, "train")
     test = _split(name, arrays, "test") if "x_test" in arrays else None
-    if test is not None and (
-        test.images.shape[1:] != pool.images.shape[1:] or test.images.dtype != pool.images.dtype
-    ):
+    if test is not None and (test.images.shape[1:] != pool.images.shape[1:] or test.images.dtype != pool.images.dtype):
         raise UserError("--dataset", name, "images of one shape and type", why="x_train and x_test differ in it")
     labels = [part.labels for part in (pool, test) if part is not None and part.labels is not None]
     known = sorted({label for part in labels for label in torch.unique(part).tolist()})

@@ -35,9 +35,7 @@ def strategies_command(name: str | None) -> None:
     click.echo(inspect.getdoc(strategy))
     click.echo("\nOptions (--set NAME=VALUE):\n")
     for option in registry.options(strategy).values():
-        click.echo(
-            f"  {option.name}: {registry.describe_type(option.type)}, default {option.default}. {option.help}"
-        )
+        click.echo(f"  {option.name}: {registry.describe_type(option.type)}, default {option.default}. {option.help}")
 
 
 @click.command("datasets")

@@ -66,9 +66,7 @@ class Progress:
             self._say(note)
         for assumption in run.parts.assumptions:
             values = ", ".join(str(value) for value in assumption.values)
-            self._say(
-                f"{assumption.site} = {values}: {assumption.reason} (--restrict {assumption.site}=... overrides)"
-            )
+            self._say(f"{assumption.site} = {values}: {assumption.reason} (--restrict {assumption.site}=... overrides)")
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line))

@@ -13,7 +13,7 @@ from nas.core.errors import UserError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SEARCH = (
-    click.option("--config", type=click.Path(path_type=Path), help="A YAML file of options; the command line wins."),
+    click.option("--config", type=click.Path(path_type=Path), help="Options in YAML; the command line wins."),
     click.option("--space", help="Search space (default autoencoder); nas spaces lists them."),
     click.option("--dataset", help="Data set (default digits); nas datasets lists them."),
     click.option("--strategy", help="Search strategy (default evolution); nas strategies lists them."),

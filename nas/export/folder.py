@@ -51,9 +51,7 @@ def export_model(
         if name not in FORMATS:
             raise unknown_name("--format", name, FORMATS)
     if directory.exists() and not _replaceable(directory):
-        raise UserError(
-            "--output", str(directory), "a new folder, or an earlier export", why="holds something else"
-        )
+        raise UserError("--output", str(directory), "a new folder, or an earlier export", why="holds something else")
     model = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format).eval()
     samples = samples[:_SAMPLES].cpu().contiguous()
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +72,7 @@ def _replaceable(directory: Path) -> bool:
     )
 
 
-def _write(
-    model: nn.Module, samples: Tensor, folder: Path, card: Card, formats: Sequence[str], program: str
-) -> None:
+def _write(model: nn.Module, samples: Tensor, folder: Path, card: Card, formats: Sequence[str], program: str) -> None:
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / "weights.safetensors", metadata={"format": "pt"})
     save_file({"images": samples}, folder / "samples.safetensors")

@@ -17,6 +17,8 @@ from typing import Any
 from torch import Tensor, nn
 
 _WIDTH = 100
+# where a module lies is not what it is; the others are torch's deprecated or private ones
+_NOT_KEPT = {"self", "device", "dtype", "min_value", "max_value", "_weight", "_freeze"}
 
 
 class NotExportable(Exception):
@@ -100,7 +102,7 @@ def _call(name: str, arguments: list[str], indent: int) -> str:
 def _arguments(module: nn.Module, path: str, indent: int) -> Iterator[str]:
     positional = True
     for parameter in inspect.signature(type(module).__init__).parameters.values():
-        if parameter.name in ("self", "device", "dtype") or parameter.kind is parameter.VAR_KEYWORD:
+        if parameter.name in _NOT_KEPT or parameter.kind is parameter.VAR_KEYWORD:
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             if any(True for _ in module.children()):

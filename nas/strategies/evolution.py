@@ -31,9 +31,7 @@ class Evolution:
         *,
         seed: int,
         trials: int,
-        population: Annotated[
-            int | None, "P, the number of members; by default a third of the trials, 4 to 50"
-        ] = None,
+        population: Annotated[int | None, "P, the number of members; by default a third of the trials, 4 to 50"] = None,
         sample: Annotated[int | None, "S, the number in a tournament; by default a fifth of P, at least 3"] = None,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:

@@ -43,9 +43,7 @@ def _fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Modu
     width, count = content["hidden_width"], content["stages"]
     encoder = nn.Sequential(nn.Flatten(), *layers(values, width, count), nn.Linear(width, code))
     width, count = content.get("decoder_hidden_width", width), content.get("decoder_stages", count)
-    decoder = nn.Sequential(
-        *layers(content["latent"], width, count), nn.Linear(width, values), nn.Unflatten(1, shape)
-    )
+    decoder = nn.Sequential(*layers(content["latent"], width, count), nn.Linear(width, values), nn.Unflatten(1, shape))
     return encoder, decoder
 
 

@@ -1,0 +1,123 @@
+"""The laws of strategies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nas.core.genotype import Genotype
+from nas.core.space import SearchSpace, sample
+from nas.core.strategy import Strategy
+from nas.core.trial import Trial
+from nas.testing.toys import ToySpace, ended, toy_loss
+
+
+class StrategyContract:
+    """Subclass it and give `make`."""
+
+    trials = 60
+    beats_random = True
+
+    def make(self, space: SearchSpace, seed: int, trials: int) -> Strategy:
+        """A new strategy."""
+        raise NotImplementedError
+
+    def _run(self, strategy: Strategy, trials: int, failing: tuple[int, ...] = ()) -> list[Trial]:
+        history = []
+        for number in range(trials):
+            proposal = strategy.ask(number)
+            assert proposal is not None
+            asked = Trial(number, proposal, seed=number)
+            trial = ended(asked, None if number in failing else toy_loss(proposal.genotype))
+            strategy.tell(trial)
+            history.append(trial)
+        return history
+
+    def test_proposals_are_valid(self) -> None:
+        space = ToySpace()
+        for trial in self._run(self.make(space, 0, self.trials), self.trials):
+            space.validate(trial.genotype)
+
+    def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(self) -> None:
+        runs = [self._run(self.make(ToySpace(), seed, 30), 30) for seed in (3, 3, 4)]
+        ids = [[trial.genotype.id for trial in run] for run in runs]
+        assert ids[0] == ids[1]
+        assert ids[0] != ids[2]
+
+    def test_asks_and_tells_executed_again_go_on_alike(self) -> None:
+        history = self._run(self.make(ToySpace(), 5, 40), 40)
+        again = self.make(ToySpace(), 5, 40)
+        for trial in history[:25]:
+            proposal = again.ask(trial.number)
+            assert proposal is not None
+            assert proposal == trial.proposal
+            again.tell(trial)
+        for trial in history[25:]:
+            assert again.ask(trial.number) == trial.proposal
+            again.tell(trial)
+
+    def test_failures_are_digested(self) -> None:
+        failing = (0, 1, 5, 6, 7, 20)
+        strategy = self.make(ToySpace(), 0, 40)
+        history = self._run(strategy, 40, failing)
+        assert len(history) == 40
+        assert strategy.recommend() not in failing
+
+    def test_nothing_is_recommended_before_anything_succeeded(self) -> None:
+        strategy = self.make(ToySpace(), 0, 10)
+        assert strategy.recommend() is None
+        self._run(strategy, 4, failing=(0, 1, 2, 3))
+        assert strategy.recommend() is None
+
+    def test_the_recommendation_is_the_best_seen_where_nothing_is_noisy(self) -> None:
+        strategy = self.make(ToySpace(), 1, 30)
+        history = self._run(strategy, 30)
+        best = min(history, key=lambda trial: (trial.losses, trial.number))
+        assert strategy.recommend() == best.number
+
+    def test_several_asks_before_a_tell_never_propose_the_same(self) -> None:
+        strategy = self.make(ToySpace(), 0, 40)
+        asked = [strategy.ask(number) for number in range(8)]
+        proposals = [proposal for proposal in asked if proposal is not None]
+        assert len({proposal.genotype.id for proposal in proposals}) == len(proposals)
+
+    def test_late_results_in_another_order_are_digested(self) -> None:
+        strategy = self.make(ToySpace(), 0, 40)
+        running: list[Trial] = []
+        for number in range(30):
+            proposal = strategy.ask(number)
+            if proposal is not None:
+                running.append(Trial(number, proposal, seed=0))
+            if len(running) > 4:
+                trial = running.pop(2)
+                strategy.tell(ended(trial, toy_loss(trial.genotype)))
+        assert strategy.recommend() is not None
+
+    def test_nothing_is_evaluated_twice(self) -> None:
+        history = self._run(self.make(ToySpace(), 2, self.trials), self.trials)
+        assert len({trial.genotype.id for trial in history}) == len(history)
+
+    def test_a_space_smaller_than_the_budget_is_exhausted_and_not_repeated(self) -> None:
+        fixed: dict[str, tuple[str | int | float | bool, ...]] = {f"letter{i}": ("a",) for i in range(8)}
+        space = ToySpace().restrict({**fixed, "source": (0,)})
+        strategy = self.make(space, 0, 30)
+        seen: set[Genotype] = set()
+        for number in range(30):
+            proposal = strategy.ask(number)
+            if proposal is None:
+                break
+            seen.add(proposal.genotype)
+            strategy.tell(ended(Trial(number, proposal, 0), toy_loss(proposal.genotype)))
+        assert len(seen) == 4  # the depths
+        assert number == 4
+
+    def test_it_beats_random_search_on_a_toy_landscape(self) -> None:
+        if not self.beats_random:
+            pytest.skip("this strategy is random search")
+        trials, seeds = 150, range(8)
+        found = [min(t.losses[0] for t in self._run(self.make(ToySpace(), s, trials), trials)) for s in seeds]
+        drawn = []
+        for seed in seeds:
+            generator = np.random.default_rng(seed)
+            drawn.append(min(toy_loss(sample(ToySpace(), generator)) for _ in range(trials)))
+        assert np.mean(found) < np.mean(drawn) - 0.5

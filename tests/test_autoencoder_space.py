@@ -1,0 +1,119 @@
+"""Whatever validates builds, trains and gives back the shape of its input."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas.core.genotype import Genotype
+from nas.core.space import sample
+from search_spaces.autoencoder.build import sizes
+from search_spaces.autoencoder.space import AutoencoderSpace
+from search_spaces.cells.edge import OPERATION_NAMES
+from search_spaces.operations import ACTIVATIONS, OPERATIONS, UP, down_sampling, up_sampling
+
+SMALL = AutoencoderSpace().restrict(
+    {"latent": (2, 16, 64), "width": (8, 16), "decoder_width": (8, 24), "hidden_width": (64,)}
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    channels=st.sampled_from([1, 3]),
+    height=st.integers(4, 20),
+    width=st.integers(4, 20),
+)
+def test_any_genotype_builds_and_trains_for_any_size(seed, channels, height, width):
+    generator = np.random.default_rng(seed)
+    genotype = sample(SMALL, generator)
+    model = SMALL.build(genotype, (channels, height, width)).train()
+    images = torch.rand(3, channels, height, width)
+    reconstructions = model(images)
+    assert reconstructions.shape == images.shape
+    assert reconstructions.min() >= 0
+    assert reconstructions.max() <= 1
+    (model.decoder(model.encode(images)) - images).square().mean().backward()
+    # every part is reached: nothing is disconnected, whatever was drawn
+    for half in (model.encoder, model.decoder):
+        assert any(parameter.grad is not None for parameter in half.parameters())
+    first = next(model.encoder.parameters())
+    assert first.grad is not None
+
+
+@pytest.mark.slow
+def test_thousands_of_genotypes_survive_variation_and_json():
+    space, generator = AutoencoderSpace(), np.random.default_rng(0)
+    genotype = sample(space, generator)
+    for step in range(3000):
+        other = sample(space, generator)
+        child = space.crossover(genotype, other, generator) if step % 2 else genotype
+        child, _ = space.mutate(child, generator)
+        assert Genotype.parse(child.text) == child
+        space.validate(child)
+        genotype = child if step % 7 else other
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("norm", ["none", "batch", "group", "layer"])
+def test_operations_keep_channels_and_size(operation, norm):
+    x = torch.rand(2, 12, 5, 7)
+    assert OPERATIONS[operation](12, norm, "relu")(x).shape == x.shape
+
+
+def test_the_cells_offer_just_the_operations_that_exist():
+    assert set(OPERATION_NAMES) == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("name", ["strided_convolution", "average", "max"])
+def test_down_sampling_halves_rounded_up(name):
+    assert down_sampling(name, 3, 8, "batch", "relu")(torch.rand(2, 3, 9, 6)).shape == (2, 8, 5, 3)
+
+
+@pytest.mark.parametrize("name", UP)
+def test_up_sampling_doubles(name):
+    x = torch.nn.Sequential(*up_sampling(name, 8, 3, bias=True))(torch.rand(2, 8, 5, 3))
+    assert x.shape == (2, 3, 10, 6)
+
+
+def test_dilated_convolutions_are_dilated_and_separable_ones_separable():
+    dilated = next(m for m in OPERATIONS["dilated_3x3"](8, "none", "relu").modules() if isinstance(m, torch.nn.Conv2d))
+    assert dilated.dilation == (2, 2)
+    depthwise, pointwise = (
+        m for m in OPERATIONS["separable_5x5"](8, "none", "relu").modules() if isinstance(m, torch.nn.Conv2d)
+    )
+    assert (depthwise.groups, depthwise.kernel_size) == (8, (5, 5))
+    assert (pointwise.groups, pointwise.kernel_size) == (1, (1, 1))
+
+
+def test_sizes_stop_halving_at_two():
+    assert sizes((1, 28, 28), 4) == [(28, 28), (14, 14), (7, 7), (4, 4), (2, 2)]
+    assert sizes((1, 8, 8), 4) == [(8, 8), (4, 4), (2, 2), (2, 2), (2, 2)]
+    assert sizes((1, 5, 64), 2) == [(5, 64), (3, 32), (3, 32)]
+
+
+def test_a_mirrored_decoder_uses_the_encoders_cell():
+    space = SMALL.restrict({"network": ("convolutional",), "decoder": ("mirrored",), "family": ("plain",)})
+    genotype = sample(space, np.random.default_rng(3))
+    model = space.build(genotype, (1, 8, 8))
+    cells = [m for m in model.modules() if type(m).__name__ == "Cell"]
+    assert len(cells) == 2 * genotype.content["stages"]
+    assert len({str([node.inputs for node in cell.nodes]) for cell in cells}) == 1
+
+
+def test_skipped_features_are_not_overwritten():
+    """In-place sums would alias what a skip carries on."""
+    from search_spaces.cells.edge import Edge, build_cell
+
+    cell = build_cell(
+        [Edge(0, 1, "skip"), Edge(0, 1, "skip"), Edge(1, 2, "skip"), Edge(0, 2, "skip")], 4, "none", "relu"
+    )
+    x = torch.rand(1, 4, 3, 3)
+    kept = x.clone()
+    assert torch.allclose(cell(x), 3 * kept)
+    assert torch.equal(x, kept)
+
+
+def test_every_activation_is_a_new_layer():
+    assert len({type(make()) for make in ACTIVATIONS.values()}) == len(ACTIVATIONS)

@@ -1,0 +1,353 @@
+"""The command line, as a user meets it; each in a process of its own where that matters."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.cli import run as nas
+from nas.run import open_run
+
+QUICK = ["--epochs", "1", "--train-size", "64", "--pin", "network=fully_connected", "--pin", "hidden_width=64",
+         "--restrict", "decoder_hidden_width=64", "--pin", "batch_size=32"]  # fmt: skip
+
+
+def process(*arguments, cwd, **options):
+    program = [sys.executable, "-c", "from nas.cli import main; main()", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        program, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **options
+    )
+
+
+def finished(*arguments, cwd):
+    ran = process(*arguments, cwd=cwd)
+    out, err = ran.communicate(timeout=300)
+    return ran.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    code, out, err = finished("search", "--trials", "5", "--name", "five", "--json", *QUICK, cwd=folder)
+    assert code == 0, err
+    return folder, out, err
+
+
+def test_json_is_one_line_and_nothing_else(searched):
+    folder, out, _ = searched
+    assert out.count("\n") == 1
+    document = json.loads(out)
+    assert set(document) == {"run", "best", "trials", "seconds"}
+    assert set(document["best"]) == {"number", "genotype", "values", "test", "model"}
+    assert document["trials"] == {"complete": 5, "pruned": 0, "failed": 0}
+    assert (folder / document["best"]["model"] / "model.py").is_file()
+    assert document["best"]["values"]["mse"] == min(t.metrics["mse"] for t in open_run(folder / "runs/five").ranked())
+    assert set(document["best"]["test"]) >= {"mse", "psnr", "ssim"}
+
+
+def test_progress_goes_to_standard_error_in_plain_lines(searched):
+    _, _, err = searched
+    assert "\x1b" not in err
+    assert "5/5 trial 4 complete: mse" in err
+    assert "latent = 16" in err
+    assert "trivially" in err
+
+
+def test_a_run_is_whole(searched):
+    folder, _, _ = searched
+    run = folder / "runs" / "five"
+    files = {path.name for path in run.iterdir()}
+    assert files >= {"config.yaml", "study.journal", "environment.json", "artifacts", "best", "report.html"}
+    assert "trials: 5" in (run / "config.yaml").read_text()
+    report = (run / "report.html").read_text()
+    assert report.count("data:image/png") == 6
+    assert not [path for path in run.rglob(".*") if path.name != ".lock"]
+
+
+def test_list_show_and_export(searched, capsys, tmp_path):
+    folder, _, _ = searched
+    runs = ["--runs-dir", str(folder / "runs")]
+    assert nas(["list", *runs]) == 0
+    listed = capsys.readouterr().out
+    assert "five" in listed
+    assert "5/5" in listed
+    assert "ended" in listed
+    assert nas(["show", "five", *runs]) == 0
+    assert "optuna-dashboard" in capsys.readouterr().out
+    assert nas(["show", "five", "--trial", "3", "--json", *runs]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["number"], shown["outcome"], len(shown["epochs"])) == (3, "complete", 1)
+    output = tmp_path / "exported"
+    assert nas(["export", "five", "--trial", "2", "--format", "python", "--output", str(output), *runs]) == 0
+    assert {path.name for path in output.iterdir()} == {
+        "model.py", "README.md", "weights.safetensors", "samples.safetensors", "reconstructions.png",
+    }  # fmt: skip
+
+
+def test_more_trials_go_on_where_it_ended(searched, tmp_path):
+    code, out, err = finished("search", "--trials", "3", "--name", "grown", "-q", *QUICK, cwd=tmp_path)
+    assert code == 0, err
+    assert out.strip() == "runs/grown/best"
+    assert err == ""
+    code, out, err = finished("resume", "grown", "--trials", "4", "--json", cwd=tmp_path)
+    assert code == 0, err
+    assert json.loads(out)["trials"]["complete"] == 4
+    code, _, err = finished("resume", "grown", "--json", cwd=tmp_path)
+    assert code == 0, err
+
+
+def test_a_config_file_repeats_a_run_and_the_command_line_wins(searched, tmp_path):
+    folder, out, _ = searched
+    config = folder / "runs" / "five" / "config.yaml"
+    code, again, err = finished("search", "--config", str(config), "--trials", "2", "--json", cwd=tmp_path)
+    assert code == 0, err
+    first = open_run(folder / "runs" / "five").trials
+    second = open_run(tmp_path / json.loads(again)["run"]).trials
+    assert [t.genotype for t in second] == [t.genotype for t in first[:2]]
+    assert [t.metrics["mse"] for t in second] == [t.metrics["mse"] for t in first[:2]]
+
+
+def journal_trials(path):
+    """How many trials the journal tells the end of; a reader never waits for the writer."""
+    try:
+        return sum(t.outcome is not None for t in open_run(path).trials)
+    except (FileNotFoundError, KeyError, ValueError):
+        return 0
+
+
+def kill_when(running, path, trials, number, extra=0.0):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and running.poll() is None:
+        if (path / "study.journal").is_file() and journal_trials(path) >= trials:
+            time.sleep(extra)
+            running.send_signal(number)
+            return
+        time.sleep(0.02)
+    pytest.fail(f"it ended before: {running.communicate()}")
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on_to_the_same_genotypes(tmp_path):
+    options = ["--trials", "8", "--json", "--set", "population=3", *QUICK]
+    code, _, err = finished("search", "--name", "whole", *options, cwd=tmp_path)
+    assert code == 0, err
+    whole = open_run(tmp_path / "runs" / "whole").trials
+    path = tmp_path / "runs" / "killed"
+    running = process("search", "--name", "killed", *options, cwd=tmp_path)
+    kill_when(running, path, 2, signal.SIGKILL, extra=0.03)
+    running.communicate()
+    kept = [t for t in open_run(path).trials if t.outcome is not None]
+    with (path / "study.journal").open("ab") as journal:
+        journal.write(b'{"op_code": 6, "half a li')
+    os.symlink("study.journal", path / "study.journal.lock")
+    running = process("resume", "killed", "--json", cwd=tmp_path)
+    kill_when(running, path, 5, signal.SIGKILL)
+    running.communicate()
+    code, out, err = finished("resume", "killed", "--json", cwd=tmp_path)
+    assert code == 0, err
+    assert json.loads(out)["trials"] == {"complete": 8, "pruned": 0, "failed": 0}
+    resumed = open_run(path).trials
+    assert [t.genotype for t in resumed] == [t.genotype for t in whole]
+    assert [t.metrics["mse"] for t in resumed] == [t.metrics["mse"] for t in whole]
+    assert [t.number for t in resumed] == list(range(8))
+    for trial in kept:  # nothing that was finished was done again
+        assert resumed[trial.number].metrics["seconds"] == trial.metrics["seconds"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_how_to_go_on(tmp_path, number):
+    running = process("search", "--name", "cut", "--trials", "500", *QUICK, cwd=tmp_path)
+    kill_when(running, tmp_path / "runs" / "cut", 2, number)
+    sent = time.monotonic()
+    out, err = running.communicate(timeout=60)
+    assert time.monotonic() - sent < 5
+    assert running.returncode == 130
+    assert "nas resume runs/cut" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert journal_trials(tmp_path / "runs" / "cut") >= 2
+
+
+@pytest.mark.slow
+def test_two_processes_cannot_own_one_run(tmp_path):
+    running = process("search", "--name", "mine", "--trials", "500", *QUICK, cwd=tmp_path)
+    path = tmp_path / "runs" / "mine"
+    while journal_trials(path) < 1:
+        assert running.poll() is None
+        time.sleep(0.05)
+    code, _, err = finished("resume", "mine", cwd=tmp_path)
+    assert (code, "is in use" in err) == (2, True)
+    running.kill()
+    running.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "--strategy", "evolutoin"], "--strategy 'evolutoin': unknown, did you mean 'evolution'?"),
+        (["search", "--space", "autoencodr"], "did you mean 'autoencoder'"),
+        (["search", "--dataset", "mnits"], "did you mean 'mnist'"),
+        (["search", "--executor", "rya"], "--executor 'rya'"),
+        (["search", "--objective", "mes"], "did you mean 'mse'"),
+        (["search", "--trials", "0"], "--trials 0"),
+        (["search", "--trials", "x"], "--trials"),
+        (["search", "--pin", "latent=17"], "latent=17"),
+        (["search", "--pin", "latent"], "--pin 'latent'"),
+        (["search", "--pin", "beta=4", "--pin", "family=plain"], "beta"),
+        (["search", "--set", "populaton=4"], "did you mean 'population'"),
+        (["search", "--set", "population=few"], "--set population 'few'"),
+        (["search", "--set", "population=5", "--set", "sample=9"], "--set sample 9"),
+        (["search", "--train-size", "100000"], "--train-size 100000"),
+        (["search", "--time-limit", "soon"], "--time-limit 'soon'"),
+        (["search", "--name", "a/b"], "--name 'a/b'"),
+        (["search", "--strateg", "random"], "--strategy"),
+        (["search", "--config", "none.yaml"], "--config"),
+        (["search", "--space", "no.such:Space"], "no.such:Space"),
+        (["search", "--space", "nas.config:Nothing"], "Nothing"),
+        (["serach"], "did you mean 'search'"),
+        (["resume", "nothing"], "RUN 'nothing'"),
+        (["show", "nothing"], "RUN 'nothing'"),
+        (["export", "nothing"], "RUN 'nothing'"),
+        (["spaces", "gna"], "unknown"),
+        (["strategies", "evoluton"], "did you mean 'evolution'"),
+        (["datasets", "minst"], "did you mean 'mnist'"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert nas(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1, captured.err
+    assert message in captured.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_exists_a_trial_that_does_not_and_an_unknown_format(searched, capsys):
+    folder, _, _ = searched
+    runs = ["--runs-dir", str(folder / "runs")]
+    for arguments, message in (
+        (["search", "--name", "five", *runs], "this run exists"),
+        (["show", "five", "--trial", "99", *runs], "allowed: 0 to 4"),
+        (["export", "five", "--format", "onx", *runs], "did you mean 'onnx'"),
+        (["show", "fiv", *runs], "did you mean 'five'"),
+    ):
+        assert nas(arguments) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_no_room_on_the_disk_is_the_users_matter(capsys, monkeypatch, tmp_path):
+    import errno
+
+    from nas.study import Study
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr(Study, "create", full)
+    assert nas(["search", "--runs-dir", str(tmp_path)]) == 2
+    assert "No space left" in capsys.readouterr().err
+
+
+def test_a_search_in_which_all_fail_is_no_success(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from search_spaces.autoencoder.space import AutoencoderSpace\n"
+        "class Broken(AutoencoderSpace):\n"
+        "    def build(self, genotype, shape):\n"
+        "        raise RuntimeError('cannot be <b>built</b>')\n"
+    )
+    code, out, err = finished(
+        "search", "--space", "mine:Broken", "--trials", "3", "--name", "x", "--json", cwd=tmp_path
+    )
+    assert code == 3, err
+    assert json.loads(out)["best"] is None
+    assert json.loads(out)["trials"]["failed"] == 3
+    assert "cannot be <b>built</b>" in err
+    options = ["--space", "mine:Broken", "--trials", "30", "--max-failures", "2"]
+    code, _, err = finished("search", *options, "--name", "y", cwd=tmp_path)
+    assert code == 3
+    assert "all 3 failed" in err
+    code, out, _ = finished("show", "x", cwd=tmp_path)
+    assert code == 0
+    assert "RuntimeError: cannot be <b>built</b>" in out
+
+
+def test_more_failures_than_allowed_is_exit_code_4(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from search_spaces.autoencoder.space import AutoencoderSpace\n"
+        "class Brittle(AutoencoderSpace):\n"
+        "    def build(self, genotype, shape):\n"
+        "        if genotype.content['activation'] != 'relu':\n"
+        "            raise RuntimeError('no')\n"
+        "        return super().build(genotype, shape)\n"
+    )
+    quick = [*QUICK, "--space", "mine:Brittle", "--trials", "60", "--max-failures", "12", "-q"]
+    code, out, err = finished("search", *quick, "--name", "x", cwd=tmp_path)
+    assert code == 4, err
+    assert "more than --max-failures 12" in err
+    assert out.strip() == "runs/x/best"
+
+
+def test_an_exhausted_space_ends_the_search(tmp_path):
+    arguments = [*QUICK]
+    for name, choice in (
+        ("family", "plain"), ("latent", "8"), ("normalisation", "batch"), ("activation", "relu"),
+        ("decoder", "mirrored"), ("loss", "bce"), ("optimiser", "adam"), ("learning_rate", "0.004"),
+        ("schedule", "cosine"), ("weight_decay", "0"),
+    ):  # fmt: skip
+        arguments += ["--pin", f"{name}={choice}"]
+    arguments.remove("--restrict")
+    arguments.remove("decoder_hidden_width=64")
+    code, out, err = finished("search", *arguments, "--json", cwd=tmp_path)
+    assert code == 0, err
+    assert json.loads(out)["trials"]["complete"] == 4  # the numbers of stages
+    assert "nothing that was not tried" in err
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    program = (
+        "import sys\nfrom nas.cli import run\nrun(['--help'])\n"
+        "heavy = {'torch', 'optuna', 'ray', 'numpy', 'pydantic', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("command", ["search", "resume", "list", "show", "export", "spaces", "strategies", "datasets"])
+def test_every_command_has_help(command, capsys):
+    assert nas([command, "--help"]) == 0
+    assert "Usage: nas" in capsys.readouterr().out
+
+
+def test_the_catalogue(capsys):
+    for arguments, words in (
+        (["spaces"], ["autoencoder"]),
+        (["spaces", "autoencoder"], ["latent: 2, 4, 8", "encoder_cell.node1.operation0", "genotypes"]),
+        (["strategies"], ["evolution", "random"]),
+        (["strategies", "evolution"], ["population", "Real", "duplicates"]),
+        (["datasets"], ["digits", "celeba", "npz:PATH"]),
+        (["datasets", "csv:PATH"], ["label"]),
+    ):
+        assert nas(arguments) == 0
+        out = capsys.readouterr().out
+        assert all(word in out for word in words), out
+
+
+def test_csv_from_a_folder_to_a_model(tmp_path):
+    generator = np.random.default_rng(0)
+    rows = [",".join(map(str, [i % 2, *generator.integers(0, 255, 36)])) for i in range(60)]
+    Path(tmp_path / "d.csv").write_text("\n".join(rows))
+    code, out, err = finished(
+        "search", "--dataset", "csv:d.csv", "--trials", "2", "--epochs", "1", "--pin", "network=convolutional",
+        "--pin", "width=8", "--restrict", "decoder_width=8", "--pin", "latent=4", "-q", cwd=tmp_path,
+    )  # fmt: skip
+    assert code == 0, err
+    assert (tmp_path / out.strip() / "model.onnx").is_file()

@@ -1,0 +1,89 @@
+"""Each metric against a reference."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.likelihood import (
+    bernoulli_log_likelihood,
+    gaussian_log_likelihood,
+    kl_to_standard_normal,
+)
+from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
+
+
+@pytest.fixture
+def pair():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(6, 3, 24, 24, generator=generator)
+    return (images + 0.1 * torch.randn(images.shape, generator=generator)).clamp(0, 1), images
+
+
+def test_mse_and_psnr(pair):
+    assert mean_squared_error(*pair) == pytest.approx(nn.functional.mse_loss(*pair).item(), rel=1e-5)
+    assert psnr(*pair) == pytest.approx(10 * math.log10(1 / mean_squared_error(*pair)), rel=1e-4)
+
+
+def test_ssim_of_large_images_is_wangs(pair):
+    assert ssim(*pair) == pytest.approx(float(structural_similarity_index_measure(*pair, data_range=1.0)), rel=1e-5)
+
+
+@pytest.mark.parametrize("side", [4, 5, 7, 8, 12, 16, 28])
+def test_ssim_is_one_of_equal_images_and_less_otherwise_at_every_size(side):
+    images = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(1))
+    assert ssim(images, images) == pytest.approx(1, abs=1e-4)
+    assert ssim(1 - images, images) < 0.5
+
+
+def test_ssim_of_many_images_is_the_mean_over_all():
+    images = torch.rand(600, 1, 8, 8)
+    other = torch.rand(600, 1, 8, 8)
+    one_by_one = sum(ssim(other[i : i + 1], images[i : i + 1]) for i in range(600)) / 600
+    assert ssim(other, images) == pytest.approx(one_by_one, rel=1e-3)
+
+
+def test_likelihoods_are_torchs_distributions_summed_over_pixels():
+    logits, images = torch.randn(4, 1, 5, 5), torch.rand(4, 1, 5, 5).round()
+    bernoulli = torch.distributions.Bernoulli(logits=logits).log_prob(images).flatten(1).sum(1)
+    assert torch.allclose(bernoulli_log_likelihood(logits, images), bernoulli, atol=1e-4)
+    normal = torch.distributions.Normal(logits, math.sqrt(0.5)).log_prob(images).flatten(1).sum(1)
+    assert torch.allclose(gaussian_log_likelihood(logits, images), normal, atol=1e-4)
+
+
+def test_kl_is_torchs_summed_over_latents():
+    mean, log_variance = torch.randn(4, 7), torch.randn(4, 7)
+    posterior = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    prior = torch.distributions.Normal(torch.zeros(4, 7), torch.ones(4, 7))
+    wanted = torch.distributions.kl_divergence(posterior, prior).sum(1)
+    assert torch.allclose(kl_to_standard_normal(mean, log_variance), wanted, atol=1e-4)
+
+
+def test_costs_by_hand():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Flatten(), nn.Linear(8 * 6 * 6, 10))
+    images = torch.rand(5, 3, 6, 6)
+    assert parameters(model) == (3 * 9 + 1) * 8 + (288 + 1) * 10
+    assert multiply_adds(model, images) == 36 * 8 * 3 * 9 + 288 * 10
+    depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+    assert multiply_adds(depthwise, torch.rand(1, 8, 6, 6)) == 36 * 8 * 9
+    transposed = nn.ConvTranspose2d(4, 2, 4, 2, 1)
+    assert multiply_adds(transposed, torch.rand(1, 4, 3, 3)) == 9 * 4 * 2 * 16
+
+
+def test_counting_leaves_the_model_as_it_was():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train()
+    multiply_adds(model, torch.rand(2, 1, 5, 5))
+    assert model.training
+    assert torch.equal(model[1].running_mean, torch.zeros(2))
+
+
+def test_peak_memory_sees_a_large_tensor():
+    memory = PeakMemory(torch.device("cpu"))
+    before = memory.megabytes
+    held = torch.ones(40_000_000)
+    memory.look()
+    del held
+    assert memory.megabytes >= before + 100

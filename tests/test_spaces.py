@@ -1,0 +1,144 @@
+"""Every space keeps the laws; the choice spaces restrict as documented."""
+
+import numpy as np
+import pytest
+
+from nas import registry
+from nas.core.errors import InvalidGenotype, UserError
+from nas.core.genotype import Genotype
+from nas.core.space import sample
+from nas.testing import SpaceContract
+from nas.testing.toys import ToySpace
+from search_spaces.autoencoder.space import AutoencoderSpace, completeness
+from search_spaces.choices import Asker, ChoiceSpace
+
+
+class TestToySpace(SpaceContract):
+    def make(self):
+        return ToySpace()
+
+
+class _SmallCodes:
+    """Small codes: the laws hold for all, and big matrices only take time."""
+
+    genotypes = 120
+
+
+class TestAutoencoderSpace(_SmallCodes, SpaceContract):
+    shapes = ((1, 8, 8), (3, 13, 10))
+    built = 10
+
+    def make(self):
+        return AutoencoderSpace()
+
+    @pytest.fixture
+    def drawn(self, space):
+        generator = np.random.default_rng(1)
+        return [sample(space, generator) for _ in range(self.genotypes)]
+
+
+def test_every_registered_space_has_a_contract_test():
+    tested = {"autoencoder"}
+    assert set(registry.BUILT_IN["space"]) == tested
+
+
+class Grid(ChoiceSpace):
+    name = "grid"
+
+    def decide(self, ask: Asker) -> None:
+        for i in range(6):
+            ask.operation(f"edge{i}", "abcde")
+
+    def build(self, genotype, shape):
+        raise AssertionError("never built")
+
+    def describe(self, genotype, shape):
+        return ""
+
+
+def test_size_is_exact_where_nothing_is_conditional():
+    assert Grid().size() == 5**6  # NAS-Bench-201's 15,625
+    assert Grid().restrict({"edge*": ("a", "b")}).size() == 2**6
+
+
+def test_choices_finds_what_depends_on_several_decisions():
+    found = AutoencoderSpace().choices()
+    for site in ("decoder_cell.node3.operation1", "decoder_stages", "kl_warm_up", "output", "noise_variance"):
+        assert site in found
+
+
+def test_pin_by_text_finds_the_value():
+    space = AutoencoderSpace().restrict({"learning_rate": ("2e-3",), "width_growth": ("2",), "latent": ("16",)})
+    for seed in range(20):
+        content = sample(space, np.random.default_rng(seed)).content
+        assert content["learning_rate"] == 0.002
+        assert content["latent"] == 16
+        assert content.get("width_growth", 2.0) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "message"),
+    [
+        ({"latnet": (16,)}, "did you mean 'latent'"),
+        ({"latent": (17,)}, "latent=17.*allowed: 2, 4, 8, 16"),
+        ({"latent": ()}, "latent=nothing"),
+        ({"family": ("plain",), "beta": (1.0,)}, "beta.*never arises"),
+        ({"network": ("fully_connected",), "encoder_cell.*": ("skip",)}, "allowed"),
+    ],
+)
+def test_impossible_restrictions_are_refused(restrictions, message):
+    with pytest.raises(UserError, match=message):
+        AutoencoderSpace().restrict(restrictions, "--pin")
+
+
+def test_a_restriction_of_a_restricted_space_adds_up():
+    space = AutoencoderSpace().restrict({"family": ("plain",)})
+    with pytest.raises(UserError, match="never arises"):
+        space.restrict({"beta": (1.0,)})
+    assert space.restrict({"latent": (8,)}).choices()["family"].values == ("plain",)
+
+
+def test_every_family_and_operation_is_drawn():
+    space, seen = AutoencoderSpace(), set()
+    generator = np.random.default_rng(0)
+    for _ in range(400):
+        seen |= {str(value) for value in sample(space, generator).content.values()}
+    wanted = {"plain", "denoising", "variational", "none", "skip", "conv_1x1", "conv_3x3", "conv_5x5"}
+    wanted |= {"separable_3x3", "separable_5x5", "dilated_3x3", "dilated_5x5", "average_pool_3x3", "max_pool_3x3"}
+    wanted |= {"strided_convolution", "average", "max", "transposed_convolution", "nearest", "bilinear"}
+    wanted |= {
+        "pixel_shuffle",
+        "batch",
+        "group",
+        "layer",
+        "relu",
+        "leaky_relu",
+        "elu",
+        "gelu",
+        "silu",
+        "mse",
+        "bce",
+    }
+    assert wanted <= seen
+
+
+def test_completeness():
+    assert completeness(63, (1, 8, 8)) == "undercomplete"
+    assert completeness(64, (1, 8, 8)) == "exactly complete"
+    assert completeness(65, (1, 8, 8)) == "overcomplete"
+
+
+def test_mutations_come_in_every_role():
+    space = AutoencoderSpace().restrict({"network": ("convolutional",), "encoder_cell.nodes": (3,)})
+    generator = np.random.default_rng(0)
+    genotype = sample(space, generator)
+    roles = {space.mutate(genotype, generator)[1].split()[0] for _ in range(60)}
+    assert roles == {"operation", "input", "structure", "hyperparameter"}
+
+
+def test_a_superfluous_decision_is_named():
+    space = AutoencoderSpace().restrict({"family": ("plain",)})
+    genotype = sample(space, np.random.default_rng(0))
+    extra = Genotype.of("autoencoder", 1, {**genotype.content, "beta": 1.0})
+    with pytest.raises(InvalidGenotype, match="beta: does not arise"):
+        space.validate(extra)

@@ -1,0 +1,102 @@
+"""Every strategy keeps the laws; evolution is its paper's."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from nas import registry
+from nas.core.errors import UserError
+from nas.core.trial import Trial
+from nas.strategies.evolution import Evolution
+from nas.strategies.random import Random
+from nas.testing import StrategyContract
+from nas.testing.toys import ToySpace, ended, toy_loss
+
+
+class TestRandom(StrategyContract):
+    beats_random = False
+
+    def make(self, space, seed, trials):
+        return Random(space, seed=seed, trials=trials)
+
+
+class TestEvolution(StrategyContract):
+    def make(self, space, seed, trials):
+        return Evolution(space, seed=seed, trials=trials)
+
+
+def test_every_registered_strategy_has_a_contract_test():
+    tested = {Random, Evolution}
+    assert {registry.load("strategy", name) for name in registry.BUILT_IN["strategy"]} == tested
+
+
+def run(strategy, trials, loss=toy_loss):
+    history = []
+    for number in range(trials):
+        proposal = strategy.ask(number)
+        trial = ended(Trial(number, proposal, 0), loss(proposal.genotype))
+        strategy.tell(trial)
+        history.append(trial)
+    return history
+
+
+def test_the_first_population_is_random_and_then_come_children():
+    history = run(Evolution(ToySpace(), seed=0, trials=100, population=10, sample=3), 40)
+    assert all(trial.proposal.origin == "random" for trial in history[:10])
+    assert all(trial.proposal.parents for trial in history[10:])
+
+
+def test_parents_are_among_the_last_p_trials():
+    history = run(Evolution(ToySpace(), seed=0, trials=200, population=12, sample=4), 200)
+    for trial in history[12:]:
+        assert trial.number - 12 <= trial.proposal.parents[0] < trial.number
+
+
+def test_a_tournament_of_the_whole_population_is_nearly_always_won_by_its_best():
+    history = run(Evolution(ToySpace(), seed=0, trials=100, population=5, sample=5), 60)
+    best = 0
+    for trial in history[5:]:
+        members = history[trial.number - 5 : trial.number]
+        best += trial.proposal.parents[0] == min(members, key=lambda t: (t.losses, t.number)).number
+    # drawn with replacement, the best is missed with probability (4/5)^5 = .33
+    assert 0.5 < best / 55 < 0.85
+
+
+def test_a_child_is_one_mutation_away():
+    history = run(Evolution(ToySpace(), seed=1, trials=100, population=10, sample=3, duplicates=True), 100)
+    for trial in history[10:]:
+        parent = history[trial.proposal.parents[0]].genotype.content
+        child = trial.genotype.content
+        changed = {site for site in parent.keys() & child.keys() if parent[site] != child[site]}
+        assert len(changed) == 1
+        assert set(parent) ^ set(child) <= {"rate"}  # which arises with the first letter
+
+
+def test_duplicates_only_when_asked_for():
+    allowed = run(Evolution(ToySpace(), seed=0, trials=300, population=5, sample=5, duplicates=True), 300)
+    refused = run(Evolution(ToySpace(), seed=0, trials=300, population=5, sample=5), 300)
+    assert len({t.genotype.id for t in allowed}) < 300
+    assert len({t.genotype.id for t in refused}) == 300
+
+
+def test_the_default_population_grows_with_the_budget():
+    sizes = [Evolution(ToySpace(), seed=0, trials=trials)._population.maxlen for trials in (1, 24, 30, 300, 10_000)]
+    assert sizes == [4, 8, 10, 50, 50]
+
+
+@pytest.mark.parametrize("options", [{"population": 0}, {"population": 5, "sample": 6}, {"sample": 0}])
+def test_impossible_options_are_refused(options):
+    with pytest.raises(UserError, match="--set"):
+        Evolution(ToySpace(), seed=0, trials=30, **options)
+
+
+def test_random_draws_uniformly():
+    drawn = run(Random(ToySpace(), seed=0, trials=1000), 1000)
+    counts = Counter(trial.genotype.content["letter3"] for trial in drawn)
+    assert np.std([counts[letter] for letter in "abcde"]) < 30
+
+
+def test_evolution_finds_the_optimum_of_the_toy_landscape():
+    history = run(Evolution(ToySpace(), seed=0, trials=400, population=20, sample=5), 400)
+    assert min(trial.losses[0] for trial in history) < 0.2
