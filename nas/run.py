@@ -408,8 +408,8 @@ class Run:
         tested = self.study.notes.get("test")
         if tested is None or tested["number"] != best.number:
             self.study.note("test", {"number": best.number, "metrics": best.test()})
-        self.export(best)
         self.report()
+        self.export(best)
 
     @property
     def tested(self) -> dict[str, float]:

@@ -6,6 +6,7 @@ import abc
 import copy
 import fnmatch
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -28,24 +29,26 @@ class Asker:
         """The same, one level deeper: sites become ``name.site``."""
         return Asker(self._choose, f"{self._prefix}{name}.")
 
-    def _ask(self, site: str, values: Iterable[Value], role: Role, ordered: bool) -> Any:
-        return self._choose(Choice(self._prefix + site, tuple(values), role, ordered))
+    def _ask(self, site: str, values: Iterable[Value], role: Role, ordered: bool, usual: Value | None) -> Any:
+        return self._choose(Choice(self._prefix + site, tuple(values), role, ordered, usual))
 
-    def operation(self, site: str, values: Iterable[str]) -> str:
+    def operation(self, site: str, values: Iterable[str], usual: str | None = None) -> str:
         """Which operation an edge holds."""
-        return str(self._ask(site, values, "operation", False))
+        return str(self._ask(site, values, "operation", False, usual))
 
     def input(self, site: str, nodes: int) -> int:
-        """Which of the `nodes` earlier nodes an edge comes from."""
-        return int(self._ask(site, range(nodes), "input", False))
+        """Which of the `nodes` earlier nodes an edge comes from; usually the one before."""
+        return int(self._ask(site, range(nodes), "input", False, nodes - 1))
 
-    def structure(self, site: str, values: Iterable[Value], ordered: bool = False) -> Any:
+    def structure(self, site: str, values: Iterable[Value], ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the network around the cells."""
-        return self._ask(site, values, "structure", ordered)
+        return self._ask(site, values, "structure", ordered, usual)
 
-    def hyperparameter(self, site: str, values: Iterable[Value], ordered: bool = False) -> Any:
+    def hyperparameter(
+        self, site: str, values: Iterable[Value], ordered: bool = False, usual: Value | None = None
+    ) -> Any:
         """A decision about the training."""
-        return self._ask(site, values, "hyperparameter", ordered)
+        return self._ask(site, values, "hyperparameter", ordered, usual)
 
 
 class ChoiceSpace(abc.ABC):
@@ -218,7 +221,8 @@ class ChoiceSpace(abc.ABC):
         allowed = self._restrictions.get(choice.site)
         if allowed is None:
             return choice
-        return Choice(choice.site, tuple(v for v in choice.values if v in allowed), choice.role, choice.ordered)
+        values = tuple(value for value in choice.values if value in allowed)
+        return replace(choice, values=values, usual=_nearest(choice, values))
 
     def choices(self) -> dict[str, Choice]:
         """Every choice point that can arise, by site.
@@ -258,6 +262,16 @@ class ChoiceSpace(abc.ABC):
                 product *= len(decision.choice.values)
             total += product
         return total / walks
+
+
+def _nearest(choice: Choice, values: tuple[Value, ...]) -> Value | None:
+    """The usual value among those that are left: itself, or the nearest if the values have an order."""
+    if choice.usual is None or choice.usual in values:
+        return choice.usual
+    if not choice.ordered:
+        return None
+    wanted = choice.values.index(choice.usual)
+    return min(values, key=lambda value: abs(choice.values.index(value) - wanted))
 
 
 def _another_value(decision: Decision, generator: Generator) -> Value:

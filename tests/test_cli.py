@@ -104,7 +104,7 @@ def test_more_trials_go_on_where_it_ended(searched, tmp_path):
 
 
 def test_a_config_file_repeats_a_run_and_the_command_line_wins(searched, tmp_path):
-    folder, out, _ = searched
+    folder, _, _ = searched
     config = folder / "runs" / "five" / "config.yaml"
     code, again, err = finished("search", "--config", str(config), "--trials", "2", "--json", cwd=tmp_path)
     assert code == 0, err

@@ -12,13 +12,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from nas.core.errors import ExportMismatch, UserError
+from nas.core.errors import ExportMismatch, NotExportable, UserError
 from nas.core.space import sample
 from nas.export import folder
 from nas.export.card import Card, render_card
 from nas.export.folder import export_model
 from nas.export.onnx import run_onnx
-from nas.export.python_source import NotExportable, _expression, python_source
+from nas.export.python_source import _expression, python_source
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 SPACE = AutoencoderSpace().restrict({"latent": (8,), "width": (8, 16), "decoder_width": (8,), "hidden_width": (64,)})

@@ -73,6 +73,33 @@ def test_a_child_is_one_mutation_away():
         assert set(parent) ^ set(child) <= {"rate"}  # which arises with the first letter
 
 
+class Bent(ToySpace):
+    """The toy space with a usual letter."""
+
+    def decide(self, ask):
+        for i in range(8):
+            ask.operation(f"letter{i}", "abcde", usual="c")
+        ask.structure("depth", (1, 2, 3, 4), ordered=True, usual=3)
+        ask.structure("source", (0, 1, 2))
+
+
+def test_the_first_population_starts_from_what_is_usual():
+    history = run(Evolution(Bent(), seed=0, trials=80, population=20), 20)
+    first = history[0].genotype.content
+    assert {first[f"letter{i}"] for i in range(8)} == {"c"}
+    letters = [trial.genotype.content[f"letter{i}"] for trial in history[1:] for i in range(8)]
+    assert 0.7 < letters.count("c") / len(letters) < 0.9  # .75 + .25 / 5 = .8
+    uniform = run(Evolution(Bent(), seed=0, trials=80, population=20, usual=0.0), 20)
+    letters = [trial.genotype.content[f"letter{i}"] for trial in uniform for i in range(8)]
+    assert letters.count("c") / len(letters) < 0.35
+
+
+def test_what_is_usual_survives_restriction_as_the_nearest_that_is_left():
+    near = Bent().restrict({"depth": (1, 4)}).choices()["depth"].usual
+    assert near == 4
+    assert Bent().restrict({"letter0": ("a", "b")}).choices()["letter0"].usual is None
+
+
 def test_duplicates_only_when_asked_for():
     allowed = run(Evolution(ToySpace(), seed=0, trials=300, population=5, sample=5, duplicates=True), 300)
     refused = run(Evolution(ToySpace(), seed=0, trials=300, population=5, sample=5), 300)
@@ -82,10 +109,10 @@ def test_duplicates_only_when_asked_for():
 
 def test_the_default_population_grows_with_the_budget():
     sizes = [Evolution(ToySpace(), seed=0, trials=trials)._population.maxlen for trials in (1, 24, 30, 300, 10_000)]
-    assert sizes == [4, 8, 10, 50, 50]
+    assert sizes == [4, 6, 7, 50, 50]
 
 
-@pytest.mark.parametrize("options", [{"population": 0}, {"population": 5, "sample": 6}, {"sample": 0}])
+@pytest.mark.parametrize("options", [{"population": 0}, {"population": 5, "sample": 6}, {"sample": 0}, {"usual": 2.0}])
 def test_impossible_options_are_refused(options):
     with pytest.raises(UserError, match="--set"):
         Evolution(ToySpace(), seed=0, trials=30, **options)

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from nas.core.errors import ExportMismatch, ReplayMismatch, UserError
+from nas.core.errors import ExportMismatch, NotExportable, ReplayMismatch, UserError
 
 DONE, OUR_FAULT, BAD_INPUT, NOTHING_SUCCEEDED, TOO_MANY_FAILURES, INTERRUPTED = 0, 1, 2, 3, 4, 130
 _USERS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
@@ -89,7 +89,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _said(" ".join(error.format_message().split()), BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
         return _said("interrupted", INTERRUPTED)
-    except (ReplayMismatch, ExportMismatch) as error:
+    except (ReplayMismatch, ExportMismatch, NotExportable) as error:
         return _said(str(error), OUR_FAULT)
     except BrokenPipeError:  # the reader has gone; say no more, not even while exiting
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

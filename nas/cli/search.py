@@ -30,8 +30,9 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
 
     config = RunConfig.checked(given_options(given))
     sys.path.insert(0, "")  # module:Class is looked for here too
-    _configure_logging(verbose)
     from nas.run import start
+
+    _configure_logging(verbose)
 
     return _searched(lambda progress: start(config, progress=progress), as_json, quiet)
 
@@ -44,8 +45,9 @@ def resume_command(run: str, runs_dir: Path, trials: int | None, as_json: bool, 
     """Go on with a run that was interrupted, or give it more trials."""
     path = run_path(run, runs_dir)
     sys.path.insert(0, "")
-    _configure_logging(verbose)
     from nas.run import resume
+
+    _configure_logging(verbose)
 
     return _searched(lambda progress: resume(path, trials=trials, progress=progress), as_json, quiet)
 
@@ -112,6 +114,4 @@ def _document(run: Run) -> dict[str, Any]:
 def _configure_logging(verbose: bool) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("nas").setLevel(logging.DEBUG if verbose else logging.WARNING)
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("optuna").setLevel(logging.WARNING)  # once imported: importing it sets another level

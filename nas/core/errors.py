@@ -56,6 +56,10 @@ class ExportMismatch(Exception):
     """An exported model's outputs differ from the trained model's."""
 
 
+class NotExportable(Exception):
+    """A module cannot be printed as source; the message names its path and says why."""
+
+
 class ReplayMismatch(Exception):
     """Re-executing a run's record gave another genotype than the record holds: it cannot be resumed."""
 

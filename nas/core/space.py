@@ -33,12 +33,14 @@ class Choice:
         values: what it can be answered with; finite (a continuous quantity is offered as a grid).
         role: what it decides.
         ordered: neighbouring values are alike (a width, a learning rate).
+        usual: what a practitioner would try first; None where nothing speaks for any value.
     """
 
     site: str
     values: tuple[Value, ...]
     role: Role
     ordered: bool = False
+    usual: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,15 @@ class Restrictable(SearchSpace, Protocol):
         """How many genotypes there are (an estimate where conditions make counting infeasible)."""
 
 
-def sample(space: SearchSpace, generator: Generator) -> Genotype:
-    """A genotype whose every choice is drawn uniformly from its values."""
-    return space.grow(lambda choice: choice.values[int(generator.integers(len(choice.values)))])
+def sample(space: SearchSpace, generator: Generator, usual: float = 0.0) -> Genotype:
+    """A genotype whose every choice is drawn uniformly from its values, or with probability `usual` is the usual."""
+
+    def draw(choice: Choice) -> Value:
+        if usual > 0 and choice.usual is not None and generator.random() < usual:
+            return choice.usual
+        return choice.values[int(generator.integers(len(choice.values)))]
+
+    return space.grow(draw)
 
 
 def generator_for(seed: int, *key: int) -> Generator:

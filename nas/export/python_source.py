@@ -16,13 +16,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nas.core.errors import NotExportable
+
 _WIDTH = 100
 # where a module lies is not what it is; the others are torch's deprecated or private ones
 _NOT_KEPT = {"self", "device", "dtype", "min_value", "max_value", "_weight", "_freeze"}
-
-
-class NotExportable(Exception):
-    """A module does not follow the rule; the message names its path and says why."""
 
 
 def python_source(model: nn.Module) -> str:

@@ -15,14 +15,18 @@ from nas.strategies.novelty import Seen
 class Evolution:
     """Aging (regularised) evolution (Real, Aggarwal, Huang & Le 2019, algorithm 1).
 
-    The first P trials are random. Then S members of the population are drawn, the best of
+    First comes a population of P random genotypes. Then S members of the population are drawn, the best of
     them is the parent, one mutation makes the child (an operation, a hidden state, or, beyond the paper, the
     network around the cells or a hyperparameter), and the oldest member dies. Members age in the order in which
     they are told, as in the paper's asynchronous workers. Failed candidates take part and win no tournament
     that has a survivor.
 
-    P and S: Real et al. used 100 and 25 for 20,000 trials. By default P is a third of the trials but at most
-    50, and S a fifth of P but at least 3, so that short runs evolve as well.
+    P and S: Real et al. used 100 and 25 for 20,000 trials. By default P is a quarter of the trials, 4 to 50, and S
+    a fifth of P but at least 5, so that short runs evolve as well.
+
+    Where a space says what is usual, the first population starts from there, unlike the paper's: the first
+    genotype is the usual one, and the others take each decision from it with probability `usual`.
+    ``--set usual=0`` draws them uniformly, as the paper does.
     """
 
     def __init__(
@@ -31,20 +35,26 @@ class Evolution:
         *,
         seed: int,
         trials: int,
-        population: Annotated[int | None, "P, the number of members; by default a third of the trials, 4 to 50"] = None,
-        sample: Annotated[int | None, "S, the number in a tournament; by default a fifth of P, at least 3"] = None,
+        population: Annotated[
+            int | None, "P, the number of members; by default a quarter of the trials, 4 to 50"
+        ] = None,
+        sample: Annotated[int | None, "S, the number in a tournament; by default a fifth of P, at least 5"] = None,
+        usual: Annotated[float, "probability that a decision of the first population is the usual one"] = 0.75,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
         if not isinstance(space, Evolvable):
             raise UserError("--strategy", "evolution", "spaces that can mutate a genotype")
         if population is None:
-            population = min(50, max(4, trials // 3))
+            population = min(50, max(4, trials // 4))
         if population < 1:
             raise UserError("--set population", population, "1 or more")
         if sample is None:
-            sample = min(population, max(3, population // 5))
+            sample = min(population, max(5, population // 5))
         if not 1 <= sample <= population:
             raise UserError("--set sample", sample, f"1 to the population, {population}")
+        if not 0 <= usual <= 1:
+            raise UserError("--set usual", usual, "0 to 1")
+        self._usual = usual
         self._space, self._evolvable = space, space
         self._seed, self._population_size, self._sample_size = seed, population, sample
         self._duplicates = duplicates
@@ -60,7 +70,8 @@ class Evolution:
 
         def draw() -> Proposal:
             if initial:
-                return Proposal(sample(self._space, generator), origin="random")
+                usual = 1.0 if self._usual and self._asked == 0 else self._usual
+                return Proposal(sample(self._space, generator, usual), origin="random")
             return self._child(generator)
 
         if self._duplicates:

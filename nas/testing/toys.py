@@ -43,7 +43,7 @@ def toy_loss(genotype: Genotype) -> float:
     """A landscape that can be climbed step by step: the letters that differ from ``abcdeabc``, and the depth."""
     it = genotype.content
     wrong = sum(it[f"letter{i}"] != "abcdeabc"[i] for i in range(8))
-    return wrong + 0.1 * abs(int(it["depth"]) - 3) + 0.05 * int(it["source"]) + 0.01 * float(it.get("rate", 0))
+    return float(wrong) + 0.1 * abs(int(it["depth"]) - 3) + 0.05 * int(it["source"]) + 0.01 * float(it.get("rate", 0))
 
 
 class ToyEvaluator:

@@ -40,45 +40,45 @@ class AutoencoderSpace(ChoiceSpace):
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
         self._decide_family(ask)
-        ask.structure("latent", LATENT, ordered=True)
-        network = ask.structure("network", NETWORKS)
-        ask.structure("stages", STAGES, ordered=True)
-        ask.structure("normalisation", NORMALISATIONS)
-        ask.structure("activation", ACTIVATIONS)
-        mirrored = ask.structure("decoder", ("mirrored", "searched")) == "mirrored"
+        ask.structure("latent", LATENT, ordered=True, usual=32)
+        network = ask.structure("network", NETWORKS, usual="convolutional")
+        ask.structure("stages", STAGES, ordered=True, usual=2)
+        ask.structure("normalisation", NORMALISATIONS, usual="batch")
+        ask.structure("activation", ACTIVATIONS, usual="silu")
+        mirrored = ask.structure("decoder", ("mirrored", "searched"), usual="mirrored") == "mirrored"
         if network == "convolutional":
-            ask.structure("width", WIDTHS, ordered=True)
-            ask.structure("width_growth", (1.0, 1.5, 2.0), ordered=True)
-            ask.structure("down_sampling", DOWN)
-            ask.structure("up_sampling", UP)
-            ask.structure("head", ("direct", "convolution"))
+            ask.structure("width", WIDTHS, ordered=True, usual=32)
+            ask.structure("width_growth", (1.0, 1.5, 2.0), ordered=True, usual=2.0)
+            ask.structure("down_sampling", DOWN, usual="strided_convolution")
+            ask.structure("up_sampling", UP, usual="transposed_convolution")
+            ask.structure("head", ("direct", "convolution"), usual="direct")
             decide_cell(ask.within("encoder_cell"))
             if not mirrored:
-                ask.structure("decoder_width", WIDTHS, ordered=True)
+                ask.structure("decoder_width", WIDTHS, ordered=True, usual=32)
                 decide_cell(ask.within("decoder_cell"))
         else:
-            ask.structure("hidden_width", HIDDEN_WIDTHS, ordered=True)
+            ask.structure("hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
             if not mirrored:
-                ask.structure("decoder_hidden_width", HIDDEN_WIDTHS, ordered=True)
-                ask.structure("decoder_stages", STAGES, ordered=True)
+                ask.structure("decoder_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
+                ask.structure("decoder_stages", STAGES, ordered=True, usual=2)
         self._decide_training(ask)
 
     def _decide_family(self, ask: Asker) -> None:
-        family = ask.structure("family", FAMILIES)
+        family = ask.structure("family", FAMILIES, usual="plain")
         if family == "denoising":
-            ask.hyperparameter("noise_variance", (0.003, 0.01, 0.03, 0.1, 0.3), ordered=True)
+            ask.hyperparameter("noise_variance", (0.003, 0.01, 0.03, 0.1, 0.3), ordered=True, usual=0.03)
         elif family == "variational":
-            ask.hyperparameter("beta", (1.0, 2.0, 4.0, 6.0, 8.0, 16.0), ordered=True)
-            ask.hyperparameter("kl_warm_up", (0.0, 0.1, 0.2), ordered=True)
+            ask.hyperparameter("beta", (1.0, 2.0, 4.0, 6.0, 8.0, 16.0), ordered=True, usual=1.0)
+            ask.hyperparameter("kl_warm_up", (0.0, 0.1, 0.2), ordered=True, usual=0.1)
 
     def _decide_training(self, ask: Asker) -> None:
-        if ask.hyperparameter("loss", ("mse", "bce")) == "mse":
-            ask.structure("output", ("sigmoid", "linear"))
-        ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop"))
-        ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True)
-        ask.hyperparameter("schedule", ("constant", "cosine", "one_cycle"))
-        ask.hyperparameter("batch_size", (16, 32, 64, 128, 256), ordered=True)
-        ask.hyperparameter("weight_decay", (0.0, 0.00001, 0.0001, 0.001, 0.01), ordered=True)
+        if ask.hyperparameter("loss", ("mse", "bce"), usual="mse") == "mse":
+            ask.structure("output", ("sigmoid", "linear"), usual="sigmoid")
+        ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop"), usual="adam")
+        ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True, usual=0.002)
+        ask.hyperparameter("schedule", ("constant", "cosine", "one_cycle"), usual="one_cycle")
+        ask.hyperparameter("batch_size", (16, 32, 64, 128, 256), ordered=True, usual=32)
+        ask.hyperparameter("weight_decay", (0.0, 0.00001, 0.0001, 0.001, 0.01), ordered=True, usual=0.0)
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
         """An Autoencoder or VariationalAutoencoder for images (N, *shape) in [0, 1]."""

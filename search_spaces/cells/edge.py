@@ -44,12 +44,15 @@ class Edge:
 
 def decide_cell(ask: Asker) -> None:
     """Ask for the number of nodes, and for every node's inputs and operations."""
-    nodes = ask.structure("nodes", NODES, ordered=True)
+    nodes = ask.structure("nodes", NODES, ordered=True, usual=1)
     for node in range(1, nodes + 1):
         here = ask.within(f"node{node}")
         for slot in range(EDGES_A_NODE):
             here.input(f"input{slot}", node)
-            here.operation(f"operation{slot}", OPERATION_NAMES if slot == 0 else ("none", *OPERATION_NAMES))
+            if slot == 0:
+                here.operation("operation0", OPERATION_NAMES, usual="conv_3x3")
+            else:  # a residual connection
+                here.operation(f"operation{slot}", ("none", *OPERATION_NAMES), usual="skip")
 
 
 def edges_of(content: Mapping[str, Value], cell: str) -> list[Edge]:
