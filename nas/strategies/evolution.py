@@ -35,9 +35,7 @@ class Evolution:
         *,
         seed: int,
         trials: int,
-        population: Annotated[
-            int | None, "P, the number of members; by default a quarter of the trials, 4 to 50"
-        ] = None,
+        population: Annotated[int | None, "P, the members; by default a quarter of the trials, 4 to 50"] = None,
         sample: Annotated[int | None, "S, the number in a tournament; by default a fifth of P, at least 5"] = None,
         usual: Annotated[float, "probability that a decision of the first population is the usual one"] = 0.75,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
