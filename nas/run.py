@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from evaluators.images import ImageData
 
 log = logging.getLogger(__name__)
-DEFAULT_EPOCHS = 5
+DEFAULT_EPOCHS = 4
 
 
 @dataclass(frozen=True)
