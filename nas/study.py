@@ -313,11 +313,17 @@ def _own(path: Path) -> filelock.BaseFileLock:
 
 
 def _repair(journal: Path) -> None:
-    """Undo what a killed writer can leave behind: half a line at the end, and the journal's own lock.
+    """Undo what a killed writer can leave behind: hidden temporary files and folders, half a line at the journal's
+    end, and the journal's own lock.
 
     Only the owner of the run may call this. A dashboard may hold the journal's lock for an instant, so a lock is
     taken away only if it stays.
     """
+    for leftover in [*journal.parent.glob(".*.*"), *(journal.parent / "artifacts").glob(".*")]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
     stale = journal.with_name(journal.name + ".lock")
     if os.path.lexists(stale):
         time.sleep(1)

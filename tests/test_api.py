@@ -116,7 +116,11 @@ def test_the_study_tells_everything(run):
 def test_half_a_line_is_cut_off_and_whole_ones_stay(tmp_path):
     journal = tmp_path / "study.journal"
     journal.write_bytes(b'{"a":1}\n{"b":2}\n{"c"')
+    (tmp_path / ".best.k2j3").mkdir()
+    (tmp_path / ".best.k2j3" / "model.py").write_text("")
+    (tmp_path / ".lock").touch()
     _repair(journal)
+    assert {path.name for path in tmp_path.iterdir()} == {"study.journal", ".lock"}
     assert journal.read_bytes() == b'{"a":1}\n{"b":2}\n'
     _repair(journal)
     assert journal.read_bytes() == b'{"a":1}\n{"b":2}\n'

@@ -30,21 +30,29 @@ class Inline:
 def _outcome(search: Search, evaluator: Evaluator, trial: Trial) -> Outcome:
     measurements = evaluator.evaluate(trial)
     try:
-        for measurement in measurements:
-            if search.report(trial, _finite(measurement)) == "stop":
+        while True:
+            # only what the candidate does is its outcome: a fault of the record's, a full disk, ends the search
+            try:
+                measurement = _finite(next(measurements))
+            except StopIteration:
+                return Outcome("complete")
+            except UserError:
+                raise
+            except Exception as error:  # noqa: BLE001 - recorded as the outcome, with its reason
+                return _logged(trial, error)
+            if search.report(trial, measurement) == "stop":
                 return Outcome("stopped", f"stopped early after epoch {measurement.epoch}")
-    except UserError:
-        raise
-    except Exception as error:
-        outcome = outcome_of(error)
-        unexpected = outcome.kind == "failed" and not isinstance(error, CandidateFailure)
-        log.debug("trial %d: %s", trial.number, outcome.reason, exc_info=error if unexpected else None)
-        return outcome
     finally:
         close = getattr(measurements, "close", None)
         if close is not None:
             close()
-    return Outcome("complete")
+
+
+def _logged(trial: Trial, error: Exception) -> Outcome:
+    outcome = outcome_of(error)
+    unexpected = outcome.kind == "failed" and not isinstance(error, CandidateFailure)
+    log.debug("trial %d: %s", trial.number, outcome.reason, exc_info=error if unexpected else None)
+    return outcome
 
 
 def outcome_of(error: Exception) -> Outcome:

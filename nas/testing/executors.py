@@ -8,9 +8,10 @@ import pytest
 
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
-from nas.core.trial import Trial
+from nas.core.trial import Measurement, Trial
 from nas.loop import Search
 from nas.strategies.evolution import Evolution
+from nas.strategies.random import Random
 from nas.testing.toys import LOSS, Forgetful, ToyEvaluator, ToySpace, every_failure
 
 
@@ -60,6 +61,16 @@ class ExecutorContract:
         wrong = UserError("--device", "cuda", "cpu")
         with pytest.raises(UserError, match="--device"):
             self._run(ToyEvaluator(ToySpace(), failing={3: wrong}))
+
+    def test_a_fault_of_the_record_is_not_blamed_on_the_candidate(self) -> None:
+        class FullDisk(Forgetful):
+            def measured(self, trial: Trial, measurement: Measurement) -> None:
+                raise OSError(28, "No space left on device")
+
+        search = Search(ToySpace(), Random(ToySpace(), seed=0, trials=2), (LOSS,), FullDisk(), seed=0, trials=2)
+        with pytest.raises(OSError, match="No space"):
+            self.make().run(search, ToyEvaluator(ToySpace()), lambda trial: None)
+        assert search.ended == []
 
     def test_it_ends_after_too_many_failures(self) -> None:
         failing: dict[int, Exception] = {number: RuntimeError("no") for number in range(12)}
