@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--retrain", type=int, default=10)
     parser.add_argument("--train-size", type=int, default=8000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--restrict", action="append", default=[], metavar="NAME=A,B", help="narrow the space further")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -81,7 +82,12 @@ def main() -> None:
             epochs=arguments.epochs,
             train_size=arguments.train_size,
             pin={"latent": arguments.latent, "family": "plain", "network": "convolutional"},
-            restrict={"encoder_cell.nodes": [1, 2], "decoder_cell.nodes": [1, 2], "batch_size": [16, 32, 64]},
+            restrict={
+                "encoder_cell.nodes": [1, 2],
+                "decoder_cell.nodes": [1, 2],
+                "batch_size": [16, 32, 64],
+                **{name: values.split(",") for name, _, values in (text.partition("=") for text in arguments.restrict)},
+            },
             seed=seed,
             runs_dir=arguments.runs_dir,
         )
