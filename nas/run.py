@@ -22,7 +22,7 @@ from nas.config import RunConfig, read_yaml, seconds
 from nas.core.errors import UserError, unknown_name
 from nas.core.evaluator import Assumption, Evaluator
 from nas.core.genotype import Genotype
-from nas.core.space import Restrictable, SearchSpace
+from nas.core.space import Restrictable, SearchSpace, Shape
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective, Trial
 from nas.loop import Search, TimeLimit
@@ -180,7 +180,7 @@ def start(
     study = Study.create(path, parts.space, parts.objectives, files)
     run = Run(study, config, parts)
     try:
-        study.note("data", _fingerprint(parts.data))
+        run.remember_data()
         return run.search(progress)
     finally:
         study.close()
@@ -216,7 +216,9 @@ def resume(
             )
         if trials is not None:
             study.note("trials", trials)
-        return Run(study, config, parts).search(progress)
+        run = Run(study, config, parts)
+        run.remember_data()
+        return run.search(progress)
     finally:
         study.close()
 
@@ -262,7 +264,7 @@ class Candidate:
     @property
     def description(self) -> str:
         """One line that says what the architecture is."""
-        return self.run.parts.space.describe(self.genotype, self.run.parts.data.shape)
+        return self.run.space.describe(self.genotype, self.run.shape)
 
     def model(self) -> nn.Module:
         """The trained module, in evaluation mode.
@@ -281,7 +283,7 @@ class Candidate:
                 ", ".join(map(str, kept)) or "nothing: none were kept",
                 why="has no weights",
             )
-        model = self.run.parts.space.build(self.genotype, self.run.parts.data.shape)
+        model = self.run.space.build(self.genotype, self.run.shape)
         model.load_state_dict(load_file(path))
         return model.eval()
 
@@ -308,6 +310,25 @@ class Run:
     def parts(self) -> Parts:
         """Space, data and evaluator; loaded when first needed."""
         return self._parts or assemble(self.config)
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space, not narrowed unless the run's parts are loaded: looking at a run needs no data."""
+        if self._parts is not None:
+            return self._parts.space
+        space: SearchSpace = registry.load("space", self.config.space)()
+        return space
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, height and width of its images."""
+        recorded = self.study.notes.get("shape")
+        return tuple(recorded) if recorded is not None else self.parts.data.shape
+
+    def remember_data(self) -> None:
+        """Note what the data is, so that it can be recognised, and looked at no more than needed."""
+        self.study.note("data", _fingerprint(self.parts.data))
+        self.study.note("shape", list(self.parts.data.shape))
 
     @property
     def objective(self) -> Objective:

@@ -341,7 +341,7 @@ def test_the_catalogue(capsys):
         assert all(word in out for word in words), out
 
 
-def test_csv_from_a_folder_to_a_model(tmp_path):
+def test_a_csv_becomes_a_model_and_the_run_is_shown_without_it(tmp_path):
     generator = np.random.default_rng(0)
     rows = [",".join(map(str, [i % 2, *generator.integers(0, 255, 36)])) for i in range(60)]
     Path(tmp_path / "d.csv").write_text("\n".join(rows))
@@ -351,3 +351,11 @@ def test_csv_from_a_folder_to_a_model(tmp_path):
     )  # fmt: skip
     assert code == 0, err
     assert (tmp_path / out.strip() / "model.onnx").is_file()
+    (tmp_path / "d.csv").unlink()
+    name = Path(out.strip()).parent.name
+    code, out, err = finished("show", name, "--trial", "0", cwd=tmp_path)
+    assert code == 0, err
+    assert "latent 4 (undercomplete)" in out
+    code, out, err = finished("export", name, cwd=tmp_path)
+    assert code == 2
+    assert "csv:d.csv" in err
