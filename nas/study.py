@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -48,6 +51,25 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back while the journal is written: in there they could leave its lock behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    held: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda received, frame: held.append(received))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        if held:
+            signal.raise_signal(held[0])
 
 
 class Study:
@@ -138,10 +160,12 @@ class Study:
     def _study_id(self) -> int:
         return self._storage.get_study_id_from_name(STUDY_NAME)
 
+    @_undisturbed()
     def note(self, name: str, value: Any) -> None:
         """Remember something of the run as a whole; `value` is JSON."""
         self._storage.set_study_user_attr(self._study_id, name, value)
 
+    @_undisturbed()
     def asked(self, trial: Trial, event: int) -> None:
         """A trial begins: one entry in the journal, so that it is there whole or not at all."""
         attributes = {
@@ -178,6 +202,7 @@ class Study:
             distributions[decision.choice.site] = CategoricalDistribution(decision.choice.values)
         return parameters, dict(distributions)
 
+    @_undisturbed()
     def measured(self, trial: Trial, measurement: Measurement) -> None:
         """Another epoch is done: the first objective is reported to the study."""
         value = measurement.metrics.get(self.objective_names[0])
@@ -187,6 +212,7 @@ class Study:
         kept = self._latest_artifacts.setdefault(trial.number, {})
         kept.update(measurement.artifacts)
 
+    @_undisturbed()
     def told(self, trial: Trial, event: int) -> None:
         """A trial has ended. Its state is written last: what is killed before has not ended."""
         assert trial.outcome is not None

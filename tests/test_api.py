@@ -126,6 +126,27 @@ def test_half_a_line_is_cut_off_and_whole_ones_stay(tmp_path):
     assert journal.read_bytes() == b'{"a":1}\n{"b":2}\n'
 
 
+def test_an_interrupt_waits_until_the_journal_is_written(tmp_path, monkeypatch):
+    import signal
+
+    from nas.testing.toys import LOSS, ToySpace
+
+    study = Study.create(tmp_path / "run", ToySpace(), (LOSS,), {})
+    written = []
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        written.append(arguments)
+
+    monkeypatch.setattr(study._storage, "set_study_user_attr", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        study.note("name", "value")
+    assert len(written) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+    study.close()
+
+
 def test_the_dashboard_opens_it_as_it_is(run):
     import threading
     from wsgiref.simple_server import WSGIRequestHandler, make_server
