@@ -20,7 +20,7 @@ from nas.export import FORMATS
 from nas.export.card import Card, environment, render_card
 from nas.export.onnx import export_onnx, run_onnx
 from nas.export.program import export_program, run_program
-from nas.export.python_source import python_source
+from nas.export.python_source import check_names, python_source
 
 _TOLERANCE = 1e-4
 _SAMPLES = 16
@@ -43,13 +43,16 @@ def export_model(
         program: the template of ``model.py``: what the file does when it is run.
 
     Raises:
-        UserError: an unknown format, or a directory that holds something other than an earlier export.
+        UserError: no samples, an unknown format, or a directory that holds something other than an earlier export.
         NotExportable: the model has a module that cannot be printed.
         ExportMismatch: a format's outputs differ from the model's by more than 1e-4 of their scale.
     """
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("--format", name, FORMATS)
+    if not len(samples):
+        raise UserError("samples", tuple(samples.shape), "one image or more", why="holds none")
+    directory = directory.resolve()  # "." has no name to rename, and a link's target is what is replaced
     if directory.exists() and not _replaceable(directory):
         raise UserError("--output", str(directory), "a new folder, or an earlier export", why="holds something else")
     model = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format).eval()
@@ -58,8 +61,9 @@ def export_model(
     folder = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
         folder.chmod(0o755)
-        _write(model, samples, folder, card, formats, program)
-        _verify(model, _as_float(samples), folder, formats)
+        with torch.random.fork_rng(devices=[]):  # the printed model draws new weights before it loads the kept ones
+            _write(model, samples, folder, card, formats, program)
+            _verify(model, _as_float(samples), folder, formats)
         _move(folder, directory)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -73,6 +77,7 @@ def _replaceable(directory: Path) -> bool:
 
 
 def _write(model: nn.Module, samples: Tensor, folder: Path, card: Card, formats: Sequence[str], program: str) -> None:
+    source = python_source(model)
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / "weights.safetensors", metadata={"format": "pt"})
     save_file({"images": samples}, folder / "samples.safetensors")
@@ -82,8 +87,9 @@ def _write(model: nn.Module, samples: Tensor, folder: Path, card: Card, formats:
         title=_in_docstring(card.title),
         description=_in_docstring(card.description),
         shape=card.shape,
-        source=python_source(model),
+        source=source,
     )  # fmt: skip
+    check_names(text)
     (folder / "model.py").write_text(text, encoding="utf-8")
     with torch.no_grad():
         _imported(folder / "model.py").draw(images, model(images), folder / "reconstructions.png")
@@ -104,9 +110,10 @@ def _verify(model: nn.Module, images: Tensor, folder: Path, formats: Sequence[st
         "onnx": ("model.onnx", run_onnx),
         "program": ("model.pt2", run_program),
     }
+    several = images if len(images) > 1 else images.repeat(3, 1, 1, 1)
     for name in formats:
         file, run = runs[name]
-        for batch in (images[:1], images):
+        for batch in (images[:1], several):
             with torch.no_grad():
                 wanted, found = model(batch), run(folder / file, batch)
             scale = max(1.0, float(wanted.abs().max()))
@@ -139,7 +146,12 @@ def _move(folder: Path, directory: Path) -> None:
     aside = directory.with_name(f".{directory.name}.{uuid.uuid4().hex[:8]}")
     if directory.exists():
         directory.rename(aside)
-    folder.rename(directory)
+    try:
+        folder.rename(directory)
+    except OSError:
+        if aside.exists():
+            aside.rename(directory)
+        raise
     shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -8,10 +8,13 @@ as an attribute, or as a child module, of the same name.
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
+import math
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -29,52 +32,88 @@ def python_source(model: nn.Module) -> str:
     Raises:
         NotExportable: naming the module at fault.
     """
+    _check_nothing_is_shared(model)
     expression = _expression(model, "model", indent=4)
-    classes = "\n\n".join(_class_source(kind) for kind in own_classes(model))
+    classes = "\n\n\n".join(_class_source(kind)[0] for kind in own_classes(model))
     build = f'def build() -> nn.Module:\n    """The architecture, with new weights."""\n    return {expression}\n'
     return f"{classes}\n\n\n{build}" if classes else build
 
 
 def own_classes(model: nn.Module) -> list[type[nn.Module]]:
-    """The classes in a tree that are not torch's, each after those that it derives from or contains."""
-    ordered: dict[type[nn.Module], None] = {}
+    """The classes in a tree that are not torch's, each after those that it derives from, names or contains.
+
+    Raises:
+        NotExportable: naming the class whose source cannot be found or uses what is not torch's.
+    """
+    seen: set[type[nn.Module]] = set()
+    ordered: list[type[nn.Module]] = []
 
     def visit(kind: type[nn.Module]) -> None:
-        for base in reversed(kind.__mro__):
-            if issubclass(base, nn.Module) and not _of_torch(base):
-                ordered.setdefault(base)
+        if kind in seen or _of_torch(kind):
+            return
+        seen.add(kind)
+        for needed in _class_source(kind)[1]:
+            visit(needed)
+        ordered.append(kind)
 
     for module in reversed(list(model.modules())):
         visit(type(module))
-    return list(ordered)
+    return ordered
+
+
+def check_names(source: str) -> None:
+    """Refuse a file in which one name is bound twice at the top: two classes, or a class and what the file imports.
+
+    Raises:
+        NotExportable: naming the class at fault.
+    """
+    counts: Counter[str] = Counter()
+    for node in ast.parse(source).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            counts[node.name] += 1
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            counts.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Assign):
+            counts.update(n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name))
+    for name, count in counts.items():
+        if count > 1:
+            raise NotExportable(f"{name}: the exported file has this name {count} times; rename the class")
+
+
+def _check_nothing_is_shared(model: nn.Module) -> None:
+    """Source would make two of a tensor that the model has once: a layer used twice, or tied weights."""
+    places: dict[int, str] = {}
+    parameters, buffers = model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)
+    for path, tensor in (*parameters, *buffers):
+        first = places.setdefault(id(tensor), path)
+        if first != path:
+            raise NotExportable(f"model.{path}: is the same as model.{first}")
 
 
 def _of_torch(kind: type[nn.Module]) -> bool:
     return kind.__module__.split(".")[0] == "torch"
 
 
-def _class_source(kind: type[nn.Module]) -> str:
+def _class_source(kind: type[nn.Module]) -> tuple[str, list[type[nn.Module]]]:
+    """A class's source, and the classes, not torch's, that it names."""
     try:
         source = textwrap.dedent(inspect.getsource(kind))
     except (OSError, TypeError) as error:
         raise NotExportable(f"{kind.__qualname__}: its source cannot be found") from error
-    known = {"torch", "nn", "F", "Tensor", "super", *dir(__builtins__), *_builtin_names()}
+    known = {"torch", "nn", "F", "Tensor", kind.__name__, *dir(builtins)}
     tree = ast.parse(source)
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     module = sys.modules[kind.__module__]
+    named: dict[type[nn.Module], None] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id not in known | bound:
-            value = getattr(module, node.id, None)
-            if not (inspect.isclass(value) and issubclass(value, nn.Module)):
+            value: Any = getattr(module, node.id, None)
+            module_class = isinstance(value, type) and issubclass(value, nn.Module)
+            if not module_class or _of_torch(value) or value.__name__ != node.id:
                 raise NotExportable(f"{kind.__qualname__}: its source uses {node.id}, which is not torch's")
-    return source.rstrip()
-
-
-def _builtin_names() -> Iterable[str]:
-    import builtins
-
-    return dir(builtins)
+            named.setdefault(value)
+    return source.rstrip(), list(named)
 
 
 def _expression(module: nn.Module, path: str, indent: int) -> str:
@@ -83,7 +122,9 @@ def _expression(module: nn.Module, path: str, indent: int) -> str:
     name = prefix + type(module).__name__
     if prefix and not hasattr(nn, type(module).__name__):
         raise NotExportable(f"{path}: {type(module).__qualname__} is not in torch.nn")
-    if isinstance(module, nn.Sequential):
+    if type(module) is nn.Sequential:
+        if [*module._modules] != [str(i) for i in range(len(module))]:
+            raise NotExportable(f"{path}: a Sequential whose children have names")
         children = [_expression(child, f"{path}.{key}", indent + 4) for key, child in module.named_children()]
         return _call(name, children, indent)
     return _call(name, list(_arguments(module, path, indent + 4)), indent)
@@ -103,7 +144,8 @@ def _arguments(module: nn.Module, path: str, indent: int) -> Iterator[str]:
         if parameter.name in _NOT_KEPT or parameter.kind is parameter.VAR_KEYWORD:
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
-            if any(True for _ in module.children()):
+            plain = type(module).__init__ is nn.Module.__init__ or isinstance(module, nn.Identity)
+            if not plain or any(True for _ in module.children()):
                 raise NotExportable(f"{path}: {type(module).__qualname__} takes *{parameter.name}")
             continue
         if not hasattr(module, parameter.name):
@@ -144,7 +186,7 @@ def _text(value: Any, path: str, indent: int) -> str:
     if isinstance(value, tuple):
         inner = ", ".join(_text(item, path, indent) for item in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+    if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     if value is None or isinstance(value, (bool, int, float, str)):
         return repr(value)
