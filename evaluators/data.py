@@ -14,7 +14,7 @@ from evaluators.sizes import resized
 from evaluators.sources import Source
 from nas.core.errors import UserError, unknown_name
 
-_SMALLEST_SIDE = 4
+_SMALLEST_SIDE, _LARGEST_SIDE = 4, 256
 _FEWEST = 10
 
 
@@ -37,8 +37,6 @@ def load_data(
     Raises:
         UserError: an unknown name, or data that cannot be used.
     """
-    if image_size is not None and not 4 <= image_size <= 256:
-        raise UserError("--image-size", image_size, "4 to 256")
     source = _source(name, image_size, data_directory(data_dir), strict)
     return split(name, _sized(source, image_size), seed=seed, train_size=train_size)
 
@@ -70,7 +68,7 @@ def _source(name: str, image_size: int | None, directory: Path, strict: bool) ->
     if colon and kind in ("folder", "csv", "npz"):
         if not rest:
             raise UserError("--dataset", name, f"{kind}:PATH", why="names no path")
-        path = Path(rest).expanduser()
+        path = _existing(name, rest)
         if kind == "folder":
             from evaluators.sources import folder
 
@@ -85,7 +83,21 @@ def _source(name: str, image_size: int | None, directory: Path, strict: bool) ->
     raise unknown_name("--dataset", name, data_set_names())
 
 
+def _existing(name: str, text: str) -> Path:
+    try:
+        path = Path(text).expanduser()
+        path.stat()
+    except FileNotFoundError:
+        raise UserError("--dataset", name, "a path that exists", why="does not exist") from None
+    except (OSError, ValueError, RuntimeError) as error:  # too long, with a null byte, of an unknown user
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UserError("--dataset", name, "a path that can be read", why=why) from None
+    return path
+
+
 def _sized(source: Source, image_size: int | None) -> Source:
+    if image_size is not None and not _SMALLEST_SIDE <= image_size <= _LARGEST_SIDE:
+        raise UserError("--image-size", image_size, f"{_SMALLEST_SIDE} to {_LARGEST_SIDE}")
     height, width = source.pool.images.shape[-2:]
     if image_size is None or (height, width) == (image_size, image_size):
         return source
@@ -116,9 +128,9 @@ def split(name: str, source: Source, *, seed: int, train_size: int | None) -> Im
         test, order = source.pool.take(order[:count]), order[count:]
     count = max(1, min(5_000, int(0.15 * len(order))))
     if train_size is not None:
+        if not 1 <= train_size <= len(order) - count:
+            raise UserError("--train-size", train_size, f"1 to {len(order) - count}")
         count = min(count, max(1, train_size // 4))
     validation, order = source.pool.take(order[:count]), order[count:]
-    if train_size is not None and not 1 <= train_size <= len(order):
-        raise UserError("--train-size", train_size, f"1 to {len(order)}")
     train = source.pool.take(order if train_size is None else order[:train_size])
     return ImageData(name, train, validation, test, source.classes, source.notes)

@@ -14,7 +14,7 @@ class Split:
 
     Attributes:
         images: (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1]; C is 1 or 3.
-        labels: (N,) int64, or None where the data set has none.
+        labels: (N,) int64, indices into the data set's classes, or None where it has none.
     """
 
     images: Tensor

@@ -1,4 +1,4 @@
-"""The rule by which images are resized: scaled by one factor until they cover the target, cropped at the centre."""
+"""The rule by which images are resized: cropped to the largest square at the centre, which is scaled."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from torch import Tensor
 
 def covering(picture: Image.Image, side: int) -> Image.Image:
     """A picture resized by the rule to `side` x `side`."""
-    factor = side / min(picture.size)
-    width, height = (max(side, round(length * factor)) for length in picture.size)
-    resized = picture.resize((width, height), Image.Resampling.BILINEAR)  # antialiases when it shrinks
-    left, top = (width - side) // 2, (height - side) // 2
-    return resized.crop((left, top, left + side, top + side))
+    width, height = picture.size
+    square = min(width, height)
+    left, top = (width - square) // 2, (height - square) // 2
+    # cropped first: scaled whole, a long strip would fill the memory
+    centre = picture.crop((left, top, left + square, top + square))
+    return centre.resize((side, side), Image.Resampling.BILINEAR)  # antialiases when it shrinks
 
 
 def resized(images: Tensor, side: int) -> Tensor:
@@ -22,13 +23,12 @@ def resized(images: Tensor, side: int) -> Tensor:
     count, channels, height, width = images.shape
     if (height, width) == (side, side):
         return images
-    factor = side / min(height, width)
-    size = (max(side, round(height * factor)), max(side, round(width * factor)))
-    top, left = (size[0] - side) // 2, (size[1] - side) // 2
+    square = min(height, width)
+    top, left = (height - square) // 2, (width - square) // 2
     result = torch.empty((count, channels, side, side), dtype=images.dtype)
     for start in range(0, count, 1024):  # in pieces: as floats the whole set might not fit
-        piece = images[start : start + 1024].float()
-        piece = F.interpolate(piece, size, mode="bilinear", antialias=True, align_corners=False)
-        piece = piece[:, :, top : top + side, left : left + side]
-        result[start : start + 1024] = piece.round().clamp(0, 255) if images.dtype == torch.uint8 else piece
+        piece = images[start : start + 1024, :, top : top + square, left : left + square].float()
+        piece = F.interpolate(piece, (side, side), mode="bilinear", antialias=True, align_corners=False)
+        whole = images.dtype == torch.uint8
+        result[start : start + 1024] = piece.round().clamp(0, 255) if whole else piece.clamp(0, 1)
     return result

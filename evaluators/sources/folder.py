@@ -24,10 +24,10 @@ def load(name: str, folder: Path, image_size: int | None, strict: bool) -> Sourc
     """Every picture below `folder`; the first levels of subfolders are classes if no picture lies at the top.
 
     Raises:
-        UserError: no such folder, no picture in it, or, if `strict`, a picture that cannot be read.
+        UserError: not a folder, no picture in it, or, if `strict`, a picture that cannot be read.
     """
     if not folder.is_dir():
-        raise UserError("--dataset", name, _ALLOWED, why="is a file" if folder.exists() else "does not exist")
+        raise UserError("--dataset", name, _ALLOWED, why="is a file")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
         raise UserError("--dataset", name, _ALLOWED, why="holds no picture")
@@ -95,8 +95,13 @@ def _pixels(path: Path, grey: bool, side: int | None) -> np.ndarray | None:
 def _flattened(picture: Image.Image, grey: bool) -> Image.Image:
     picture.load()
     if picture.mode in ("I", "I;16", "I;16B"):  # 16 bits: keep the upper 8
-        return Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    elif picture.mode == "F":
+        values = np.asarray(picture)
+        if not (values.min() >= 0 and values.max() <= 1):  # also refuses NaN
+            raise ValueError("floats outside of [0, 1]")
+        picture = Image.fromarray(np.rint(values * 255).astype(np.uint8))
+    elif picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         with_alpha = picture.convert("RGBA")
         ground = Image.new("RGBA", picture.size, (0, 0, 0, 255))
         picture = Image.alpha_composite(ground, with_alpha)

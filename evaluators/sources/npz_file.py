@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,25 +24,30 @@ def load(name: str, path: Path) -> Source:
     """x_train and, where they are there, y_train, x_test and y_test; nothing is unpickled.
 
     Raises:
-        UserError: no such file, not an archive, x_train missing, or an array of the wrong kind, naming it.
+        UserError: not an archive, x_train missing, or an array of the wrong kind, naming it.
     """
+    allowed = "an .npz archive of plain arrays"
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UserError("--dataset", name, "an .npz archive", why="holds a single array")
-            return from_arrays(name, {key: archive[key] for key in _KEYS if key in archive})
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        missing = isinstance(error, FileNotFoundError)
-        why = (
-            "does not exist"
-            if missing
-            else "cannot be read without unpickling"
-            if "pickle" in str(error)
-            else str(error)
-        )
-        raise UserError("--dataset", name, "an .npz archive of plain arrays", why=why) from None
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError("--dataset", name, allowed, why="holds a single array")
+        with archive:
+            arrays = {key: archive[key] for key in _KEYS if key in archive}
+    except _BROKEN as error:
+        text = " ".join(str(error).split())[:120] or type(error).__name__
+        why = "cannot be read without unpickling" if "pickle" in text else text
+        raise UserError("--dataset", name, allowed, why=why) from None
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is not in its format
+            raise UserError("--dataset", name, allowed, why=f"{key} is no array")
+    return from_arrays(name, arrays)
 
 
+# what zipfile, zlib, lzma and NumPy say to damaged archives
+_BROKEN = (
+    OSError, ValueError, EOFError, SyntaxError, NotImplementedError, RuntimeError, OverflowError, MemoryError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+)  # fmt: skip
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -51,8 +60,15 @@ def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Source:
     if test is not None and (test.images.shape[1:] != pool.images.shape[1:] or test.images.dtype != pool.images.dtype):
         raise UserError("--dataset", name, "images of one shape and type", why="x_train and x_test differ in it")
     labels = [part.labels for part in (pool, test) if part is not None and part.labels is not None]
-    known = sorted({label for part in labels for label in torch.unique(part).tolist()})
-    return Source(pool, test, classes=tuple(str(label) for label in known))
+    if not labels:
+        return Source(pool, test)
+    known = torch.unique(torch.cat(labels))  # sorted
+    classes = tuple(str(label) for label in known.tolist())
+    return Source(_numbered(pool, known), None if test is None else _numbered(test, known), classes=classes)
+
+
+def _numbered(part: Split, known: torch.Tensor) -> Split:
+    return part if part.labels is None else Split(part.images, torch.searchsorted(known, part.labels))
 
 
 def _split(name: str, arrays: Mapping[str, np.ndarray], part: str) -> Split:

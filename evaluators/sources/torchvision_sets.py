@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,8 @@ def load(name: str, directory: Path, image_size: int | None) -> Source:
 
     entry = TORCHVISION[name]
     constructor = getattr(sets, entry.torchvision)
-    parts = []
+    parts: list[Split] = []
+    classes: tuple[str, ...] = ()
     for training in (True, False):
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -41,18 +41,22 @@ def load(name: str, directory: Path, image_size: int | None) -> Source:
                     part = constructor(directory, split="train" if training else "test", download=True)
                 else:
                     part = constructor(directory, train=training, download=True)
-        except (OSError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        except ModuleNotFoundError as error:  # celeba needs gdown
+            raise UserError("--dataset", name, f"pip install {error.name}", why=f"needs {error.name}") from error
+        except Exception as error:  # torchvision's readers raise anything, assertions too, at a damaged file
             why = " ".join(str(error).split())[:120] or type(error).__name__
             raise UserError(
-                "--dataset", name, f"put {entry.files} in {directory}", why=f"cannot be downloaded ({why})"
+                "--dataset", name, f"put {entry.files} in {directory}", why=f"cannot be downloaded or read ({why})"
             ) from error
-        except ModuleNotFoundError as error:  # svhn needs scipy, celeba gdown
-            raise UserError("--dataset", name, f"pip install {error.name}", why=f"needs {error.name}") from error
         parts.append(_faces(part, image_size or _CELEBA_SIDE) if name == "celeba" else _split(part))
+        classes = tuple(str(c) for c in getattr(part, "classes", classes))
+    labels = parts[0].labels
+    if labels is not None and not classes:  # svhn
+        classes = tuple(str(label) for label in torch.unique(labels).tolist())
     notes = (f"faces were scaled and cropped to {image_size or _CELEBA_SIDE} pixels",) if name == "celeba" else ()
     if name == "stl10":
         notes = ("the labelled parts only: 5,000 to train and 8,000 to test",)
-    return Source(parts[0], parts[1], tuple(str(c) for c in getattr(parts[0], "classes", ())), notes)
+    return Source(parts[0], parts[1], classes, notes)
 
 
 def _split(part: Any) -> Split:
