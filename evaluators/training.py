@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from evaluators.muon import Muon
+
 
 def _adam(kind: Callable[..., torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
     def make(parameters: Iterable[nn.Parameter], **options: Any) -> torch.optim.Optimizer:
@@ -22,6 +24,7 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": _adam(torch.optim.AdamW),
     "nadam": torch.optim.NAdam,
     "rmsprop": torch.optim.RMSprop,
+    "muon": Muon,
 }
 
 _WARM_UP = 0.25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ class Progress:
     def __init__(self, silent: bool) -> None:
         self.run: Run | None = None
         self._silent = silent
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False)
         self._bar: Bar | None = None
         self._began = time.monotonic()
         self._earlier = 0
@@ -69,7 +70,7 @@ class Progress:
             self._say(f"{assumption.site} = {values}: {assumption.reason} (--restrict {assumption.site}=... overrides)")
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(line))
+        self._console.print(Text(line), soft_wrap=not self._console.is_terminal)
 
     def _best(self) -> str:
         best = self._search.best
@@ -170,10 +171,13 @@ def summary(run: Run) -> None:
     tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
     out.print(Text(f"\n{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"))
     out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
-    out.print(Text(f"look at it: {run.path / 'report.html'}, or: {dashboard_command(run)}"))
+    # soft: the terminal folds these itself, so that paths and commands can be copied
+    out.print(Text(f"look at it: {run.path / 'report.html'}"), soft_wrap=True)
+    out.print(Text(f"in the dashboard: {dashboard_command(run)}"), soft_wrap=True)
     out.print(Text("the best model, with its weights; python model.py there runs it:"))
 
 
 def dashboard_command(run: Run) -> str:
     """The command that opens the run in the Optuna dashboard."""
-    return f"optuna-dashboard {run.path / 'study.journal'} --artifact-dir {run.path / 'artifacts'}"
+    journal, artifacts = (shlex.quote(str(run.path / name)) for name in ("study.journal", "artifacts"))
+    return f"optuna-dashboard {journal} --artifact-dir {artifacts}"

@@ -92,7 +92,7 @@ def _show_run(run: Run) -> None:
         tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
         out.print(Text(f"best on the test part: {tested}"))
         out.print(Text(f"model     {run.path / 'best'}"))
-    out.print(Text(f"dashboard {dashboard_command(run)}"))
+    out.print(Text(f"dashboard {dashboard_command(run)}"), soft_wrap=True)
 
 
 def _trial_document(trial: Trial) -> dict[str, Any]:

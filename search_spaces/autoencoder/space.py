@@ -74,7 +74,7 @@ class AutoencoderSpace(ChoiceSpace):
     def _decide_training(self, ask: Asker) -> None:
         if ask.hyperparameter("loss", ("mse", "bce"), usual="mse") == "mse":
             ask.structure("output", ("sigmoid", "linear"), usual="sigmoid")
-        ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop"), usual="adam")
+        ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop", "muon"), usual="muon")
         ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True, usual=0.002)
         ask.hyperparameter("schedule", ("constant", "cosine", "one_cycle"), usual="one_cycle")
         ask.hyperparameter("batch_size", (16, 32, 64, 128, 256), ordered=True, usual=32)

@@ -1,0 +1,84 @@
+"""The Muon optimiser: momentum whose matrices are made orthogonal before they are applied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: not quite orthogonal after five steps, but fast at small values
+_STEPS = 5
+_MOMENTUM = 0.95
+_LIKE_ADAM = 0.2
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for weights that are matrices, Adam with decoupled weight decay for all others.
+
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", with the scale of Liu et al. 2025
+    (arXiv 2502.16982, equation 4): updates of 0.2 in the root of the mean square, as Adam's are, so that both halves
+    share a learning rate. A convolution's weight is a matrix of its first dimension by all others; depthwise
+    ones, whose filters have nothing to do with each other, are left to Adam. Linear bottlenecks are where it
+    gains: directions of little variance are learned as fast as those of much.
+
+    PyTorch's own works in bfloat16, which is slow on CPUs, takes no convolutions, and came after 2.8.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0) -> None:
+        parameters = list(parameters)
+        matrices = [p for p in parameters if _is_matrix(p)]
+        others = [p for p in parameters if not _is_matrix(p)]
+        super().__init__([{"params": matrices}], {"lr": lr, "weight_decay": weight_decay})
+        self._others = torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay, fused=True) if others else None
+        if self._others is not None:
+            self.param_groups += self._others.param_groups  # the same objects: who sets a rate sets both
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One step along the gradients."""
+        if closure is not None:
+            raise ValueError("Muon takes no closure")
+        group = self.param_groups[0]
+        rate, decay = group["lr"], group["weight_decay"]
+        for weight in group["params"]:
+            if weight.grad is None:
+                continue
+            state = self.state[weight]
+            if not state:
+                state["momentum"] = torch.zeros_like(weight)
+            momentum = state["momentum"].mul_(_MOMENTUM).add_(weight.grad)
+            ahead = weight.grad.add(momentum, alpha=_MOMENTUM)  # Nesterov's
+            update = orthogonal(ahead.flatten(1))
+            if decay:
+                weight.mul_(1 - rate * decay)
+            weight.add_(update.reshape(weight.shape), alpha=-rate * _LIKE_ADAM * math.sqrt(max(update.shape)))
+        if self._others is not None:
+            self._others.step()
+
+
+def _is_matrix(parameter: nn.Parameter) -> bool:
+    return parameter.ndim >= 2 and parameter.shape[1] > 1
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """The matrix (M, N) with its singular values brought near 1 (0.7 to 1.2), but for those that are nearly 0.
+
+    Five Newton-Schulz steps X <- (a + b XX' + c (XX')^2) X. All of them are polynomials of the first XX', so
+    the small square matrix is iterated and the large one is multiplied twice only.
+    """
+    a, b, c = _COEFFICIENTS
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    wide = wide / (wide.norm() + 1e-7)
+    gram = wide @ wide.T
+    product: Tensor | None = None
+    for left in reversed(range(_STEPS)):
+        step = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        step.diagonal().add_(a)
+        product = step if product is None else step @ product
+        if left:
+            gram = step @ gram @ step
+    assert product is not None
+    result = product @ wide
+    return result if matrix.shape[0] <= matrix.shape[1] else result.T
