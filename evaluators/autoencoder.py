@@ -16,7 +16,7 @@ from evaluators.losses import as_autoencoder, training_loss, variational_bound, 
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.pictures import picture_of_rows
-from evaluators.training import OPTIMISERS, SCHEDULES
+from evaluators.training import AUGMENTATIONS, OPTIMISERS, SCHEDULES
 from nas.core.errors import Diverged, OutOfMemory
 from nas.core.evaluator import Assumption
 from nas.core.trial import Measurement, Objective, Trial
@@ -196,6 +196,7 @@ class Training:
             lr=hyperparameters["learning_rate"],
             weight_decay=hyperparameters["weight_decay"],
         )
+        self._augment = AUGMENTATIONS[hyperparameters.get("augmentation", "none")]
         self._schedule = SCHEDULES[hyperparameters["schedule"]]
         self._epochs_done = 0
 
@@ -214,6 +215,7 @@ class Training:
             for group in self._optimiser.param_groups:
                 group["lr"] = self.hyperparameters["learning_rate"] * self._schedule(progress)
             images = as_float(data.images[order[step * size : (step + 1) * size]])
+            images = self._augment(images, self._noise)
             loss = training_loss(as_autoencoder(self.model), images, self.hyperparameters, progress, self._noise)
             memory.look()
             looked_at = step % _CHECK_EVERY == 0 or step == steps - 1

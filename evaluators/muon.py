@@ -80,5 +80,5 @@ def orthogonal(matrix: Tensor) -> Tensor:
         if left:
             gram = step @ gram @ step
     assert product is not None
-    result = product @ wide
+    result: Tensor = product @ wide
     return result if matrix.shape[0] <= matrix.shape[1] else result.T

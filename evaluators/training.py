@@ -1,4 +1,4 @@
-"""Optimisers and learning rate schedules by name."""
+"""Optimisers, learning rate schedules and augmentations by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from evaluators.muon import Muon
 
@@ -43,3 +44,28 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 }
 """The factor of the learning rate at a fraction of the training in [0, 1): Loshchilov & Hutter 2017 for the
 cosine, Smith & Topin 2018 for the one cycle (up from 1/25 in the first quarter, then down to 0)."""
+
+
+def _flipped(images: Tensor, generator: torch.Generator) -> Tensor:
+    mirrored = torch.rand(len(images), generator=generator, device=images.device) < 0.5
+    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+
+
+def _shifted(images: Tensor, generator: torch.Generator) -> Tensor:
+    count, _, height, width = images.shape
+    most = max(1, min(height, width) // 8)
+    padded = F.pad(images, (most, most, most, most), mode="replicate")
+    down, right = torch.randint(2 * most + 1, (2, count, 1), generator=generator, device=images.device)
+    rows = down + torch.arange(height, device=images.device)  # (N, H)
+    columns = right + torch.arange(width, device=images.device)  # (N, W)
+    each = torch.arange(count, device=images.device)[:, None, None]
+    return padded[each, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "none": lambda images, generator: images,
+    "flip": _flipped,
+    "shift": _shifted,
+}
+"""Images (N, C, H, W) to others that might as well have been in the data: each left-right with probability one
+half, or moved by up to an eighth of the side, its border repeated."""

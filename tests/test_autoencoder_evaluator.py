@@ -10,7 +10,7 @@ from evaluators.autoencoder import AutoencoderEvaluator, Training
 from evaluators.losses import training_loss, with_noise
 from evaluators.metrics.cost import PeakMemory
 from evaluators.pictures import picture_of_rows
-from evaluators.training import OPTIMISERS, SCHEDULES
+from evaluators.training import AUGMENTATIONS, OPTIMISERS, SCHEDULES
 from nas.core.errors import Diverged, OutOfMemory
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
@@ -137,6 +137,32 @@ def test_every_optimiser_and_schedule_of_the_space_exists():
     choices = AutoencoderSpace().choices()
     assert set(choices["optimiser"].values) == set(OPTIMISERS)
     assert set(choices["schedule"].values) == set(SCHEDULES)
+    assert set(choices["augmentation"].values) == set(AUGMENTATIONS)
+
+
+@pytest.mark.parametrize("shape", [(40, 1, 8, 8), (40, 3, 20, 5)])
+def test_augmented_images_are_mirrored_or_moved_whole(shape):
+    images = torch.rand(shape)
+    generator = torch.Generator().manual_seed(0)
+    assert torch.equal(AUGMENTATIONS["none"](images, generator), images)
+    flipped = AUGMENTATIONS["flip"](images, generator)
+    kept = [torch.equal(a, b) for a, b in zip(flipped, images, strict=True)]
+    mirrored = [torch.equal(a, b.flip(2)) for a, b in zip(flipped, images, strict=True)]
+    assert all(one != other for one, other in zip(kept, mirrored, strict=True))
+    assert 8 < sum(kept) < 32
+    most = max(1, min(shape[2:]) // 8)
+    padded = torch.nn.functional.pad(images, (most,) * 4, mode="replicate")
+    moves = set()
+    for padded_image, shifted in zip(padded, AUGMENTATIONS["shift"](images, generator), strict=True):
+        found = [
+            (down, right)
+            for down in range(2 * most + 1)
+            for right in range(2 * most + 1)
+            if torch.equal(padded_image[:, down : down + shape[2], right : right + shape[3]], shifted)
+        ]
+        assert len(found) == 1
+        moves.update(found)
+    assert len(moves) > most
 
 
 def test_an_epoch_shows_every_image_but_the_rest_of_the_last_batch(tiny):

@@ -303,7 +303,7 @@ def test_an_exhausted_space_ends_the_search(tmp_path):
     for name, choice in (
         ("family", "plain"), ("latent", "8"), ("normalisation", "batch"), ("activation", "relu"),
         ("decoder", "mirrored"), ("loss", "bce"), ("optimiser", "adam"), ("learning_rate", "0.004"),
-        ("schedule", "cosine"), ("weight_decay", "0"),
+        ("schedule", "cosine"), ("weight_decay", "0"), ("augmentation", "none"),
     ):  # fmt: skip
         arguments += ["--pin", f"{name}={choice}"]
     arguments.remove("--restrict")

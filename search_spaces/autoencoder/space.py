@@ -78,6 +78,7 @@ class AutoencoderSpace(ChoiceSpace):
         ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True, usual=0.002)
         ask.hyperparameter("schedule", ("constant", "cosine", "one_cycle"), usual="one_cycle")
         ask.hyperparameter("batch_size", (16, 32, 64, 128, 256), ordered=True, usual=32)
+        ask.hyperparameter("augmentation", ("none", "flip", "shift"), usual="none")
         ask.hyperparameter("weight_decay", (0.0, 0.00001, 0.0001, 0.001, 0.01), ordered=True, usual=0.0)
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
@@ -115,6 +116,8 @@ class AutoencoderSpace(ChoiceSpace):
         parts.append(
             f"{it['loss']}, {it['optimiser']} {it['learning_rate']:g} {it['schedule']}, batch {it['batch_size']}"
         )
+        if it["augmentation"] != "none":
+            parts.append(f"augmented by {it['augmentation']}s")
         return "; ".join(parts).replace("one_cycle", "one-cycle").replace("leaky_relu", "leaky relu")
 
 
