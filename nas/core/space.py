@@ -110,6 +110,14 @@ class Evolvable(Protocol):
 
 
 @runtime_checkable
+class Canonical(Protocol):
+    """The space can tell when two genotypes are the same candidate."""
+
+    def canonical_form(self, genotype: Genotype) -> str:
+        """A text that is the same for genotypes that differ in writing only: two edges in another order, say."""
+
+
+@runtime_checkable
 class Restrictable(SearchSpace, Protocol):
     """The space can be narrowed by the user."""
 

@@ -58,7 +58,7 @@ class Evolution:
         self._duplicates = duplicates
         self._population: deque[Trial] = deque(maxlen=population)  # the oldest leaves at the left
         self._asked = 0
-        self._seen = Seen()
+        self._seen = Seen(space)
         self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:

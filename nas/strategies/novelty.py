@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nas.core.genotype import Genotype
+from nas.core.space import Canonical, SearchSpace
 from nas.core.trial import Proposal
 
 _ATTEMPTS = 200
 
 
 class Seen:
-    """The genotypes proposed so far."""
+    """The genotypes proposed so far, by their canonical form where the space has one."""
 
-    def __init__(self) -> None:
-        self._ids: set[str] = set()
+    def __init__(self, space: SearchSpace) -> None:
+        self._form: Callable[[Genotype], str] = (
+            space.canonical_form if isinstance(space, Canonical) else lambda genotype: genotype.id
+        )
+        self._forms: set[str] = set()
 
     def add(self, genotype: Genotype) -> None:
         """Remember it."""
-        self._ids.add(genotype.id)
+        self._forms.add(self._form(genotype))
 
     def __contains__(self, genotype: Genotype) -> bool:
-        return genotype.id in self._ids
+        return self._form(genotype) in self._forms
 
     def first_new(self, draw: Callable[[], Proposal]) -> Proposal | None:
         """The first of up to 200 draws whose genotype is new; None where there seems to be nothing new."""

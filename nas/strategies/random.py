@@ -26,7 +26,7 @@ class Random:
         duplicates: Annotated[bool, "evaluate an architecture again that was drawn before"] = False,
     ) -> None:
         self._space, self._seed, self._duplicates = space, seed, duplicates
-        self._seen = Seen()
+        self._seen = Seen(space)
         self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING
 
 from nas.core.genotype import Genotype
 from nas.core.space import Shape
-from search_spaces.cells.edge import decide_cell, describe_cell, edges_of
+from search_spaces.cells.edge import canonical_cell, decide_cell, describe_cell, edges_of
 from search_spaces.choices import Asker, ChoiceSpace
 
 if TYPE_CHECKING:
@@ -87,6 +88,14 @@ class AutoencoderSpace(ChoiceSpace):
 
         self.validate(genotype)
         return build(genotype.content, shape)
+
+    def canonical_form(self, genotype: Genotype) -> str:
+        """Cells as what they compute, all other decisions as they are; see nas.core.space.Canonical."""
+        content: dict[str, object] = {site: v for site, v in genotype.content.items() if "_cell." not in site}
+        for cell in ("encoder_cell", "decoder_cell"):
+            if f"{cell}.nodes" in genotype.content:
+                content[cell] = canonical_cell(edges_of(genotype.content, cell))
+        return json.dumps(content, sort_keys=True)
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: family, network, latent and what that is to the image, layers, cells, training."""
