@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from evaluators.images import ImageData, Split, as_float
+from evaluators.images import ImageData, Split, as_float, batches
 from evaluators.losses import as_autoencoder, training_loss, variational_bound, with_noise
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
@@ -82,6 +82,7 @@ class AutoencoderEvaluator:
             needed += [Assumption(site, narrow, reason) for site in ("width", "decoder_width")]
         if objective == "denoising_mse":
             needed.append(Assumption("family", ("denoising",), "only it is trained on noise"))
+            needed.append(Assumption("noise_variance", (0.03,), "less noise would win denoising_mse trivially"))
         if objective in _LIKELIHOODS:
             needed.append(Assumption("family", ("variational",), f"only it has {objective}"))
             needed.append(Assumption("loss", ("bce",), "nats of different likelihoods do not compare"))
@@ -119,7 +120,7 @@ class AutoencoderEvaluator:
         for epoch in range(1, self.epochs + 1):
             started = time.perf_counter()
             training.epoch(self._train, memory)
-            metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed)
+            metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
             for name, value in metrics.items():
                 if not math.isfinite(value):
                     raise Diverged(f"{name} is {value} after epoch {epoch}")
@@ -150,7 +151,12 @@ class AutoencoderEvaluator:
 
     @torch.no_grad()
     def _score(
-        self, model: nn.Module, images: Tensor, hyperparameters: Mapping[str, Any], seed: int
+        self,
+        model: nn.Module,
+        images: Tensor,
+        hyperparameters: Mapping[str, Any],
+        seed: int,
+        memory: PeakMemory | None = None,
     ) -> tuple[dict[str, float], bytes]:
         model.eval()
         autoencoder = as_autoencoder(model)
@@ -158,8 +164,11 @@ class AutoencoderEvaluator:
         rebuilt, cleaned, parts = [], [], []
         variance = hyperparameters.get("noise_variance")
         noisy = None
-        for batch in torch.split(images, 500):
+        for part in batches(images):
+            batch = images[part]
             rebuilt.append(model(batch))
+            if memory is not None:
+                memory.look()
             if variance is not None:
                 noisy = with_noise(batch, variance, noise)
                 cleaned.append(model(noisy))
@@ -229,7 +238,10 @@ class Training:
 
 def weights_of(model: nn.Module) -> bytes:
     """The model's tensors in the safetensors format."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {  # copies: safetensors takes no two names for one memory, as tied weights have
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     return save(tensors, metadata={"format": "pt"})
 
 

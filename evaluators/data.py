@@ -16,6 +16,7 @@ from nas.core.errors import UserError, unknown_name
 
 _SMALLEST_SIDE, _LARGEST_SIDE = 4, 256
 _FEWEST = 10
+_FEWEST_TO_TRAIN = 2  # batch normalisation needs two
 
 
 def load_data(
@@ -128,8 +129,8 @@ def split(name: str, source: Source, *, seed: int, train_size: int | None) -> Im
         test, order = source.pool.take(order[:count]), order[count:]
     count = max(1, min(5_000, int(0.15 * len(order))))
     if train_size is not None:
-        if not 1 <= train_size <= len(order) - count:
-            raise UserError("--train-size", train_size, f"1 to {len(order) - count}")
+        if not _FEWEST_TO_TRAIN <= train_size <= len(order) - count:
+            raise UserError("--train-size", train_size, f"{_FEWEST_TO_TRAIN} to {len(order) - count}")
         count = min(count, max(1, train_size // 4))
     validation, order = source.pool.take(order[:count]), order[count:]
     train = source.pool.take(order if train_size is None else order[:train_size])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -37,6 +38,12 @@ def as_float(images: Tensor) -> Tensor:
     return (
         images.to(torch.float32, memory_format=torch.channels_last).div_(255) if images.dtype == torch.uint8 else images
     )
+
+
+def batches(images: Tensor) -> Iterator[slice]:
+    """Slices of images (N, C, H, W), of at most 500 images and about a million values: what scoring holds at once."""
+    size = max(1, min(500, 2**20 // images[:1].numel()))
+    return (slice(start, start + size) for start in range(0, len(images), size))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: not quite orthogonal afte
 _STEPS = 5
 _MOMENTUM = 0.95
 _LIKE_ADAM = 0.2
+_LARGEST = 256  # of a matrix's smaller side, whose cube a step costs; larger ones are left to Adam
 
 
 class Muon(torch.optim.Optimizer):
@@ -19,9 +20,10 @@ class Muon(torch.optim.Optimizer):
 
     Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", with the scale of Liu et al. 2025
     (arXiv 2502.16982, equation 4): updates of 0.2 in the root of the mean square, as Adam's are, so that both halves
-    share a learning rate. A convolution's weight is a matrix of its first dimension by all others; depthwise
-    ones, whose filters have nothing to do with each other, are left to Adam. Linear bottlenecks are where it
-    gains: directions of little variance are learned as fast as those of much.
+    share a learning rate. A convolution's weight is a matrix of its first dimension by all others. Left to Adam are
+    depthwise ones, whose filters have nothing to do with each other, and matrices with both sides above 256, whose
+    steps would take longer than all the rest. Linear bottlenecks are where it gains: directions of little variance
+    are learned as fast as those of much.
 
     PyTorch's own works in bfloat16, which is slow on CPUs, takes no convolutions, and came after 2.8.
     """
@@ -59,7 +61,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def _is_matrix(parameter: nn.Parameter) -> bool:
-    return parameter.ndim >= 2 and parameter.shape[1] > 1
+    if parameter.ndim < 2 or parameter.shape[1] == 1:
+        return False
+    return min(len(parameter), parameter.numel() // len(parameter)) <= _LARGEST
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas import registry
 from nas import run as runs
 from nas.config import RunConfig
+from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
-from nas.run import Given, Run, open_run
+from nas.run import ARRAYS, Given, Run, open_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,9 +39,9 @@ def search(
         space: a name, ``module:Class``, or a search space.
         data: a data set's name, an ImageData, or arrays by the names ``x_train`` and, as you have them,
             ``y_train``, ``x_test``, ``y_test``: (N, H, W) or (N, H, W, C), uint8 or floats in [0, 1].
-        strategy: a name, ``module:Class``, or what makes a strategy, called as
+        strategy: a name, ``module:Class``, a strategy, or what makes one, called as
             ``strategy(space, seed=..., trials=..., **set)``.
-        evaluator: a name, ``module:Class``, or what makes an evaluator, called as
+        evaluator: a name, ``module:Class``, an evaluator, or what makes one, called as
             ``evaluator(space, data, epochs=..., device=...)``.
         options: every other option of ``nas search``, by its name with underscores: ``pin={"latent": 16}``,
             ``restrict={"width": [8, 16]}``, ``set={"population": 10}``, ``objective="ssim"``, ``epochs=3``.
@@ -67,25 +69,52 @@ def resume(
         ReplayMismatch: the strategy no longer proposes what was recorded.
     """
     path = run.path if isinstance(run, Run) else Path(run)
-    config = RunConfig.checked({"seed": 0}) if data is None else open_run(path).config
-    given = Given(space, None if data is None else _image_data(data, config), strategy, evaluator)
+    given = _given(open_run(path).config, space, data, strategy, evaluator)
     return runs.resume(path, trials=trials, given=given)
 
 
 def _told(space: Any, data: Any, strategy: Any, evaluator: Any, options: dict[str, Any]) -> tuple[RunConfig, Given]:
+    from evaluators.images import ImageData
+
+    if not isinstance(data, (str, Mapping, ImageData)):
+        allowed = "a data set's name, an ImageData, or a dictionary of arrays with x_train"
+        raise UserError("data", type(data).__name__, allowed)
     named = {
         "space": _name(space),
-        "dataset": data if isinstance(data, str) else getattr(data, "name", "arrays"),
+        "dataset": data if isinstance(data, str) else data.name if isinstance(data, ImageData) else ARRAYS,
         "strategy": _name(strategy),
         "evaluator": None if evaluator is None else _name(evaluator),
     }
     config = RunConfig.checked(options | named)
-    return config, Given(
-        space=None if isinstance(space, str) else space,
-        data=None if isinstance(data, str) else _image_data(data, config),
-        strategy=None if isinstance(strategy, str) else strategy,
-        evaluator=None if evaluator is None or isinstance(evaluator, str) else evaluator,
+    return config, _given(config, space, data, strategy, evaluator)
+
+
+def _given(config: RunConfig, space: Any, data: Any, strategy: Any, evaluator: Any) -> Given:
+    """Objects as they are, classes of spaces made, and strategies and evaluators that are made already as well."""
+    if inspect.isclass(space):
+        space = registry.make("space", _name(space), space)
+    things: dict[registry.Kind, Any] = {"space": space, "strategy": strategy, "evaluator": evaluator}
+    for kind, thing in things.items():
+        if thing is None or isinstance(thing, str):
+            things[kind] = None
+        elif kind == "space" or inspect.isclass(thing):
+            registry.fitting(kind, _name(thing), thing)
+        elif not callable(thing):
+            made = registry.fitting(kind, _name(thing), thing)
+            things[kind] = _always(made)
+    return Given(
+        space=things["space"],
+        data=None if data is None or isinstance(data, str) else _image_data(data, config),
+        strategy=things["strategy"],
+        evaluator=things["evaluator"],
     )
+
+
+def _always(made: Any) -> Callable[..., Any]:
+    def make(*args: Any, **keywords: Any) -> Any:
+        return made
+
+    return make
 
 
 def _name(thing: Any) -> str:

@@ -32,6 +32,22 @@ def seconds(duration: str | float) -> float:
     return total
 
 
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool):  # YAML's yes
+        raise ValueError("a whole number")
+    return value
+
+
+def _path(value: Any) -> Any:
+    if isinstance(value, (str, Path)) and "\0" not in str(value):
+        return value
+    raise ValueError("a path")
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Folder = Annotated[Path, BeforeValidator(_path)]
+
+
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
 
@@ -55,23 +71,23 @@ class RunConfig(BaseModel):
     strategy: str = "evolution"
     evaluator: str | None = None
     executor: str = "inline"
-    trials: int = Field(30, ge=1, le=1_000_000)
+    trials: Whole = Field(30, ge=1, le=1_000_000)
     time_limit: str | None = None
-    epochs: int | None = Field(None, ge=1, le=100_000)
+    epochs: Whole | None = Field(None, ge=1, le=100_000)
     objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list, max_length=1)
     pin: dict[str, Scalar] = Field(default_factory=dict)
     restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(_as_value_lists)] = Field(default_factory=dict)
     set: dict[str, Scalar | None] = Field(default_factory=dict)
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: Whole = Field(0, ge=0, lt=2**32)
     name: str | None = None
-    runs_dir: Path = Path("runs")
+    runs_dir: Folder = Path("runs")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    train_size: int | None = Field(None, ge=1)
-    image_size: int | None = Field(None, ge=4, le=256)
-    data_dir: Path | None = None
+    train_size: Whole | None = Field(None, ge=2)
+    image_size: Whole | None = Field(None, ge=4, le=256)
+    data_dir: Folder | None = None
     strict: bool = False
-    max_failures: int | None = Field(None, ge=0)
-    keep_weights: int | None = Field(None, ge=1)
+    max_failures: Whole | None = Field(None, ge=0)
+    keep_weights: Whole | None = Field(None, ge=1)
 
     @field_validator("time_limit", mode="before")
     @classmethod
@@ -123,7 +139,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError("--config", str(path), "a YAML file", why=error.strerror or str(error)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates that are none, brackets without end
         raise UserError("--config", str(path), "a YAML file", why=" ".join(str(error).split())) from None
     if document is None:
         return {}
@@ -146,6 +162,14 @@ _ALLOWED = {
     "pin": "decision=value",
     "restrict": "decision=value,value",
     "set": "option=value",
+    "runs-dir": "a folder",
+    "data-dir": "a folder",
+    "strict": "true or false",
+    "space": "a name, or module:Class",
+    "dataset": "a name, folder:PATH, csv:PATH or npz:PATH",
+    "strategy": "a name, or module:Class",
+    "evaluator": "a name, or module:Class",
+    "executor": "a name, or module:Class",
 }
 
 

@@ -14,6 +14,7 @@ from nas.core.strategy import Strategy
 from nas.core.trial import Measurement, Objective, Outcome, Trial
 
 Decision = Literal["continue", "stop"]
+_MOST_KILLS = 3  # a candidate that takes its process with it, out of memory, must not do so for ever
 
 
 class Record(Protocol):
@@ -27,6 +28,9 @@ class Record(Protocol):
 
     def told(self, trial: Trial, event: int) -> None:
         """A trial has ended."""
+
+    def restarted(self, trial: Trial) -> int:
+        """A trial that an earlier session left running begins again; gives how many times it has by now."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class Search:
         self._seed, self.trials, self._max_failures = seed, trials, max_failures
         self._limit = limit or TimeLimit(None)
         self.ended: list[Trial] = []
+        self.failures = 0
         self._running: dict[int, Trial] = {}
         self._again: deque[Trial] = deque()
         self._asked = 0
@@ -98,8 +103,7 @@ class Search:
             trial = event.trial
             if event.kind == "tell":
                 self._again.remove(self._running.pop(trial.number))
-                self._strategy.tell(trial)
-                self.ended.append(trial)
+                self._told(trial)
             else:
                 proposal = self._strategy.ask(trial.number)
                 if proposal is None or proposal.genotype != trial.genotype:
@@ -116,8 +120,12 @@ class Search:
 
     def next(self) -> Trial | None:
         """The next trial to evaluate; None to wait for one that runs, or for ever if none does."""
-        if self._again:
-            return self._again.popleft()
+        while self._again:
+            trial = self._again.popleft()
+            killed = self._record.restarted(trial)
+            if killed < _MOST_KILLS:
+                return trial
+            self.end(trial, Outcome("failed", f"the process was killed {killed} times while it was evaluated"))
         if self.finished or self._asked >= self.trials or self._limit.reached() or self._too_many_failures:
             return None
         number = self._asked
@@ -136,7 +144,8 @@ class Search:
     def report(self, trial: Trial, measurement: Measurement) -> Decision:
         """Take notice of a measurement and say whether to go on with the trial."""
         running = self._running[trial.number]
-        self._running[trial.number] = replace(running, measurements=(*running.measurements, measurement))
+        light = replace(measurement, artifacts={})  # the record has them; a search of thousands could not hold them
+        self._running[trial.number] = replace(running, measurements=(*running.measurements, light))
         self._record.measured(running, measurement)
         return "continue"
 
@@ -153,14 +162,13 @@ class Search:
         ended = replace(running, outcome=outcome, losses=losses)
         self._record.told(ended, self._events)
         self._events += 1
-        self._strategy.tell(ended)
-        self.ended.append(ended)
+        self._told(ended)
         return ended
 
-    @property
-    def failures(self) -> int:
-        """How many trials have failed."""
-        return sum(1 for trial in self.ended if trial.outcome is not None and trial.outcome.failed)
+    def _told(self, trial: Trial) -> None:
+        self._strategy.tell(trial)
+        self.ended.append(trial)
+        self.failures += trial.outcome is not None and trial.outcome.failed
 
     @property
     def _too_many_failures(self) -> bool:

@@ -63,12 +63,55 @@ def load(kind: Kind, name: str) -> Any:
 
 def _imported(kind: Kind, name: str, path: str) -> Any:
     module, _, attribute = path.partition(":")
+    if not module or module.startswith(".") or not attribute:
+        raise UserError(f"--{kind}", name, "module:Class, the module by its full name")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise UserError(f"--{kind}", name, "a module that can be imported and a class in it", why=str(error)) from error
-    except AttributeError:
-        raise UserError(f"--{kind}", name, f"a class in {module}", why=f"{module} has no {attribute}") from None
+        imported = importlib.import_module(module)
+    except Exception as error:  # a user's module may raise anything
+        why = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise UserError(f"--{kind}", name, "a module that can be imported and a class in it", why=why) from error
+    if not hasattr(imported, attribute):
+        raise UserError(f"--{kind}", name, f"a class in {module}", why=f"{module} has no {attribute}")
+    return fitting(kind, name, getattr(imported, attribute))
+
+
+_METHODS: dict[Kind, tuple[str, ...]] = {
+    "strategy": ("ask", "tell", "recommend"),
+    "space": ("grow", "validate", "hyperparameters", "build", "describe"),
+    "evaluator": ("evaluate",),
+    "executor": ("run",),
+}
+
+
+def fitting(kind: Kind, name: str, thing: Any) -> Any:
+    """The thing itself, if it is a class or an object with the methods of its kind, or a function that makes one.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    if inspect.isfunction(thing):
+        return thing
+    missing = [method for method in _METHODS[kind] if not hasattr(thing, method)]
+    if missing:
+        methods = ", ".join(_METHODS[kind])
+        raise UserError(f"--{kind}", name, f"a class with {methods}", why=f"has no {missing[0]}")
+    return thing
+
+
+def make(kind: Kind, name: str, constructor: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    """What a class or a user's function makes.
+
+    Raises:
+        UserError: it does not take these arguments, or makes something of another kind.
+    """
+    try:
+        made = constructor(*args, **keywords)
+    except TypeError as error:
+        raise UserError(f"--{kind}", name, f"what takes the arguments of a {kind}", why=str(error)) from error
+    return fitting(kind, name, made)
+
+
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
@@ -88,7 +131,7 @@ def options(constructor: Callable[..., Any]) -> dict[str, Option]:
     )
     found = {}
     for parameter in inspect.signature(constructor).parameters.values():
-        if parameter.name in ("space", "seed", "trials"):
+        if parameter.name in ("space", "seed", "trials") or parameter.kind in _ANY:
             continue
         hint, text = hints.get(parameter.name, str), ""
         if typing.get_origin(hint) is typing.Annotated:
@@ -97,20 +140,21 @@ def options(constructor: Callable[..., Any]) -> dict[str, Option]:
     return found
 
 
-def make_strategy(name: str, space: SearchSpace, *, seed: int, trials: int, given: Mapping[str, Any]) -> Strategy:
+def make_strategy(
+    constructor: Callable[..., Any], name: str, space: SearchSpace, *, seed: int, trials: int, given: Mapping[str, Any]
+) -> Strategy:
     """A new strategy with the options given, texts converted to the types the options have.
 
     Raises:
         UserError: an unknown option, or a value it does not take.
     """
-    constructor = load("strategy", name)
     known = options(constructor)
     keywords = {}
     for option, value in given.items():
         if option not in known:
             raise unknown_name(f"--set ({name})", option, known)
         keywords[option] = _converted(option, value, known[option].type)
-    strategy: Strategy = constructor(space, seed=seed, trials=trials, **keywords)
+    strategy: Strategy = make("strategy", name, constructor, space, seed=seed, trials=trials, **keywords)
     return strategy
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import fnmatch
 import functools
 import hashlib
 import importlib.metadata
@@ -9,8 +11,10 @@ import json
 import logging
 import os
 import platform
+import re
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from nas import registry
 from nas.config import RunConfig, read_yaml, seconds
 from nas.core.errors import UserError, unknown_name
-from nas.core.evaluator import Assumption, Evaluator
+from nas.core.evaluator import Assumption, Evaluator, Testable
 from nas.core.genotype import Genotype
 from nas.core.space import Restrictable, SearchSpace, Shape
 from nas.core.strategy import Strategy
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DEFAULT_EPOCHS = 4
+ARRAYS = "arrays"
+"""The name of data that was given as arrays."""
 
 
 @dataclass(frozen=True)
@@ -61,37 +67,54 @@ class Given:
     evaluator: Callable[..., Evaluator] | None = None
 
 
-def assemble(config: RunConfig, given: Given = Given()) -> Parts:
+def assemble(config: RunConfig, given: Given = Given(), assumed: tuple[Assumption, ...] | None = None) -> Parts:
     """Everything that a search needs.
+
+    Args:
+        assumed: what the run assumed when it began, on whatever machine; None for a new run.
 
     Raises:
         UserError: a name that is unknown, or parts that do not fit each other.
     """
-    executor = registry.load("executor", config.executor)()
-    space: SearchSpace = given.space or registry.load("space", config.space)()
+    executor = registry.make("executor", config.executor, registry.load("executor", config.executor))
+    space = _space(config, given)
     strategy = given.strategy or registry.load("strategy", config.strategy)
-    if given.strategy is None:  # options are checked before data is loaded
-        unknown = set(config.set) - set(registry.options(strategy))
-        if unknown:
-            raise unknown_name(f"--set ({config.strategy})", min(unknown), registry.options(strategy))
+    known = registry.options(strategy)
+    if unknown := set(config.set) - set(known):  # before data is loaded
+        raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
     space = _narrowed(space, config)
     device = _device(config.device)
     data = given.data or _data(config)
     evaluator_class = given.evaluator or _evaluator_class(config, space)
-    evaluator: Evaluator = evaluator_class(space, data, epochs=config.epochs or DEFAULT_EPOCHS, device=device)
+
+    def evaluator_of(space: SearchSpace) -> Evaluator:
+        made: Evaluator = registry.make(
+            "evaluator", config.evaluator or space.name, evaluator_class,
+            space, data, epochs=config.epochs or DEFAULT_EPOCHS, device=device,
+        )  # fmt: skip
+        return made
+
+    evaluator = evaluator_of(space)
     name = config.objective[0] if config.objective else next(iter(evaluator.objectives))
     if name not in evaluator.objectives:
         raise unknown_name("--objective", name, evaluator.objectives)
-    space, assumed = _assume(space, evaluator, name, config)
+    space, assumed = _assume(space, evaluator, name, config) if assumed is None else _as_before(space, assumed)
     if assumed:
-        evaluator = evaluator_class(space, data, epochs=config.epochs or DEFAULT_EPOCHS, device=device)
+        evaluator = evaluator_of(space)
 
     def make(of: SearchSpace) -> Strategy:
-        if given.strategy is not None:
-            return given.strategy(of, seed=config.seed, trials=config.trials, **config.set)
-        return registry.make_strategy(config.strategy, of, seed=config.seed, trials=config.trials, given=config.set)
+        return registry.make_strategy(
+            strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
+        )
 
     return Parts(space, evaluator, data, (evaluator.objectives[name],), assumed, make, executor, device)
+
+
+def _space(config: RunConfig, given: Given = Given()) -> SearchSpace:
+    if given.space is not None:
+        return given.space
+    space: SearchSpace = registry.make("space", config.space, registry.load("space", config.space))
+    return space
 
 
 def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
@@ -115,9 +138,10 @@ def _assume(
     if assumptions is None or not isinstance(space, Restrictable):
         return space, ()
     made = []
+    decided = [*config.pin, *config.restrict]
     for assumption in assumptions(objective):
         choice = space.choices().get(assumption.site)
-        if assumption.site in config.pin or assumption.site in config.restrict or choice is None:
+        if choice is None or any(fnmatch.fnmatchcase(assumption.site, pattern) for pattern in decided):
             continue
         values = tuple(value for value in choice.values if value in assumption.values)
         if not values or values == choice.values:
@@ -127,6 +151,18 @@ def _assume(
     return space, tuple(made)
 
 
+def _as_before(space: SearchSpace, assumed: tuple[Assumption, ...]) -> tuple[SearchSpace, tuple[Assumption, ...]]:
+    for assumption in assumed:
+        assert isinstance(space, Restrictable)
+        space = space.restrict({assumption.site: assumption.values}, "--objective")
+    return space, assumed
+
+
+def _recorded(study: Study) -> tuple[Assumption, ...] | None:
+    noted = study.notes.get("assumptions")
+    return None if noted is None else tuple(Assumption(site, tuple(values), why) for site, values, why in noted)
+
+
 def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Evaluator]:
     name = config.evaluator or registry.EVALUATOR_OF.get(space.name, "autoencoder")
     loaded: Callable[..., Evaluator] = registry.load("evaluator", name)
@@ -134,6 +170,8 @@ def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Eva
 
 
 def _data(config: RunConfig) -> ImageData:
+    if config.dataset == ARRAYS:
+        raise UserError("data", ARRAYS, "the arrays that the run was begun with", why="must be given again")
     from evaluators.data import load_data
 
     return load_data(
@@ -171,7 +209,9 @@ def start(
         KeyboardInterrupt: stopped by the user; what is finished is kept, and `resume` goes on.
     """
     parts = assemble(config, given)
-    config = config.model_copy(update={"epochs": config.epochs or DEFAULT_EPOCHS})
+    config = config.model_copy(update={"epochs": config.epochs or DEFAULT_EPOCHS, "dataset": _absolute(config.dataset)})
+    if config.runs_dir.exists() and not config.runs_dir.is_dir():
+        raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
     parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
     path = config.runs_dir / (config.name or _free_name(config))
     environment = json.dumps(_environment(parts.device), indent=2, sort_keys=True) + "\n"
@@ -183,6 +223,12 @@ def start(
         return run.search(progress)
     finally:
         study.close()
+
+
+def _absolute(dataset: str) -> str:
+    """The data set's name, with a path that holds from everywhere."""
+    kind, colon, path = dataset.partition(":")
+    return f"{kind}:{Path(path).expanduser().absolute()}" if colon and kind in ("folder", "csv", "npz") else dataset
 
 
 def resume(
@@ -202,7 +248,9 @@ def resume(
         ReplayMismatch: the strategy no longer proposes what it did.
     """
     config = _config_of(path)
-    parts = assemble(config, given)
+    if trials is not None:
+        trials = RunConfig.checked({"trials": trials}).trials
+    parts = assemble(config, given, _recorded(Study.read(path)))
     study = Study.reopen(path, parts.space)
     try:
         recorded = study.notes.get("data")
@@ -214,6 +262,9 @@ def resume(
                 why=f"{config.dataset} is now {found}",
             )
         if trials is not None:
+            done = len(study.trials(parts.objectives))
+            if trials < done:
+                raise UserError("--trials", trials, f"{done} or more", why=f"{done} trials were begun already")
             study.note("trials", trials)
         run = Run(study, config, parts)
         run.remember_data()
@@ -225,8 +276,9 @@ def resume(
 def _config_of(path: Path) -> RunConfig:
     if not (path / JOURNAL).is_file() or not (path / "config.yaml").is_file():
         raise UserError("RUN", str(path), "the folder of a run (nas list shows them)", why="is not a run")
-    options = read_yaml(path / "config.yaml") | {"name": path.name, "runs_dir": path.parent}
-    return RunConfig.checked(options, source=str(path / "config.yaml"))
+    path = path.resolve()
+    config = RunConfig.checked(read_yaml(path / "config.yaml"), source=str(path / "config.yaml"))
+    return config.model_copy(update={"name": path.name, "runs_dir": path.parent})  # wherever it was copied to
 
 
 def open_run(path: Path | str) -> Run:
@@ -236,7 +288,8 @@ def open_run(path: Path | str) -> Run:
         UserError: there is no run at `path`.
     """
     path = Path(path)
-    return Run(Study.read(path), _config_of(path), None)
+    config = _config_of(path)
+    return Run(Study.read(path), config, None)
 
 
 class Candidate:
@@ -308,15 +361,14 @@ class Run:
     @functools.cached_property
     def parts(self) -> Parts:
         """Space, data and evaluator; loaded when first needed."""
-        return self._parts or assemble(self.config)
+        return self._parts or assemble(self.config, assumed=_recorded(self.study))
 
     @property
     def space(self) -> SearchSpace:
         """The space, not narrowed unless the run's parts are loaded: looking at a run needs no data."""
         if self._parts is not None:
             return self._parts.space
-        space: SearchSpace = registry.load("space", self.config.space)()
-        return space
+        return _space(self.config)
 
     @property
     def shape(self) -> Shape:
@@ -328,6 +380,7 @@ class Run:
         """Note what the data is, so that it can be recognised, and looked at no more than needed."""
         self.study.note("data", _fingerprint(self.parts.data))
         self.study.note("shape", list(self.parts.data.shape))
+        self.study.note("assumptions", [[a.site, list(a.values), a.reason] for a in self.parts.assumptions])
 
     @property
     def objective(self) -> Objective:
@@ -370,8 +423,10 @@ class Run:
         if number is None:
             if not ranked:
                 raise UserError("RUN", str(self.path), "a run with a trial that succeeded", why="no trial succeeded")
-            recommended = self.study.notes.get("recommended", ranked[0].number)
-            return Candidate(self, next((t for t in ranked if t.number == recommended), ranked[0]))
+            recommended = self.study.notes.get("recommended")
+            if recommended is None or recommended["after"] != sum(self.counts().values()):  # trials have ended since
+                return Candidate(self, ranked[0])
+            return Candidate(self, next((t for t in ranked if t.number == recommended["number"]), ranked[0]))
         if not 0 <= number < len(trials):
             raise UserError("--trial", number, f"0 to {len(trials) - 1}" if trials else "nothing: there are no trials")
         return Candidate(self, trials[number])
@@ -401,42 +456,72 @@ class Run:
         )
         shown = progress(self, search) if progress is not None else None
 
+        kept: list[tuple[float, int]] = []
+
+        def keep(trial: Trial) -> None:
+            bisect.insort(kept, (trial.losses[0], trial.number))
+            if config.keep_weights is not None and len(kept) > config.keep_weights:
+                self.study.weights_path(kept.pop()[1]).unlink(missing_ok=True)
+
+        for earlier in search.ended:
+            keep(earlier)
+
         def ended(trial: Trial) -> None:
-            if config.keep_weights is not None:
-                self._discard_weights(config.keep_weights, search)
+            keep(trial)
             if shown is not None:
                 shown(trial)
 
         began = time.monotonic()
         try:
             parts.executor.run(search, parts.evaluator, ended)
+        except KeyboardInterrupt:
+            self.study.interrupted()
+            raise
         finally:
             before = self.study.notes.get("seconds", 0.0)
             self.study.note("seconds", round(before + time.monotonic() - began, 3))
         self.exhausted = search.exhausted
         if search.best is not None:
-            self.study.note("recommended", search.best.number)
+            self.study.note("recommended", {"number": search.best.number, "after": len(search.ended)})
             self._finish(self.candidate(None))
+        self.study.note("finished", len(search.ended))
         return self
 
-    def _discard_weights(self, keep: int, search: Search) -> None:
-        ranked = sorted(search.ended, key=lambda trial: (trial.losses[0], trial.number))
-        for trial in ranked[keep:]:
-            self.study.weights_path(trial.number).unlink(missing_ok=True)
-
     def _finish(self, best: Candidate) -> None:
-        tested = self.study.notes.get("test")
-        if tested is None or tested["number"] != best.number:
+        whole = isinstance(self.parts.evaluator, Testable) and self.study.weights_path(best.number).is_file()
+        if whole and not self.tested:
             self.study.note("test", {"number": best.number, "metrics": best.test()})
         self.report()
-        self.export(best)
+        if whole:
+            self.export(best)
+        else:
+            log.warning("no model is exported: the evaluator %s keeps no weights or cannot test", self.config.evaluator)
 
     @property
     def tested(self) -> dict[str, float]:
         """The best trial's metrics on the test part, measured once at the end of the search; empty before."""
         tested = self.study.notes.get("test")
-        metrics: dict[str, float] = tested["metrics"] if tested else {}
+        if tested is None or tested["number"] != self.best.number:
+            return {}
+        metrics: dict[str, float] = tested["metrics"]
         return metrics
+
+    @property
+    def model_folder(self) -> Path | None:
+        """Where the exported best model is; None before it has been."""
+        folder = self.path / "best"
+        return folder if self.finished and folder.is_dir() else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the search came to its end, and nothing was begun since."""
+        return bool(self.study.notes.get("finished") == sum(self.counts().values()))
+
+    @property
+    def data_name(self) -> str:
+        """The data set's name, of a path its last part alone."""
+        kind, colon, path = self.config.dataset.partition(":")
+        return f"{kind}:{Path(path).name}" if colon else kind
 
     def export(
         self,
@@ -474,7 +559,7 @@ class Run:
         from nas.report.html import render
 
         path = self.path / "report.html"
-        write_atomically(path, render(self).encode())
+        write_atomically(path, render(self).encode(errors="replace"))
         return path
 
 
@@ -486,11 +571,17 @@ def runs_in(directory: Path) -> list[Path]:
 
 
 def _free_name(config: RunConfig) -> str:
-    data = "".join(c if c.isalnum() else "-" for c in config.dataset.rpartition("/")[2].lower()).strip("-") or "data"
-    strategy = config.strategy.rpartition(":")[2].lower()
-    stem = f"{data[:40]}-{strategy}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    data = _plain(config.dataset.rpartition("/")[2]) or "data"
+    strategy = _plain(config.strategy.rpartition(":")[2]) or "strategy"
+    stem = f"{data[:40]}-{strategy[:40]}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     taken = {path.name for path in runs_in(config.runs_dir)}
     return next(name for n in range(1, 1000) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
+
+
+def _plain(text: str) -> str:
+    """A text as part of a run's name: letters, digits and dashes."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def _fingerprint(data: ImageData) -> str:

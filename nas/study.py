@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 STUDY_NAME = "search"
 JOURNAL = "study.journal"
+_RESTARTS = "restarts"
 _STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
 
 
@@ -133,12 +134,28 @@ class Study:
         """
         lock = _own(path)
         _repair(path / JOURNAL)
-        return cls(path, space, lock=lock)
+        return cls._opened(path, space, lock)
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """An existing run, to look at."""
-        return cls(path, None, lock=None)
+        """An existing run, to look at.
+
+        Raises:
+            UserError: its study cannot be read.
+        """
+        return cls._opened(path, None, None)
+
+    @classmethod
+    def _opened(cls, path: Path, space: SearchSpace | None, lock: filelock.BaseFileLock | None) -> Self:
+        try:
+            study = cls(path, space, lock=lock)
+            _ = study.objective_names, study._frozen()
+        except (KeyError, ValueError, TypeError) as error:  # what Optuna says to a journal that makes no sense
+            if lock is not None:
+                lock.release()
+            why = f"its study cannot be read ({' '.join(str(error).split())})"
+            raise UserError("RUN", str(path), "a run with its whole study.journal", why=why) from None
+        return study
 
     def in_use(self) -> bool:
         """Whether a process owns the run now."""
@@ -148,6 +165,8 @@ class Study:
                 return False
         except filelock.Timeout:
             return True
+        except OSError:  # a folder that cannot be written to is owned by nobody
+            return False
 
     def close(self) -> None:
         """Give the run free to other processes."""
@@ -224,13 +243,31 @@ class Study:
             "outcome": trial.outcome.kind,
             "reason": trial.outcome.reason,
         }
-        for name, value in (attributes | {"epochs": epochs} | dict(trial.metrics)).items():
+        own = {*attributes, "epochs", *self._storage.get_trial(identifier).user_attrs}
+        metrics = {name: value for name, value in trial.metrics.items() if name not in own}  # those are in `epochs` too
+        for name, value in (metrics | attributes | {"epochs": epochs}).items():
             self._storage.set_trial_user_attr(identifier, name, value)
         state = _STATES.get(trial.outcome.kind, TrialState.FAIL)
         values = None
         if not trial.outcome.failed:
             values = [trial.metrics[name] for name in self.objective_names]
         self._storage.set_trial_state_values(identifier, state, values)
+
+    @_undisturbed()
+    def restarted(self, trial: Trial) -> int:
+        """A trial that a killed session left running begins again; gives how often it has by now."""
+        identifier = self._trial_id(trial.number)
+        times = int(self._storage.get_trial(identifier).user_attrs.get(_RESTARTS, 0)) + 1
+        self._storage.set_trial_user_attr(identifier, _RESTARTS, times)
+        return times
+
+    @_undisturbed()
+    def interrupted(self) -> None:
+        """The user ends the session: the trials that run are not to blame for it."""
+        for frozen in self._frozen():
+            if not frozen.state.is_finished():
+                # the restart to come makes it 0 again
+                self._storage.set_trial_user_attr(frozen._trial_id, _RESTARTS, -1)
 
     def _keep(self, trial: Trial, identifier: int) -> None:
         for name, data in self._latest_artifacts.pop(trial.number, {}).items():
@@ -330,7 +367,7 @@ def _trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
 
 
 def _own(path: Path) -> filelock.BaseFileLock:
-    lock = filelock.FileLock(path / ".lock", timeout=0)
+    lock = filelock.FileLock(path / ".lock", timeout=0.5)  # who looks whether it is taken takes it for an instant
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -339,13 +376,20 @@ def _own(path: Path) -> filelock.BaseFileLock:
 
 
 def _repair(journal: Path) -> None:
-    """Undo what a killed writer can leave behind: hidden temporary files and folders, half a line at the journal's
-    end, and the journal's own lock.
+    """Undo what a killed writer can leave behind: temporary files and folders, half a line at the journal's end, and
+    the journal's own lock.
 
     Only the owner of the run may call this. A dashboard may hold the journal's lock for an instant, so a lock is
     taken away only if it stays.
     """
-    for leftover in [*journal.parent.glob(".*.*"), *(journal.parent / "artifacts").glob(".*")]:
+    run, artifacts = journal.parent, journal.parent / "artifacts"
+    now = time.time()
+    for leftover in [
+        *(path for name in (".best.*", ".export-*") for path in run.glob(name) if now - path.stat().st_mtime > 600),
+        *run.glob(".report.html.*"),
+        *artifacts.glob(".*"),
+        *(artifacts / "weights").glob(".*"),
+    ]:  # a young export may be another process's, at work
         if leftover.is_dir():
             shutil.rmtree(leftover)
         else:

@@ -1,17 +1,22 @@
 """The command line, as a user meets it; each in a process of its own where that matters."""
 
+import errno
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 
 from nas.cli import run as nas
+from nas.core.errors import UserError
 from nas.run import open_run
 
 QUICK = ["--epochs", "1", "--train-size", "64", "--pin", "network=fully_connected", "--pin", "hidden_width=64",
@@ -118,7 +123,7 @@ def journal_trials(path):
     """How many trials the journal tells the end of; a reader never waits for the writer."""
     try:
         return sum(t.outcome is not None for t in open_run(path).trials)
-    except (FileNotFoundError, KeyError, ValueError):
+    except (FileNotFoundError, UserError):
         return 0
 
 
@@ -247,7 +252,6 @@ def test_a_run_that_exists_a_trial_that_does_not_and_an_unknown_format(searched,
 
 
 def test_no_room_on_the_disk_is_the_users_matter(capsys, monkeypatch, tmp_path):
-    import errno
 
     from nas.study import Study
 
@@ -287,14 +291,14 @@ def test_more_failures_than_allowed_is_exit_code_4(tmp_path):
         "from search_spaces.autoencoder.space import AutoencoderSpace\n"
         "class Brittle(AutoencoderSpace):\n"
         "    def build(self, genotype, shape):\n"
-        "        if genotype.content['activation'] != 'relu':\n"
+        "        if genotype.content['activation'] != 'silu':\n"
         "            raise RuntimeError('no')\n"
         "        return super().build(genotype, shape)\n"
     )
-    quick = [*QUICK, "--space", "mine:Brittle", "--trials", "60", "--max-failures", "12", "-q"]
+    quick = [*QUICK, "--space", "mine:Brittle", "--trials", "60", "--max-failures", "2", "-q"]
     code, out, err = finished("search", *quick, "--name", "x", cwd=tmp_path)
     assert code == 4, err
-    assert "more than --max-failures 12" in err
+    assert "more than --max-failures 2" in err
     assert out.strip() == "runs/x/best"
 
 
@@ -360,4 +364,161 @@ def test_a_csv_becomes_a_model_and_the_run_is_shown_without_it(tmp_path):
     assert "latent 4 (undercomplete)" in out
     code, out, err = finished("export", name, cwd=tmp_path)
     assert code == 2
-    assert "csv:d.csv" in err
+    assert "d.csv': does not exist" in err
+
+
+def test_one_damaged_run_does_not_hide_the_others(searched, tmp_path, capsys):
+    folder, _, _ = searched
+    runs = tmp_path / "runs"
+    for name in ("good", "no config", "no study", "cut"):
+        shutil.copytree(folder / "runs" / "five", runs / name)
+    (runs / "no config" / "config.yaml").unlink()
+    (runs / "no study" / "study.journal").write_text("")
+    (runs / "cut" / "study.journal").write_text('{"op_code"\n{}\n')
+    (runs / "empty").mkdir()
+    assert nas(["show", str(runs / "empty")]) == 2
+    assert not list((runs / "empty").iterdir())
+    capsys.readouterr()
+    assert nas(["list", "--runs-dir", str(runs)]) == 0
+    listed = capsys.readouterr()
+    assert "good" in listed.out
+    for name in ("no config", "no study", "cut"):
+        assert f"{name}: unreadable" in listed.err
+        assert nas(["show", name, "--runs-dir", str(runs)]) == 2
+        assert "did you mean" not in capsys.readouterr().err
+
+
+def test_an_export_replaces_nothing_that_is_not_an_export(searched, tmp_path, capsys):
+    folder, _, _ = searched
+    theirs = tmp_path / "hf"
+    theirs.mkdir()
+    for name in ("README.md", "weights.safetensors", "thesis.txt"):
+        (theirs / name).write_text("mine")
+    arguments = ["export", "five", "--runs-dir", str(folder / "runs"), "--format", "python", "--output"]
+    assert nas([*arguments, str(theirs)]) == 2
+    assert "holds something else" in capsys.readouterr().err
+    assert {path.read_text() for path in theirs.iterdir()} == {"mine"}
+    assert nas([*arguments, str(tmp_path / "new")]) == 0
+    assert nas([*arguments, str(tmp_path / "new")]) == 0
+    (tmp_path / "new" / "notes.txt").write_text("mine")
+    assert nas([*arguments, str(tmp_path / "new")]) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["seed: 2024-13-45", "seed: 0b_", "[" * 3000, "pin: [a]", "trials: yes", "runs-dir: {a: b}", "strict: maybe",
+     'runs-dir: "a\\0b"'],
+)  # fmt: skip
+def test_odd_yaml_is_refused_in_a_line(text, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(text)
+    assert nas(["search", "--config", "c.yaml", "--pin", "latent=8"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "allowed:" in err
+    assert "pydantic" not in err
+    assert "input should" not in err
+
+
+@pytest.mark.parametrize("kind", ["space", "strategy", "evaluator", "executor"])
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        (":X", "module:Class"),
+        (".a:X", "module:Class"),
+        ("json:", "module:Class"),
+        ("no_such_module:X", "No module named"),
+        ("json:nothing", "json has no nothing"),
+        ("json:JSONDecoder", "has no"),
+        ("json:dumps", "what takes the arguments"),
+        ("broken_part:X", "ZeroDivisionError"),
+    ],
+)
+def test_parts_that_are_none_are_refused_in_a_line(kind, name, word, tmp_path, capsys, monkeypatch):
+    (tmp_path / "broken_part.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert nas(["search", f"--{kind}", name, "--runs-dir", str(tmp_path / "runs"), *QUICK]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert word in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "--runs-dir", "file"],
+        ["search", "--runs-dir", "file/x", *QUICK],
+        ["search", "--runs-dir", "x" * 300, *QUICK],
+        ["list", "--runs-dir", "x" * 300],
+        ["show", "x" * 300],
+        ["export", "five", "--output", "x" * 300],
+        ["export", "five", "--output", "file/x"],
+    ],
+)
+def test_places_where_nothing_can_be_are_refused_in_a_line(arguments, searched, tmp_path, capsys, monkeypatch):
+    folder, _, _ = searched
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    if arguments[0] == "export":
+        arguments = [*arguments, "--format", "python", "--runs-dir", str(folder / "runs")]
+    assert nas(arguments) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert err[-1].startswith("nas: ")
+    assert not [line for line in err if "Traceback" in line]
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    assert nas([]) == 2
+    assert "Commands:\n" in capsys.readouterr().err
+
+
+def test_a_narrow_table_drops_columns_rather_than_digits(searched):
+    from rich.console import Console
+
+    from nas.cli.display import best_table
+
+    folder, _, _ = searched
+    run = open_run(folder / "runs" / "five")
+    wide, narrow = (Console(width=width, record=True, quiet=False, file=io.StringIO()) for width in (200, 60))
+    for out in (wide, narrow):
+        out.print(best_table(run, run.ranked(), out))
+    texts = [out.export_text() for out in (wide, narrow)]
+    value = f"{run.ranked()[0].metrics['mse']:.5g}"
+    assert all(value in text for text in texts)
+    assert "memory MB" in texts[0]
+    assert "memory MB" not in texts[1]
+    assert "\u2026" not in texts[1]
+
+
+def test_own_parts_of_the_folder_one_stands_in(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from search_spaces.autoencoder.space import AutoencoderSpace\nclass Mine(AutoencoderSpace): name = 'mine'\n"
+    )
+    code, _, err = finished(
+        "search", "--space", "mine:Mine", "--evaluator", "autoencoder", "--trials", "1", "--name", "own", *QUICK,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert code == 0, err
+    export = ["export", "own", "--format", "python"]
+    for arguments in (["show", "own", "--trial", "0"], export, ["spaces", "mine:Mine"]):
+        code, _, err = finished(*arguments, cwd=tmp_path)
+        assert code == 0, err
+
+
+def test_a_run_that_may_only_be_read_is_shown(searched, tmp_path, monkeypatch, capsys):
+    folder, _, _ = searched
+
+    def refuse(self, *arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system", str(folder))
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    assert nas(["list", "--runs-dir", str(folder / "runs")]) == 0
+    assert nas(["show", "five", "--runs-dir", str(folder / "runs")]) == 0
+    assert "ended" in capsys.readouterr().out
+
+
+def test_a_time_limit_too_short_for_any_trial_is_told(tmp_path):
+    code, _, err = finished("search", "--time-limit", "0.000001s", "--name", "x", *QUICK, cwd=tmp_path)
+    assert code == 3
+    assert "none had ended when --time-limit was over" in err

@@ -59,11 +59,11 @@ def test_an_own_test_part_is_kept():
     assert data.classes == ("0", "1", "2")
 
 
-@pytest.mark.parametrize("size", [0, 101])
+@pytest.mark.parametrize("size", [0, 1, 69, 101])
 def test_too_large_a_training_part_is_refused(size):
     with pytest.raises(UserError, match="--train-size") as error:
         from_arrays({"x_train": unique_images(100)}, train_size=size)
-    assert "1 to " in one_line(error)
+    assert "2 to 68" in one_line(error)
 
 
 @pytest.mark.parametrize(

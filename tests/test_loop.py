@@ -102,3 +102,22 @@ def test_no_trial_begins_after_the_time_limit():
 def test_a_seed_of_a_trial_depends_on_its_number_and_the_runs_seed():
     seeds = {machine.next().seed for machine in (search(), search(seed=1)) for _ in range(3)}
     assert len(seeds) == 6
+
+
+def test_files_are_the_records_not_the_searchs():
+    class Drawing(ToyEvaluator):
+        def evaluate(self, trial):
+            for measurement in super().evaluate(trial):
+                yield Measurement(measurement.epoch, measurement.metrics, {"picture.png": b"x" * 1000})
+
+    class Keeping(Forgetful):
+        files = 0
+
+        def measured(self, trial, measurement):
+            self.files += len(measurement.artifacts)
+
+    record = Keeping()
+    machine = search(record=record)
+    Inline().run(machine, Drawing(ToySpace()), lambda trial: None)
+    assert record.files > 0
+    assert not any(measurement.artifacts for trial in machine.ended for measurement in trial.measurements)

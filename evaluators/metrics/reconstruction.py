@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from evaluators.images import batches
 
 
 def mean_squared_error(reconstructions: Tensor, images: Tensor) -> float:
     """The mean over images, channels and pixels of the squared difference."""
-    return float(torch.mean((reconstructions.double() - images.double()) ** 2))
+    total = sum(
+        float(torch.sum((reconstructions[part].double() - images[part].double()) ** 2)) for part in batches(images)
+    )
+    return total / images.numel()
 
 
 def psnr(reconstructions: Tensor, images: Tensor) -> float:
-    """Peak signal-to-noise ratio of the whole set, in decibels: 10 log10(1 / MSE). By torchmetrics."""
-    return float(peak_signal_noise_ratio(reconstructions, images, data_range=1.0))
+    """Peak signal-to-noise ratio of the whole set, in decibels: 10 log10(1 / MSE), at most 100."""
+    return -10 * math.log10(max(mean_squared_error(reconstructions, images), 1e-10))
 
 
 def ssim(reconstructions: Tensor, images: Tensor) -> float:
@@ -26,8 +33,7 @@ def ssim(reconstructions: Tensor, images: Tensor) -> float:
     """
     side = min(images.shape[-2:])
     total = 0.0
-    for start in range(0, len(images), 512):  # the intermediate maps are several times the images' size
-        chunk = slice(start, start + 512)
+    for chunk in batches(images):  # the intermediate maps are many times the images' size
         if side >= 22:
             value = structural_similarity_index_measure(reconstructions[chunk], images[chunk], data_range=1.0)
         else:

@@ -73,6 +73,13 @@ def _is_number(cell: str) -> bool:
         return False
 
 
+def _all_in_range(cells: list[str]) -> bool:
+    try:
+        return bool((np.abs(np.array(cells, dtype=np.float64)) <= 255).all())
+    except ValueError:
+        return False
+
+
 def _parsed(name: str, path: Path) -> tuple[list[str], np.ndarray]:
     """Labels, and pixels (N, P) as uint8, or float32 in [0, 1]; fast, and slow only to find a fault."""
     first = next(_rows(path), None)
@@ -117,11 +124,8 @@ def _find_fault(name: str, path: Path) -> UserError:
             return _fault(name, row.number, "has no label")
         if len(cells) != width:
             return _fault(name, row.number, f"has {len(cells) + 1} columns where the first row has {width + 1}")
-        try:
-            if "_" not in row.pixels and (np.abs(np.array(cells, dtype=np.float64)) <= 255).all():
-                continue
-        except ValueError:
-            pass  # the slow way finds which
+        if "_" not in row.pixels and _all_in_range(cells):
+            continue
         for column, cell in enumerate(cells, 2):
             if not _is_number(cell):
                 return _fault(name, row.number, f"holds {cell[:40]!r} in column {column}, which is not a number")

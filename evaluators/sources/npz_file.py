@@ -53,6 +53,7 @@ _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Source:
     """A source of arrays by the archive's keys; see `load`."""
+    arrays = {key: np.asarray(array) for key, array in arrays.items()}
     if "x_train" not in arrays:
         raise UserError("--dataset", name, f"x_train, {_IMAGES}", why="has no x_train")
     pool = _split(name, arrays, "train")

@@ -15,7 +15,10 @@ import click
 from nas.core.errors import ExportMismatch, NotExportable, ReplayMismatch, UserError
 
 DONE, OUR_FAULT, BAD_INPUT, NOTHING_SUCCEEDED, TOO_MANY_FAILURES, INTERRUPTED = 0, 1, 2, 3, 4, 130
-_USERS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+_USERS_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR,
+    errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
 
 
 class _Lazy(click.Group):
@@ -71,11 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code: see the constants above."""
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(run(arguments))
+    code = run(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience must not disturb the exit
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # module:Class is looked for where one stands, too
     try:
         result = cli.main(
             args=list(sys.argv[1:] if arguments is None else arguments),
@@ -85,6 +92,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return int(result or DONE)
     except UserError as error:
         return _said(str(error), BAD_INPUT)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return BAD_INPUT
     except click.ClickException as error:
         return _said(" ".join(error.format_message().split()), BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
@@ -97,11 +107,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _USERS_DISK:
             raise
-        where = error.filename or "a folder"
-        return _said(
-            f"{where}: {os.strerror(error.errno)}; allowed: a --runs-dir that can be written to and has space left",
-            BAD_INPUT,
-        )
+        where = error.filename or "writing"
+        allowed = "a place that can be written to and has space left"
+        return _said(f"{where}: {os.strerror(error.errno)}; allowed: {allowed}", BAD_INPUT)
 
 
 def _said(message: str, code: int) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -59,7 +60,7 @@ class Progress:
         data, config = run.parts.data, run.config
         shape = " x ".join(str(side) for side in data.shape)
         self._say(
-            f"{config.strategy} on {config.space}, {config.dataset}: {len(data.train)} images of {shape} to train, "
+            f"{config.strategy} on {config.space}, {run.data_name}: {len(data.train)} images of {shape} to train, "
             f"{len(data.validation)} to validate, {len(data.test)} to test; {config.epochs} epochs a trial on "
             f"{run.parts.device}; run {run.path}"
         )
@@ -134,22 +135,21 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
 
 
-def best_table(run: Run, trials: Sequence[Trial]) -> Table:
-    """One row a trial: its metrics and what it costs."""
+def best_table(run: Run, trials: Sequence[Trial], out: Console) -> Table:
+    """One row a trial: its metrics and what it costs; as many columns as there is room for."""
     quality = [name for name in trials[0].metrics if name not in _COSTS]
     quality = [name for name in quality if all(name in trial.metrics for trial in trials)]
     objective = run.objective.name
     quality.sort(key=lambda name: name != objective)
-    columns = ["trial", *quality, *(_COSTS[name] for name in _COSTS)]
-    rows: list[list[object]] = [
-        [
-            trial.number,
-            *(trial.metrics[name] for name in quality),
-            *(trial.metrics.get(name, "-") for name in _COSTS),
-        ]
-        for trial in trials
-    ]
-    return table(columns, rows)
+    shown = [*quality, *_COSTS]
+    anywhere = out.options.update(max_width=_WIDEST)
+    while True:
+        columns = ["trial", *(_COSTS.get(name, name) for name in shown)]
+        rows = [[trial.number, *(trial.metrics.get(name, "-") for name in shown)] for trial in trials]
+        made = table(columns, rows)
+        if len(shown) == 1 or Measurement.get(out, anywhere, made).maximum <= out.width:
+            return made
+        shown.pop()
 
 
 _COSTS = {
@@ -165,16 +165,18 @@ def summary(run: Run) -> None:
     out = console()
     ranked = run.ranked()[:SHOWN]
     counts = run.counts()
-    out.print(best_table(run, ranked))
+    out.print(best_table(run, ranked, out))
     for trial in ranked:
         out.print(Text(f"trial {trial.number}: {run.candidate(trial.number).description}"))
     tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
     out.print(Text(f"\n{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"))
-    out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
+    if tested:
+        out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
     # soft: the terminal folds these itself, so that paths and commands can be copied
     out.print(Text(f"look at it: {run.path / 'report.html'}"), soft_wrap=True)
     out.print(Text(f"in the dashboard: {dashboard_command(run)}"), soft_wrap=True)
-    out.print(Text("the best model, with its weights; python model.py there runs it:"))
+    if run.model_folder is not None:
+        out.print(Text("the best model, with its weights; python model.py there runs it:"))
 
 
 def dashboard_command(run: Run) -> str:

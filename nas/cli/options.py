@@ -77,7 +77,7 @@ def run_path(run: str, runs_dir: Path) -> Path:
     from nas.run import runs_in
 
     given, named = Path(run), runs_dir / run
-    if named.is_dir() and (named / "config.yaml").is_file():
+    if run and named.is_dir():
         return named
     if given.is_dir():
         return given
@@ -101,6 +101,8 @@ def given_options(given: dict[str, Any]) -> dict[str, Any]:
         pairs = given.pop("set_" if option == "set" else option)
         if pairs:
             inherited = options.get(option) or {}
+            if not isinstance(inherited, dict):
+                raise UserError(f"--config {file}: {option}", inherited, "lines of 'name: value' below it")
             options[option] = {**inherited, **dict(_pair(f"--{option}", pair, separator) for pair in pairs)}
     if not given["objective"]:
         del given["objective"]

@@ -21,17 +21,24 @@ if TYPE_CHECKING:
 def list_command(runs_dir: Path, as_json: bool) -> None:
     """List the runs."""
     from nas.cli.display import console, table
+    from nas.core.errors import UserError
     from nas.run import open_run, runs_in
 
-    runs = [open_run(path) for path in runs_in(runs_dir)]
+    seen, unreadable = [], []
+    for path in runs_in(runs_dir):
+        try:
+            seen.append(_overview(open_run(path)))
+        except UserError as error:  # one damaged folder does not hide the others
+            unreadable.append({"run": path.name, "state": f"unreadable: {error}"})
     if as_json:
-        click.echo(json.dumps([_overview(run) for run in runs]))
+        click.echo(json.dumps(seen + unreadable))
         return
-    if not runs:
+    if not seen and not unreadable:
         click.echo(f"no runs in {runs_dir}; begin one with: nas search", err=True)
-        return
-    rows = [list(_overview(run).values()) for run in runs]
-    console().print(table(list(_overview(runs[0])), rows))
+    if seen:
+        console().print(table(list(seen[0]), [list(one.values()) for one in seen]))
+    for one in unreadable:
+        click.echo(f"{one['run']}: {one['state']}", err=True)
 
 
 def _overview(run: Run) -> dict[str, Any]:
@@ -41,16 +48,12 @@ def _overview(run: Run) -> dict[str, Any]:
     return {
         "run": run.path.name,
         "space": run.config.space,
-        "data": run.config.dataset,
+        "data": run.data_name,
         "strategy": run.config.strategy,
         "trials": f"{done}/{run.target}",
         "failed": counts["failed"],
         "best": f"{objective} {ranked[0].metrics[objective]:.5g}" if ranked else "-",
-        "state": "in use"
-        if run.study.in_use()
-        else "ended"
-        if done >= run.target or "test" in run.study.notes
-        else "interrupted",
+        "state": "in use" if run.study.in_use() else "ended" if run.finished else "interrupted",
         "started": run.study.started_at(),
     }
 
@@ -83,7 +86,7 @@ def _show_run(run: Run) -> None:
         out.print(Text(f"{name:9} {value}"))
     ranked = run.ranked()[:SHOWN]
     if ranked:
-        out.print(best_table(run, ranked))
+        out.print(best_table(run, ranked, out))
     unsuccessful = [t for t in run.trials if t.outcome is not None and t.outcome.failed]
     if unsuccessful:
         rows = [[t.number, t.outcome.kind, t.outcome.reason] for t in unsuccessful if t.outcome is not None]
@@ -91,7 +94,8 @@ def _show_run(run: Run) -> None:
     if run.tested:
         tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
         out.print(Text(f"best on the test part: {tested}"))
-        out.print(Text(f"model     {run.path / 'best'}"))
+    if run.model_folder is not None:
+        out.print(Text(f"model     {run.model_folder}"), soft_wrap=True)
     out.print(Text(f"dashboard {dashboard_command(run)}"), soft_wrap=True)
 
 

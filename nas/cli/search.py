@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,6 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
     from nas.config import RunConfig
 
     config = RunConfig.checked(given_options(given))
-    sys.path.insert(0, "")  # module:Class is looked for here too
     from nas.run import start
 
     _configure_logging(verbose)
@@ -44,7 +44,6 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
 def resume_command(run: str, runs_dir: Path, trials: int | None, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Go on with a run that was interrupted, or give it more trials."""
     path = run_path(run, runs_dir)
-    sys.path.insert(0, "")
     from nas.run import resume
 
     _configure_logging(verbose)
@@ -66,10 +65,8 @@ def _searched(
         if progress.run is None:
             raise
         done = sum(progress.run.counts().values())
-        click.echo(
-            f"interrupted; {done} finished trials are kept. Go on with: nas resume {progress.run.path}",
-            err=True,
-        )
+        path = shlex.quote(str(progress.run.path))
+        click.echo(f"interrupted; {done} finished trials are kept. Go on with: nas resume {path}", err=True)
         return INTERRUPTED
     finally:
         progress.close()
@@ -79,8 +76,12 @@ def _searched(
     elif run.ranked():
         if not quiet:
             summary(run)
-        click.echo(str(run.path / "best"))
+        if run.model_folder is not None:
+            click.echo(str(run.model_folder))
     if not run.ranked():
+        if not counts["failed"]:
+            click.echo("nas: no trial succeeded: none had ended when --time-limit was over", err=True)
+            return NOTHING_SUCCEEDED
         reasons = {trial.outcome.reason for trial in run.trials if trial.outcome is not None}
         some = "; ".join(sorted(reasons)[:3])
         click.echo(f"nas: no trial succeeded: all {counts['failed']} failed ({some})", err=True)
@@ -92,7 +93,7 @@ def _searched(
         )
         return TOO_MANY_FAILURES
     if run.exhausted and not quiet:
-        click.echo("the space holds nothing that was not tried", err=True)
+        click.echo("the strategy found nothing that was not tried", err=True)
     return DONE
 
 
@@ -105,7 +106,7 @@ def _document(run: Run) -> dict[str, Any]:
             "genotype": json.loads(candidate.genotype.text),
             "values": dict(candidate.metrics),
             "test": run.tested,
-            "model": str(run.path / "best"),
+            "model": None if run.model_folder is None else str(run.model_folder),
         }
     seconds = run.study.notes.get("seconds", 0.0)
     return {"run": str(run.path), "best": best, "trials": run.counts(), "seconds": seconds}

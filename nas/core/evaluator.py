@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Objective, Trial
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -32,3 +36,14 @@ class Evaluator(Protocol):
             CandidateFailure: the candidate diverged or did not fit into memory.
             UserError: what was asked for cannot be done with any candidate.
         """
+
+
+@runtime_checkable
+class Testable(Protocol):
+    """The evaluator's last measurement brings the weights, and it can test a model: so the best is exported."""
+
+    def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
+        """The metrics of quality on the test part, which no search has seen."""
+
+    def samples(self, count: int = 16) -> Any:
+        """Images of the test part, as ``images``, to show what a model does."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from nas.core.errors import CandidateFailure, Diverged, OutOfMemory, UserError
 from nas.core.evaluator import Evaluator
@@ -63,16 +65,18 @@ def outcome_of(error: Exception) -> Outcome:
     elif isinstance(error, (OutOfMemory, MemoryError)):
         kind = "out_of_memory"
     reason = str(error) if isinstance(error, CandidateFailure) else f"{type(error).__name__}: {error}"
-    return Outcome(kind, " ".join(reason.split())[:500] or type(error).__name__)
+    text = " ".join(reason.split())[:500].encode(errors="replace").decode()  # file names may hold surrogates
+    return Outcome(kind, text or type(error).__name__)
 
 
 def _finite(measurement: Measurement) -> Measurement:
-    """The measurement itself, unless a metric is not a finite number.
+    """The measurement with its metrics as plain floats, unless one is not a finite number.
 
     Raises:
         Diverged: naming the metric.
     """
-    for name, value in measurement.metrics.items():
-        if value != value or value in (float("inf"), float("-inf")):
+    metrics = {name: float(value) for name, value in measurement.metrics.items()}
+    for name, value in metrics.items():
+        if not math.isfinite(value):
             raise Diverged(f"{name} is {value} after epoch {measurement.epoch}")
-    return measurement
+    return replace(measurement, metrics=metrics)

@@ -24,6 +24,11 @@ from nas.export.python_source import check_names, python_source
 
 _TOLERANCE = 1e-4
 _SAMPLES = 16
+_WRITTEN = {
+    "model.py", "weights.safetensors", "samples.safetensors", "model.onnx", "model.pt2", "README.md",
+    "reconstructions.png", "__pycache__",
+}  # fmt: skip
+"""What an export consists of; a folder that holds anything else is not replaced."""
 
 
 def export_model(
@@ -72,7 +77,10 @@ def export_model(
 def _replaceable(directory: Path) -> bool:
     return directory.is_dir() and (
         not any(directory.iterdir())
-        or all((directory / name).is_file() for name in ("weights.safetensors", "README.md"))
+        or (
+            all((directory / name).is_file() for name in ("weights.safetensors", "README.md", "samples.safetensors"))
+            and all(entry.name in _WRITTEN for entry in directory.iterdir())
+        )
     )
 
 
@@ -90,7 +98,7 @@ def _write(model: nn.Module, samples: Tensor, folder: Path, card: Card, formats:
         source=source,
     )  # fmt: skip
     check_names(text)
-    (folder / "model.py").write_text(text, encoding="utf-8")
+    (folder / "model.py").write_text(text, encoding="utf-8", errors="replace")
     with torch.no_grad():
         _imported(folder / "model.py").draw(images, model(images), folder / "reconstructions.png")
     if "python" not in formats:
@@ -99,7 +107,7 @@ def _write(model: nn.Module, samples: Tensor, folder: Path, card: Card, formats:
         export_onnx(model, batch, folder / "model.onnx")
     if "program" in formats:
         export_program(model, batch, folder / "model.pt2")
-    (folder / "README.md").write_text(render_card(card, formats), encoding="utf-8")
+    (folder / "README.md").write_text(render_card(card, formats), encoding="utf-8", errors="replace")
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors makes its files for the owner alone
 
@@ -161,4 +169,5 @@ def _as_float(images: Tensor) -> Tensor:
 
 def _in_docstring(text: str) -> str:
     """A text that cannot end the docstring it stands in."""
+    text = text.encode(errors="replace").decode()  # file names may hold surrogates
     return " ".join(text.split()).replace("\\", "\\\\").replace('"', "'")

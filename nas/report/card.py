@@ -18,17 +18,17 @@ def card_of(candidate: Candidate) -> Card:
     data, space = run.parts.data, run.parts.space
     best = run.candidate(None).number == trial.number
     return Card(
-        title=f"{run.config.space} for {run.config.dataset}",
+        title=f"{run.config.space} for {run.data_name}",
         description=candidate.description,
         genotype=trial.genotype,
         shape=data.shape,
-        dataset=run.config.dataset,
+        dataset=run.data_name,
         parts=f"{len(data.train)} to train, {len(data.validation)} to validate, {len(data.test)} to test; "
         f"{math.prod(data.shape)} values an image",
         notes=data.notes,
         objective=run.objective.name,
         metrics=trial.metrics,
-        test=run.tested if best else candidate.test(),
+        test=(run.tested if best else {}) or candidate.test(),
         hyperparameters=space.hyperparameters(trial.genotype),
         epochs=len(trial.measurements),
         seed=trial.seed,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
+import os
+import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +20,41 @@ from nas.core.genotype import Genotype
 from nas.core.space import Evolvable, Restrictable, SearchSpace, Shape, Traceable, sample
 
 
+def disturb_global_generators(seed: int) -> None:
+    """Seed those of random, NumPy and PyTorch, on which no proposal, genotype or measurement may depend."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def global_generators() -> tuple[object, ...]:
+    """The states of those of random, NumPy and PyTorch, to be compared."""
+    numpys = np.random.get_state(legacy=False)["state"]
+    return random.getstate(), numpys["key"].tolist(), numpys["pos"], torch.get_rng_state().tolist()
+
+
+def from_another_process(suite: type, method: str) -> list[str]:
+    """What `method` of a new instance of this test class gives in a process where strings hash otherwise."""
+    program = (
+        "import importlib, json, operator;"
+        f"suite = operator.attrgetter({suite.__qualname__!r})(importlib.import_module({suite.__module__!r}));"
+        f"print(); print(json.dumps(suite().{method}()))"
+    )
+    hash_seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    root = str(Path(inspect.getfile(suite)).parents[suite.__module__.count(".")])
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join([*sys.path, root])}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        pytest.fail(f"{suite.__module__}.{suite.__qualname__} does not run in another process:\n{ran.stderr}")
+    made: list[str] = json.loads(ran.stdout.splitlines()[-1])
+    return made
+
+
 class SpaceContract:
-    """Subclass it and give `make`; `shapes` are those that genotypes are built for."""
+    """Subclass it and give `make`; `shapes` are those that genotypes are built for.
+
+    The class is imported by its name in another process as well, so `make` needs nothing but itself.
+    """
 
     genotypes = 200
     built = 12
@@ -37,6 +74,23 @@ class SpaceContract:
         """Genotypes drawn at random."""
         generator = np.random.default_rng(1)
         return [sample(space, generator) for _ in range(self.genotypes)]
+
+    def _made(self) -> list[str]:
+        space, generator = self.make(), np.random.default_rng(1)
+        drawn = [sample(space, generator) for _ in range(20)]
+        made = [genotype.text for genotype in drawn]
+        if isinstance(space, Evolvable):
+            for first, second in itertools.pairwise(drawn):
+                mutant, change = space.mutate(first, generator)
+                made += [mutant.text, change, space.crossover(first, second, generator).text]
+        return made
+
+    def _assert_builds(self, space: SearchSpace, genotype: Genotype) -> None:
+        for shape in self.shapes:
+            model = space.build(genotype, shape)
+            with torch.no_grad():
+                assert model.eval()(torch.rand(2, *shape)).shape == (2, *shape)
+            assert "\n" not in space.describe(genotype, shape)
 
     def test_json_round_trip_is_the_identity(self, drawn: list[Genotype]) -> None:
         for genotype in drawn:
@@ -74,16 +128,37 @@ class SpaceContract:
             space.validate(space.crossover(first, second, generator))
             assert space.crossover(first, first, generator) == first
 
-    def test_the_same_generator_gives_the_same_genotypes_in_another_process(self, drawn: list[Genotype]) -> None:
-        kind = type(self.make())
-        program = (
-            "import numpy as np; from nas.core.space import sample; import importlib;"
-            f"kind = getattr(importlib.import_module({kind.__module__!r}), {kind.__qualname__!r});"
-            "generator = np.random.default_rng(1); space = kind();"
-            "print(*[sample(space, generator).id for _ in range(5)])"
-        )
-        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        assert ran.stdout.split() == [genotype.id for genotype in drawn[:5]]
+    def test_mutants_and_crossovers_build(self, space: SearchSpace, drawn: list[Genotype]) -> None:
+        if not isinstance(space, Evolvable):
+            pytest.skip("the space is not evolvable")
+        generator = np.random.default_rng(5)
+        for first, second in itertools.pairwise(drawn[: self.built + 1]):
+            self._assert_builds(space, space.mutate(first, generator)[0])
+            self._assert_builds(space, space.crossover(first, second, generator))
+
+    def test_mutants_and_crossovers_keep_to_the_restrictions(self, space: SearchSpace, drawn: list[Genotype]) -> None:
+        if not (isinstance(space, Restrictable) and isinstance(space, Evolvable)):
+            pytest.skip("the space is not evolvable or cannot be narrowed")
+        content, choices = drawn[0].content, space.choices()
+        smaller = space.restrict({site: (content[site], choices[site].values[-1]) for site in content})
+        assert isinstance(smaller, Evolvable)
+        generator = np.random.default_rng(6)
+        members = [sample(smaller, generator) for _ in range(self.genotypes)]
+        for first, second in itertools.pairwise(members):
+            smaller.validate(smaller.mutate(first, generator)[0])
+            smaller.validate(smaller.crossover(first, second, generator))
+
+    def test_equal_generators_give_equal_genotypes_whatever_the_global_ones(self) -> None:
+        made = []
+        for seed in (1, 2):
+            disturb_global_generators(seed)
+            before = global_generators()
+            made.append(self._made())
+            assert global_generators() == before
+        assert made[0] == made[1]
+
+    def test_equal_generators_give_equal_genotypes_in_another_process(self) -> None:
+        assert from_another_process(type(self), "_made") == self._made()
 
     def test_a_foreign_or_damaged_genotype_is_refused_with_the_path(
         self, space: SearchSpace, drawn: list[Genotype]
@@ -99,12 +174,8 @@ class SpaceContract:
                 space.validate(Genotype.of(space.name, space.version, rest))
 
     def test_what_validates_builds_for_every_shape(self, space: SearchSpace, drawn: list[Genotype]) -> None:
-        for shape in self.shapes:
-            for genotype in drawn[: self.built]:
-                model = space.build(genotype, shape)
-                with torch.no_grad():
-                    assert model.eval()(torch.rand(2, *shape)).shape == (2, *shape)
-                assert "\n" not in space.describe(genotype, shape)
+        for genotype in drawn[: self.built]:
+            self._assert_builds(space, genotype)
 
     def test_building_twice_with_one_seed_gives_the_same_weights(
         self, space: SearchSpace, drawn: list[Genotype]

@@ -9,11 +9,15 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, sample
 from nas.core.strategy import Strategy
 from nas.core.trial import Trial
+from nas.testing.spaces import disturb_global_generators, from_another_process, global_generators
 from nas.testing.toys import ToySpace, ended, toy_loss
 
 
 class StrategyContract:
-    """Subclass it and give `make`."""
+    """Subclass it and give `make`.
+
+    The class is imported by its name in another process as well, so `make` needs nothing but its arguments.
+    """
 
     trials = 60
     beats_random = True
@@ -33,6 +37,9 @@ class StrategyContract:
             history.append(trial)
         return history
 
+    def _first_proposals(self) -> list[str]:
+        return [trial.genotype.text for trial in self._run(self.make(ToySpace(), 3, 30), 30)]
+
     def test_proposals_are_valid(self) -> None:
         space = ToySpace()
         for trial in self._run(self.make(space, 0, self.trials), self.trials):
@@ -43,6 +50,23 @@ class StrategyContract:
         ids = [[trial.genotype.id for trial in run] for run in runs]
         assert ids[0] == ids[1]
         assert ids[0] != ids[2]
+
+    def test_the_same_seed_gives_the_same_proposals_in_another_process(self) -> None:
+        assert from_another_process(type(self), "_first_proposals") == self._first_proposals()
+
+    def test_the_global_generators_have_no_effect_and_are_left_alone(self) -> None:
+        history = self._run(self.make(ToySpace(), 3, 30), 30)
+        disturb_global_generators(1000)
+        before = global_generators()
+        strategy = self.make(ToySpace(), 3, 30)
+        assert global_generators() == before
+        for trial in history:
+            disturb_global_generators(1001 + trial.number)
+            before = global_generators()
+            assert strategy.ask(trial.number) == trial.proposal
+            strategy.tell(trial)
+            strategy.recommend()
+            assert global_generators() == before
 
     def test_asks_and_tells_executed_again_go_on_alike(self) -> None:
         history = self._run(self.make(ToySpace(), 5, 40), 40)

@@ -93,6 +93,10 @@ class Forgetful:
     def told(self, trial: Trial, event: int) -> None:
         """Forget it."""
 
+    def restarted(self, trial: Trial) -> int:
+        """Never before."""
+        return 1
+
 
 def ended(trial: Trial, loss: float | None) -> Trial:
     """The trial as one that ended with this loss, or failed if None."""

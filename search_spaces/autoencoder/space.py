@@ -92,6 +92,8 @@ class AutoencoderSpace(ChoiceSpace):
     def canonical_form(self, genotype: Genotype) -> str:
         """Cells as what they compute, all other decisions as they are; see nas.core.space.Canonical."""
         content: dict[str, object] = {site: v for site, v in genotype.content.items() if "_cell." not in site}
+        if content["stages"] == 1:
+            content.pop("width_growth", None)  # nothing grows
         for cell in ("encoder_cell", "decoder_cell"):
             if f"{cell}.nodes" in genotype.content:
                 content[cell] = canonical_cell(edges_of(genotype.content, cell))
