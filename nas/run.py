@@ -127,6 +127,17 @@ def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
         if not isinstance(space, Restrictable):
             raise UserError(option, next(iter(wanted)), "nothing: this space cannot be narrowed")
         space = space.restrict(wanted, option)
+    if isinstance(space, Restrictable) and (config.pin or config.restrict):
+        arising = space.choices()
+        for option, patterns in (("--restrict", config.restrict), ("--pin", config.pin)):
+            for pattern in patterns:
+                if not fnmatch.filter(arising, pattern):
+                    raise UserError(
+                        option,
+                        pattern,
+                        "decisions that arise with the others that are fixed",
+                        why="never arises together with the other options",
+                    )
     return space
 
 
@@ -495,7 +506,8 @@ class Run:
         if whole:
             self.export(best)
         else:
-            log.warning("no model is exported: the evaluator %s keeps no weights or cannot test", self.config.evaluator)
+            evaluator = type(self.parts.evaluator).__name__
+            log.warning("no model is exported: %s brings no weights, or has no test and samples", evaluator)
 
     @property
     def tested(self) -> dict[str, float]:

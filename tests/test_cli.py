@@ -209,6 +209,7 @@ def test_two_processes_cannot_own_one_run(tmp_path):
         (["search", "--pin", "latent=17"], "latent=17"),
         (["search", "--pin", "latent"], "--pin 'latent'"),
         (["search", "--pin", "beta=4", "--pin", "family=plain"], "beta"),
+        (["search", "--restrict", "width=8", "--pin", "network=fully_connected"], "width"),
         (["search", "--set", "populaton=4"], "did you mean 'population'"),
         (["search", "--set", "population=few"], "--set population 'few'"),
         (["search", "--set", "population=5", "--set", "sample=9"], "--set sample 9"),
