@@ -26,7 +26,7 @@ from nas.config import RunConfig, read_yaml, seconds
 from nas.core.errors import UserError, unknown_name
 from nas.core.evaluator import Assumption, Evaluator, Testable
 from nas.core.genotype import Genotype
-from nas.core.space import Restrictable, SearchSpace, Shape
+from nas.core.space import Restrictable, SearchSpace, Shape, check_arising
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective, Trial
 from nas.loop import Search, TimeLimit
@@ -127,17 +127,9 @@ def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
         if not isinstance(space, Restrictable):
             raise UserError(option, next(iter(wanted)), "nothing: this space cannot be narrowed")
         space = space.restrict(wanted, option)
-    if isinstance(space, Restrictable) and (config.pin or config.restrict):
-        arising = space.choices()
-        for option, patterns in (("--restrict", config.restrict), ("--pin", config.pin)):
-            for pattern in patterns:
-                if not fnmatch.filter(arising, pattern):
-                    raise UserError(
-                        option,
-                        pattern,
-                        "decisions that arise with the others that are fixed",
-                        why="never arises together with the other options",
-                    )
+    if isinstance(space, Restrictable) and config.pin and config.restrict:
+        # what --restrict asked for may arise no longer since --pin
+        check_arising(space.choices(), config.restrict, "--restrict", "never arises together with the other options")
     return space
 
 
@@ -435,7 +427,8 @@ class Run:
             if not ranked:
                 raise UserError("RUN", str(self.path), "a run with a trial that succeeded", why="no trial succeeded")
             recommended = self.study.notes.get("recommended")
-            if recommended is None or recommended["after"] != sum(self.counts().values()):  # trials have ended since
+            ended = sum(trial.outcome is not None for trial in trials)
+            if recommended is None or recommended["after"] != ended:  # trials have ended since
                 return Candidate(self, ranked[0])
             return Candidate(self, next((t for t in ranked if t.number == recommended["number"]), ranked[0]))
         if not 0 <= number < len(trials):
@@ -470,8 +463,10 @@ class Run:
         kept: list[tuple[float, int]] = []
 
         def keep(trial: Trial) -> None:
+            if config.keep_weights is None:
+                return
             bisect.insort(kept, (trial.losses[0], trial.number))
-            if config.keep_weights is not None and len(kept) > config.keep_weights:
+            if len(kept) > config.keep_weights:
                 self.study.weights_path(kept.pop()[1]).unlink(missing_ok=True)
 
         for earlier in search.ended:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
-from nas.core.space import Choice, Choose, Decision, Generator, Role, Shape, Value
+from nas.core.space import Choice, Choose, Decision, Generator, Role, Shape, Value, check_arising
 
 if TYPE_CHECKING:
     from torch import nn
@@ -189,14 +189,9 @@ class ChoiceSpace(abc.ABC):
             sites = fnmatch.filter(known, pattern)
             if not sites:
                 every = type(self)().choices()
-                if fnmatch.filter(every, pattern):
-                    raise UserError(
-                        option,
-                        pattern,
-                        "decisions that arise with the others that are fixed",
-                        why="never arises in the space as it is restricted",
-                    )
-                raise unknown_name(option, pattern, every)
+                if not fnmatch.filter(every, pattern):
+                    raise unknown_name(option, pattern, every)
+                check_arising(known, [pattern], option, "never arises in the space as it is restricted")
             for site in sites:
                 allowed = known[site].values
                 unknown = [value for value in values if not any(_means(value, v) for v in allowed)]
@@ -206,15 +201,7 @@ class ChoiceSpace(abc.ABC):
                 narrowed[site] = tuple(v for v in allowed if any(_means(value, v) for value in values))
         smaller = copy.copy(self)
         smaller._restrictions = narrowed
-        arising = smaller.choices()
-        for pattern in restrictions:
-            if not fnmatch.filter(arising, pattern):
-                raise UserError(
-                    option,
-                    pattern,
-                    "decisions that arise with the others that are fixed",
-                    why="never arises together with the other restrictions",
-                )
+        check_arising(smaller.choices(), restrictions, option, "never arises together with the other restrictions")
         return smaller
 
     def _narrowed(self, choice: Choice) -> Choice:

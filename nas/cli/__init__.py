@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code."""
     if "" not in sys.path:
-        sys.path.insert(0, "")  # module:Class is looked for where one stands, too
+        sys.path.append("")  # module:Class is looked for where one stands, after all that is installed
     try:
         result = cli.main(
             args=list(sys.argv[1:] if arguments is None else arguments),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 
 if TYPE_CHECKING:
@@ -133,6 +135,17 @@ class Restrictable(SearchSpace, Protocol):
 
     def size(self) -> float:
         """How many genotypes there are (an estimate where conditions make counting infeasible)."""
+
+
+def check_arising(choices: Mapping[str, Choice], patterns: Iterable[str], option: str, why: str) -> None:
+    """Refuse patterns of sites that match none of the choices that can arise.
+
+    Raises:
+        UserError: naming the first such pattern as a value of `option`.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(choices, pattern):
+            raise UserError(option, pattern, "decisions that arise with the others that are fixed", why=why)
 
 
 def sample(space: SearchSpace, generator: Generator, usual: float = 0.0) -> Genotype:
