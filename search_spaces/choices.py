@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 class Asker:
     """Puts a space's questions to whoever answers them, under a common prefix of their sites."""
 
-    def __init__(self, choose: Choose, prefix: str = "") -> None:
-        self._choose, self._prefix = choose, prefix
+    def __init__(self, choose: Choose, prefix: str = "", level: int = 0) -> None:
+        self._choose, self._prefix, self._level = choose, prefix, level
 
-    def within(self, name: str) -> Asker:
-        """The same, one level deeper: sites become ``name.site``."""
-        return Asker(self._choose, f"{self._prefix}{name}.")
+    def within(self, name: str, level: int = 0) -> Asker:
+        """The same, with sites ``name.site``; `level` is that of a hierarchy of motifs."""
+        return Asker(self._choose, f"{self._prefix}{name}.", level)
 
     def _ask(self, site: str, values: Iterable[Value], role: Role, ordered: bool, usual: Value | None) -> Any:
-        return self._choose(Choice(self._prefix + site, tuple(values), role, ordered, usual))
+        return self._choose(Choice(self._prefix + site, tuple(values), role, ordered, usual, self._level))
 
     def operation(self, site: str, values: Iterable[str], usual: str | None = None) -> str:
         """Which operation an edge holds."""
@@ -144,7 +144,8 @@ class ChoiceSpace(abc.ABC):
 
         The kind of mutation (operation, input, structure, hyperparameter) is drawn first and the decision
         second, as Real et al. 2019 (section 3.2) draw between an operation and a hidden-state mutation; so the
-        many edges of cells do not crowd out the rest. An ordered decision moves to a neighbouring value with
+        many edges of cells do not crowd out the rest. In a hierarchy of motifs the level is drawn before the
+        decision (Liu et al. 2018, section 3.1). An ordered decision moves to a neighbouring value with
         probability one half.
         """
         decisions = self.trace(genotype)
@@ -154,6 +155,10 @@ class ChoiceSpace(abc.ABC):
         roles = sorted({d.choice.role for d in free})
         role = roles[int(generator.integers(len(roles)))]
         candidates = [d for d in free if d.choice.role == role]
+        levels = sorted({d.choice.level for d in candidates})
+        if len(levels) > 1:
+            level = levels[int(generator.integers(len(levels)))]
+            candidates = [d for d in candidates if d.choice.level == level]
         chosen = candidates[int(generator.integers(len(candidates)))]
         value = _another_value(chosen, generator)
         answers = {d.choice.site: d.value for d in decisions} | {chosen.choice.site: value}

@@ -36,6 +36,7 @@ class Choice:
         role: what it decides.
         ordered: neighbouring values are alike (a width, a learning rate).
         usual: what a practitioner would try first; None where nothing speaks for any value.
+        level: in a hierarchy of motifs the level it belongs to, from 1, where motifs are made of operations; else 0.
     """
 
     site: str
@@ -43,6 +44,7 @@ class Choice:
     role: Role
     ordered: bool = False
     usual: Value | None = None
+    level: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Evolvable(Protocol):
         """A valid genotype one mutation away, and what was changed, in words."""
 
     def crossover(self, first: Genotype, second: Genotype, generator: Generator) -> Genotype:
-        """A valid genotype mixed from two."""
+        """A valid genotype mixed from two, the fitter first where there is one."""
 
 
 @runtime_checkable
