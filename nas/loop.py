@@ -33,6 +33,23 @@ class Record(Protocol):
         """A trial that an earlier session left running begins again; gives how many times it has by now."""
 
 
+class InMemory:
+    """A record that writes nothing: for searches whose trials live in this process alone."""
+
+    def asked(self, trial: Trial, event: int) -> None:
+        """Nothing to write."""
+
+    def measured(self, trial: Trial, measurement: Measurement) -> None:
+        """Nothing to write."""
+
+    def told(self, trial: Trial, event: int) -> None:
+        """Nothing to write."""
+
+    def restarted(self, trial: Trial) -> int:
+        """Never before."""
+        return 1
+
+
 @dataclass(frozen=True)
 class Event:
     """An ask or a tell of an earlier session, to be executed again."""

@@ -160,7 +160,7 @@ class ChoiceSpace(abc.ABC):
             level = levels[int(generator.integers(len(levels)))]
             candidates = [d for d in candidates if d.choice.level == level]
         chosen = candidates[int(generator.integers(len(candidates)))]
-        value = _another_value(chosen, generator)
+        value = another_value(chosen, generator)
         answers = {d.choice.site: d.value for d in decisions} | {chosen.choice.site: value}
         child = self._grow_near(answers, generator)
         return child, f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
@@ -193,7 +193,7 @@ class ChoiceSpace(abc.ABC):
         for pattern, values in restrictions.items():
             sites = fnmatch.filter(known, pattern)
             if not sites:
-                every = type(self)().choices()
+                every = self._unrestricted().choices()
                 if not fnmatch.filter(every, pattern):
                     raise unknown_name(option, pattern, every)
                 check_arising(known, [pattern], option, "never arises in the space as it is restricted")
@@ -208,6 +208,9 @@ class ChoiceSpace(abc.ABC):
         smaller._restrictions = narrowed
         check_arising(smaller.choices(), restrictions, option, "never arises together with the other restrictions")
         return smaller
+
+    def _unrestricted(self) -> Self:
+        return type(self)()
 
     def _narrowed(self, choice: Choice) -> Choice:
         allowed = self._restrictions.get(choice.site)
@@ -266,7 +269,7 @@ def _nearest(choice: Choice, values: tuple[Value, ...]) -> Value | None:
     return min(values, key=lambda value: abs(choice.values.index(value) - wanted))
 
 
-def _another_value(decision: Decision, generator: Generator) -> Value:
+def another_value(decision: Decision, generator: Generator) -> Value:
     values = decision.choice.values
     index = values.index(decision.value)
     if decision.choice.ordered and generator.random() < 0.5:

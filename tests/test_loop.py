@@ -7,10 +7,10 @@ import pytest
 from nas.core.errors import ReplayMismatch
 from nas.core.trial import Measurement, Outcome
 from nas.executors.inline import Inline
-from nas.loop import Event, Search, TimeLimit
+from nas.loop import Event, InMemory, Search, TimeLimit
 from nas.strategies.evolution import Evolution
 from nas.testing import ExecutorContract
-from nas.testing.toys import LOSS, Forgetful, ToyEvaluator, ToySpace
+from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
 
 
 class TestInline(ExecutorContract):
@@ -20,11 +20,11 @@ class TestInline(ExecutorContract):
 
 def search(trials=10, seed=0, **options):
     space = ToySpace()
-    record = options.pop("record", Forgetful())
+    record = options.pop("record", InMemory())
     return Search(space, Evolution(space, seed=seed, trials=10), (LOSS,), record, seed=seed, trials=trials, **options)
 
 
-class Diary(Forgetful):
+class Diary(InMemory):
     def __init__(self):
         self.events = []
 
@@ -110,7 +110,7 @@ def test_files_are_the_records_not_the_searchs():
             for measurement in super().evaluate(trial):
                 yield Measurement(measurement.epoch, measurement.metrics, {"picture.png": b"x" * 1000})
 
-    class Keeping(Forgetful):
+    class Keeping(InMemory):
         files = 0
 
         def measured(self, trial, measurement):

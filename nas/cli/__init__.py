@@ -30,6 +30,7 @@ class _Lazy(click.Group):
         "list": ("nas.cli.runs", "List the runs."),
         "show": ("nas.cli.runs", "Show a run, or one of its trials."),
         "export": ("nas.cli.runs", "Export a trial's model as a folder that runs by itself."),
+        "bench": ("nas.cli.bench", "Compare strategies on a table of known results."),
         "spaces": ("nas.cli.catalogue", "List the search spaces, or explain one."),
         "strategies": ("nas.cli.catalogue", "List the strategies, or explain one."),
         "datasets": ("nas.cli.catalogue", "List the data sets, or explain one."),

@@ -9,10 +9,10 @@ import pytest
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.trial import Measurement, Trial
-from nas.loop import Search
+from nas.loop import InMemory, Search
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
-from nas.testing.toys import LOSS, Forgetful, ToyEvaluator, ToySpace, every_failure
+from nas.testing.toys import LOSS, ToyEvaluator, ToySpace, every_failure
 
 
 class ExecutorContract:
@@ -26,7 +26,7 @@ class ExecutorContract:
         space = ToySpace()
         strategy = Evolution(space, seed=1, trials=trials)
         search = Search(
-            space, strategy, (LOSS,), Forgetful(), seed=1, trials=trials, max_failures=max_failures
+            space, strategy, (LOSS,), InMemory(), seed=1, trials=trials, max_failures=max_failures
         )  # fmt: skip
         shown: list[Trial] = []
         self.make().run(search, evaluator, shown.append)
@@ -63,7 +63,7 @@ class ExecutorContract:
             self._run(ToyEvaluator(ToySpace(), failing={3: wrong}))
 
     def test_a_fault_of_the_record_is_not_blamed_on_the_candidate(self) -> None:
-        class FullDisk(Forgetful):
+        class FullDisk(InMemory):
             def measured(self, trial: Trial, measurement: Measurement) -> None:
                 raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""Small real implementations to test others with: a space, evaluators that fail or are slow, an empty record."""
+"""Small real implementations to test others with: a space, evaluators that fail or are slow, failures."""
 
 from __future__ import annotations
 
@@ -79,23 +79,6 @@ def every_failure() -> dict[int, Exception]:
         5: ZeroDivisionError("division by zero"),
         6: MemoryError(),
     }
-
-
-class Forgetful:
-    """A record that keeps nothing: for searches in memory."""
-
-    def asked(self, trial: Trial, event: int) -> None:
-        """Forget it."""
-
-    def measured(self, trial: Trial, measurement: Measurement) -> None:
-        """Forget it."""
-
-    def told(self, trial: Trial, event: int) -> None:
-        """Forget it."""
-
-    def restarted(self, trial: Trial) -> int:
-        """Never before."""
-        return 1
 
 
 def ended(trial: Trial, loss: float | None) -> Trial:

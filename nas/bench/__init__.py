@@ -1,0 +1,1 @@
+"""Strategies compared on tables of known results, in memory."""
