@@ -13,18 +13,20 @@ from nas.core.trial import Measurement, Objective, Trial
 
 
 class TableEvaluator:
-    """One measurement a trial: one of the observed columns, drawn at random as one training run would give it.
+    """One measurement a trial: one of the row's observed columns, drawn at random as a training run would give it.
 
     Args:
         objective: what is measured, under this name.
         row_of: the row of a genotype.
-        observed: the columns to draw from, each with a value for every row; NaN where a row has none.
+        observed: the columns to draw from, each with a value for every row; NaN where a row has none, as tables
+            have where fewer runs were made.
     """
 
     def __init__(
         self, objective: Objective, row_of: Callable[[Genotype], int], observed: Sequence[np.ndarray]
     ) -> None:
-        self._objective, self._row_of, self._observed = objective, row_of, tuple(observed)
+        self._objective, self._row_of = objective, row_of
+        self._observed = np.stack(observed, axis=1)  # (rows, runs)
 
     @property
     def objectives(self) -> Mapping[str, Objective]:
@@ -37,8 +39,8 @@ class TableEvaluator:
         Raises:
             Diverged: the table has no value there.
         """
-        column = int(generator_for(trial.seed).integers(len(self._observed))) if len(self._observed) > 1 else 0
-        value = float(self._observed[column][self._row_of(trial.genotype)])
-        if not np.isfinite(value):
+        values = [value for value in self._observed[self._row_of(trial.genotype)] if np.isfinite(value)]
+        if not values:
             raise Diverged("the table has no value for it")
-        yield Measurement(1, {self._objective.name: value})
+        value = values[int(generator_for(trial.seed).integers(len(values)))] if len(values) > 1 else values[0]
+        yield Measurement(1, {self._objective.name: float(value)})

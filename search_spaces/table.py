@@ -21,8 +21,8 @@ Row = tuple[Value, ...]
 class TableSpace(ChoiceSpace):
     """One decision a column, all independent, nothing to build.
 
-    Where the table lacks a combination, growing it gives the nearest row that is there: fewest decisions changed,
-    then the smallest step of the ordered ones, then the first in the table. A search makes thousands of genotypes a
+    Where the table lacks a combination, growing it gives the nearest row that is there: a changed decision counts 1,
+    an ordered one the share of its range that it moved. A search makes thousands of genotypes a
     second here: rows, their genotypes and their decisions are looked up rather than made again.
 
     Args:
@@ -54,7 +54,8 @@ class TableSpace(ChoiceSpace):
             self._rows = list(rows)
             self._there = set(self._rows)
             self._indices = np.array([self._indices_of(row) for row in self._rows])  # (rows, columns)
-            self._steps = np.array([choice.ordered for choice in self._choices])
+            ranges = [len(choice.values) - 1 if choice.ordered else 1 for choice in self._choices]
+            self._ranges = np.maximum(1, ranges)
         self._genotypes: dict[Row, Genotype] = {}
         self._row_of: dict[str, Row] = {}
 
@@ -105,14 +106,15 @@ class TableSpace(ChoiceSpace):
     def _indices_of(self, row: Row) -> list[int]:
         return [index[value] for index, value in zip(self._index, row, strict=True)]
 
-    def _nearest(self, row: Row, keep: int | None = None) -> Row:
-        """The nearest row that is there; of those with this row's value in column `keep`, if there are any."""
+    def _nearest(self, row: Row, changed: int | None = None, parent: Row | None = None) -> Row:
+        """The nearest row that is there: not the parent, and with the value in column `changed` if any has it."""
         assert self._rows is not None
         away = np.abs(self._indices - self._indices_of(row))
-        steps = (away * self._steps).sum(1)
-        distance = (away > 0).sum(1) + steps / (steps.max() + 1)
-        if keep is not None and (kept := away[:, keep] == 0).any():
-            distance = np.where(kept, distance, np.inf)
+        distance = np.minimum(away / self._ranges, 1).sum(1)
+        if changed is not None and (having := away[:, changed] == 0).any():
+            distance = np.where(having, distance, np.inf)
+        if parent is not None:
+            distance[self._rows.index(parent)] = np.inf
         return self._rows[int(distance.argmin())]
 
     def row(self, genotype: Genotype) -> Row:
@@ -143,7 +145,7 @@ class TableSpace(ChoiceSpace):
         value = another_value(decision, generator)
         child = (*row[:place], value, *row[place + 1 :])
         if self._rows is not None and child not in self._there:
-            child = self._nearest(child, keep=place)
+            child = self._nearest(child, changed=place, parent=row)
         return self._genotype(child), f"{decision.choice.site}: {decision.value} -> {value}"
 
     def restrict(self, restrictions: Mapping[str, tuple[Value, ...]], option: str = "--restrict") -> Self:

@@ -51,7 +51,7 @@ def from_another_process(suite: type, method: str) -> list[str]:
 
 
 class SpaceContract:
-    """Subclass it and give `make`; `shapes` are those that genotypes are built for.
+    """Subclass it and give `make`; `shapes` are those that genotypes are built for, none if it builds nothing.
 
     The class is imported by its name in another process as well, so `make` needs nothing but itself.
     """
@@ -180,6 +180,8 @@ class SpaceContract:
     def test_building_twice_with_one_seed_gives_the_same_weights(
         self, space: SearchSpace, drawn: list[Genotype]
     ) -> None:
+        if not self.shapes:
+            pytest.skip("the space builds nothing")
         weights = []
         for _ in range(2):
             torch.manual_seed(5)
