@@ -52,7 +52,7 @@ class TableSpace(ChoiceSpace):
         self._rows: list[Row] | None = None
         if rows is not None:
             self._rows = list(rows)
-            self._there = set(self._rows)
+            self._there = {row: number for number, row in enumerate(self._rows)}
             self._indices = np.array([self._indices_of(row) for row in self._rows])  # (rows, columns)
             ranges = [len(choice.values) - 1 if choice.ordered else 1 for choice in self._choices]
             self._ranges = np.maximum(1, ranges)
@@ -114,7 +114,7 @@ class TableSpace(ChoiceSpace):
         if changed is not None and (having := away[:, changed] == 0).any():
             distance = np.where(having, distance, np.inf)
         if parent is not None:
-            distance[self._rows.index(parent)] = np.inf
+            distance[self._there[parent]] = np.inf
         return self._rows[int(distance.argmin())]
 
     def row(self, genotype: Genotype) -> Row:

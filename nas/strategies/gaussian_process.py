@@ -1,0 +1,133 @@
+"""A Gaussian process over distances between genotypes, its kernel learned from the results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+_JITTER = 1e-8
+_FURTHEST = 6.0  # of the logarithm of a parameter from where it starts
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Between two sets of genotypes: ``decisions`` (N, M, G) and ``counts`` (N, M, C), each in [0, 1]."""
+
+    decisions: Array
+    counts: Array
+
+
+class GaussianProcess:
+    """Regression with k = a1 exp(-sum_g u_g d_g) + a2 mean_g exp(-v_g d_g) + a3 exp(-sum_c w_c e_c), and noise.
+
+    d are the distances of decisions, e those of counts. The first term sees interactions of all decisions (the
+    exponential Hamming kernel), the second each decision alone, the third how often each value is used. Amplitudes,
+    weights and the noise's variance maximise the marginal likelihood times log-normal priors (Rasmussen & Williams
+    2006, equations 5.8 and 5.9).
+    """
+
+    def __init__(self, decisions: int, counts: int) -> None:
+        self._decisions, self._counts = decisions, counts
+        parts = 3 if counts else 2
+        alone = 1.5 / max(1, decisions)
+        weights = [alone] * decisions + [1.5] * decisions + [1.5 / max(1, counts)] * counts
+        self._start = np.log([*([1.0 / parts] * 2), 1.0 / parts, *weights, 0.1])
+        if not counts:
+            self._start[2] = -20.0  # there is no third part
+        self._scale = np.concatenate([np.ones(3), np.ones(len(weights)), [1.5]])
+        self.parameters = self._start.copy()
+
+    # -- the kernel
+
+    def _parts(self, parameters: Array) -> tuple[Array, Array, Array, Array, float]:
+        g, c = self._decisions, self._counts
+        values = np.exp(parameters)
+        return values[:3], values[3 : 3 + g], values[3 + g : 3 + 2 * g], values[3 + 2 * g : 3 + 2 * g + c], values[-1]
+
+    def _kernel(self, distances: Distances, parameters: Array) -> tuple[Array, Array, Array]:
+        """The three parts, (N, M) each."""
+        amplitudes, together, alone, counts, _ = self._parts(parameters)
+        first = amplitudes[0] * np.exp(-(distances.decisions @ together))
+        second = np.zeros_like(first)
+        for g in range(self._decisions):
+            second += np.exp(-alone[g] * distances.decisions[:, :, g])
+        second *= amplitudes[1] / max(1, self._decisions)
+        third = amplitudes[2] * np.exp(-(distances.counts @ counts)) if self._counts else np.zeros_like(first)
+        return first, second, third
+
+    def _negative_log_posterior(
+        self, parameters: Array, distances: Distances, targets: Array
+    ) -> tuple[float, Array]:
+        """Up to a constant, with its gradient."""
+        from scipy.linalg import cho_solve
+
+        number = len(targets)
+        amplitudes, together, alone, counts, noise = self._parts(parameters)
+        first, second, third = self._kernel(distances, parameters)
+        covariance = first + second + third + (noise + _JITTER) * np.eye(number)
+        try:
+            factor = np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError:  # parameters that no data could have: the line search turns back
+            return 1e10, np.zeros_like(parameters)
+        inverse = cho_solve((factor, True), np.eye(number), check_finite=False)
+        weighted = inverse @ targets
+        value = 0.5 * float(targets @ weighted) + float(np.log(np.diag(factor)).sum())
+        outer = inverse - np.outer(weighted, weighted)
+        gradient = np.zeros_like(parameters)
+        gradient[:3] = [0.5 * (outer * part).sum() for part in (first, second, third)]
+        g, c = self._decisions, self._counts
+        gradient[3 : 3 + g] = -0.5 * together * np.tensordot(outer * first, distances.decisions, 2)
+        share = amplitudes[1] / max(1, g)
+        for i in range(g):
+            away = distances.decisions[:, :, i]
+            gradient[3 + g + i] = -0.5 * share * alone[i] * (outer * away * np.exp(-alone[i] * away)).sum()
+        if c:
+            gradient[3 + 2 * g : 3 + 2 * g + c] = -0.5 * counts * np.tensordot(outer * third, distances.counts, 2)
+        gradient[-1] = 0.5 * noise * np.trace(outer)
+        away_from_prior = (parameters - self._start) / self._scale
+        return value + 0.5 * float(away_from_prior @ away_from_prior), gradient + away_from_prior / self._scale
+
+    # -- learning
+
+    def fit(self, distances: Distances, targets: Array, steps: int, noise: float | None = None) -> float:
+        """Improve the parameters by some steps of L-BFGS, with the noise's variance fixed if it is given.
+
+        Returns:
+            The negative logarithm of the posterior, up to a constant.
+        """
+        from scipy.optimize import minimize
+
+        bounds = [(middle - _FURTHEST, middle + _FURTHEST) for middle in self._start]
+        start = self.parameters.copy()
+        if noise is not None:
+            start[-1] = np.log(noise)
+            bounds[-1] = (start[-1], start[-1])
+        found = minimize(
+            self._negative_log_posterior, start, args=(distances, targets), jac=True, method="L-BFGS-B",
+            bounds=bounds, options={"maxiter": steps},
+        )  # fmt: skip
+        self.parameters = found.x
+        return float(found.fun)
+
+    def condition(self, distances: Distances, targets: Array) -> None:
+        """Take these results as known: ``distances`` among them, (N, N, ...)."""
+        from scipy.linalg import cho_solve
+
+        amplitudes, *_, noise = self._parts(self.parameters)
+        covariance = sum(self._kernel(distances, self.parameters)) + (noise + _JITTER) * np.eye(len(targets))
+        self._factor = np.linalg.cholesky(covariance)
+        self._weighted = cho_solve((self._factor, True), targets, check_finite=False)
+        self._variance = float(amplitudes.sum())
+
+    def predict(self, distances: Distances) -> tuple[Array, Array]:
+        """Mean and standard deviation, without noise, from the distances (M, N, ...) to what is known."""
+        from scipy.linalg import solve_triangular
+
+        kernel = sum(self._kernel(distances, self.parameters))
+        explained = solve_triangular(self._factor, kernel.T, lower=True, check_finite=False)
+        variance = np.maximum(self._variance - (explained**2).sum(0), 1e-10)
+        return kernel @ self._weighted, np.sqrt(variance)

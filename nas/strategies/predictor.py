@@ -1,0 +1,261 @@
+"""A model of the results seen so far proposes what promises the greatest improvement."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import zlib
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+
+from nas.core.errors import UserError
+from nas.core.genotype import Genotype
+from nas.core.space import Choice, Evolvable, Generator, SearchSpace, Traceable, Value, generator_for, sample
+from nas.core.strategy import BestSeen
+from nas.core.trial import Proposal, Trial
+from nas.strategies.encoding import Array, Encoding
+from nas.strategies.gaussian_process import Distances, GaussianProcess
+from nas.strategies.novelty import Seen
+
+_MOST = 300  # results that the model learns from: its cost grows with their cube
+_FIRST_STEPS, _STEPS = 40, 15  # of L-BFGS, where the parameters start anew and where they go on
+_PARENTS = 8
+_BEAM, _MUTANTS_OF_EACH, _ROUNDS = 4, 20, 2
+_NO_NOISE = 1e-4
+_PROOF = 2.0  # nats by which noise must explain the results better: a likelihood ratio of seven
+
+
+class Predictor:
+    """Bayesian optimisation with a Gaussian process over the decisions (Kandasamy et al. 2018; White et al. 2021).
+
+    After a few trials spread over the space, a Gaussian process learns from all results which decisions matter,
+    alone and together, and how often each operation should be used. It is asked for mutants of the genotypes it holds
+    for the best and for random ones; a local search climbs from the most promising; the greatest expected improvement
+    over the best predicted mean is proposed. Results are replaced by their normal ranks, so that their scale and
+    the depth of failures do not matter.
+
+    Results of training are noisy. The recommendation is the trial of the best predicted mean if the results
+    themselves say that they are noisy, by a likelihood ratio; else the best seen.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        trials: int,
+        initial: Annotated[int | None, "trials before the model's first; by default a tenth of all, 5 to 10"] = None,
+        mutants: Annotated[int, "mutants of the best that the model is asked about"] = 60,
+        draws: Annotated[int, "random genotypes that the model is asked about"] = 60,
+        usual: Annotated[float, "probability that a random genotype's decision is the usual one"] = 0.75,
+    ) -> None:
+        if not isinstance(space, Evolvable) or not isinstance(space, Traceable):
+            raise UserError("--strategy", "predictor", "spaces that can list and mutate a genotype's decisions")
+        if initial is None:
+            initial = min(10, max(5, trials // 10))
+        for option, value, least in (("initial", initial, 2), ("mutants", mutants, 1), ("draws", draws, 1)):
+            if value < least:
+                raise UserError(f"--set {option}", value, f"{least} or more")
+        if not 0 <= usual <= 1:
+            raise UserError("--set usual", usual, "0 to 1")
+        self._space, self._evolvable, self._seed = space, space, seed
+        self._initial, self._mutants, self._draws, self._usual = initial, mutants, draws, usual
+        self._encoding = Encoding(space)
+        self._seen = Seen(space)
+        self._best = BestSeen()
+        self._asked = 0
+        self._told: list[Trial] = []
+        self._pending: dict[int, Genotype] = {}
+        self._process: GaussianProcess | None = None
+        self._fit_at = 0
+        self._kernel_of: tuple[int, int] = (0, 0)
+        self._recommended: tuple[int, int | None] = (0, None)
+
+    # -- proposing
+
+    def ask(self, number: int) -> Proposal | None:
+        """One of the first trials, spread over the space; then the candidate of greatest expected improvement."""
+        generator = generator_for(self._seed, number)
+        successes = sum(trial.losses[0] != float("inf") for trial in self._told)
+        if self._asked < self._initial or successes < 2:
+            proposal = self._seen.first_new(lambda: self._spread(generator))
+        else:
+            with _one_thread():
+                proposal = self._promising(generator)
+        if proposal is None:
+            proposal = self._seen.first_new(lambda: Proposal(sample(self._space, generator), origin="random"))
+        if proposal is not None:
+            self._seen.add(proposal.genotype)
+            self._pending[number] = proposal.genotype
+            self._asked += 1
+        return proposal
+
+    def _spread(self, generator: Generator) -> Proposal:
+        """Each value of a decision about equally often among the first trials (a Latin hypercube), or the usual."""
+        place = self._asked % self._initial
+        first = self._asked == 0 and self._usual > 0
+
+        def choose(choice: Choice) -> Value:
+            if choice.usual is not None and (first or generator.random() < self._usual):
+                return choice.usual
+            column = generator_for(self._seed, zlib.crc32(choice.site.encode()))
+            order = column.permutation(np.resize(column.permutation(len(choice.values)), self._initial))
+            if generator.random() < 0.1:  # or a second draw could give nothing else
+                return choice.values[int(generator.integers(len(choice.values)))]
+            return choice.values[int(order[place])]
+
+        return Proposal(self._space.grow(choose), origin="random")
+
+    def _promising(self, generator: Generator) -> Proposal | None:
+        known, process, means, best = self._learned()
+        candidates: dict[str, tuple[Proposal, float]] = {}
+
+        def consider(proposals: list[Proposal]) -> None:
+            new = {p.genotype.text: p for p in proposals if p.genotype not in self._seen}
+            new = {text: proposal for text, proposal in new.items() if text not in candidates}
+            if new:
+                distances = self._distances([proposal.genotype for proposal in new.values()], known)
+                values = _log_expected_improvement(*process.predict(distances), best)
+                candidates.update(zip(new, zip(new.values(), values.tolist(), strict=True), strict=True))
+
+        parents = np.argsort(-means, kind="stable")[:_PARENTS]
+        mutants = []
+        for _ in range(self._mutants):
+            index = int(parents[int(generator.integers(len(parents)))])
+            mutants.append(self._mutant(known[index], self._numbers[index], generator))
+        drawn = []
+        for draw in range(self._draws):
+            genotype = sample(self._space, generator, self._usual if draw % 2 else 0.0)
+            drawn.append(Proposal(genotype, origin="random, of greatest expected improvement"))
+        consider(mutants + drawn)
+        for _ in range(_ROUNDS):
+            before = max((value for _, value in candidates.values()), default=float("-inf"))
+            ranked = sorted(candidates.values(), key=lambda item: -item[1])[:_BEAM]
+            consider([self._mutant(p.genotype, p, generator) for p, _ in ranked for _ in range(_MUTANTS_OF_EACH)])
+            if not ranked or max(value for _, value in candidates.values()) <= before:
+                break
+        if not candidates:
+            return None
+        return max(candidates.values(), key=lambda item: item[1])[0]
+
+    def _mutant(self, genotype: Genotype, origin: int | Proposal, generator: Generator) -> Proposal:
+        mutant, change = self._evolvable.mutate(genotype, generator)
+        if isinstance(origin, Proposal):
+            return Proposal(mutant, origin.parents, f"{origin.origin.partition(';')[0]}; then {change}")
+        return Proposal(mutant, (origin,), f"mutation: {change}")
+
+    # -- learning
+
+    def _learned(self) -> tuple[list[Genotype], GaussianProcess, Array, float]:
+        """What the model knows, itself, its means there, and the best of them; pending trials get their means."""
+        trials = self._selected()
+        known = [trial.genotype for trial in trials]
+        self._numbers = [trial.number for trial in trials]
+        targets = _normal_ranks(np.array([trial.losses[0] for trial in trials]))
+        distances = self._distances(known, known)
+        process = self._fitted(distances, targets)
+        process.condition(distances, targets)
+        means, _ = process.predict(distances)
+        if self._pending:
+            # believed to turn out as predicted (Ginsbourger et al. 2010), so that several asks differ
+            pending = list(self._pending.values())
+            believed, _ = process.predict(self._distances(pending, known))
+            known = known + pending
+            process.condition(self._distances(known, known), np.concatenate([targets, believed]))
+        return known, process, means, float(means.max())
+
+    def _fitted(self, distances: Distances, targets: Array) -> GaussianProcess:
+        kinds = distances.decisions.shape[2], distances.counts.shape[2]
+        number = len(self._told)
+        if self._process is None or kinds != self._kernel_of:
+            self._process, self._kernel_of = GaussianProcess(*kinds), kinds
+            self._process.fit(distances, targets, _FIRST_STEPS)
+            self._fit_at = number + 1
+        elif number >= self._fit_at:
+            self._process.fit(distances, targets, _STEPS)
+            self._fit_at = number + max(1, number // 15)
+        return self._process
+
+    def _selected(self) -> list[Trial]:
+        """The trials that the model learns from: all, or the best and the latest of very many."""
+        if len(self._told) <= _MOST:
+            return self._told
+        ranked = sorted(self._told, key=lambda trial: (trial.losses[0], trial.number))
+        chosen = {trial.number: trial for trial in [*ranked[: _MOST // 2], *self._told[-(_MOST // 2) :]]}
+        return list(chosen.values())
+
+    def _distances(self, first: list[Genotype], second: list[Genotype]) -> Distances:
+        for genotype in (*first, *second):
+            self._encoding.row(genotype)  # every site is met before rows are laid side by side
+        return Distances(*self._encoding.distances(self._encoding.matrix(first), self._encoding.matrix(second)))
+
+    def tell(self, trial: Trial) -> None:
+        """Learn from it at the next ask."""
+        self._pending.pop(trial.number, None)
+        self._told.append(trial)
+        self._best.tell(trial)
+
+    # -- recommending
+
+    def recommend(self) -> int | None:
+        """The trial of the best predicted mean if results are noisy, else the best seen."""
+        successes = [trial for trial in self._selected() if trial.losses[0] != float("inf")]
+        if len(successes) < max(self._initial, 3):
+            return self._best.number
+        if self._recommended[0] != len(self._told):
+            with _one_thread():
+                self._recommended = (len(self._told), self._most_promising())
+        return self._recommended[1]
+
+    def _most_promising(self) -> int | None:
+        trials = self._selected()
+        known = [trial.genotype for trial in trials]
+        targets = _normal_ranks(np.array([trial.losses[0] for trial in trials]))
+        distances = self._distances(known, known)
+        kinds = distances.decisions.shape[2], distances.counts.shape[2]
+        noisy, exact = GaussianProcess(*kinds), GaussianProcess(*kinds)
+        if self._process is not None and kinds == self._kernel_of:
+            noisy.parameters = self._process.parameters.copy()
+            exact.parameters = self._process.parameters.copy()
+        with_noise = noisy.fit(distances, targets, _STEPS)
+        if exact.fit(distances, targets, _FIRST_STEPS, noise=_NO_NOISE) - with_noise < _PROOF:
+            return self._best.number
+        noisy.condition(distances, targets)
+        means, _ = noisy.predict(distances)
+        means[[trial.losses[0] == float("inf") for trial in trials]] = -np.inf
+        return trials[int(means.argmax())].number
+
+
+def _normal_ranks(losses: Array) -> Array:
+    """The normal scores of the ranks, the least loss highest; failures share the lowest."""
+    from scipy.stats import norm, rankdata
+
+    return np.asarray(norm.ppf((rankdata(-losses) - 0.5) / len(losses)), dtype=np.float64)
+
+
+def _log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
+    """Of a normal distribution over `best` (Jones et al. 1998); its logarithm, which does not vanish far below."""
+    from scipy.special import log_ndtr
+
+    z = (mean - best) / deviation
+    log_density = -0.5 * z**2 - 0.5 * np.log(2 * np.pi)
+    # log(phi + z Phi) = log phi + log(1 + z Phi / phi); for z far below 0 it tends to phi / z^2
+    ratio = np.exp(log_ndtr(np.maximum(z, -30.0)) - np.where(z < -30.0, -450 - 0.9189385332046727, log_density))
+    inner = np.where(z < -30.0, 1 / np.maximum(z**2, 1.0), np.maximum(1 + z * ratio, 1e-12))
+    return np.asarray(np.log(deviation) + log_density + np.log(inner), dtype=np.float64)
+
+
+@functools.cache
+def _threads():  # type: ignore[no-untyped-def]
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small matrices are quicker on one thread, and give the same on machines with more."""
+    with _threads().limit(limits=1):
+        yield
