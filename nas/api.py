@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from nas import registry
 from nas import run as runs
+from nas.assembly import ARRAYS, Given
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
-from nas.run import ARRAYS, Given, Run, open_run
+from nas.run import Run, open_run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,9 +1,8 @@
-"""A run: what was asked for, put together from its parts, searched, and looked at afterwards."""
+"""A run: begun, searched, resumed, and looked at afterwards."""
 
 from __future__ import annotations
 
 import bisect
-import fnmatch
 import functools
 import hashlib
 import importlib.metadata
@@ -16,18 +15,16 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import registry
+from nas.assembly import DEFAULT_EPOCHS, NO_OBJECTS, Given, Parts, assemble, space_of
 from nas.config import RunConfig, read_yaml, seconds
-from nas.core.errors import UserError, unknown_name
-from nas.core.evaluator import Assumption, Evaluator, Testable
+from nas.core.errors import UserError
+from nas.core.evaluator import Assumption, Testable
 from nas.core.genotype import Genotype
-from nas.core.space import Restrictable, SearchSpace, Shape, check_arising
-from nas.core.strategy import Strategy
+from nas.core.space import SearchSpace, Shape
 from nas.core.trial import Objective, Trial
 from nas.loop import Search, TimeLimit
 from nas.study import JOURNAL, Study, write_atomically
@@ -38,127 +35,6 @@ if TYPE_CHECKING:
     from evaluators.images import ImageData
 
 log = logging.getLogger(__name__)
-DEFAULT_EPOCHS = 4
-ARRAYS = "arrays"
-"""The name of data that was given as arrays."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a configuration stands for. The Python interface may give any of these itself."""
-
-    space: SearchSpace
-    evaluator: Evaluator
-    data: ImageData
-    objectives: tuple[Objective, ...]
-    assumptions: tuple[Assumption, ...]
-    strategy: Callable[[SearchSpace], Strategy]
-    executor: Any
-    device: str
-
-
-@dataclass(frozen=True)
-class Given:
-    """Objects that a caller passes instead of names."""
-
-    space: SearchSpace | None = None
-    data: ImageData | None = None
-    strategy: Callable[..., Strategy] | None = None
-    evaluator: Callable[..., Evaluator] | None = None
-
-
-def assemble(config: RunConfig, given: Given = Given(), assumed: tuple[Assumption, ...] | None = None) -> Parts:
-    """Everything that a search needs.
-
-    Args:
-        assumed: what the run assumed when it began, on whatever machine; None for a new run.
-
-    Raises:
-        UserError: a name that is unknown, or parts that do not fit each other.
-    """
-    executor = registry.make("executor", config.executor, registry.load("executor", config.executor))
-    space = _space(config, given)
-    strategy = given.strategy or registry.load("strategy", config.strategy)
-    known = registry.options(strategy)
-    if unknown := set(config.set) - set(known):  # before data is loaded
-        raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
-    space = _narrowed(space, config)
-    device = _device(config.device)
-    data = given.data or _data(config)
-    evaluator_class = given.evaluator or _evaluator_class(config, space)
-
-    def evaluator_of(space: SearchSpace) -> Evaluator:
-        made: Evaluator = registry.make(
-            "evaluator", config.evaluator or space.name, evaluator_class,
-            space, data, epochs=config.epochs or DEFAULT_EPOCHS, device=device,
-        )  # fmt: skip
-        return made
-
-    evaluator = evaluator_of(space)
-    name = config.objective[0] if config.objective else next(iter(evaluator.objectives))
-    if name not in evaluator.objectives:
-        raise unknown_name("--objective", name, evaluator.objectives)
-    space, assumed = _assume(space, evaluator, name, config) if assumed is None else _as_before(space, assumed)
-    if assumed:
-        evaluator = evaluator_of(space)
-
-    def make(of: SearchSpace) -> Strategy:
-        return registry.make_strategy(
-            strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
-        )
-
-    return Parts(space, evaluator, data, (evaluator.objectives[name],), assumed, make, executor, device)
-
-
-def _space(config: RunConfig, given: Given = Given()) -> SearchSpace:
-    if given.space is not None:
-        return given.space
-    space: SearchSpace = registry.make("space", config.space, registry.load("space", config.space))
-    return space
-
-
-def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
-    for option, wanted in (
-        ("--restrict", {site: tuple(values) for site, values in config.restrict.items()}),
-        ("--pin", {site: (value,) for site, value in config.pin.items()}),
-    ):
-        if not wanted:
-            continue
-        if not isinstance(space, Restrictable):
-            raise UserError(option, next(iter(wanted)), "nothing: this space cannot be narrowed")
-        space = space.restrict(wanted, option)
-    if isinstance(space, Restrictable) and config.pin and config.restrict:
-        # what --restrict asked for may arise no longer since --pin
-        check_arising(space.choices(), config.restrict, "--restrict", "never arises together with the other options")
-    return space
-
-
-def _assume(
-    space: SearchSpace, evaluator: Evaluator, objective: str, config: RunConfig
-) -> tuple[SearchSpace, tuple[Assumption, ...]]:
-    """Restrict what the objective needs restricted and the user has said nothing about."""
-    assumptions = getattr(evaluator, "assumptions", None)
-    if assumptions is None or not isinstance(space, Restrictable):
-        return space, ()
-    made = []
-    decided = [*config.pin, *config.restrict]
-    for assumption in assumptions(objective):
-        choice = space.choices().get(assumption.site)
-        if choice is None or any(fnmatch.fnmatchcase(assumption.site, pattern) for pattern in decided):
-            continue
-        values = tuple(value for value in choice.values if value in assumption.values)
-        if not values or values == choice.values:
-            continue
-        space = space.restrict({assumption.site: values}, "--objective")
-        made.append(Assumption(assumption.site, values, assumption.reason))
-    return space, tuple(made)
-
-
-def _as_before(space: SearchSpace, assumed: tuple[Assumption, ...]) -> tuple[SearchSpace, tuple[Assumption, ...]]:
-    for assumption in assumed:
-        assert isinstance(space, Restrictable)
-        space = space.restrict({assumption.site: assumption.values}, "--objective")
-    return space, assumed
 
 
 def _recorded(study: Study) -> tuple[Assumption, ...] | None:
@@ -166,40 +42,10 @@ def _recorded(study: Study) -> tuple[Assumption, ...] | None:
     return None if noted is None else tuple(Assumption(site, tuple(values), why) for site, values, why in noted)
 
 
-def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Evaluator]:
-    name = config.evaluator or registry.EVALUATOR_OF.get(space.name, "autoencoder")
-    loaded: Callable[..., Evaluator] = registry.load("evaluator", name)
-    return loaded
-
-
-def _data(config: RunConfig) -> ImageData:
-    if config.dataset == ARRAYS:
-        raise UserError("data", ARRAYS, "the arrays that the run was begun with", why="must be given again")
-    from evaluators.data import load_data
-
-    return load_data(
-        config.dataset,
-        seed=config.seed,
-        train_size=config.train_size,
-        image_size=config.image_size,
-        data_dir=config.data_dir,
-        strict=config.strict,
-    )
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise UserError("--device", "cuda", "auto, cpu", why="PyTorch finds no CUDA device here")
-    return "cuda" if available and wanted != "cpu" else "cpu"
-
-
 def start(
     config: RunConfig,
     *,
-    given: Given = Given(),
+    given: Given = NO_OBJECTS,
     progress: Callable[[Run, Search], Callable[[Trial], None]] | None = None,
 ) -> Run:
     """Search as configured, in a new folder, and export the best.
@@ -238,7 +84,7 @@ def resume(
     path: Path,
     *,
     trials: int | None = None,
-    given: Given = Given(),
+    given: Given = NO_OBJECTS,
     progress: Callable[[Run, Search], Callable[[Trial], None]] | None = None,
 ) -> Run:
     """Go on with a run that was interrupted, or that shall have more trials.
@@ -253,9 +99,10 @@ def resume(
     config = _config_of(path)
     if trials is not None:
         trials = RunConfig.checked({"trials": trials}).trials
-    parts = assemble(config, given, _recorded(Study.read(path)))
-    study = Study.reopen(path, parts.space)
+    study = Study.reopen(path)
     try:
+        parts = assemble(config, given, _recorded(study))
+        study.space = parts.space
         recorded = study.notes.get("data")
         if recorded not in (None, found := _fingerprint(parts.data)):
             raise UserError(
@@ -371,7 +218,7 @@ class Run:
         """The space, not narrowed unless the run's parts are loaded: looking at a run needs no data."""
         if self._parts is not None:
             return self._parts.space
-        return _space(self.config)
+        return space_of(self.config)
 
     @property
     def shape(self) -> Shape:

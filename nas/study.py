@@ -78,10 +78,13 @@ class Study:
 
     A trial is an Optuna trial: its decisions are parameters, the first objective its intermediate values, and
     the rest user attributes. ``asked`` and ``told`` number the asks and tells in the order they happened.
+
+    Attributes:
+        space: what the decisions of further trials are decisions of.
     """
 
     def __init__(self, path: Path, space: SearchSpace | None, *, lock: filelock.BaseFileLock | None) -> None:
-        self.path, self._space, self._lock = path, space, lock
+        self.path, self.space, self._lock = path, space, lock
         self._storage: BaseStorage = JournalStorage(JournalFileBackend(str(path / JOURNAL)))
         self._artifacts = FileSystemArtifactStore(path / "artifacts")
         self._trial_ids: dict[int, int] = {}
@@ -126,7 +129,7 @@ class Study:
         return cls(path, space, lock=_own(path))
 
     @classmethod
-    def reopen(cls, path: Path, space: SearchSpace) -> Self:
+    def reopen(cls, path: Path, space: SearchSpace | None = None) -> Self:
         """An existing run, owned by this process from now on; what a killed owner left half done is undone.
 
         Raises:
@@ -213,10 +216,10 @@ class Study:
         self._trial_ids[trial.number] = identifier
 
     def _parameters(self, genotype: Genotype) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        if not isinstance(self._space, Traceable):
+        if not isinstance(self.space, Traceable):
             return {}, {}
         parameters, distributions = {}, {}
-        for decision in self._space.trace(genotype):
+        for decision in self.space.trace(genotype):
             parameters[decision.choice.site] = decision.value
             distributions[decision.choice.site] = CategoricalDistribution(decision.choice.values)
         return parameters, dict(distributions)
