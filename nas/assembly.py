@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +78,11 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         return made
 
     evaluator = evaluator_of(space)
-    name = config.objective[0] if config.objective else next(iter(evaluator.objectives))
-    if name not in evaluator.objectives:
-        raise unknown_name("--objective", name, evaluator.objectives)
-    space, assumed = _assume(space, evaluator, name, config) if assumed is None else _as_before(space, assumed)
+    names = config.objective or [next(iter(evaluator.objectives))]
+    for name in names:
+        if name not in evaluator.objectives:
+            raise unknown_name("--objective", name, evaluator.objectives)
+    space, assumed = _assume(space, evaluator, names, config) if assumed is None else _as_before(space, assumed)
     if assumed:
         evaluator = evaluator_of(space)
 
@@ -90,7 +91,8 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
             strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
         )
 
-    return Parts(space, evaluator, data, (evaluator.objectives[name],), assumed, make, executor, device)
+    objectives = tuple(evaluator.objectives[name] for name in names)
+    return Parts(space, evaluator, data, objectives, assumed, make, executor, device)
 
 
 def space_of(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
@@ -118,24 +120,37 @@ def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
 
 
 def _assume(
-    space: SearchSpace, evaluator: Evaluator, objective: str, config: RunConfig
+    space: SearchSpace, evaluator: Evaluator, objectives: Sequence[str], config: RunConfig
 ) -> tuple[SearchSpace, tuple[Assumption, ...]]:
-    """Restrict what the objective needs restricted and the user has said nothing about."""
+    """Restrict what the objectives need restricted and the user has said nothing about.
+
+    Raises:
+        UserError: two objectives need what excludes each other.
+    """
     assumptions = getattr(evaluator, "assumptions", None)
     if assumptions is None or not isinstance(space, Restrictable):
         return space, ()
-    made = []
+    made: dict[str, Assumption] = {}
     decided = [*config.pin, *config.restrict]
-    for assumption in assumptions(objective):
-        choice = space.choices().get(assumption.site)
-        if choice is None or any(fnmatch.fnmatchcase(assumption.site, pattern) for pattern in decided):
-            continue
-        values = tuple(value for value in choice.values if value in assumption.values)
-        if not values or values == choice.values:
-            continue
-        space = space.restrict({assumption.site: values}, "--objective")
-        made.append(Assumption(assumption.site, values, assumption.reason))
-    return space, tuple(made)
+    for objective in objectives:
+        for assumption in assumptions(objective):
+            site = assumption.site
+            choice = space.choices().get(site)
+            if choice is None or any(fnmatch.fnmatchcase(site, pattern) for pattern in decided):
+                continue
+            values = tuple(value for value in choice.values if value in assumption.values)
+            if not values and site in made:
+                first, wanted = made[site], ", ".join(map(str, assumption.values))
+                raise UserError(
+                    "--objective", objective, "objectives that one candidate can have",
+                    why=f"needs {site} = {wanted} ({assumption.reason}), "
+                    f"which is {', '.join(map(str, first.values))} already ({first.reason})",
+                )  # fmt: skip
+            if not values or values == choice.values:
+                continue
+            space = space.restrict({site: values}, "--objective")
+            made[site] = Assumption(site, values, assumption.reason)
+    return space, tuple(made.values())
 
 
 def _as_before(space: SearchSpace, assumed: tuple[Assumption, ...]) -> tuple[SearchSpace, tuple[Assumption, ...]]:

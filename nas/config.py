@@ -74,7 +74,7 @@ class RunConfig(BaseModel):
     trials: Whole = Field(30, ge=1, le=1_000_000)
     time_limit: str | None = None
     epochs: Whole | None = Field(None, ge=1, le=100_000)
-    objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list, max_length=1)
+    objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
     pin: dict[str, Scalar] = Field(default_factory=dict)
     restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(_as_value_lists)] = Field(default_factory=dict)
     set: dict[str, Scalar | None] = Field(default_factory=dict)
@@ -96,6 +96,13 @@ class RunConfig(BaseModel):
             seconds(value)
             return str(value)
         return None
+
+    @field_validator("objective")
+    @classmethod
+    def _objective(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("each objective once")
+        return value
 
     @field_validator("name")
     @classmethod
@@ -157,7 +164,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 _ALLOWED = {
     "device": "auto, cpu, cuda",
     "time-limit": "a duration such as 90s, 10m or 1.5h",
-    "objective": "one objective (several come with a later version)",
+    "objective": "names of the evaluator's metrics, each once",
     "name": "letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
     "pin": "decision=value",
     "restrict": "decision=value,value",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import functools
 import hashlib
 import importlib.metadata
@@ -14,7 +13,7 @@ import re
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from nas.config import RunConfig, read_yaml, seconds
 from nas.core.errors import UserError
 from nas.core.evaluator import Assumption, Testable
 from nas.core.genotype import Genotype
+from nas.core.pareto import pareto_front, ranking
 from nas.core.space import SearchSpace, Shape
 from nas.core.trial import Objective, Trial
 from nas.loop import Search, TimeLimit
@@ -233,15 +233,20 @@ class Run:
         self.study.note("assumptions", [[a.site, list(a.values), a.reason] for a in self.parts.assumptions])
 
     @property
-    def objective(self) -> Objective:
+    def objectives(self) -> tuple[Objective, ...]:
         """What is optimised."""
-        name = self.study.objective_names[0]
-        return Objective(name, self.study.directions[0])
+        pairs = zip(self.study.objective_names, self.study.directions, strict=True)
+        return tuple(Objective(name, direction) for name, direction in pairs)
+
+    @property
+    def objective(self) -> Objective:
+        """What is optimised before all else: the first objective."""
+        return self.objectives[0]
 
     @property
     def trials(self) -> list[Trial]:
         """Every trial so far, by number; one that runs, or ran when its process was killed, has no outcome."""
-        return self.study.trials((self.objective,))
+        return self.study.trials(self.objectives)
 
     @property
     def target(self) -> int:
@@ -249,9 +254,13 @@ class Run:
         return int(self.study.notes.get("trials", self.config.trials))
 
     def ranked(self) -> list[Trial]:
-        """The trials that succeeded, the best first."""
-        good = [trial for trial in self.trials if trial.outcome is not None and not trial.outcome.failed]
-        return sorted(good, key=lambda trial: (trial.losses[0], trial.number))
+        """The trials that succeeded, the best first: by non-dominated front, then by the first objective."""
+        return _ranked([trial for trial in self.trials if trial.outcome is not None and not trial.outcome.failed])
+
+    def front(self) -> list[Trial]:
+        """The trials that no other dominates, the best in the first objective first."""
+        ranked = self.ranked()
+        return [ranked[index] for index in pareto_front([trial.losses for trial in ranked])]
 
     @property
     def best(self) -> Candidate:
@@ -307,14 +316,14 @@ class Run:
         )
         shown = progress(self, search) if progress is not None else None
 
-        kept: list[tuple[float, int]] = []
+        kept: list[Trial] = []
 
         def keep(trial: Trial) -> None:
             if config.keep_weights is None:
                 return
-            bisect.insort(kept, (trial.losses[0], trial.number))
+            kept[:] = _ranked([*kept, trial])
             if len(kept) > config.keep_weights:
-                self.study.weights_path(kept.pop()[1]).unlink(missing_ok=True)
+                self.study.weights_path(kept.pop().number).unlink(missing_ok=True)
 
         for earlier in search.ended:
             keep(earlier)
@@ -408,6 +417,37 @@ class Run:
         )
         return directory
 
+    def export_front(self, *, directory: Path | None = None, formats: tuple[str, ...] | None = None) -> list[Path]:
+        """Write the model of every member of the front whose weights were kept, each as a folder of its own.
+
+        Args:
+            directory: what the folders ``trial-0007`` are made in; by default each goes where `export` puts it.
+
+        Raises:
+            UserError: the run has one objective, or no member's weights were kept.
+            ExportMismatch: a format's outputs differ from the model's.
+        """
+        if len(self.objectives) == 1:
+            allowed = "runs with several --objective"
+            raise UserError("--front", self.path.name, allowed, why=f"{self.objective.name} is its only objective")
+        front = self.front()
+        if not front:
+            raise UserError("RUN", str(self.path), "a run with a trial that succeeded", why="no trial succeeded")
+        kept = [trial for trial in front if self.study.weights_path(trial.number).is_file()]
+        if not kept:
+            raise UserError("--front", self.path.name, "runs that keep weights", why="no member's weights were kept")
+        for trial in front:
+            if trial not in kept:
+                log.warning("trial %d of the front is left out: its weights were not kept", trial.number)
+        return [
+            self.export(
+                Candidate(self, trial),
+                directory=None if directory is None else directory / f"trial-{trial.number:04d}",
+                formats=formats,
+            )
+            for trial in kept
+        ]
+
     def report(self) -> Path:
         """Draw the run as a page: ``report.html`` in its folder."""
         from nas.report.html import render
@@ -415,6 +455,11 @@ class Run:
         path = self.path / "report.html"
         write_atomically(path, render(self).encode(errors="replace"))
         return path
+
+
+def _ranked(trials: Sequence[Trial]) -> list[Trial]:
+    by_number = sorted(trials, key=lambda trial: trial.number)
+    return [by_number[index] for index in ranking([trial.losses for trial in by_number])]
 
 
 def runs_in(directory: Path) -> list[Path]:

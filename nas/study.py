@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 STUDY_NAME = "search"
 JOURNAL = "study.journal"
 _RESTARTS = "restarts"
+_METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
 _STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
 
 
@@ -116,7 +117,9 @@ class Study:
             storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
             directions = [optuna.study.StudyDirection[objective.direction.upper()] for objective in objectives]
             identifier = storage.create_new_study(directions, STUDY_NAME)
-            storage.set_study_user_attr(identifier, "objectives", [objective.name for objective in objectives])
+            names = [objective.name for objective in objectives]
+            storage.set_study_user_attr(identifier, "objectives", names)
+            storage.set_study_system_attr(identifier, _METRIC_NAMES, names)
             try:
                 folder.rename(path)
             except OSError as error:

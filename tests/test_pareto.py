@@ -1,5 +1,7 @@
 """Dominance, fronts and crowding, against their definitions and against DEAP."""
 
+import itertools
+
 from deap import base, tools
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,7 +103,7 @@ def test_the_first_of_the_ranking_is_the_best_in_the_first_objective(losses):
     assert sorted(order) == list(range(len(losses)))
     if losses:
         assert order[0] == min(range(len(losses)), key=lambda i: (losses[i], i))
-    for earlier, later in zip(order, order[1:], strict=False):
+    for earlier, later in itertools.pairwise(order):
         assert not dominates(losses[later], losses[earlier])
 
 

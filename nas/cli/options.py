@@ -22,7 +22,7 @@ _SEARCH = (
     click.option("--trials", type=int, help="How many candidates to evaluate (default 30)."),
     click.option("--time-limit", help="Begin no further trial after this time: 90s, 10m, 1.5h."),
     click.option("--epochs", type=int, help="Epochs a candidate is trained for (default 4)."),
-    click.option("--objective", multiple=True, help="Metric to optimise (default mse)."),
+    click.option("--objective", multiple=True, help="Metric to optimise (default mse); repeat it for a front."),
     click.option("--pin", multiple=True, metavar="NAME=VALUE", help="Fix a decision of the space; * is any text."),
     click.option("--restrict", multiple=True, metavar="NAME=A,B", help="Leave only these values of a decision."),
     click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Set an option of the strategy."),
