@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from nas import registry
 from nas.config import RunConfig
-from nas.core.errors import UserError, unknown_name
+from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Evaluator
-from nas.core.space import Restrictable, SearchSpace, check_arising
+from nas.core.genotype import Genotype
+from nas.core.space import Restrictable, SearchSpace, Traceable, check_arising
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
 
@@ -45,6 +46,7 @@ class Given:
     data: ImageData | None = None
     strategy: Callable[..., Strategy] | None = None
     evaluator: Callable[..., Evaluator] | None = None
+    genotype: Genotype | None = None
 
 
 NO_OBJECTS = Given()
@@ -117,6 +119,36 @@ def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
         # what --restrict asked for may arise no longer since --pin
         check_arising(space.choices(), config.restrict, "--restrict", "never arises together with the other options")
     return space
+
+
+def fix_architecture(config: RunConfig, genotype: Genotype, given: Given = NO_OBJECTS) -> RunConfig:
+    """The configuration with every decision of `genotype` pinned that is not about training: HPO alone.
+
+    What the genotype decides and the other options let no longer arise is not pinned.
+
+    Raises:
+        UserError: the genotype is of another space, or the other options contradict it.
+    """
+    space, source = space_of(config, given), config.from_
+    narrowed = _narrowed(space, config)
+    if not isinstance(space, Traceable) or not isinstance(narrowed, Restrictable):
+        raise UserError("--from", source, "spaces that list and narrow their decisions", why=f"{space.name} does not")
+    try:
+        decisions = space.trace(genotype)
+    except InvalidGenotype as error:
+        raise UserError("--from", source, f"a genotype of the space {space.name}", why=str(error)) from None
+    left = narrowed.choices()
+    pins = {}
+    for site, value in ((d.choice.site, d.value) for d in decisions if d.choice.role != "hyperparameter"):
+        if site not in left:
+            continue
+        if value not in left[site].values:
+            pinned = any(fnmatch.fnmatchcase(site, pattern) for pattern in config.pin)
+            others = ", ".join(map(str, left[site].values))
+            why = f"has {site} = {value}, which --{'pin' if pinned else 'restrict'} excludes"
+            raise UserError("--from", source, f"a genotype with {site} = {others}", why=why)
+        pins[site] = value
+    return config.model_copy(update={"pin": {**pins, **config.pin}, "from_": None})
 
 
 def _assume(

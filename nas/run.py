@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.assembly import DEFAULT_EPOCHS, NO_OBJECTS, Given, Parts, assemble, space_of
+from nas.assembly import DEFAULT_EPOCHS, NO_OBJECTS, Given, Parts, assemble, fix_architecture, space_of
 from nas.config import RunConfig, read_yaml, seconds
-from nas.core.errors import UserError
+from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Testable
 from nas.core.genotype import Genotype
 from nas.core.pareto import pareto_front, ranking
@@ -57,6 +57,10 @@ def start(
         UserError: bad input; nothing has been written.
         KeyboardInterrupt: stopped by the user; what is finished is kept, and `resume` goes on.
     """
+    source = config.from_
+    if source is not None:
+        genotype = given.genotype or genotype_from(source, config.runs_dir)
+        config = fix_architecture(config, genotype, given)
     parts = assemble(config, given)
     config = config.model_copy(update={"epochs": config.epochs or DEFAULT_EPOCHS, "dataset": _absolute(config.dataset)})
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
@@ -69,6 +73,8 @@ def start(
     run = Run(study, config, parts)
     try:
         run.remember_data()
+        if source is not None:
+            study.note("from", source)
         return run.search(progress)
     finally:
         study.close()
@@ -140,6 +146,44 @@ def open_run(path: Path | str) -> Run:
     path = Path(path)
     config = _config_of(path)
     return Run(Study.read(path), config, None)
+
+
+def find_run(run: str, runs_dir: Path) -> Path:
+    """The folder that a run's name in `runs_dir`, or its path, stands for.
+
+    Raises:
+        UserError: there is none; the nearest name is suggested.
+    """
+    given, named = Path(run), runs_dir / run
+    if run and named.is_dir():
+        return named
+    if given.is_dir():
+        return given
+    names = [path.name for path in runs_in(runs_dir)]
+    if not names:
+        raise UserError("RUN", run, f"the folder of a run; {runs_dir} holds none", why="does not exist")
+    raise unknown_name("RUN", run, names)
+
+
+def genotype_from(source: str, runs_dir: Path) -> Genotype:
+    """The genotype that ``--from`` names: a file's, or that of RUN:TRIAL, by default of the run's best.
+
+    Raises:
+        UserError: there is no such file, run or trial, or what is there is no genotype.
+    """
+    try:
+        if Path(source).is_file():
+            return Genotype.parse(Path(source).read_text(encoding="utf-8"))
+        run, colon, number = source.rpartition(":")
+        if not colon or not number.isdecimal() or (runs_dir / source).is_dir() or Path(source).is_dir():
+            return open_run(find_run(source, runs_dir)).best.genotype
+        return open_run(find_run(run, runs_dir)).candidate(int(number)).genotype
+    except (InvalidGenotype, UnicodeDecodeError) as error:
+        why = f"is no genotype: {error}"
+        raise UserError("--from", source, "a file that nas show RUN --genotype has printed", why=why) from None
+    except UserError as error:
+        allowed = f"{error.allowed}; or the file of a genotype"
+        raise UserError("--from", source, allowed, why=error.why or f"there is no trial {error.value}") from None
 
 
 class Candidate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -72,6 +72,10 @@ class Progress:
             self._say(f"{config.strategy} looks at the first objective alone, {first}; the front of all is reported")
         for note in data.notes:
             self._say(note)
+        if (source := run.study.notes.get("from")) is not None:
+            space: Any = run.parts.space
+            free = [site for site, choice in space.choices().items() if len(choice.values) > 1]
+            self._say(f"the architecture is {source}'s; searched are {', '.join(free) or 'no decisions at all'}")
         for assumption in run.parts.assumptions:
             values = ", ".join(str(value) for value in assumption.values)
             self._say(f"{assumption.site} = {values}: {assumption.reason} (--restrict {assumption.site}=... overrides)")

@@ -65,13 +65,16 @@ def _best(run: Run) -> str:
 @click.command("show")
 @run_argument
 @click.option("--trial", type=int, help="One trial, in full.")
+@click.option("--genotype", is_flag=True, help="Its genotype alone (default the best's), for a file that --from takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-def show_command(run: str, runs_dir: Path, trial: int | None, as_json: bool) -> None:
+def show_command(run: str, runs_dir: Path, trial: int | None, genotype: bool, as_json: bool) -> None:
     """Show a run, or one of its trials."""
     from nas.run import open_run
 
     opened = open_run(run_path(run, runs_dir))
-    if trial is not None:
+    if genotype:
+        click.echo(opened.candidate(trial).genotype.text)
+    elif trial is not None:
         _show_trial(opened, opened.candidate(trial).trial, as_json)
     elif as_json:
         trials = [_trial_document(one) for one in opened.trials]
