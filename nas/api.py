@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import registry
 from nas import run as runs
+from nas.assembly import ARRAYS, Given
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
+from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
-from nas.run import ARRAYS, Given, Run, open_run
+from nas.run import Candidate, Run, open_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +47,8 @@ def search(
         evaluator: a name, ``module:Class``, an evaluator, or what makes one, called as
             ``evaluator(space, data, epochs=..., device=...)``.
         options: every other option of ``nas search``, by its name with underscores: ``pin={"latent": 16}``,
-            ``restrict={"width": [8, 16]}``, ``set={"population": 10}``, ``objective="ssim"``, ``epochs=3``.
+            ``restrict={"width": [8, 16]}``, ``set={"population": 10}``, ``objective=["mse", "parameters"]``,
+            ``epochs=3``; ``from_`` also takes a Run, a Candidate or a Genotype.
 
     Raises:
         UserError: bad input.
@@ -85,8 +89,22 @@ def _told(space: Any, data: Any, strategy: Any, evaluator: Any, options: dict[st
         "strategy": _name(strategy),
         "evaluator": None if evaluator is None else _name(evaluator),
     }
+    source, genotype = _architecture(options.get("from_"))
+    if source is not None:
+        named["from_"] = source
     config = RunConfig.checked(options | named)
-    return config, _given(config, space, data, strategy, evaluator)
+    return config, replace(_given(config, space, data, strategy, evaluator), genotype=genotype)
+
+
+def _architecture(given: Any) -> tuple[Any, Genotype | None]:
+    """What ``from_`` is called, and its genotype where it is an object that has one."""
+    if isinstance(given, Run):
+        given = given.best
+    if isinstance(given, Candidate):
+        return f"{given.run.path}:{given.number}", given.genotype
+    if isinstance(given, Genotype):
+        return f"genotype {given.id}", given
+    return str(given) if isinstance(given, Path) else given, None
 
 
 def _given(config: RunConfig, space: Any, data: Any, strategy: Any, evaluator: Any) -> Given:

@@ -56,13 +56,18 @@ def _as_value_lists(value: Any) -> Any:
     return {k: _as_list(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
+def _option(name: str) -> str:
+    """An option's name outside Python, where ``from_`` cannot be written without its underscore."""
+    return name.rstrip("_").replace("_", "-")
+
+
 class RunConfig(BaseModel):
     """Every option of a search. In YAML the names have dashes, as on the command line."""
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        alias_generator=lambda name: name.replace("_", "-"),
+        alias_generator=_option,
         populate_by_name=True,
     )
 
@@ -74,7 +79,8 @@ class RunConfig(BaseModel):
     trials: Whole = Field(30, ge=1, le=1_000_000)
     time_limit: str | None = None
     epochs: Whole | None = Field(None, ge=1, le=100_000)
-    objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list, max_length=1)
+    objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    from_: str | None = None
     pin: dict[str, Scalar] = Field(default_factory=dict)
     restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(_as_value_lists)] = Field(default_factory=dict)
     set: dict[str, Scalar | None] = Field(default_factory=dict)
@@ -96,6 +102,13 @@ class RunConfig(BaseModel):
             seconds(value)
             return str(value)
         return None
+
+    @field_validator("objective")
+    @classmethod
+    def _objective(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("each objective once")
+        return value
 
     @field_validator("name")
     @classmethod
@@ -120,13 +133,17 @@ class RunConfig(BaseModel):
             raise _as_user_error(error, source) from None
 
     def to_yaml(self) -> str:
-        """The whole configuration, but for where the run lies, so that ``nas search --config`` repeats it."""
-        document = self.model_dump(mode="json", by_alias=True, exclude={"name", "runs_dir"})
+        """The whole configuration, but for where the run lies, so that ``nas search --config`` repeats it.
+
+        What `from_` names may be gone by then: a run that begins turns it into pins.
+        """
+        document = self.model_dump(mode="json", by_alias=True, exclude={"name", "runs_dir", "from_"})
         text: str = yaml.safe_dump(document, sort_keys=False)
         return text
 
 
-OPTIONS = {name.replace("_", "-") for name in RunConfig.model_fields}
+OPTIONS = {_option(name): name for name in RunConfig.model_fields}
+"""The options' names on the command line and in YAML, and those of the fields."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -147,18 +164,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError("--config", str(path), "lines of 'option: value'", why="is not a mapping")
     options = {}
     for key, value in document.items():
-        name = str(key).replace("_", "-")
+        name = _option(str(key))
         if name not in OPTIONS:
             raise unknown_name(f"--config {path}: option", str(key), OPTIONS)
-        options[name.replace("-", "_")] = value
+        options[OPTIONS[name]] = value
     return options
 
 
 _ALLOWED = {
     "device": "auto, cpu, cuda",
     "time-limit": "a duration such as 90s, 10m or 1.5h",
-    "objective": "one objective (several come with a later version)",
+    "objective": "names of the evaluator's metrics, each once",
     "name": "letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
+    "from": "RUN, RUN:TRIAL or a genotype file",
     "pin": "decision=value",
     "restrict": "decision=value,value",
     "set": "option=value",
@@ -175,7 +193,7 @@ _ALLOWED = {
 
 def _as_user_error(error: ValidationError, source: str) -> UserError:
     first = error.errors()[0]
-    option = str(first["loc"][0]).replace("_", "-")
+    option = _option(str(first["loc"][0]))
     where = f"{source}: " if source else ""
     if first["type"] == "extra_forbidden":
         nearest = difflib.get_close_matches(option, OPTIONS, n=1)
@@ -186,7 +204,7 @@ def _as_user_error(error: ValidationError, source: str) -> UserError:
 
 
 def _range(option: str, message: str) -> str:
-    field = RunConfig.model_fields[option.replace("-", "_")]
+    field = RunConfig.model_fields[OPTIONS[option]]
     bounds = {
         name: getattr(item, name) for item in field.metadata for name in ("ge", "le", "lt") if hasattr(item, name)
     }

@@ -202,6 +202,11 @@ class Search:
         return not self._running and (self._exhausted or self._asked >= self.trials)
 
     @property
+    def only_first(self) -> bool:
+        """Whether there are several objectives and the strategy looks at the first alone."""
+        return len(self.objectives) > 1 and not getattr(self._strategy, "multi_objective", False)
+
+    @property
     def best(self) -> Trial | None:
         """The trial that the strategy recommends; None before any has succeeded."""
         number = self._strategy.recommend()

@@ -23,6 +23,7 @@ Kind = Literal["strategy", "space", "evaluator", "executor"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "strategy": {
+        "deap-nsga2": "nas.strategies.deap_nsga2:DeapNSGA2",
         "evolution": "nas.strategies.evolution:Evolution",
         "local": "nas.strategies.local:Local",
         "predictor": "nas.strategies.predictor:Predictor",

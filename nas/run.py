@@ -1,9 +1,7 @@
-"""A run: what was asked for, put together from its parts, searched, and looked at afterwards."""
+"""A run: begun, searched, resumed, and looked at afterwards."""
 
 from __future__ import annotations
 
-import bisect
-import fnmatch
 import functools
 import hashlib
 import importlib.metadata
@@ -15,19 +13,18 @@ import re
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import registry
+from nas.assembly import DEFAULT_EPOCHS, NO_OBJECTS, Given, Parts, assemble, fix_architecture, space_of
 from nas.config import RunConfig, read_yaml, seconds
-from nas.core.errors import UserError, unknown_name
-from nas.core.evaluator import Assumption, Evaluator, Testable
+from nas.core.errors import InvalidGenotype, UserError, unknown_name
+from nas.core.evaluator import Assumption, Testable
 from nas.core.genotype import Genotype
-from nas.core.space import Restrictable, SearchSpace, Shape, check_arising
-from nas.core.strategy import Strategy
+from nas.core.pareto import pareto_front, ranking
+from nas.core.space import SearchSpace, Shape
 from nas.core.trial import Objective, Trial
 from nas.loop import Search, TimeLimit
 from nas.study import JOURNAL, Study, write_atomically
@@ -38,127 +35,6 @@ if TYPE_CHECKING:
     from evaluators.images import ImageData
 
 log = logging.getLogger(__name__)
-DEFAULT_EPOCHS = 4
-ARRAYS = "arrays"
-"""The name of data that was given as arrays."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a configuration stands for. The Python interface may give any of these itself."""
-
-    space: SearchSpace
-    evaluator: Evaluator
-    data: ImageData
-    objectives: tuple[Objective, ...]
-    assumptions: tuple[Assumption, ...]
-    strategy: Callable[[SearchSpace], Strategy]
-    executor: Any
-    device: str
-
-
-@dataclass(frozen=True)
-class Given:
-    """Objects that a caller passes instead of names."""
-
-    space: SearchSpace | None = None
-    data: ImageData | None = None
-    strategy: Callable[..., Strategy] | None = None
-    evaluator: Callable[..., Evaluator] | None = None
-
-
-def assemble(config: RunConfig, given: Given = Given(), assumed: tuple[Assumption, ...] | None = None) -> Parts:
-    """Everything that a search needs.
-
-    Args:
-        assumed: what the run assumed when it began, on whatever machine; None for a new run.
-
-    Raises:
-        UserError: a name that is unknown, or parts that do not fit each other.
-    """
-    executor = registry.make("executor", config.executor, registry.load("executor", config.executor))
-    space = _space(config, given)
-    strategy = given.strategy or registry.load("strategy", config.strategy)
-    known = registry.options(strategy)
-    if unknown := set(config.set) - set(known):  # before data is loaded
-        raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
-    space = _narrowed(space, config)
-    device = _device(config.device)
-    data = given.data or _data(config)
-    evaluator_class = given.evaluator or _evaluator_class(config, space)
-
-    def evaluator_of(space: SearchSpace) -> Evaluator:
-        made: Evaluator = registry.make(
-            "evaluator", config.evaluator or space.name, evaluator_class,
-            space, data, epochs=config.epochs or DEFAULT_EPOCHS, device=device,
-        )  # fmt: skip
-        return made
-
-    evaluator = evaluator_of(space)
-    name = config.objective[0] if config.objective else next(iter(evaluator.objectives))
-    if name not in evaluator.objectives:
-        raise unknown_name("--objective", name, evaluator.objectives)
-    space, assumed = _assume(space, evaluator, name, config) if assumed is None else _as_before(space, assumed)
-    if assumed:
-        evaluator = evaluator_of(space)
-
-    def make(of: SearchSpace) -> Strategy:
-        return registry.make_strategy(
-            strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
-        )
-
-    return Parts(space, evaluator, data, (evaluator.objectives[name],), assumed, make, executor, device)
-
-
-def _space(config: RunConfig, given: Given = Given()) -> SearchSpace:
-    if given.space is not None:
-        return given.space
-    space: SearchSpace = registry.make("space", config.space, registry.load("space", config.space))
-    return space
-
-
-def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
-    for option, wanted in (
-        ("--restrict", {site: tuple(values) for site, values in config.restrict.items()}),
-        ("--pin", {site: (value,) for site, value in config.pin.items()}),
-    ):
-        if not wanted:
-            continue
-        if not isinstance(space, Restrictable):
-            raise UserError(option, next(iter(wanted)), "nothing: this space cannot be narrowed")
-        space = space.restrict(wanted, option)
-    if isinstance(space, Restrictable) and config.pin and config.restrict:
-        # what --restrict asked for may arise no longer since --pin
-        check_arising(space.choices(), config.restrict, "--restrict", "never arises together with the other options")
-    return space
-
-
-def _assume(
-    space: SearchSpace, evaluator: Evaluator, objective: str, config: RunConfig
-) -> tuple[SearchSpace, tuple[Assumption, ...]]:
-    """Restrict what the objective needs restricted and the user has said nothing about."""
-    assumptions = getattr(evaluator, "assumptions", None)
-    if assumptions is None or not isinstance(space, Restrictable):
-        return space, ()
-    made = []
-    decided = [*config.pin, *config.restrict]
-    for assumption in assumptions(objective):
-        choice = space.choices().get(assumption.site)
-        if choice is None or any(fnmatch.fnmatchcase(assumption.site, pattern) for pattern in decided):
-            continue
-        values = tuple(value for value in choice.values if value in assumption.values)
-        if not values or values == choice.values:
-            continue
-        space = space.restrict({assumption.site: values}, "--objective")
-        made.append(Assumption(assumption.site, values, assumption.reason))
-    return space, tuple(made)
-
-
-def _as_before(space: SearchSpace, assumed: tuple[Assumption, ...]) -> tuple[SearchSpace, tuple[Assumption, ...]]:
-    for assumption in assumed:
-        assert isinstance(space, Restrictable)
-        space = space.restrict({assumption.site: assumption.values}, "--objective")
-    return space, assumed
 
 
 def _recorded(study: Study) -> tuple[Assumption, ...] | None:
@@ -166,40 +42,10 @@ def _recorded(study: Study) -> tuple[Assumption, ...] | None:
     return None if noted is None else tuple(Assumption(site, tuple(values), why) for site, values, why in noted)
 
 
-def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Evaluator]:
-    name = config.evaluator or registry.EVALUATOR_OF.get(space.name, "autoencoder")
-    loaded: Callable[..., Evaluator] = registry.load("evaluator", name)
-    return loaded
-
-
-def _data(config: RunConfig) -> ImageData:
-    if config.dataset == ARRAYS:
-        raise UserError("data", ARRAYS, "the arrays that the run was begun with", why="must be given again")
-    from evaluators.data import load_data
-
-    return load_data(
-        config.dataset,
-        seed=config.seed,
-        train_size=config.train_size,
-        image_size=config.image_size,
-        data_dir=config.data_dir,
-        strict=config.strict,
-    )
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise UserError("--device", "cuda", "auto, cpu", why="PyTorch finds no CUDA device here")
-    return "cuda" if available and wanted != "cpu" else "cpu"
-
-
 def start(
     config: RunConfig,
     *,
-    given: Given = Given(),
+    given: Given = NO_OBJECTS,
     progress: Callable[[Run, Search], Callable[[Trial], None]] | None = None,
 ) -> Run:
     """Search as configured, in a new folder, and export the best.
@@ -211,6 +57,10 @@ def start(
         UserError: bad input; nothing has been written.
         KeyboardInterrupt: stopped by the user; what is finished is kept, and `resume` goes on.
     """
+    source = config.from_
+    if source is not None:
+        genotype = given.genotype or genotype_from(source, config.runs_dir)
+        config = fix_architecture(config, genotype, given)
     parts = assemble(config, given)
     config = config.model_copy(update={"epochs": config.epochs or DEFAULT_EPOCHS, "dataset": _absolute(config.dataset)})
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
@@ -223,6 +73,8 @@ def start(
     run = Run(study, config, parts)
     try:
         run.remember_data()
+        if source is not None:
+            study.note("from", source)
         return run.search(progress)
     finally:
         study.close()
@@ -238,7 +90,7 @@ def resume(
     path: Path,
     *,
     trials: int | None = None,
-    given: Given = Given(),
+    given: Given = NO_OBJECTS,
     progress: Callable[[Run, Search], Callable[[Trial], None]] | None = None,
 ) -> Run:
     """Go on with a run that was interrupted, or that shall have more trials.
@@ -253,9 +105,10 @@ def resume(
     config = _config_of(path)
     if trials is not None:
         trials = RunConfig.checked({"trials": trials}).trials
-    parts = assemble(config, given, _recorded(Study.read(path)))
-    study = Study.reopen(path, parts.space)
+    study = Study.reopen(path)
     try:
+        parts = assemble(config, given, _recorded(study))
+        study.space = parts.space
         recorded = study.notes.get("data")
         if recorded not in (None, found := _fingerprint(parts.data)):
             raise UserError(
@@ -293,6 +146,44 @@ def open_run(path: Path | str) -> Run:
     path = Path(path)
     config = _config_of(path)
     return Run(Study.read(path), config, None)
+
+
+def find_run(run: str, runs_dir: Path) -> Path:
+    """The folder that a run's name in `runs_dir`, or its path, stands for.
+
+    Raises:
+        UserError: there is none; the nearest name is suggested.
+    """
+    given, named = Path(run), runs_dir / run
+    if run and named.is_dir():
+        return named
+    if given.is_dir():
+        return given
+    names = [path.name for path in runs_in(runs_dir)]
+    if not names:
+        raise UserError("RUN", run, f"the folder of a run; {runs_dir} holds none", why="does not exist")
+    raise unknown_name("RUN", run, names)
+
+
+def genotype_from(source: str, runs_dir: Path) -> Genotype:
+    """The genotype that ``--from`` names: a file's, or that of RUN:TRIAL, by default of the run's best.
+
+    Raises:
+        UserError: there is no such file, run or trial, or what is there is no genotype.
+    """
+    try:
+        if Path(source).is_file():
+            return Genotype.parse(Path(source).read_text(encoding="utf-8"))
+        run, colon, number = source.rpartition(":")
+        if not colon or not number.isdecimal() or (runs_dir / source).is_dir() or Path(source).is_dir():
+            return open_run(find_run(source, runs_dir)).best.genotype
+        return open_run(find_run(run, runs_dir)).candidate(int(number)).genotype
+    except (InvalidGenotype, UnicodeDecodeError) as error:
+        why = f"is no genotype: {error}"
+        raise UserError("--from", source, "a file that nas show RUN --genotype has printed", why=why) from None
+    except UserError as error:
+        allowed = f"{error.allowed}; or the file of a genotype"
+        raise UserError("--from", source, allowed, why=error.why or f"there is no trial {error.value}") from None
 
 
 class Candidate:
@@ -371,7 +262,7 @@ class Run:
         """The space, not narrowed unless the run's parts are loaded: looking at a run needs no data."""
         if self._parts is not None:
             return self._parts.space
-        return _space(self.config)
+        return space_of(self.config)
 
     @property
     def shape(self) -> Shape:
@@ -386,15 +277,20 @@ class Run:
         self.study.note("assumptions", [[a.site, list(a.values), a.reason] for a in self.parts.assumptions])
 
     @property
-    def objective(self) -> Objective:
+    def objectives(self) -> tuple[Objective, ...]:
         """What is optimised."""
-        name = self.study.objective_names[0]
-        return Objective(name, self.study.directions[0])
+        pairs = zip(self.study.objective_names, self.study.directions, strict=True)
+        return tuple(Objective(name, direction) for name, direction in pairs)
+
+    @property
+    def objective(self) -> Objective:
+        """What is optimised before all else: the first objective."""
+        return self.objectives[0]
 
     @property
     def trials(self) -> list[Trial]:
         """Every trial so far, by number; one that runs, or ran when its process was killed, has no outcome."""
-        return self.study.trials((self.objective,))
+        return self.study.trials(self.objectives)
 
     @property
     def target(self) -> int:
@@ -402,9 +298,13 @@ class Run:
         return int(self.study.notes.get("trials", self.config.trials))
 
     def ranked(self) -> list[Trial]:
-        """The trials that succeeded, the best first."""
-        good = [trial for trial in self.trials if trial.outcome is not None and not trial.outcome.failed]
-        return sorted(good, key=lambda trial: (trial.losses[0], trial.number))
+        """The trials that succeeded, the best first: by non-dominated front, then by the first objective."""
+        return _ranked([trial for trial in self.trials if trial.outcome is not None and not trial.outcome.failed])
+
+    def front(self) -> list[Trial]:
+        """The trials that no other dominates, the best in the first objective first."""
+        ranked = self.ranked()
+        return [ranked[index] for index in pareto_front([trial.losses for trial in ranked])]
 
     @property
     def best(self) -> Candidate:
@@ -460,14 +360,14 @@ class Run:
         )
         shown = progress(self, search) if progress is not None else None
 
-        kept: list[tuple[float, int]] = []
+        kept: list[Trial] = []
 
         def keep(trial: Trial) -> None:
             if config.keep_weights is None:
                 return
-            bisect.insort(kept, (trial.losses[0], trial.number))
+            kept[:] = _ranked([*kept, trial])
             if len(kept) > config.keep_weights:
-                self.study.weights_path(kept.pop()[1]).unlink(missing_ok=True)
+                self.study.weights_path(kept.pop().number).unlink(missing_ok=True)
 
         for earlier in search.ended:
             keep(earlier)
@@ -561,6 +461,37 @@ class Run:
         )
         return directory
 
+    def export_front(self, *, directory: Path | None = None, formats: tuple[str, ...] | None = None) -> list[Path]:
+        """Write the model of every member of the front whose weights were kept, each as a folder of its own.
+
+        Args:
+            directory: what the folders ``trial-0007`` are made in; by default each goes where `export` puts it.
+
+        Raises:
+            UserError: the run has one objective, or no member's weights were kept.
+            ExportMismatch: a format's outputs differ from the model's.
+        """
+        if len(self.objectives) == 1:
+            allowed = "runs with several --objective"
+            raise UserError("--front", self.path.name, allowed, why=f"{self.objective.name} is its only objective")
+        front = self.front()
+        if not front:
+            raise UserError("RUN", str(self.path), "a run with a trial that succeeded", why="no trial succeeded")
+        kept = [trial for trial in front if self.study.weights_path(trial.number).is_file()]
+        if not kept:
+            raise UserError("--front", self.path.name, "runs that keep weights", why="no member's weights were kept")
+        for trial in front:
+            if trial not in kept:
+                log.warning("trial %d of the front is left out: its weights were not kept", trial.number)
+        return [
+            self.export(
+                Candidate(self, trial),
+                directory=None if directory is None else directory / f"trial-{trial.number:04d}",
+                formats=formats,
+            )
+            for trial in kept
+        ]
+
     def report(self) -> Path:
         """Draw the run as a page: ``report.html`` in its folder."""
         from nas.report.html import render
@@ -568,6 +499,11 @@ class Run:
         path = self.path / "report.html"
         write_atomically(path, render(self).encode(errors="replace"))
         return path
+
+
+def _ranked(trials: Sequence[Trial]) -> list[Trial]:
+    by_number = sorted(trials, key=lambda trial: trial.number)
+    return [by_number[index] for index in ranking([trial.losses for trial in by_number])]
 
 
 def runs_in(directory: Path) -> list[Path]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 STUDY_NAME = "search"
 JOURNAL = "study.journal"
 _RESTARTS = "restarts"
+_METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
 _STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
 
 
@@ -78,10 +79,13 @@ class Study:
 
     A trial is an Optuna trial: its decisions are parameters, the first objective its intermediate values, and
     the rest user attributes. ``asked`` and ``told`` number the asks and tells in the order they happened.
+
+    Attributes:
+        space: what the decisions of further trials are decisions of.
     """
 
     def __init__(self, path: Path, space: SearchSpace | None, *, lock: filelock.BaseFileLock | None) -> None:
-        self.path, self._space, self._lock = path, space, lock
+        self.path, self.space, self._lock = path, space, lock
         self._storage: BaseStorage = JournalStorage(JournalFileBackend(str(path / JOURNAL)))
         self._artifacts = FileSystemArtifactStore(path / "artifacts")
         self._trial_ids: dict[int, int] = {}
@@ -113,7 +117,9 @@ class Study:
             storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
             directions = [optuna.study.StudyDirection[objective.direction.upper()] for objective in objectives]
             identifier = storage.create_new_study(directions, STUDY_NAME)
-            storage.set_study_user_attr(identifier, "objectives", [objective.name for objective in objectives])
+            names = [objective.name for objective in objectives]
+            storage.set_study_user_attr(identifier, "objectives", names)
+            storage.set_study_system_attr(identifier, _METRIC_NAMES, names)
             try:
                 folder.rename(path)
             except OSError as error:
@@ -126,7 +132,7 @@ class Study:
         return cls(path, space, lock=_own(path))
 
     @classmethod
-    def reopen(cls, path: Path, space: SearchSpace) -> Self:
+    def reopen(cls, path: Path, space: SearchSpace | None = None) -> Self:
         """An existing run, owned by this process from now on; what a killed owner left half done is undone.
 
         Raises:
@@ -213,10 +219,10 @@ class Study:
         self._trial_ids[trial.number] = identifier
 
     def _parameters(self, genotype: Genotype) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        if not isinstance(self._space, Traceable):
+        if not isinstance(self.space, Traceable):
             return {}, {}
         parameters, distributions = {}, {}
-        for decision in self._space.trace(genotype):
+        for decision in self.space.trace(genotype):
             parameters[decision.choice.site] = decision.value
             distributions[decision.choice.site] = CategoricalDistribution(decision.choice.values)
         return parameters, dict(distributions)

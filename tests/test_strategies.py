@@ -8,6 +8,7 @@ import pytest
 from nas import registry
 from nas.core.errors import UserError
 from nas.core.trial import Trial
+from nas.strategies.deap_nsga2 import DeapNSGA2
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
 from nas.testing import StrategyContract
@@ -26,8 +27,13 @@ class TestEvolution(StrategyContract):
         return Evolution(space, seed=seed, trials=trials)
 
 
+class TestDeapNSGA2(StrategyContract):
+    def make(self, space, seed, trials):
+        return DeapNSGA2(space, seed=seed, trials=trials)
+
+
 def test_every_registered_strategy_has_a_contract_test():
-    tested = {Random, Evolution}
+    tested = {Random, Evolution, DeapNSGA2}
     assert {registry.load("strategy", name) for name in registry.BUILT_IN["strategy"]} == tested
 
 

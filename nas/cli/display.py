@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -15,13 +15,15 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from nas.core.pareto import most_spread, pareto_front
+
 if TYPE_CHECKING:
-    from nas.core.trial import Trial
+    from nas.core.trial import Objective, Trial
     from nas.loop import Search
     from nas.run import Run
 
 _WIDEST = 10_000  # lines are not folded where the output is no terminal
-SHOWN = 5
+SHOWN, FRONT_SHOWN = 5, 12
 
 
 class Progress:
@@ -39,8 +41,9 @@ class Progress:
         """Say what is searched, and give what takes notice of every trial."""
         self.run, self._search = run, search
         self._earlier = len(search.ended)
+        self._front = front_of(search.ended)
         if not self._silent:
-            self._announce(run)
+            self._announce(run, search)
         if not self._silent and self._console.is_terminal:
             self._bar = Bar(
                 TextColumn("trials"),
@@ -56,7 +59,7 @@ class Progress:
             self._bar.start()
         return self.ended
 
-    def _announce(self, run: Run) -> None:
+    def _announce(self, run: Run, search: Search) -> None:
         data, config = run.parts.data, run.config
         shape = " x ".join(str(side) for side in data.shape)
         self._say(
@@ -64,8 +67,15 @@ class Progress:
             f"{len(data.validation)} to validate, {len(data.test)} to test; {config.epochs} epochs a trial on "
             f"{run.parts.device}; run {run.path}"
         )
+        if search.only_first:
+            first = search.objectives[0].name
+            self._say(f"{config.strategy} looks at the first objective alone, {first}; the front of all is reported")
         for note in data.notes:
             self._say(note)
+        if (source := run.study.notes.get("from")) is not None:
+            space: Any = run.parts.space
+            free = [site for site, choice in space.choices().items() if len(choice.values) > 1]
+            self._say(f"the architecture is {source}'s; searched are {', '.join(free) or 'no decisions at all'}")
         for assumption in run.parts.assumptions:
             values = ", ".join(str(value) for value in assumption.values)
             self._say(f"{assumption.site} = {values}: {assumption.reason} (--restrict {assumption.site}=... overrides)")
@@ -77,11 +87,13 @@ class Progress:
         best = self._search.best
         if best is None:
             return "no result yet"
-        name = self._search.objectives[0].name
-        return f"best {name} {best.metrics[name]:.5g} (trial {best.number})"
+        first, *others = self._search.objectives
+        front = f", front of {len(self._front)}" if others else ""
+        return f"best {values(best, [first])} (trial {best.number}){front}"
 
     def ended(self, trial: Trial) -> None:
         """Take notice of a trial that has ended."""
+        self._front = front_of([*self._front, trial])
         if self._silent:
             return
         assert trial.outcome is not None
@@ -90,8 +102,7 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, advance=1, description=self._best())
             return
-        name = self._search.objectives[0].name
-        result = trial.outcome.reason if trial.outcome.failed else f"{name} {trial.metrics[name]:.5g}"
+        result = trial.outcome.reason if trial.outcome.failed else values(trial, self._search.objectives)
         done = len(self._search.ended)
         rate = (time.monotonic() - self._began) / max(1, done - self._earlier)
         left = rate * (self._search.trials - done)
@@ -105,6 +116,11 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def front_of(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that no other dominates."""
+    return [trials[index] for index in pareto_front([trial.losses for trial in trials])]
 
 
 def _clock(seconds: float) -> str:
@@ -135,19 +151,43 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
 
 
+def values(trial: Trial, objectives: Sequence[Objective]) -> str:
+    """The objectives of a trial that succeeded, in a line."""
+    shown = {objective.name: trial.metrics[objective.name] for objective in objectives}
+    return ", ".join(
+        f"{name} {value:,.0f}" if value.is_integer() and abs(value) >= 1000 else f"{name} {value:.5g}"
+        for name, value in shown.items()
+    )
+
+
+def tabled(run: Run) -> list[Trial]:
+    """The trials that a table shows: the five best, or of several objectives the front, thinned where it is long."""
+    if len(run.objectives) == 1:
+        return run.ranked()[:SHOWN]
+    front = run.front()
+    return [front[index] for index in most_spread([trial.losses for trial in front], FRONT_SHOWN)]
+
+
+def front_line(run: Run, shown: int) -> str:
+    """What the table of a front shows, and how to have it all."""
+    front = len(run.front())
+    some = f"; {shown} of them are shown" if shown < front else ""
+    command = f"nas export {shlex.quote(str(run.path))} --front"
+    return f"the front: no trial betters one of these {front} without being worse in an objective{some}; {command}"
+
+
 def best_table(run: Run, trials: Sequence[Trial], out: Console) -> Table:
-    """One row a trial: its metrics and what it costs; as many columns as there is room for."""
+    """One row a trial: its objectives, other metrics and what it costs; as many columns as there is room for."""
+    objectives = [objective.name for objective in run.objectives]
     quality = [name for name in trials[0].metrics if name not in _COSTS]
     quality = [name for name in quality if all(name in trial.metrics for trial in trials)]
-    objective = run.objective.name
-    quality.sort(key=lambda name: name != objective)
-    shown = [*quality, *_COSTS]
+    shown = [*objectives, *(name for name in (*quality, *_COSTS) if name not in objectives)]
     anywhere = out.options.update(max_width=_WIDEST)
     while True:
         columns = ["trial", *(_COSTS.get(name, name) for name in shown)]
         rows = [[trial.number, *(trial.metrics.get(name, "-") for name in shown)] for trial in trials]
         made = table(columns, rows)
-        if len(shown) == 1 or Measurement.get(out, anywhere, made).maximum <= out.width:
+        if len(shown) == len(objectives) or Measurement.get(out, anywhere, made).maximum <= out.width:
             return made
         shown.pop()
 
@@ -161,12 +201,14 @@ _COSTS = {
 
 
 def summary(run: Run) -> None:
-    """The five best, what they are, and where the best lies."""
+    """The five best or the front, what they are, and where the best lies."""
     out = console()
-    ranked = run.ranked()[:SHOWN]
+    shown = tabled(run)
     counts = run.counts()
-    out.print(best_table(run, ranked, out))
-    for trial in ranked:
+    out.print(best_table(run, shown, out))
+    if len(run.objectives) > 1:
+        out.print(Text(front_line(run, len(shown)) + "\n"), soft_wrap=True)
+    for trial in shown:
         out.print(Text(f"trial {trial.number}: {run.candidate(trial.number).description}"))
     tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
     out.print(Text(f"\n{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"))

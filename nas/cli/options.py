@@ -22,7 +22,11 @@ _SEARCH = (
     click.option("--trials", type=int, help="How many candidates to evaluate (default 30)."),
     click.option("--time-limit", help="Begin no further trial after this time: 90s, 10m, 1.5h."),
     click.option("--epochs", type=int, help="Epochs a candidate is trained for (default 4)."),
-    click.option("--objective", multiple=True, help="Metric to optimise (default mse)."),
+    click.option("--objective", multiple=True, help="Metric to optimise (default mse); repeat it for a front."),
+    click.option(
+        "--from", "from_", metavar="RUN[:TRIAL]",
+        help="Keep a trial's architecture (default the best's), or a genotype file's; search how to train it.",
+    ),
     click.option("--pin", multiple=True, metavar="NAME=VALUE", help="Fix a decision of the space; * is any text."),
     click.option("--restrict", multiple=True, metavar="NAME=A,B", help="Leave only these values of a decision."),
     click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Set an option of the strategy."),
@@ -68,23 +72,10 @@ def run_argument(command: Command) -> Command:
 
 
 def run_path(run: str, runs_dir: Path) -> Path:
-    """The folder that RUN stands for.
+    """The folder that RUN stands for; see nas.run.find_run."""
+    from nas.run import find_run
 
-    Raises:
-        UserError: there is none; the nearest name is suggested.
-    """
-    from nas.core.errors import unknown_name
-    from nas.run import runs_in
-
-    given, named = Path(run), runs_dir / run
-    if run and named.is_dir():
-        return named
-    if given.is_dir():
-        return given
-    names = [path.name for path in runs_in(runs_dir)]
-    if not names:
-        raise UserError("RUN", run, f"the folder of a run; {runs_dir} holds none", why="does not exist")
-    raise unknown_name("RUN", run, names)
+    return find_run(run, runs_dir)
 
 
 def given_options(given: dict[str, Any]) -> dict[str, Any]:

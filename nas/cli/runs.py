@@ -44,7 +44,6 @@ def list_command(runs_dir: Path, as_json: bool) -> None:
 def _overview(run: Run) -> dict[str, Any]:
     counts, ranked = run.counts(), run.ranked()
     done = sum(counts.values())
-    objective = run.objective.name
     return {
         "run": run.path.name,
         "space": run.config.space,
@@ -52,26 +51,35 @@ def _overview(run: Run) -> dict[str, Any]:
         "strategy": run.config.strategy,
         "trials": f"{done}/{run.target}",
         "failed": counts["failed"],
-        "best": f"{objective} {ranked[0].metrics[objective]:.5g}" if ranked else "-",
+        "best": _best(run) if ranked else "-",
         "state": "in use" if run.study.in_use() else "ended" if run.finished else "interrupted",
         "started": run.study.started_at(),
     }
 
 
+def _best(run: Run) -> str:
+    best = f"{run.objective.name} {run.ranked()[0].metrics[run.objective.name]:.5g}"
+    return best if len(run.objectives) == 1 else f"{best}, front of {len(run.front())}"
+
+
 @click.command("show")
 @run_argument
 @click.option("--trial", type=int, help="One trial, in full.")
+@click.option("--genotype", is_flag=True, help="Its genotype alone (default the best's), for a file that --from takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-def show_command(run: str, runs_dir: Path, trial: int | None, as_json: bool) -> None:
+def show_command(run: str, runs_dir: Path, trial: int | None, genotype: bool, as_json: bool) -> None:
     """Show a run, or one of its trials."""
     from nas.run import open_run
 
     opened = open_run(run_path(run, runs_dir))
-    if trial is not None:
+    if genotype:
+        click.echo(opened.candidate(trial).genotype.text)
+    elif trial is not None:
         _show_trial(opened, opened.candidate(trial).trial, as_json)
     elif as_json:
         trials = [_trial_document(one) for one in opened.trials]
-        click.echo(json.dumps(_overview(opened) | {"test": opened.tested, "trials": trials}))
+        front = {} if len(opened.objectives) == 1 else {"front": front_document(opened)}
+        click.echo(json.dumps(_overview(opened) | {"test": opened.tested} | front | {"trials": trials}))
     else:
         _show_run(opened)
 
@@ -79,14 +87,16 @@ def show_command(run: str, runs_dir: Path, trial: int | None, as_json: bool) -> 
 def _show_run(run: Run) -> None:
     from rich.text import Text
 
-    from nas.cli.display import SHOWN, best_table, console, dashboard_command, table
+    from nas.cli.display import best_table, console, dashboard_command, front_line, table, tabled
 
     out = console()
     for name, value in _overview(run).items():
         out.print(Text(f"{name:9} {value}"))
-    ranked = run.ranked()[:SHOWN]
-    if ranked:
-        out.print(best_table(run, ranked, out))
+    shown = tabled(run)
+    if shown:
+        out.print(best_table(run, shown, out))
+    if shown and len(run.objectives) > 1:
+        out.print(Text(front_line(run, len(shown))), soft_wrap=True)
     unsuccessful = [t for t in run.trials if t.outcome is not None and t.outcome.failed]
     if unsuccessful:
         rows = [[t.number, t.outcome.kind, t.outcome.reason] for t in unsuccessful if t.outcome is not None]
@@ -97,6 +107,12 @@ def _show_run(run: Run) -> None:
     if run.model_folder is not None:
         out.print(Text(f"model     {run.model_folder}"), soft_wrap=True)
     out.print(Text(f"dashboard {dashboard_command(run)}"), soft_wrap=True)
+
+
+def front_document(run: Run) -> list[dict[str, Any]]:
+    """The front as JSON: each trial's number and its values of the objectives."""
+    names = [objective.name for objective in run.objectives]
+    return [{"number": one.number, "values": {name: one.metrics[name] for name in names}} for one in run.front()]
 
 
 def _trial_document(trial: Trial) -> dict[str, Any]:
@@ -136,11 +152,14 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
 @click.command("export")
 @run_argument
 @click.option("--trial", type=int, help="Which trial (default the best).")
+@click.option("--front", is_flag=True, help="Every member of the front, each as a folder of its own.")
 @click.option("--format", "formats", help="Any of python,onnx,program, with commas (default all).")
 @click.option("--output", type=click.Path(path_type=Path), help="The folder to write (default in the run's own).")
-def export_command(run: str, runs_dir: Path, trial: int | None, formats: str | None, output: Path | None) -> None:
-    """Export a trial's model as a folder that runs by itself."""
-    from nas.core.errors import unknown_name
+def export_command(
+    run: str, runs_dir: Path, trial: int | None, front: bool, formats: str | None, output: Path | None
+) -> None:
+    """Export a trial's model, or a front's, as a folder that runs by itself."""
+    from nas.core.errors import UserError, unknown_name
     from nas.export import FORMATS
     from nas.run import open_run
 
@@ -148,5 +167,11 @@ def export_command(run: str, runs_dir: Path, trial: int | None, formats: str | N
     for name in chosen:
         if name not in FORMATS:
             raise unknown_name("--format", name, FORMATS)
+    if front and trial is not None:
+        raise UserError("--trial", trial, "--front or --trial", why="cannot be combined with --front")
     opened = open_run(run_path(run, runs_dir))
-    click.echo(str(opened.export(opened.candidate(trial), directory=output, formats=chosen)))
+    if front:
+        for folder in opened.export_front(directory=output, formats=chosen):
+            click.echo(str(folder))
+    else:
+        click.echo(str(opened.export(opened.candidate(trial), directory=output, formats=chosen)))

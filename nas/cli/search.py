@@ -108,8 +108,11 @@ def _document(run: Run) -> dict[str, Any]:
             "test": run.tested,
             "model": None if run.model_folder is None else str(run.model_folder),
         }
+    from nas.cli.runs import front_document
+
     seconds = run.study.notes.get("seconds", 0.0)
-    return {"run": str(run.path), "best": best, "trials": run.counts(), "seconds": seconds}
+    front = {} if len(run.objectives) == 1 else {"front": front_document(run)}
+    return {"run": str(run.path), "best": best, **front, "trials": run.counts(), "seconds": seconds}
 
 
 def _configure_logging(verbose: bool) -> None:

@@ -13,6 +13,9 @@ class Strategy(Protocol):
     A strategy is constructed as ``Class(space, seed=..., trials=..., **options)`` (`trials`: how many the run
     was asked for) and restored by executing its recorded asks and tells again in their order; so each ask may
     depend on nothing but the earlier asks and tells and ``generator_for(seed, number)``.
+
+    One that weighs several objectives against each other says so by a class attribute ``multi_objective = True``;
+    any other may be given several as well and looks at the first loss.
     """
 
     def ask(self, number: int) -> Proposal | None:
@@ -29,16 +32,19 @@ class Strategy(Protocol):
 
 
 class BestSeen:
-    """The recommendation of strategies without a model of their own: the trial of least loss, the first such."""
+    """The recommendation of strategies without a model of their own: the trial of least loss, the first such.
+
+    Of several objectives it is the first that counts, and the others between equals: nothing dominates it.
+    """
 
     def __init__(self) -> None:
-        self._best: tuple[float, int] | None = None
+        self._best: tuple[tuple[float, ...], int] | None = None
 
     def tell(self, trial: Trial) -> None:
         """Take notice of an ended trial."""
-        loss = trial.losses[0]
-        if loss != float("inf") and (self._best is None or (loss, trial.number) < self._best):
-            self._best = (loss, trial.number)
+        losses = trial.losses
+        if losses[0] != float("inf") and (self._best is None or (losses, trial.number) < self._best):
+            self._best = (losses, trial.number)
 
     @property
     def number(self) -> int | None:

@@ -23,7 +23,7 @@ class Card:
     dataset: str
     parts: str
     notes: tuple[str, ...]
-    objective: str
+    objectives: tuple[str, ...]
     metrics: Mapping[str, float]
     test: Mapping[str, float]
     hyperparameters: Mapping[str, str | int | float | bool]
@@ -32,6 +32,7 @@ class Card:
     strategy: str
     run: str
     trial: int
+    on_front: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

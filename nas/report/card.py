@@ -26,7 +26,8 @@ def card_of(candidate: Candidate) -> Card:
         parts=f"{len(data.train)} to train, {len(data.validation)} to validate, {len(data.test)} to test; "
         f"{math.prod(data.shape)} values an image",
         notes=data.notes,
-        objective=run.objective.name,
+        objectives=tuple(objective.name for objective in run.objectives),
+        on_front=any(one.number == trial.number for one in run.front()),
         metrics=trial.metrics,
         test=(run.tested if best else {}) or candidate.test(),
         hyperparameters=space.hyperparameters(trial.genotype),

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from nas.core.pareto import most_spread, pareto_front
 from nas.core.trial import Objective, Trial
+
+_NAMED = 12  # more numbers would cover each other
 
 
 def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
@@ -38,6 +41,44 @@ def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
     axes.set_ylabel(f"validation {objective.name}")
     if good:
         axes.legend(frameon=False, fontsize=8)
+    return _png(figure)
+
+
+def front_figure(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bytes:
+    """A PNG of every trial by the first objective and each of the others; the front stands out, with its numbers."""
+    good = [trial for trial in trials if trial.outcome is not None and not trial.outcome.failed]
+    front = [good[index] for index in pareto_front([trial.losses for trial in good])]
+    rest = [trial for trial in good if trial not in front]
+    named = [front[index] for index in most_spread([trial.losses for trial in front], _NAMED)]
+    first, *others = objectives
+    figure = Figure(figsize=(max(8, 5 * len(others)), 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, other in zip(figure.subplots(1, len(others), squeeze=False)[0], others, strict=True):
+
+        def places(some: Sequence[Trial], other: Objective = other) -> tuple[list[float], list[float]]:
+            return [trial.metrics[first.name] for trial in some], [trial.metrics[other.name] for trial in some]
+
+        axes.scatter(*places(rest), s=18, color="#9aa7b5", label="other trials")
+        if len(others) == 1:  # all that lies on the worse side of the steps is dominated
+            axes.step(*places(front), where="post", color="#c05621", linewidth=1, zorder=1)
+        axes.scatter(*places(front), s=28, color="#c05621", label="the front")
+        for trial, x, y in zip(named, *places(named), strict=True):
+            axes.annotate(str(trial.number), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        for values, scale in zip(places(good), (axes.set_xscale, axes.set_yscale), strict=True):
+            if min(values) > 0 and max(values) > 5 * min(values):
+                scale("log")
+        axes.tick_params(which="both", labelsize=7)  # small: a logarithm over one decade labels all its ticks
+        axes.set_xlabel(_labelled(first))
+        axes.set_ylabel(_labelled(other))
+        axes.legend(frameon=False, fontsize=8)
+    return _png(figure)
+
+
+def _labelled(objective: Objective) -> str:
+    return f"{objective.name} ({'less' if objective.direction == 'minimize' else 'more'} is better)"
+
+
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from nas.report.figures import progress_figure
+from nas.report.figures import front_figure, progress_figure
 
 if TYPE_CHECKING:
     from nas.core.trial import Trial
@@ -28,6 +28,8 @@ def render(run: Run) -> str:
         counts=run.counts(),
         environment=_environment(run),
         figure=_as_url(progress_figure(trials, run.objective)),
+        front=[trial.number for trial in run.front()],
+        front_figure=_as_url(front_figure(trials, run.objectives)) if len(run.objectives) > 1 and ranked else "",
         rows=[_row(run, trial) for trial in ranked[:_PICTURES]],
         failed=[trial for trial in trials if trial.outcome is not None and trial.outcome.failed],
         shown=_PICTURES,
@@ -40,7 +42,7 @@ def _row(run: Run, trial: Trial) -> dict[str, Any]:
     picture = run.study.picture(trial.number)
     return {
         "trial": trial,
-        "value": trial.metrics[run.objective.name],
+        "values": [trial.metrics[objective.name] for objective in run.objectives],
         "description": candidate.description,
         "picture": _as_url(picture) if picture is not None else "",
     }

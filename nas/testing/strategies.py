@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,24 @@ class StrategyContract:
         history = self._run(strategy, 30)
         best = min(history, key=lambda trial: (trial.losses, trial.number))
         assert strategy.recommend() == best.number
+
+    def test_several_objectives_are_digested_and_executed_again_alike(self) -> None:
+        histories = []
+        for _ in range(2):
+            strategy = self.make(ToySpace(), 6, 30)
+            history = []
+            for number in range(30):
+                proposal = strategy.ask(number)
+                assert proposal is not None
+                loss, letters = toy_loss(proposal.genotype), len(set(proposal.genotype.text))
+                trial = ended(Trial(number, proposal, 0), None if number in (1, 12) else loss)
+                second = float("inf") if number in (1, 12) else float(letters)
+                trial = replace(trial, losses=(*trial.losses, second))
+                strategy.tell(trial)
+                history.append(trial)
+            assert strategy.recommend() not in (None, 1, 12)
+            histories.append(history)
+        assert histories[0] == histories[1]
 
     def test_several_asks_before_a_tell_never_propose_the_same(self) -> None:
         strategy = self.make(ToySpace(), 0, 40)

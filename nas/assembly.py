@@ -1,0 +1,222 @@
+"""A configuration put together: names become the parts of a search, and the space becomes what was asked for."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nas import registry
+from nas.config import RunConfig
+from nas.core.errors import InvalidGenotype, UserError, unknown_name
+from nas.core.evaluator import Assumption, Evaluator
+from nas.core.genotype import Genotype
+from nas.core.space import Restrictable, SearchSpace, Traceable, check_arising
+from nas.core.strategy import Strategy
+from nas.core.trial import Objective
+
+if TYPE_CHECKING:
+    from evaluators.images import ImageData
+
+DEFAULT_EPOCHS = 4
+ARRAYS = "arrays"
+"""The name of data that was given as arrays."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a configuration stands for. The Python interface may give any of these itself."""
+
+    space: SearchSpace
+    evaluator: Evaluator
+    data: ImageData
+    objectives: tuple[Objective, ...]
+    assumptions: tuple[Assumption, ...]
+    strategy: Callable[[SearchSpace], Strategy]
+    executor: Any
+    device: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """Objects that a caller passes instead of names."""
+
+    space: SearchSpace | None = None
+    data: ImageData | None = None
+    strategy: Callable[..., Strategy] | None = None
+    evaluator: Callable[..., Evaluator] | None = None
+    genotype: Genotype | None = None
+
+
+NO_OBJECTS = Given()
+
+
+def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assumption, ...] | None = None) -> Parts:
+    """Everything that a search needs.
+
+    Args:
+        assumed: what the run assumed when it began, on whatever machine; None for a new run.
+
+    Raises:
+        UserError: a name that is unknown, or parts that do not fit each other.
+    """
+    executor = registry.make("executor", config.executor, registry.load("executor", config.executor))
+    space = space_of(config, given)
+    strategy = given.strategy or registry.load("strategy", config.strategy)
+    known = registry.options(strategy)
+    if unknown := set(config.set) - set(known):  # before data is loaded
+        raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
+    space = _narrowed(space, config)
+    device = _device(config.device)
+    data = given.data or _data(config)
+    evaluator_class = given.evaluator or _evaluator_class(config, space)
+
+    def evaluator_of(space: SearchSpace) -> Evaluator:
+        made: Evaluator = registry.make(
+            "evaluator", config.evaluator or space.name, evaluator_class,
+            space, data, epochs=config.epochs or DEFAULT_EPOCHS, device=device,
+        )  # fmt: skip
+        return made
+
+    evaluator = evaluator_of(space)
+    names = config.objective or [next(iter(evaluator.objectives))]
+    for name in names:
+        if name not in evaluator.objectives:
+            raise unknown_name("--objective", name, evaluator.objectives)
+    space, assumed = _assume(space, evaluator, names, config) if assumed is None else _as_before(space, assumed)
+    if assumed:
+        evaluator = evaluator_of(space)
+
+    def make(of: SearchSpace) -> Strategy:
+        return registry.make_strategy(
+            strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
+        )
+
+    objectives = tuple(evaluator.objectives[name] for name in names)
+    return Parts(space, evaluator, data, objectives, assumed, make, executor, device)
+
+
+def space_of(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
+    """The space itself, not narrowed."""
+    if given.space is not None:
+        return given.space
+    space: SearchSpace = registry.make("space", config.space, registry.load("space", config.space))
+    return space
+
+
+def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
+    for option, wanted in (
+        ("--restrict", {site: tuple(values) for site, values in config.restrict.items()}),
+        ("--pin", {site: (value,) for site, value in config.pin.items()}),
+    ):
+        if not wanted:
+            continue
+        if not isinstance(space, Restrictable):
+            raise UserError(option, next(iter(wanted)), "nothing: this space cannot be narrowed")
+        space = space.restrict(wanted, option)
+    if isinstance(space, Restrictable) and config.pin and config.restrict:
+        # what --restrict asked for may arise no longer since --pin
+        check_arising(space.choices(), config.restrict, "--restrict", "never arises together with the other options")
+    return space
+
+
+def fix_architecture(config: RunConfig, genotype: Genotype, given: Given = NO_OBJECTS) -> RunConfig:
+    """The configuration with every decision of `genotype` pinned that is not about training: HPO alone.
+
+    What the genotype decides and the other options let no longer arise is not pinned.
+
+    Raises:
+        UserError: the genotype is of another space, or the other options contradict it.
+    """
+    space, source = space_of(config, given), config.from_
+    narrowed = _narrowed(space, config)
+    if not isinstance(space, Traceable) or not isinstance(narrowed, Restrictable):
+        raise UserError("--from", source, "spaces that list and narrow their decisions", why=f"{space.name} does not")
+    try:
+        decisions = space.trace(genotype)
+    except InvalidGenotype as error:
+        raise UserError("--from", source, f"a genotype of the space {space.name}", why=str(error)) from None
+    left = narrowed.choices()
+    pins = {}
+    for site, value in ((d.choice.site, d.value) for d in decisions if d.choice.role != "hyperparameter"):
+        if site not in left:
+            continue
+        if value not in left[site].values:
+            pinned = any(fnmatch.fnmatchcase(site, pattern) for pattern in config.pin)
+            others = ", ".join(map(str, left[site].values))
+            why = f"has {site} = {value}, which --{'pin' if pinned else 'restrict'} excludes"
+            raise UserError("--from", source, f"a genotype with {site} = {others}", why=why)
+        pins[site] = value
+    return config.model_copy(update={"pin": {**pins, **config.pin}, "from_": None})
+
+
+def _assume(
+    space: SearchSpace, evaluator: Evaluator, objectives: Sequence[str], config: RunConfig
+) -> tuple[SearchSpace, tuple[Assumption, ...]]:
+    """Restrict what the objectives need restricted and the user has said nothing about.
+
+    Raises:
+        UserError: two objectives need what excludes each other.
+    """
+    assumptions = getattr(evaluator, "assumptions", None)
+    if assumptions is None or not isinstance(space, Restrictable):
+        return space, ()
+    made: dict[str, Assumption] = {}
+    decided = [*config.pin, *config.restrict]
+    for objective in objectives:
+        for assumption in assumptions(objective):
+            site = assumption.site
+            choice = space.choices().get(site)
+            if choice is None or any(fnmatch.fnmatchcase(site, pattern) for pattern in decided):
+                continue
+            values = tuple(value for value in choice.values if value in assumption.values)
+            if not values and site in made:
+                first, wanted = made[site], ", ".join(map(str, assumption.values))
+                raise UserError(
+                    "--objective", objective, "objectives that one candidate can have",
+                    why=f"needs {site} = {wanted} ({assumption.reason}), "
+                    f"which is {', '.join(map(str, first.values))} already ({first.reason})",
+                )  # fmt: skip
+            if not values or values == choice.values:
+                continue
+            space = space.restrict({site: values}, "--objective")
+            made[site] = Assumption(site, values, assumption.reason)
+    return space, tuple(made.values())
+
+
+def _as_before(space: SearchSpace, assumed: tuple[Assumption, ...]) -> tuple[SearchSpace, tuple[Assumption, ...]]:
+    for assumption in assumed:
+        assert isinstance(space, Restrictable)
+        space = space.restrict({assumption.site: assumption.values}, "--objective")
+    return space, assumed
+
+
+def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Evaluator]:
+    name = config.evaluator or registry.EVALUATOR_OF.get(space.name, "autoencoder")
+    loaded: Callable[..., Evaluator] = registry.load("evaluator", name)
+    return loaded
+
+
+def _data(config: RunConfig) -> ImageData:
+    if config.dataset == ARRAYS:
+        raise UserError("data", ARRAYS, "the arrays that the run was begun with", why="must be given again")
+    from evaluators.data import load_data
+
+    return load_data(
+        config.dataset,
+        seed=config.seed,
+        train_size=config.train_size,
+        image_size=config.image_size,
+        data_dir=config.data_dir,
+        strict=config.strict,
+    )
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise UserError("--device", "cuda", "auto, cpu", why="PyTorch finds no CUDA device here")
+    return "cuda" if available and wanted != "cpu" else "cpu"
