@@ -26,6 +26,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "deap-nsga2": "nas.strategies.deap_nsga2:DeapNSGA2",
         "evolution": "nas.strategies.evolution:Evolution",
         "local": "nas.strategies.local:Local",
+        "metaqnn": "nas.strategies.metaqnn:MetaQNN",
         "predictor": "nas.strategies.predictor:Predictor",
         "random": "nas.strategies.random:Random",
     },

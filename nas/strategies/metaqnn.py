@@ -1,0 +1,150 @@
+"""MetaQNN: Q-learning writes a genotype decision by decision."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Mapping
+from typing import Annotated
+
+from nas.core.errors import UserError
+from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, generator_for
+from nas.core.strategy import BestSeen
+from nas.core.trial import Proposal, Trial
+from nas.strategies.novelty import Seen
+
+State = tuple[str, Value | None]
+"""The decision that is to be made, and what was chosen for the one before; None before the first."""
+
+_SCHEDULE = ((1.0, 1500), *((tenths / 10, 100) for tenths in (9, 8, 7)), *((t / 10, 150) for t in (6, 5, 4, 3, 2, 1)))
+"""Epsilon and for how many models: Baker et al. (2017), table 2."""
+_FIRST_Q = 0.5
+_ATTEMPTS = 200
+
+
+class MetaQNN:
+    """Q-learning with an epsilon-greedy policy and experience replay (Baker, Gupta, Naik & Raskar 2017).
+
+    A state is the decision to be made and the choice made before, an action is a value. The last action is
+    rewarded with the result, all others with nothing: Q(s, a) <- (1 - alpha) Q(s, a) + alpha (r + gamma max Q(s', .)),
+    the last step first (section 4 and appendix A.1). After every trial, past ones are drawn from the replay memory.
+
+    Reward: the share of results so far that are worse, in [0, 1] like the paper's accuracies whatever the objective;
+    a failure is rewarded with 0. Epsilon falls from 1 to 0.1 by the paper's schedule, which is for 2,700 models: it is
+    shortened to a share of the trials, after which it stays at 0.1. Where the policy meets only what is known, epsilon
+    rises until it meets something new.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        trials: int,
+        alpha: Annotated[float, "the learning rate of Q (paper: 0.01, for thousands of models)"] = 0.1,
+        gamma: Annotated[float, "the discount of what follows"] = 1.0,
+        replays: Annotated[int, "trials drawn from the memory after each"] = 100,
+        schedule: Annotated[int | None, "trials until epsilon is 0.1 (paper: 2700); by default a third of all"] = None,
+    ) -> None:
+        if not isinstance(space, Traceable):
+            raise UserError("--strategy", "metaqnn", "spaces that can list a genotype's decisions")
+        for option, value in (("alpha", alpha), ("gamma", gamma)):
+            if not 0 < value <= 1:
+                raise UserError(f"--set {option}", value, "more than 0, at most 1")
+        for option, count in (("replays", replays), ("schedule", 1 if schedule is None else schedule)):
+            if count < 1:
+                raise UserError(f"--set {option}", count, "1 or more")
+        self._space, self._traceable, self._seed = space, space, seed
+        self._alpha, self._gamma, self._replays = alpha, gamma, replays
+        self._schedule = max(1, trials // 3) if schedule is None else schedule
+        self._q: dict[State, dict[Value, float]] = {}
+        self._memory: list[tuple[list[tuple[State, Value]], float]] = []
+        self._losses: list[float] = []  # sorted
+        self._seen = Seen(space)
+        self._best = BestSeen()
+        self._asked = 0
+
+    def ask(self, number: int) -> Proposal | None:
+        """What the epsilon-greedy policy writes."""
+        generator = generator_for(self._seed, number)
+        epsilon = self.epsilon(self._asked)
+        attempt = 0
+
+        def draw() -> Proposal:
+            nonlocal attempt
+            raised = max(epsilon, attempt / _ATTEMPTS)
+            attempt += 1
+            return self._written(raised, generator)
+
+        proposal = self._seen.first_new(draw)
+        if proposal is not None:
+            self._seen.add(proposal.genotype)
+            self._asked += 1
+        return proposal
+
+    def epsilon(self, models: int) -> float:
+        """The probability of a random action after so many models."""
+        place = models / self._schedule * sum(count for _, count in _SCHEDULE)
+        for value, count in _SCHEDULE:
+            if place < count:
+                return value
+            place -= count
+        return _SCHEDULE[-1][0]
+
+    def _written(self, epsilon: float, generator: Generator) -> Proposal:
+        before: Value | None = None
+
+        def choose(choice: Choice) -> Value:
+            nonlocal before
+            values = self._q.setdefault((choice.site, before), dict.fromkeys(choice.values, _FIRST_Q))
+            if generator.random() < epsilon:
+                best = list(choice.values)
+            else:
+                highest = max(values.values())
+                best = [value for value in choice.values if values[value] == highest]
+            before = best[int(generator.integers(len(best)))]
+            return before
+
+        return Proposal(self._space.grow(choose), origin=f"Q-learning, epsilon {epsilon:.2g}")
+
+    def tell(self, trial: Trial) -> None:
+        """Put the trial into the memory and learn from some of what is there."""
+        self._best.tell(trial)
+        loss = trial.losses[0]
+        insort(self._losses, loss)
+        self._memory.append((self._steps(trial), loss))
+        generator = generator_for(self._seed, trial.number, 2)
+        for index in generator.integers(len(self._memory), size=self._replays):
+            steps, loss = self._memory[int(index)]
+            self._learn(steps, self._reward(loss))
+
+    def _steps(self, trial: Trial) -> list[tuple[State, Value]]:
+        steps: list[tuple[State, Value]] = []
+        before: Value | None = None
+        for decision in self._traceable.trace(trial.genotype):
+            choice = decision.choice
+            if len(choice.values) > 1:  # others are not asked for
+                state = (choice.site, before)
+                self._q.setdefault(state, dict.fromkeys(choice.values, _FIRST_Q))
+                steps.append((state, decision.value))
+                before = decision.value
+        return steps
+
+    def _reward(self, loss: float) -> float:
+        """The share of results that are worse, those as good counted half; 0 for a failure."""
+        if loss == float("inf"):
+            return 0.0
+        worse = len(self._losses) - bisect_right(self._losses, loss)
+        as_good = len(self._losses) - bisect_left(self._losses, loss) - worse
+        return (worse + as_good / 2) / len(self._losses)
+
+    def _learn(self, steps: list[tuple[State, Value]], reward: float) -> None:
+        following: Mapping[Value, float] | None = None
+        for state, action in reversed(steps):
+            target = reward if following is None else self._gamma * max(following.values())
+            values = self._q[state]
+            values[action] += self._alpha * (target - values[action])
+            following = values
+
+    def recommend(self) -> int | None:
+        """The best seen."""
+        return self._best.number

@@ -1,0 +1,191 @@
+"""The predictor: its Gaussian process, its encoding, and what it proposes and recommends."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.stats
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+
+from nas.core.errors import UserError
+from nas.core.space import sample
+from nas.core.trial import Trial
+from nas.strategies.encoding import Encoding
+from nas.strategies.gaussian_process import Distances, GaussianProcess
+from nas.strategies.predictor import Predictor, _log_expected_improvement, _normal_ranks
+from nas.testing import StrategyContract
+from nas.testing.toys import ToySpace, ended, toy_loss
+from search_spaces.autoencoder.space import AutoencoderSpace
+
+
+class TestPredictor(StrategyContract):
+    def make(self, space, seed, trials):
+        return Predictor(space, seed=seed, trials=trials)
+
+
+def run(strategy, trials, loss=toy_loss):
+    history = []
+    for number in range(trials):
+        history.append(ended(Trial(number, proposal := strategy.ask(number), 0), loss(proposal.genotype)))
+        strategy.tell(history[-1])
+    return history
+
+
+def problem(number=30, decisions=4, counts=3, seed=0):
+    generator = np.random.default_rng(seed)
+    rows = generator.integers(3, size=(number, decisions))
+    shares = np.stack([(rows == value).mean(1) for value in range(counts)], 1)
+    distances = Distances(
+        (rows[:, None] != rows[None]).astype(float), np.abs(shares[:, None] - shares[None])
+    )  # fmt: skip
+    targets = rows @ np.array([1.0, -0.5, 0.0, 0.2]) + 0.1 * generator.normal(size=number)
+    return distances, (targets - targets.mean()) / targets.std()
+
+
+@pytest.mark.parametrize("counts", [0, 3])
+def test_the_gradient_of_the_marginal_likelihood_is_right(counts):
+    distances, targets = problem(counts=counts)
+    process = GaussianProcess(4, counts)
+    at = process.parameters + 0.3 * np.random.default_rng(1).normal(size=len(process.parameters))
+    value = lambda parameters: process._negative_log_posterior(parameters, distances, targets)[0]  # noqa: E731
+    numeric = scipy.optimize.approx_fprime(at, value, 1e-6)
+    assert process._negative_log_posterior(at, distances, targets)[1] == pytest.approx(numeric, abs=2e-4)
+
+
+def test_predictions_equal_scikit_learns_for_the_same_kernel():
+    generator = np.random.default_rng(0)
+    rows = generator.integers(2, size=(20, 3)).astype(float)
+    targets = generator.normal(size=20)
+    away = (rows[:, None] != rows[None]).astype(float)
+    process = GaussianProcess(3, 0)
+    process.parameters = np.log([1.7, 1e-12, 1e-12, *[0.5] * 3, *[1.0] * 3, 0.2])
+    distances = Distances(away, np.zeros((20, 20, 0)))
+    process.condition(distances, targets)
+    mean, deviation = process.predict(distances)
+    # exp(-w d) of Hamming distances is the squared exponential kernel of 0 and 1 with length scale 1 / sqrt(2 w)
+    reference = GaussianProcessRegressor(ConstantKernel(1.7) * RBF(1.0), alpha=0.2 + 1e-8, optimizer=None)
+    expected, spread = reference.fit(rows, targets).predict(rows, return_std=True)
+    assert mean == pytest.approx(expected, abs=1e-6)
+    assert deviation == pytest.approx(spread, abs=1e-4)
+
+
+def test_fitting_finds_which_decisions_matter():
+    distances, targets = problem(120)
+    process = GaussianProcess(4, 3)
+    before = process._negative_log_posterior(process.parameters, distances, targets)[0]
+    after = process.fit(distances, targets, 60)
+    assert after < before - 5
+    weights = process.parameters[3:7] + process.parameters[7:11]
+    assert weights.argmin() == 2  # the one with coefficient 0
+
+
+def test_expected_improvement_is_its_closed_form_and_does_not_vanish():
+    mean, deviation = np.array([0.0, 1.0, -3.0, 0.5]), np.array([1.0, 0.5, 1.0, 0.1])
+    z = mean - 0.7
+    z = z / deviation
+    expected = deviation * (z * scipy.stats.norm.cdf(z) + scipy.stats.norm.pdf(z))
+    assert np.exp(_log_expected_improvement(mean, deviation, 0.7)) == pytest.approx(expected, rel=1e-6)
+    far = _log_expected_improvement(np.linspace(-60, -20, 41), np.ones(41), 0.0)
+    assert np.isfinite(far).all()
+    assert (np.diff(far) > 0).all()
+
+
+def test_failures_share_the_lowest_rank():
+    ranks = _normal_ranks(np.array([1.0, np.inf, 0.5, np.inf]))
+    assert ranks[2] > ranks[0] > ranks[1] == ranks[3]
+    assert np.isfinite(ranks).all()
+
+
+def test_distances_count_decisions_orders_absences_and_uses():
+    space = ToySpace()
+    base = {**{f"letter{i}": "b" for i in range(8)}, "depth": 1, "source": 0, "rate": 0.1}
+    made = [
+        space.grow(lambda choice, content={**base, **change}: content[choice.site])
+        for change in ({}, {"depth": 4}, {"depth": 2}, {"letter1": "c"}, {"letter2": "c"}, {"letter0": "a"})
+    ]
+    encoding = Encoding(space)
+    for genotype in made:
+        encoding.row(genotype)
+    rows = encoding.matrix(made)
+    decisions, counts = encoding.distances(rows, rows)
+    total = decisions.sum(2)
+    assert total[0, 1] == 1  # the whole range of the depth
+    assert total[0, 2] == pytest.approx(1 / 3)
+    assert total[0, 3] == 1
+    assert total[0, 5] == 2  # a letter, and the rate that no longer arises
+    assert total[3, 4] == 2
+    assert counts[3, 4].sum() == 0  # the same letters, elsewhere
+    assert counts[0, 3].sum() == pytest.approx(2 / 8)
+    assert (total == total.T).all()
+
+
+def test_sites_met_later_are_absent_from_what_was_met_before():
+    space, encoding = AutoencoderSpace(), None
+    encoding = Encoding(space)
+    generator = np.random.default_rng(0)
+    genotypes = [sample(space, generator) for _ in range(40)]
+    for genotype in genotypes:
+        encoding.row(genotype)
+    rows = encoding.matrix(genotypes)
+    decisions, counts = encoding.distances(rows, rows)
+    assert decisions.shape[:2] == counts.shape[:2] == (40, 40)
+    assert decisions.shape[2] < rows.shape[1]  # like decisions share a feature
+    assert (decisions >= 0).all()
+    assert (decisions <= 1).all()
+    assert (np.diagonal(decisions.sum(2)) == 0).all()
+
+
+def test_a_decision_that_does_not_matter_is_left_alone_and_those_that_do_are_found():
+    history = run(Predictor(ToySpace(), seed=0, trials=100), 100)
+    assert min(trial.losses[0] for trial in history) < 0.1
+    assert np.mean([trial.losses[0] for trial in history[60:]]) < 1.5  # of 8 letters drawn at random 6.4 are wrong
+
+
+def test_what_is_recommended_under_noise_is_better_than_the_luckiest():
+    def noisy(genotype):
+        return toy_loss(genotype) + 1.5 * np.random.default_rng(int(genotype.id, 16)).normal()
+
+    recommended, luckiest = [], []
+    for seed in range(4):
+        strategy = Predictor(ToySpace(), seed=seed, trials=80)
+        history = run(strategy, 80, noisy)
+        recommended.append(toy_loss(history[strategy.recommend()].genotype))
+        luckiest.append(toy_loss(min(history, key=lambda trial: trial.losses).genotype))
+    assert np.mean(recommended) <= np.mean(luckiest)
+
+
+def test_more_results_than_the_model_takes_are_digested(monkeypatch):
+    monkeypatch.setattr("nas.strategies.predictor._MOST", 20)
+    history = run(Predictor(ToySpace(), seed=0, trials=60), 60)
+    assert min(trial.losses[0] for trial in history) < 1.5
+
+
+def test_a_run_of_failures_is_survived():
+    strategy = Predictor(ToySpace(), seed=0, trials=40)
+    for number in range(15):
+        strategy.tell(ended(Trial(number, strategy.ask(number), 0), None))
+    assert strategy.recommend() is None
+    for number in range(15, 30):
+        proposal = strategy.ask(number)
+        strategy.tell(ended(Trial(number, proposal, 0), toy_loss(proposal.genotype)))
+    assert strategy.recommend() is not None
+
+
+def test_it_searches_the_autoencoder_space_from_what_is_usual():
+    space = AutoencoderSpace()
+    strategy = Predictor(space, seed=0, trials=30)
+    usual = sample(space, np.random.default_rng(0), usual=1.0)
+
+    def loss(genotype):
+        return float(sum(genotype.content.get(site) != value for site, value in usual.content.items()))
+
+    history = run(strategy, 20, loss)
+    assert history[0].genotype == usual
+    for trial in history:
+        space.validate(trial.genotype)
+
+
+@pytest.mark.parametrize("options", [{"initial": 1}, {"mutants": 0}, {"draws": 0}, {"usual": -0.1}])
+def test_impossible_options_are_refused(options):
+    with pytest.raises(UserError, match="--set"):
+        Predictor(ToySpace(), seed=0, trials=30, **options)
