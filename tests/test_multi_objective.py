@@ -211,7 +211,7 @@ def test_every_member_of_the_front_is_exported(run, tmp_path, capsys, monkeypatc
         card = (output / name / "README.md").read_text()
         assert f"as trial {trial.number} of run both" in card
         assert "The search weighed mse, parameters on the validation part" in card
-        assert "Nothing it tried is better in one of them" in card
+        assert "Nothing it tried is better\nin one of them without being worse in another." in card
         assert (output / name / "model.py").is_file()
     dominated = run.ranked()[-1].number
     other = run.export(run.candidate(dominated), directory=tmp_path / "other", formats=("python",))

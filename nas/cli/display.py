@@ -155,7 +155,7 @@ def values(trial: Trial, objectives: Sequence[Objective]) -> str:
     """The objectives of a trial that succeeded, in a line."""
     shown = {objective.name: trial.metrics[objective.name] for objective in objectives}
     return ", ".join(
-        f"{name} {value:,.0f}" if value.is_integer() and abs(value) >= 1000 else f"{name} {value:.5g}"
+        f"{name} {value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{name} {value:.5g}"
         for name, value in shown.items()
     )
 

@@ -42,10 +42,14 @@ def _row(run: Run, trial: Trial) -> dict[str, Any]:
     picture = run.study.picture(trial.number)
     return {
         "trial": trial,
-        "values": [trial.metrics[objective.name] for objective in run.objectives],
+        "values": [_number(trial.metrics[objective.name]) for objective in run.objectives],
         "description": candidate.description,
         "picture": _as_url(picture) if picture is not None else "",
     }
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{value:.5g}"
 
 
 def _as_url(png: bytes) -> str:
