@@ -23,6 +23,7 @@ Kind = Literal["strategy", "space", "evaluator", "executor"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "strategy": {
+        "darts": "nas.strategies.darts:Darts",
         "evolution": "nas.strategies.evolution:Evolution",
         "random": "nas.strategies.random:Random",
     },
@@ -165,8 +166,9 @@ def _converted(option: str, value: Any, hint: Any) -> Any:
             if value is None or value == "none":
                 return None
         elif typing.get_origin(kind) is Literal:
-            if value in typing.get_args(kind):
-                return value
+            for literal in typing.get_args(kind):
+                if str(value) == str(literal):  # on the command line numbers are texts
+                    return literal
         elif kind is bool:
             if str(value).lower() in ("true", "false", "yes", "no"):
                 return str(value).lower() in ("true", "yes")

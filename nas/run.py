@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 from nas import registry
 from nas.config import RunConfig, read_yaml, seconds
 from nas.core.errors import UserError, unknown_name
-from nas.core.evaluator import Assumption, Evaluator, Testable
+from nas.core.evaluator import Assumption, Evaluator, SupernetEvaluator, Testable
 from nas.core.genotype import Genotype
 from nas.core.space import Restrictable, SearchSpace, Shape, check_arising
-from nas.core.strategy import Strategy
+from nas.core.strategy import Strategy, TrainsSupernets
 from nas.core.trial import Objective, Trial
 from nas.loop import Search, TimeLimit
 from nas.study import JOURNAL, Study, write_atomically
@@ -103,9 +103,15 @@ def assemble(config: RunConfig, given: Given = Given(), assumed: tuple[Assumptio
         evaluator = evaluator_of(space)
 
     def make(of: SearchSpace) -> Strategy:
-        return registry.make_strategy(
+        made = registry.make_strategy(
             strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
         )
+        if isinstance(made, TrainsSupernets) and not isinstance(evaluator, SupernetEvaluator):
+            fits = "an evaluator that can train supernets, such as autoencoder"
+            raise UserError(
+                "--evaluator", type(evaluator).__name__, fits, why=f"--strategy {config.strategy} needs one"
+            )
+        return made
 
     return Parts(space, evaluator, data, (evaluator.objectives[name],), assumed, make, executor, device)
 
@@ -403,7 +409,7 @@ class Run:
 
     def ranked(self) -> list[Trial]:
         """The trials that succeeded, the best first."""
-        good = [trial for trial in self.trials if trial.outcome is not None and not trial.outcome.failed]
+        good = [trial for trial in self.trials if trial.outcome is not None and trial.outcome.scored]
         return sorted(good, key=lambda trial: (trial.losses[0], trial.number))
 
     @property
@@ -436,13 +442,15 @@ class Run:
         return Candidate(self, trials[number])
 
     def counts(self) -> dict[str, int]:
-        """How many trials ended how."""
+        """How many trials ended how; supernets where there were any."""
         outcomes = [trial.outcome for trial in self.trials if trial.outcome is not None]
-        return {
+        counts = {
             "complete": sum(o.kind == "complete" for o in outcomes),
             "pruned": sum(o.kind == "stopped" for o in outcomes),
             "failed": sum(o.failed for o in outcomes),
         }
+        supernets = sum(o.kind == "supernet" for o in outcomes)
+        return counts | {"supernets": supernets} if supernets else counts
 
     def search(self, progress: Callable[[Run, Search], Callable[[Trial], None]] | None = None) -> Run:
         """Run the search to its end, then test and export the best; see `start` and `resume`."""

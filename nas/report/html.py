@@ -29,6 +29,7 @@ def render(run: Run) -> str:
         environment=_environment(run),
         figure=_as_url(progress_figure(trials, run.objective)),
         rows=[_row(run, trial) for trial in ranked[:_PICTURES]],
+        supernets=[_supernet(run, trial) for trial in trials if trial.outcome and trial.outcome.kind == "supernet"],
         failed=[trial for trial in trials if trial.outcome is not None and trial.outcome.failed],
         shown=_PICTURES,
         tested=run.tested,
@@ -43,6 +44,15 @@ def _row(run: Run, trial: Trial) -> dict[str, Any]:
         "value": trial.metrics[run.objective.name],
         "description": candidate.description,
         "picture": _as_url(picture) if picture is not None else "",
+    }
+
+
+def _supernet(run: Run, trial: Trial) -> dict[str, Any]:
+    derived = trial.measurements[-1].derived
+    return {
+        "trial": trial,
+        "epochs": [{**m.metrics, "epoch": m.epoch} for m in trial.measurements],
+        "derived": run.space.describe(derived[0], run.shape) if derived else "nothing",
     }
 
 
