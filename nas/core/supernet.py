@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 Alphas = Mapping[str, Mapping[str, float]]
-"""The log-weights (not probabilities) of what each relaxed choice may hold: edge -> operation -> log-weight."""
+"""The log-weights (not probabilities) of what each relaxed choice may be: edge -> operation -> log-weight. Where
+edges have shares of their own: node -> earlier node's number -> log-weight."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,9 @@ def probabilities(log_weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def entropy(alphas: Alphas) -> float:
-    """The mean entropy of the edges' operations, in nats."""
-    rows = [np.array(list(probabilities(log_weights).values())) for log_weights in alphas.values()]
+    """The mean entropy of the edges' operations, in nats; the shares of edges do not count."""
+    operations = [row for row in alphas.values() if not all(option.isdigit() for option in row)]
+    rows = [np.array(list(probabilities(row).values())) for row in operations]
     return float(np.mean([-(row * np.log(np.maximum(row, 1e-300))).sum() for row in rows]))
 
 
