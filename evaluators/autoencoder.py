@@ -46,6 +46,7 @@ OBJECTIVES = {
 }
 _LIKELIHOODS = ("elbo", "log_likelihood", "kl")
 _WIDEST_ON_CPU = 32
+_COLLAPSED = 2  # epochs in a row with too many skips: among alphas that are nearly equal one alone is chance
 _CHECK_EVERY = 32  # steps between two looks at the loss: each waits for the device
 
 
@@ -107,8 +108,8 @@ class AutoencoderEvaluator:
 
         Metrics: those of quality, of the mixture or of the strongest operations where single ones are drawn;
         ``training_loss`` and ``validation_loss`` on the halves of the training part; ``skips`` of the derived cell
-        that has the most of them, ``entropy`` of an edge (nats, the mean); and what it costs. Once there are more
-        skips than the plan's ``max_skips``, the training ends.
+        that has the most of them, ``entropy`` of an edge (nats, the mean); and what it costs. After two epochs in a
+        row with more skips than the plan's ``max_skips``, the training ends.
 
         Raises:
             UserError: the evaluator's space has no supernets.
@@ -164,6 +165,7 @@ class AutoencoderEvaluator:
         cost = {"parameters": float(parameters(model))}
         training = SupernetTraining(model, plan, space.hyperparameters(base), self._train, trial.seed)
         history = []
+        in_a_row = 0
         for epoch in range(1, plan.epochs + 1):
             losses = training.epoch(memory)
             metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
@@ -171,7 +173,9 @@ class AutoencoderEvaluator:
             history.append({"epoch": epoch, "alphas": alphas})
             found = space.derive(base, alphas, plan.max_skips)
             meant = epoch > plan.warm_up  # before, the alphas are what they were at the beginning
-            last = epoch == plan.epochs or (meant and plan.max_skips is not None and found.skips > plan.max_skips)
+            collapsing = meant and plan.max_skips is not None and found.skips > plan.max_skips
+            in_a_row = in_a_row + 1 if collapsing else 0
+            last = epoch == plan.epochs or in_a_row == _COLLAPSED
             derived = [found.genotype] if meant else []
             if last:
                 derived += drawn_from(space, base, alphas, plan, trial.seed)

@@ -141,20 +141,19 @@ class MixedCell(nn.Module):
         """(N, C, H, W) to the same shape."""
         values = [x]
         for target in range(1, max(end for _, end in self.ends) + 1):
-            arriving = [
-                (source, edge) for (source, end), edge in zip(self.ends, self.edges, strict=True) if end == target
-            ]
-            shares = self.architecture.shares(node_name(self.name, target)) if self.normalised else None
-            total: Tensor | None = None
-            for place, (source, edge) in enumerate(arriving):
+            values.append(self._node(target, values))
+        return values[-1]
+
+    def _node(self, target: int, values: list[Tensor]) -> Tensor:
+        total = torch.zeros_like(values[0])
+        shares = iter(self.architecture.shares(node_name(self.name, target))) if self.normalised else None
+        for (source, end), edge in zip(self.ends, self.edges, strict=True):
+            if end == target:
                 weights = self.architecture.weights(edge_name(self.name, source, target))
                 only = int(weights.argmax()) if self.architecture.sampled else None
                 value = edge(values[source], weights, only)
-                value = value if shares is None else shares[place] * value
-                total = value if total is None else total + value
-            assert total is not None
-            values.append(total)
-        return values[-1]
+                total = total + (value if shares is None else next(shares) * value)
+        return total
 
 
 def _without_scale(module: nn.Module) -> nn.Module:

@@ -176,7 +176,6 @@ def test_a_run_trains_the_supernet_and_exports_what_is_derived(finished):
     assert not finished.study.weights_path(0).exists()
     model = best.model()
     assert parameters(model) == parameters(finished.space.build(best.genotype, (1, 8, 8)))
-    assert parameters(model) < finished.trials[0].metrics["parameters"]
     text = (finished.model_folder / "model.py").read_text()
     assert "Mixed" not in text
     assert "Architecture" not in text

@@ -31,7 +31,7 @@ class Supernet:
         temperature: of the Gumbel softmax at the beginning and at the end.
         partial_channels: K; one in K channels go through the mixtures, the others pass (PC-DARTS, Xu et al. 2020).
         edge_normalisation: a node's edges have log-weights of their own (PC-DARTS).
-        max_skips: the most skip connections of a derived cell; the training ends once it would have more (DARTS+,
+        max_skips: the most skip connections of a derived cell; the training ends where it keeps having more (DARTS+,
             Liang et al. 2019). None for no guard.
         warm_up: epochs at the beginning in which weights alone are trained.
         samples: how many further genotypes to draw from the final alphas.
