@@ -212,7 +212,7 @@ def test_show_and_the_report_name_the_supernet(finished):
     assert len(document["derived"]) == 3
     page = (finished.path / "report.html").read_text()
     assert "<h2>Supernets</h2>" in page
-    assert "1 supernets trained" in page
+    assert "1 supernet trained" in page
 
 
 def genotypes(run):

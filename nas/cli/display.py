@@ -178,8 +178,10 @@ def summary(run: Run) -> None:
     for trial in ranked:
         out.print(Text(f"trial {trial.number}: {run.candidate(trial.number).description}"))
     tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
-    ways = {"complete": "complete", "pruned": "stopped early", "failed": "failed", "supernets": "supernets trained"}
-    out.print(Text("\n" + ", ".join(f"{count} {ways[name]}" for name, count in counts.items())))
+    supernets = counts.get("supernets", 0)
+    trained = f", {supernets} supernet{'s' if supernets > 1 else ''} trained" if supernets else ""
+    ended = f"{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"
+    out.print(Text(f"\n{ended}{trained}"))
     if tested:
         out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
     # soft: the terminal folds these itself, so that paths and commands can be copied
