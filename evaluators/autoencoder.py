@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,9 +17,11 @@ from evaluators.losses import as_autoencoder, training_loss, variational_bound, 
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.pictures import picture_of_rows
+from evaluators.supernet import SupernetTraining, drawn_from
 from evaluators.training import AUGMENTATIONS, OPTIMISERS, SCHEDULES
-from nas.core.errors import Diverged, OutOfMemory
+from nas.core.errors import Diverged, OutOfMemory, UserError
 from nas.core.evaluator import Assumption
+from nas.core.supernet import Relaxable, entropy
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ OBJECTIVES = {
 }
 _LIKELIHOODS = ("elbo", "log_likelihood", "kl")
 _WIDEST_ON_CPU = 32
+_COLLAPSED = 2  # epochs in a row with too many skips: among alphas that are nearly equal one alone is chance
 _CHECK_EVERY = 32  # steps between two looks at the loss: each waits for the device
 
 
@@ -95,8 +99,27 @@ class AutoencoderEvaluator:
             Diverged: the loss or a metric is not finite.
             OutOfMemory: the allocator gave up.
         """
+        if trial.proposal.supernet is not None:
+            return self.train_supernet(trial)
+        return self._in_memory(self._evaluate(trial))
+
+    def train_supernet(self, trial: Trial) -> Iterator[Measurement]:
+        """One measurement after every epoch, with a picture and the alphas of all epochs so far as ``alphas.json``.
+
+        Metrics: those of quality, of the mixture or of the strongest operations where single ones are drawn;
+        ``training_loss`` and ``validation_loss`` on the halves of the training part; ``skips`` of the derived cell
+        that has the most of them, ``entropy`` of an edge (nats, the mean); and what it costs. After two epochs in a
+        row with more skips than the plan's ``max_skips``, the training ends.
+
+        Raises:
+            UserError: the evaluator's space has no supernets.
+            Diverged, OutOfMemory: as in `evaluate`.
+        """
+        return self._in_memory(self._train_supernet(trial))
+
+    def _in_memory(self, measurements: Iterator[Measurement]) -> Iterator[Measurement]:
         try:
-            yield from self._evaluate(trial)
+            yield from measurements
         except (torch.cuda.OutOfMemoryError, MemoryError) as error:
             raise OutOfMemory(_first_line(error)) from error
         except RuntimeError as error:
@@ -109,7 +132,7 @@ class AutoencoderEvaluator:
 
     def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
         started = time.perf_counter()
-        model = self._initialised(trial.genotype, trial.seed)
+        model = self._initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed)
         memory = PeakMemory(self.device)
         cost = {
             "parameters": float(parameters(model)),
@@ -131,11 +154,47 @@ class AutoencoderEvaluator:
             rest = cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
             yield Measurement(epoch, metrics | rest, artifacts)
 
-    def _initialised(self, genotype: Genotype, seed: int) -> nn.Module:
+    def _train_supernet(self, trial: Trial) -> Iterator[Measurement]:
+        started = time.perf_counter()
+        space, base, plan = self.space, trial.genotype, trial.proposal.supernet
+        assert plan is not None
+        if not isinstance(space, Relaxable):
+            raise UserError("--space", space.name, "a space that has supernets")
+        model = self._initialised(lambda: space.relax(base, self.data.shape, plan), trial.seed)
+        memory = PeakMemory(self.device)
+        cost = {"parameters": float(parameters(model))}
+        training = SupernetTraining(model, plan, space.hyperparameters(base), self._train, trial.seed)
+        history = []
+        in_a_row = 0
+        for epoch in range(1, plan.epochs + 1):
+            losses = training.epoch(memory)
+            metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
+            alphas = training.architecture.alphas()
+            history.append({"epoch": epoch, "alphas": alphas})
+            found = space.derive(base, alphas, plan.max_skips)
+            meant = epoch > plan.warm_up  # before, the alphas are what they were at the beginning
+            collapsing = meant and plan.max_skips is not None and found.skips > plan.max_skips
+            in_a_row = in_a_row + 1 if collapsing else 0
+            last = epoch == plan.epochs or in_a_row == _COLLAPSED
+            derived = [found.genotype] if meant else []
+            if last:
+                derived += drawn_from(space, base, alphas, plan, trial.seed)
+            rest = {
+                "skips": float(found.skips),
+                "entropy": entropy(alphas),
+                "seconds": time.perf_counter() - started,
+                "peak_memory_mb": memory.megabytes,
+            }
+            files = {"reconstructions.png": picture, "alphas.json": json.dumps(history).encode()}
+            yield Measurement(epoch, metrics | losses | cost | rest, files, tuple(derived))
+            if last:
+                return
+
+    def _initialised(self, make: Callable[[], nn.Module], seed: int) -> nn.Module:
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            model = self.space.build(genotype, self.data.shape)
+            model = make()
         # pooling and depthwise convolutions run up to four times as fast with channels last, nothing slower
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 

@@ -22,9 +22,7 @@ class TableEvaluator:
             have where fewer runs were made.
     """
 
-    def __init__(
-        self, objective: Objective, row_of: Callable[[Genotype], int], observed: Sequence[np.ndarray]
-    ) -> None:
+    def __init__(self, objective: Objective, row_of: Callable[[Genotype], int], observed: Sequence[np.ndarray]) -> None:
         self._objective, self._row_of = objective, row_of
         self._observed = np.stack(observed, axis=1)  # (rows, runs)
 

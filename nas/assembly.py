@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from nas import registry
 from nas.config import RunConfig
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
-from nas.core.evaluator import Assumption, Evaluator
+from nas.core.evaluator import Assumption, Evaluator, SupernetEvaluator
 from nas.core.genotype import Genotype
 from nas.core.space import Restrictable, SearchSpace, Traceable, check_arising
-from nas.core.strategy import Strategy
+from nas.core.strategy import Strategy, TrainsSupernets
 from nas.core.trial import Objective
 
 if TYPE_CHECKING:
@@ -89,9 +89,15 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         evaluator = evaluator_of(space)
 
     def make(of: SearchSpace) -> Strategy:
-        return registry.make_strategy(
+        made = registry.make_strategy(
             strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
         )
+        if isinstance(made, TrainsSupernets) and not isinstance(evaluator, SupernetEvaluator):
+            fits = "an evaluator that can train supernets, such as autoencoder"
+            raise UserError(
+                "--evaluator", type(evaluator).__name__, fits, why=f"--strategy {config.strategy} needs one"
+            )
+        return made
 
     objectives = tuple(evaluator.objectives[name] for name in names)
     return Parts(space, evaluator, data, objectives, assumed, make, executor, device)

@@ -123,7 +123,8 @@ class Search:
                 self._told(trial)
             else:
                 proposal = self._strategy.ask(trial.number)
-                if proposal is None or proposal.genotype != trial.genotype:
+                recorded = (trial.genotype, trial.proposal.supernet)
+                if proposal is None or (proposal.genotype, proposal.supernet) != recorded:
                     raise ReplayMismatch(
                         f"trial {trial.number} was recorded as genotype {trial.genotype.id}, but the strategy "
                         f"now proposes {proposal.genotype.id if proposal else 'nothing'}: the code, the strategy's "
@@ -172,10 +173,12 @@ class Search:
         missing = [o.name for o in self.objectives if o.name not in running.metrics]
         if not outcome.failed and missing:
             outcome = Outcome("failed", f"the evaluator did not measure {missing[0]}")
-        if outcome.failed:
-            losses = tuple(float("inf") for _ in self.objectives)
-        else:
+        elif not outcome.failed and trial.proposal.supernet is not None:
+            outcome = Outcome("supernet", outcome.reason)
+        if outcome.scored:
             losses = tuple(objective.loss(running.metrics[objective.name]) for objective in self.objectives)
+        else:
+            losses = tuple(float("inf") for _ in self.objectives)
         ended = replace(running, outcome=outcome, losses=losses)
         self._record.told(ended, self._events)
         self._events += 1

@@ -23,6 +23,7 @@ Kind = Literal["strategy", "space", "evaluator", "executor"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "strategy": {
+        "darts": "nas.strategies.darts:Darts",
         "deap-nsga2": "nas.strategies.deap_nsga2:DeapNSGA2",
         "evolution": "nas.strategies.evolution:Evolution",
         "local": "nas.strategies.local:Local",
@@ -169,8 +170,9 @@ def _converted(option: str, value: Any, hint: Any) -> Any:
             if value is None or value == "none":
                 return None
         elif typing.get_origin(kind) is Literal:
-            if value in typing.get_args(kind):
-                return value
+            for literal in typing.get_args(kind):
+                if str(value) == str(literal):  # on the command line numbers are texts
+                    return literal
         elif kind is bool:
             if str(value).lower() in ("true", "false", "yes", "no"):
                 return str(value).lower() in ("true", "yes")

@@ -299,7 +299,7 @@ class Run:
 
     def ranked(self) -> list[Trial]:
         """The trials that succeeded, the best first: by non-dominated front, then by the first objective."""
-        return _ranked([trial for trial in self.trials if trial.outcome is not None and not trial.outcome.failed])
+        return _ranked([trial for trial in self.trials if trial.outcome is not None and trial.outcome.scored])
 
     def front(self) -> list[Trial]:
         """The trials that no other dominates, the best in the first objective first."""
@@ -336,13 +336,15 @@ class Run:
         return Candidate(self, trials[number])
 
     def counts(self) -> dict[str, int]:
-        """How many trials ended how."""
+        """How many trials ended how; supernets where there were any."""
         outcomes = [trial.outcome for trial in self.trials if trial.outcome is not None]
-        return {
+        counts = {
             "complete": sum(o.kind == "complete" for o in outcomes),
             "pruned": sum(o.kind == "stopped" for o in outcomes),
             "failed": sum(o.failed for o in outcomes),
         }
+        supernets = sum(o.kind == "supernet" for o in outcomes)
+        return counts | {"supernets": supernets} if supernets else counts
 
     def search(self, progress: Callable[[Run, Search], Callable[[Trial], None]] | None = None) -> Run:
         """Run the search to its end, then test and export the best; see `start` and `resume`."""

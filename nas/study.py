@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import shutil
@@ -26,6 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.core.errors import RunInUse, UserError
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Traceable
+from nas.core.supernet import Supernet
 from nas.core.trial import Direction, Measurement, Objective, Outcome, Proposal, Trial
 from nas.loop import Event
 
@@ -36,7 +38,8 @@ STUDY_NAME = "search"
 JOURNAL = "study.journal"
 _RESTARTS = "restarts"
 _METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
-_STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
+# a supernet is no candidate: Optuna's best must not see it
+_STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "supernet": TrialState.PRUNED}
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -201,6 +204,8 @@ class Study:
             "seed": trial.seed,
             "asked": event,
         }
+        if trial.proposal.supernet is not None:
+            attributes["supernet"] = dataclasses.asdict(trial.proposal.supernet)
         parameters, distributions = self._parameters(trial.genotype)
         template = FrozenTrial(
             number=-1,
@@ -249,13 +254,15 @@ class Study:
             "outcome": trial.outcome.kind,
             "reason": trial.outcome.reason,
         }
+        if trial.proposal.supernet is not None:
+            attributes["derived"] = [[genotype.text for genotype in m.derived] for m in trial.measurements]
         own = {*attributes, "epochs", *self._storage.get_trial(identifier).user_attrs}
         metrics = {name: value for name, value in trial.metrics.items() if name not in own}  # those are in `epochs` too
         for name, value in (metrics | attributes | {"epochs": epochs}).items():
             self._storage.set_trial_user_attr(identifier, name, value)
         state = _STATES.get(trial.outcome.kind, TrialState.FAIL)
         values = None
-        if not trial.outcome.failed:
+        if trial.outcome.scored:
             values = [trial.metrics[name] for name in self.objective_names]
         self._storage.set_trial_state_values(identifier, state, values)
 
@@ -355,20 +362,32 @@ class Study:
 
 def _trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
     attributes = frozen.user_attrs
-    proposal = Proposal(Genotype(attributes["genotype"]), tuple(attributes["parents"]), origin=attributes["origin"])
+    plan = attributes.get("supernet")
+    proposal = Proposal(
+        Genotype(attributes["genotype"]),
+        tuple(attributes["parents"]),
+        origin=attributes["origin"],
+        supernet=None if plan is None else Supernet.of(plan),
+    )
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())
         running = tuple(Measurement(epoch, {objectives[0].name: value}) for epoch, value in reported)
         return Trial(frozen.number, proposal, attributes["seed"], running)
+    epochs = attributes["epochs"]
+    derived = attributes.get("derived", [()] * len(epochs))
     measurements = tuple(
-        Measurement(int(epoch["epoch"]), {name: value for name, value in epoch.items() if name != "epoch"})
-        for epoch in attributes["epochs"]
+        Measurement(
+            int(epoch["epoch"]),
+            {name: value for name, value in epoch.items() if name != "epoch"},
+            derived=tuple(map(Genotype, texts)),
+        )
+        for epoch, texts in zip(epochs, derived, strict=True)
     )
     outcome = Outcome(attributes["outcome"], attributes["reason"])
-    if outcome.failed:
-        losses = tuple(float("inf") for _ in objectives)
-    else:
+    if outcome.scored:
         losses = tuple(o.loss(measurements[-1].metrics[o.name]) for o in objectives)
+    else:
+        losses = tuple(float("inf") for _ in objectives)
     return Trial(frozen.number, proposal, attributes["seed"], measurements, outcome, losses)
 
 

@@ -270,6 +270,7 @@ def _nearest(choice: Choice, values: tuple[Value, ...]) -> Value | None:
 
 
 def another_value(decision: Decision, generator: Generator) -> Value:
+    """A value that the decision could have had instead; half the time a neighbour of an ordered one's."""
     values = decision.choice.values
     index = values.index(decision.value)
     if decision.choice.ordered and generator.random() < 0.5:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
-from nas.core.space import Choice, Choose, Decision, Generator, Shape, Value
+from nas.core.space import Choice, Choose, Decision, Generator, Role, Shape, Value
 from search_spaces.choices import Asker, ChoiceSpace, another_value
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TableSpace(ChoiceSpace):
         rows: Iterable[Row] | None = None,
     ) -> None:
         super().__init__()
-        role = "hyperparameter" if ordered else "operation"  # one for all: mutation draws the role first
+        role: Role = "hyperparameter" if ordered else "operation"  # one for all: mutation draws the role first
         self._choices = tuple(
             Choice(site, tuple(values), role, ordered=site in ordered) for site, values in columns.items()
         )

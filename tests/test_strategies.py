@@ -1,6 +1,9 @@
 """Every strategy keeps the laws; evolution is its paper's."""
 
+import re
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +11,12 @@ import pytest
 from nas import registry
 from nas.core.errors import UserError
 from nas.core.trial import Trial
+from nas.strategies.darts import Darts
 from nas.strategies.deap_nsga2 import DeapNSGA2
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
 from nas.testing import StrategyContract
-from nas.testing.toys import ToySpace, ended, toy_loss
+from nas.testing.toys import RelaxableToySpace, ToySpace, ended, toy_loss, toy_supernet
 
 
 class TestRandom(StrategyContract):
@@ -32,9 +36,38 @@ class TestDeapNSGA2(StrategyContract):
         return DeapNSGA2(space, seed=seed, trials=trials)
 
 
+class TestDarts(StrategyContract):
+    def make(self, space, seed, trials):
+        relaxable = RelaxableToySpace()
+        relaxable._restrictions = space._restrictions
+        return Darts(relaxable, seed=seed, trials=trials)
+
+    def test_a_space_smaller_than_the_budget_is_exhausted_and_not_repeated(self):
+        fixed = {f"letter{i}": ("a",) for i in range(7)}
+        space = RelaxableToySpace().restrict({**fixed, "depth": (1,), "source": (0,)})
+        strategy = self.make(space, 0, 30)
+        seen = []
+        for number in range(30):
+            proposal = strategy.ask(number)
+            if proposal is None:
+                break
+            trial = ended(Trial(number, proposal, number), toy_loss(proposal.genotype))
+            if proposal.supernet is None:
+                seen.append(proposal.genotype)
+            else:
+                trial = replace(trial, measurements=toy_supernet(trial, space))
+            strategy.tell(trial)
+        assert len(set(seen)) == len(seen)
+        assert 1 <= len(seen) <= 5  # the last letter
+        assert number < 20
+
+
 def test_every_registered_strategy_has_a_contract_test():
-    tested = {Random, Evolution, DeapNSGA2}
-    assert {registry.load("strategy", name) for name in registry.BUILT_IN["strategy"]} == tested
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    suites = re.findall(r"class \w+\(.*StrategyContract\):(.*?)\n\n\n", tests, re.DOTALL)
+    for name in registry.BUILT_IN["strategy"]:
+        constructor = registry.load("strategy", name).__name__
+        assert any(f"return {constructor}(" in suite for suite in suites), name
 
 
 def run(strategy, trials, loss=toy_loss):

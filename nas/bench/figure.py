@@ -13,7 +13,18 @@ from matplotlib.ticker import FuncFormatter
 from nas.bench.benchmark import Curve
 
 _STYLES = ("-", "--", ":", "-.")
-_COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b7791f", "#c53030", "#2c7a7b", "#4a5568", "#97266d", "#718096")
+_COLOURS = (
+    "#2b6cb0",
+    "#c05621",
+    "#2f855a",
+    "#6b46c1",
+    "#b7791f",
+    "#c53030",
+    "#2c7a7b",
+    "#4a5568",
+    "#97266d",
+    "#718096",
+)
 
 
 def regret_figure(curves: Mapping[str, Sequence[Curve]], at: Sequence[int], objective: str, test: bool) -> bytes:

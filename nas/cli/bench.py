@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @click.option("--table", required=True, type=click.Path(path_type=Path), help="CSV: decision and result columns.")
 @click.option("--objective", help="The result column to search for the best of; may be left out if there is but one.")
 @click.option("--report", help="A second result column, whose regret is printed as well.")
-@click.option("--observe", metavar="PATTERN", help="An evaluation gives one of these columns at random, as a run would.")
+@click.option("--observe", metavar="PATTERN", help="An evaluation gives one of these at random, as a run would.")
 @click.option("--decisions", metavar="A,B", help="The decision columns; by default those that are not numbers.")
 @click.option("--ordered", metavar="A,B", help="Decision columns of numbers, whose neighbouring values are alike.")
 @click.option("--minimize", is_flag=True, help="Less is better; by default more is.")
 @click.option("--strategy", "strategies", multiple=True, help="A strategy; repeat to compare (default evolution).")
-@click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Of all strategies, or STRATEGY.OPTION=VALUE.")
+@click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="For all, or STRATEGY.OPTION=VALUE.")
 @click.option("--budget", type=click.IntRange(min=1), default=300, show_default=True, help="Evaluations a search.")
 @click.option("--seeds", type=click.IntRange(min=1), default=100, show_default=True, help="Searches a strategy.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="The first of the seeds.")
@@ -171,7 +171,7 @@ def _print(
         rows = []
         for contender in contenders:
             summary = summaries[contender.name]
-            cells = ["%.3g ± %.2g" % getattr(summary, part)[n] for n in at]
+            cells = ["{:.3g} ± {:.2g}".format(*getattr(summary, part)[n]) for n in at]
             rows.append([contender.name, *cells, f"{summary.ms_per_proposal:.2f}"])
         out.print(Text(f"\n{title}, mean and standard error of {summaries[contenders[0].name].seeds} searches, after"))
         out.print(table(["strategy", *(f"{n}" for n in at), "ms a proposal"], rows))

@@ -103,6 +103,8 @@ class Progress:
             self._bar.update(self._task, advance=1, description=self._best())
             return
         result = trial.outcome.reason if trial.outcome.failed else values(trial, self._search.objectives)
+        if trial.outcome.kind == "supernet":
+            result += " of the mixture"
         done = len(self._search.ended)
         rate = (time.monotonic() - self._began) / max(1, done - self._earlier)
         left = rate * (self._search.trials - done)
@@ -192,6 +194,13 @@ def best_table(run: Run, trials: Sequence[Trial], out: Console) -> Table:
         shown.pop()
 
 
+def supernet_table(trials: Sequence[Trial], objective: str) -> Table:
+    """One row a supernet: how far it was trained, and what its alphas were then."""
+    names = [objective, "skips", "entropy", "seconds"]
+    rows = [[t.number, len(t.measurements), *(t.metrics.get(name, "-") for name in names)] for t in trials]
+    return table(["supernet", "epochs", f"{objective} of the mixture", *names[1:]], rows)
+
+
 _COSTS = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",
@@ -211,7 +220,10 @@ def summary(run: Run) -> None:
     for trial in shown:
         out.print(Text(f"trial {trial.number}: {run.candidate(trial.number).description}"))
     tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
-    out.print(Text(f"\n{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"))
+    supernets = counts.get("supernets", 0)
+    trained = f", {supernets} supernet{'s' if supernets > 1 else ''} trained" if supernets else ""
+    ended = f"{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"
+    out.print(Text(f"\n{ended}{trained}"))
     if tested:
         out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
     # soft: the terminal folds these itself, so that paths and commands can be copied

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +88,7 @@ def show_command(run: str, runs_dir: Path, trial: int | None, genotype: bool, as
 def _show_run(run: Run) -> None:
     from rich.text import Text
 
-    from nas.cli.display import best_table, console, dashboard_command, front_line, table, tabled
+    from nas.cli.display import best_table, console, dashboard_command, front_line, supernet_table, table, tabled
 
     out = console()
     for name, value in _overview(run).items():
@@ -97,6 +98,9 @@ def _show_run(run: Run) -> None:
         out.print(best_table(run, shown, out))
     if shown and len(run.objectives) > 1:
         out.print(Text(front_line(run, len(shown))), soft_wrap=True)
+    supernets = [trial for trial in run.trials if trial.outcome is not None and trial.outcome.kind == "supernet"]
+    if supernets:
+        out.print(supernet_table(supernets, run.objective.name))
     unsuccessful = [t for t in run.trials if t.outcome is not None and t.outcome.failed]
     if unsuccessful:
         rows = [[t.number, t.outcome.kind, t.outcome.reason] for t in unsuccessful if t.outcome is not None]
@@ -117,7 +121,7 @@ def front_document(run: Run) -> list[dict[str, Any]]:
 
 def _trial_document(trial: Trial) -> dict[str, Any]:
     outcome = trial.outcome
-    return {
+    document: dict[str, Any] = {
         "number": trial.number,
         "outcome": outcome.kind if outcome else "running",
         "reason": outcome.reason if outcome else "",
@@ -127,6 +131,10 @@ def _trial_document(trial: Trial) -> dict[str, Any]:
         "genotype": json.loads(trial.genotype.text),
         "epochs": [{"epoch": m.epoch, **m.metrics} for m in trial.measurements],
     }
+    if trial.proposal.supernet is not None:
+        document["supernet"] = dataclasses.asdict(trial.proposal.supernet)
+        document["derived"] = [json.loads(m.derived[0].text) if m.derived else None for m in trial.measurements]
+    return document
 
 
 def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
@@ -139,13 +147,20 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
         click.echo(json.dumps(document))
         return
     out = console()
-    out.print(Text(run.candidate(trial.number).description))
+    description = run.candidate(trial.number).description
+    out.print(Text(f"supernet around {description}" if trial.proposal.supernet is not None else description))
     for name in ("outcome", "reason", "origin", "parents", "seed"):
         if document[name] not in ("", []):
             out.print(Text(f"{name:9} {document[name]}"))
     if document["epochs"]:
         names = list(document["epochs"][-1])
         out.print(table(names, [[epoch.get(name, "-") for name in names] for epoch in document["epochs"]]))
+    if trial.proposal.supernet is not None:
+        plan = ", ".join(f"{name} {value}" for name, value in document["supernet"].items())
+        out.print(Text(f"trained with {plan}"))
+        if document["epochs"] and trial.measurements[-1].derived:
+            derived = run.space.describe(trial.measurements[-1].derived[0], run.shape)
+            out.print(Text(f"derived   {derived}"))
     out.print(Text(json.dumps(document["genotype"]["content"], indent=2)))
 
 

@@ -39,6 +39,21 @@ class Evaluator(Protocol):
 
 
 @runtime_checkable
+class SupernetEvaluator(Protocol):
+    """The evaluator can train supernets; its `evaluate` passes trials that propose one on to this."""
+
+    def train_supernet(self, trial: Trial) -> Iterator[Measurement]:
+        """Train the supernet around the trial's genotype, and say after every epoch what is derived from it.
+
+        The last measurement's ``derived`` has, after the strongest genotype, as many further ones as the plan's
+        ``samples``. No weights are kept: nothing of a supernet is exported.
+
+        Raises:
+            CandidateFailure: the supernet diverged or did not fit into memory.
+        """
+
+
+@runtime_checkable
 class Testable(Protocol):
     """The evaluator's last measurement brings the weights, and it can test a model: so the best is exported."""
 

@@ -150,15 +150,20 @@ def check_arising(choices: Mapping[str, Choice], patterns: Iterable[str], option
             raise UserError(option, pattern, "decisions that arise with the others that are fixed", why=why)
 
 
-def sample(space: SearchSpace, generator: Generator, usual: float = 0.0) -> Genotype:
-    """A genotype whose every choice is drawn uniformly from its values, or with probability `usual` is the usual."""
+def drawing(generator: Generator, usual: float = 0.0) -> Choose:
+    """Draws every choice uniformly from its values, or with probability `usual` takes the usual one."""
 
     def draw(choice: Choice) -> Value:
         if usual > 0 and choice.usual is not None and generator.random() < usual:
             return choice.usual
         return choice.values[int(generator.integers(len(choice.values)))]
 
-    return space.grow(draw)
+    return draw
+
+
+def sample(space: SearchSpace, generator: Generator, usual: float = 0.0) -> Genotype:
+    """A genotype whose every choice is drawn uniformly from its values, or with probability `usual` is the usual."""
+    return space.grow(drawing(generator, usual))
 
 
 def generator_for(seed: int, *key: int) -> Generator:

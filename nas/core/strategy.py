@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nas.core.trial import Proposal, Trial
 
@@ -29,6 +29,13 @@ class Strategy(Protocol):
 
     def recommend(self) -> int | None:
         """The number of the trial it would stake its name on; None before any has succeeded."""
+
+
+@runtime_checkable
+class TrainsSupernets(Protocol):
+    """The strategy proposes supernets: it needs an evaluator that can train them."""
+
+    trains_supernets: bool
 
 
 class BestSeen:

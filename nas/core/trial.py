@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nas.core.genotype import Genotype
+from nas.core.supernet import Supernet
 
 Direction = Literal["minimize", "maximize"]
-OutcomeKind = Literal["complete", "stopped", "failed", "diverged", "out_of_memory"]
+OutcomeKind = Literal["complete", "stopped", "supernet", "failed", "diverged", "out_of_memory"]
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class Proposal:
     Attributes:
         parents: the numbers of the trials it descends from.
         origin: how it was made, in words: ``random``, ``mutation: latent 16 -> 32``.
+        supernet: train no candidate but the supernet around the genotype, which then is its base.
     """
 
     genotype: Genotype
     parents: tuple[int, ...] = ()
     origin: str = ""
+    supernet: Supernet | None = None
 
 
 @dataclass(frozen=True)
@@ -46,24 +49,34 @@ class Measurement:
         epoch: counted from 1.
         metrics: by name; the units are the metric's own.
         artifacts: files that belong to the trial, by name; a later one replaces an earlier one of its name.
+        derived: of a supernet, the genotypes it stands for now, the one it stands for most first.
     """
 
     epoch: int
     metrics: Mapping[str, float]
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
+    derived: tuple[Genotype, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended, and why where it did not end well."""
+    """How a trial ended, and why where it did not end well.
+
+    A supernet that was trained has not failed, but it is no candidate: it has no score that counts.
+    """
 
     kind: OutcomeKind
     reason: str = ""
 
     @property
     def failed(self) -> bool:
-        """Whether the candidate has no score at all."""
-        return self.kind not in ("complete", "stopped")
+        """Whether what was tried has come to nothing."""
+        return self.kind in ("failed", "diverged", "out_of_memory")
+
+    @property
+    def scored(self) -> bool:
+        """Whether a candidate was measured: it takes part in rankings."""
+        return self.kind in ("complete", "stopped")
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ class Trial:
         seed: of everything random in its evaluation.
         measurements: so far, in order.
         outcome: None while it runs.
-        losses: one for each objective, less is better, infinite where it failed; empty while it runs.
+        losses: one for each objective, less is better, infinite where it has no score; empty while it runs.
     """
 
     number: int

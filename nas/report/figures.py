@@ -15,8 +15,9 @@ _NAMED = 12  # more numbers would cover each other
 
 
 def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
-    """A PNG of the objective of every trial, and of the best so far, over the trials; failures are marked below."""
-    good = [trial for trial in trials if trial.outcome is not None and not trial.outcome.failed]
+    """A PNG of the objective of every candidate, and of the best so far; failures and supernets are marked."""
+    good = [trial for trial in trials if trial.outcome is not None and trial.outcome.scored]
+    supernets = [trial.number for trial in trials if trial.outcome is not None and trial.outcome.kind == "supernet"]
     bad = [trial.number for trial in trials if trial.outcome is not None and trial.outcome.failed]
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -37,6 +38,9 @@ def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
         axes.set_yscale("log")
     for number in bad:
         axes.axvline(number, color="#e53e3e", linewidth=0.8, alpha=0.5)
+    for index, number in enumerate(supernets):
+        label = "supernet" if index == 0 else "_"  # one entry in the legend is enough
+        axes.axvline(number, color="#2f855a", linewidth=1.2, linestyle="--", label=label)
     axes.set_xlabel("trial")
     axes.set_ylabel(f"validation {objective.name}")
     if good:
@@ -46,7 +50,7 @@ def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
 
 def front_figure(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bytes:
     """A PNG of every trial by the first objective and each of the others; the front stands out, with its numbers."""
-    good = [trial for trial in trials if trial.outcome is not None and not trial.outcome.failed]
+    good = [trial for trial in trials if trial.outcome is not None and trial.outcome.scored]
     front = [good[index] for index in pareto_front([trial.losses for trial in good])]
     rest = [trial for trial in good if trial not in front]
     named = [front[index] for index in most_spread([trial.losses for trial in front], _NAMED)]

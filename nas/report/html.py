@@ -31,6 +31,7 @@ def render(run: Run) -> str:
         front=[trial.number for trial in run.front()],
         front_figure=_as_url(front_figure(trials, run.objectives)) if len(run.objectives) > 1 and ranked else "",
         rows=[_row(run, trial) for trial in ranked[:_PICTURES]],
+        supernets=[_supernet(run, trial) for trial in trials if trial.outcome and trial.outcome.kind == "supernet"],
         failed=[trial for trial in trials if trial.outcome is not None and trial.outcome.failed],
         shown=_PICTURES,
         tested=run.tested,
@@ -50,6 +51,15 @@ def _row(run: Run, trial: Trial) -> dict[str, Any]:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{value:.5g}"
+
+
+def _supernet(run: Run, trial: Trial) -> dict[str, Any]:
+    derived = trial.measurements[-1].derived
+    return {
+        "trial": trial,
+        "epochs": [{**m.metrics, "epoch": m.epoch} for m in trial.measurements],
+        "derived": run.space.describe(derived[0], run.shape) if derived else "nothing",
+    }
 
 
 def _as_url(png: bytes) -> str:

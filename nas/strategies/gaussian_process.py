@@ -59,9 +59,7 @@ class GaussianProcess:
         third = amplitudes[2] * np.exp(-(distances.counts @ counts)) if self._counts else np.zeros_like(first)
         return first, second, third
 
-    def _negative_log_posterior(
-        self, parameters: Array, distances: Distances, targets: Array
-    ) -> tuple[float, Array]:
+    def _negative_log_posterior(self, parameters: Array, distances: Distances, targets: Array) -> tuple[float, Array]:
         """Up to a constant, with its gradient."""
         from scipy.linalg import cho_solve
 
@@ -118,7 +116,8 @@ class GaussianProcess:
         from scipy.linalg import cho_solve
 
         amplitudes, *_, noise = self._parts(self.parameters)
-        covariance = sum(self._kernel(distances, self.parameters)) + (noise + _JITTER) * np.eye(len(targets))
+        first, second, third = self._kernel(distances, self.parameters)
+        covariance = first + second + third + (noise + _JITTER) * np.eye(len(targets))
         self._factor = np.linalg.cholesky(covariance)
         self._weighted = cho_solve((self._factor, True), targets, check_finite=False)
         self._variance = float(amplitudes.sum())
@@ -127,7 +126,8 @@ class GaussianProcess:
         """Mean and standard deviation, without noise, from the distances (M, N, ...) to what is known."""
         from scipy.linalg import solve_triangular
 
-        kernel = sum(self._kernel(distances, self.parameters))
+        first, second, third = self._kernel(distances, self.parameters)
+        kernel = first + second + third
         explained = solve_triangular(self._factor, kernel.T, lower=True, check_finite=False)
         variance = np.maximum(self._variance - (explained**2).sum(0), 1e-10)
         return kernel @ self._weighted, np.sqrt(variance)

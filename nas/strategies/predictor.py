@@ -46,15 +46,13 @@ class Predictor:
         *,
         seed: int,
         trials: int,
-        initial: Annotated[int | None, "trials before the model's first; by default a tenth of all, 5 to 10"] = None,
+        initial: Annotated[int, "trials before the model's first"] = 5,
         mutants: Annotated[int, "mutants of the best that the model is asked about"] = 60,
         draws: Annotated[int, "random genotypes that the model is asked about"] = 60,
         usual: Annotated[float, "probability that a random genotype's decision is the usual one"] = 0.75,
     ) -> None:
         if not isinstance(space, Evolvable) or not isinstance(space, Traceable):
             raise UserError("--strategy", "predictor", "spaces that can list and mutate a genotype's decisions")
-        if initial is None:
-            initial = min(10, max(5, trials // 10))
         for option, value, least in (("initial", initial, 2), ("mutants", mutants, 1), ("draws", draws, 1)):
             if value < least:
                 raise UserError(f"--set {option}", value, f"{least} or more")

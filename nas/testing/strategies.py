@@ -132,14 +132,15 @@ class StrategyContract:
             proposal = strategy.ask(number)
             if proposal is not None:
                 running.append(Trial(number, proposal, seed=0))
-            if len(running) > 4:
-                trial = running.pop(2)
+            if len(running) > 4 or proposal is None:  # None: it waits for a result
+                trial = running.pop(min(2, len(running) - 1))
                 strategy.tell(ended(trial, toy_loss(trial.genotype)))
         assert strategy.recommend() is not None
 
     def test_nothing_is_evaluated_twice(self) -> None:
         history = self._run(self.make(ToySpace(), 2, self.trials), self.trials)
-        assert len({trial.genotype.id for trial in history}) == len(history)
+        candidates = [trial for trial in history if trial.proposal.supernet is None]
+        assert len({trial.genotype.id for trial in candidates}) == len(candidates)
 
     def test_a_space_smaller_than_the_budget_is_exhausted_and_not_repeated(self) -> None:
         fixed: dict[str, tuple[str | int | float | bool, ...]] = {f"letter{i}": ("a",) for i in range(8)}

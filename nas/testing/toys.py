@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
-from nas.core.errors import Diverged, OutOfMemory
+from nas.core.errors import Diverged, InvalidGenotype, OutOfMemory
 from nas.core.genotype import Genotype
-from nas.core.space import SearchSpace, Shape
+from nas.core.space import Choose, SearchSpace, Shape, Value
+from nas.core.supernet import Alphas, Derived, Supernet, perturbed
 from nas.core.trial import Measurement, Objective, Outcome, Trial
 from search_spaces.choices import Asker, ChoiceSpace
 
@@ -37,6 +41,75 @@ class ToySpace(ChoiceSpace):
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """The letters."""
         return "".join(str(genotype.content[f"letter{i}"]) for i in range(8))
+
+
+class RelaxableToySpace(ToySpace):
+    """The same with a supernet: a row of mixed letters, each letter a convolution. The rest is the base's."""
+
+    def base(self, choose: Choose) -> Genotype:
+        """Any genotype can be relaxed, as long as a letter is free."""
+        genotype = self.grow(choose)
+        if not any(len(values) > 1 for values in self.letters(genotype).values()):
+            raise InvalidGenotype("letter0", "no letter is free")
+        return genotype
+
+    def letters(self, genotype: Genotype) -> dict[str, tuple[Value, ...]]:
+        """What each letter may be."""
+        return {d.choice.site: d.choice.values for d in self.trace(genotype) if d.choice.role == "operation"}
+
+    def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
+        """The mixed letters one after the other."""
+        return _MixedLetters({site: tuple(map(str, v)) for site, v in self.letters(genotype).items()}, shape[0])
+
+    def derive(self, genotype: Genotype, alphas: Alphas, max_skips: int | None = None) -> Derived:
+        """The strongest letters; no letter is a skip."""
+        strongest = {site: max(weights, key=weights.__getitem__) for site, weights in alphas.items()}
+        lowest = self._restrictions.get("rate", (0.1,))[0]
+        rate = {} if strongest["letter0"] == "a" else {"rate": genotype.content.get("rate", lowest)}
+        rest = {site: value for site, value in genotype.content.items() if site != "rate"}
+        return Derived(Genotype.of(self.name, self.version, {**rest, **strongest, **rate}), 0)
+
+
+class _MixedLetters(nn.Module):
+    def __init__(self, letters: Mapping[str, tuple[str, ...]], channels: int) -> None:
+        super().__init__()
+        self.letters = letters
+        self.operations = nn.ModuleList(
+            nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in row) for row in letters.values()
+        )
+        self.architecture = nn.ParameterList(nn.Parameter(1e-3 * torch.randn(len(row))) for row in letters.values())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        for row, letter in zip(self.architecture, self.operations, strict=True):
+            outputs = torch.stack([operation(x) for operation in letter.children()])
+            x = torch.einsum("o,onchw->nchw", row.softmax(0), outputs)
+        return x
+
+
+def toy_supernet(trial: Trial, space: RelaxableToySpace) -> tuple[Measurement, ...]:
+    """What training a toy supernet would find: noise around the best letters, less after every epoch."""
+    plan = trial.proposal.supernet
+    assert plan is not None
+    generator = np.random.default_rng(trial.seed)
+    noise = {
+        site: {str(letter): float(generator.normal()) for letter in letters}
+        for site, letters in space.letters(trial.genotype).items()
+    }
+    measurements = []
+    for epoch in range(1, plan.epochs + 1):
+        trust = 2 * epoch / plan.epochs
+        alphas = {
+            site: {letter: value + trust * (letter == "abcdeabc"[int(site[-1])]) for letter, value in row.items()}
+            for site, row in noise.items()
+        }
+        derived = [space.derive(trial.genotype, alphas).genotype]
+        if epoch == plan.epochs:
+            derived += [
+                space.derive(trial.genotype, perturbed(alphas, generator)).genotype for _ in range(plan.samples)
+            ]
+        measurements.append(Measurement(epoch, {"loss": 10.0}, derived=tuple(derived)))
+    return tuple(measurements)
 
 
 def toy_loss(genotype: Genotype) -> float:
@@ -82,8 +155,15 @@ def every_failure() -> dict[int, Exception]:
 
 
 def ended(trial: Trial, loss: float | None) -> Trial:
-    """The trial as one that ended with this loss, or failed if None."""
+    """The trial as one that ended with this loss, or failed if None; a supernet as one that was trained."""
     if loss is None:
         return Trial(trial.number, trial.proposal, trial.seed, (), Outcome("diverged", "nan"), (float("inf"),))
+    if trial.proposal.supernet is not None:
+        return replace(
+            trial,
+            measurements=toy_supernet(trial, RelaxableToySpace()),
+            outcome=Outcome("supernet"),
+            losses=(float("inf"),),
+        )
     measurements = (Measurement(1, {"loss": loss}),)
     return Trial(trial.number, trial.proposal, trial.seed, measurements, Outcome("complete"), (loss,))

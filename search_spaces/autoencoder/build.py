@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
@@ -15,14 +15,22 @@ from search_spaces.cells.modules import Crop
 from search_spaces.operations import activation, convolution, down_sampling, normalisation, up_sampling
 
 Content = Mapping[str, Any]
+MakeCell = Callable[[str, int, str, str], nn.Module]
+"""What makes a cell of its name (``encoder_cell``), channels, normalisation and activation."""
 
 
-def build(content: Content, shape: Shape) -> nn.Module:
-    """The model of validated decisions for images (N, *shape)."""
+def build(content: Content, shape: Shape, make_cell: MakeCell | None = None) -> nn.Module:
+    """The model of validated decisions for images (N, *shape); `make_cell` makes other cells than were decided."""
+
+    def decided_cell(name: str, channels: int, norm: str, act: str) -> nn.Module:
+        return build_cell(edges_of(content, name), channels, norm, act)
+
     variational = content["family"] == "variational"
     code = content["latent"] * (2 if variational else 1)
-    halves = _convolutional if content["network"] == "convolutional" else _fully_connected
-    encoder, decoder = halves(content, shape, code)
+    if content["network"] == "convolutional":
+        encoder, decoder = _convolutional(content, shape, code, make_cell or decided_cell)
+    else:
+        encoder, decoder = _fully_connected(content, shape, code)
     # a linear output is cut to the range of images: outside of it there is nothing to gain
     linear = content.get("output") == "linear"
     output = nn.Hardtanh(0.0, 1.0) if linear else nn.Sigmoid()
@@ -62,12 +70,12 @@ def _channels(width: int, growth: float, stages: int) -> list[int]:
     return [max(8, 8 * round(width * growth**stage / 8)) for stage in range(stages)]
 
 
-def _convolutional(content: Content, shape: Shape, code: int) -> tuple[nn.Module, nn.Module]:
+def _convolutional(content: Content, shape: Shape, code: int, make_cell: MakeCell) -> tuple[nn.Module, nn.Module]:
     norm, act, stages = content["normalisation"], content["activation"], content["stages"]
     spots = sizes(shape, stages)
 
     widths = _channels(content["width"], content["width_growth"], stages)
-    cell = edges_of(content, "encoder_cell")
+    cell = "encoder_cell"
     layers: list[nn.Module] = []
     channels = shape[0]
     for stage, width in enumerate(widths):
@@ -75,14 +83,14 @@ def _convolutional(content: Content, shape: Shape, code: int) -> tuple[nn.Module
             layers.append(down_sampling(content["down_sampling"], channels, width, norm, act))
         else:
             layers.append(convolution(channels, width, 3, norm, act))
-        layers.append(build_cell(cell, width, norm, act))
+        layers.append(make_cell(cell, width, norm, act))
         channels = width
     values = channels * math.prod(spots[-1])
     encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(values, code))
 
     if content["decoder"] == "searched":
         widths = _channels(content["decoder_width"], content["width_growth"], stages)
-        cell = edges_of(content, "decoder_cell")
+        cell = "decoder_cell"
     channels = widths[-1]
     bias = norm == "none"
     decoder: list[nn.Module] = [
@@ -92,7 +100,7 @@ def _convolutional(content: Content, shape: Shape, code: int) -> tuple[nn.Module
         activation(act),
     ]
     for stage in reversed(range(stages)):
-        decoder.append(build_cell(cell, channels, norm, act))
+        decoder.append(make_cell(cell, channels, norm, act))
         last = stage == 0
         direct = last and content["head"] == "direct"
         width = shape[0] if direct else widths[max(stage - 1, 0)]

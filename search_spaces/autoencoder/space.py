@@ -6,8 +6,11 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
-from nas.core.space import Shape
+from nas.core.space import Choice, Choose, Shape, Value
+from nas.core.supernet import Alphas, Derived, Supernet
+from search_spaces.cells.derivation import derive_cell, relaxed_edges
 from search_spaces.cells.edge import canonical_cell, decide_cell, describe_cell, edges_of
 from search_spaces.choices import Asker, ChoiceSpace
 
@@ -25,6 +28,9 @@ DOWN = ("strided_convolution", "average", "max")
 UP = ("transposed_convolution", "nearest", "bilinear", "pixel_shuffle")
 NORMALISATIONS = ("none", "batch", "group", "layer")
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
+
+
+_RELAXABLE: dict[str, Value] = {"network": "convolutional", "cells": "edge"}
 
 
 class AutoencoderSpace(ChoiceSpace):
@@ -89,6 +95,55 @@ class AutoencoderSpace(ChoiceSpace):
         self.validate(genotype)
         return build(genotype.content, shape)
 
+    # -- nas.core.supernet.Relaxable: the supernet of the edge cells
+
+    def base(self, choose: Choose) -> Genotype:
+        """A convolutional genotype whose edge cells are as large as they may be; see Relaxable.base."""
+
+        def answer(choice: Choice) -> Value:
+            if choice.site.endswith("_cell.nodes"):
+                return max(choice.values)
+            needed = _RELAXABLE.get(choice.site)
+            return needed if needed in choice.values else choose(choice)
+
+        genotype = self.grow(answer)
+        for site, needed in _RELAXABLE.items():
+            if genotype.content.get(site, needed) != needed:
+                raise InvalidGenotype(site, f"is {genotype.content[site]!r}, a supernet needs {needed!r}")
+        if not any(len(values) > 1 and "_cell." in site for site, values in self._allowed(genotype).items()):
+            raise InvalidGenotype("encoder_cell", "is decided in full, there is nothing to relax")
+        return genotype
+
+    def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
+        """The supernet of a base, mirrored cells with the same alphas; see Relaxable.relax."""
+        from search_spaces.autoencoder.build import build
+        from search_spaces.supernet import Architecture, MixedCell, without_running_statistics
+
+        allowed = self._allowed(genotype)
+        edges = {cell: relaxed_edges(allowed, cell) for cell in _cells(genotype)}
+        architecture = Architecture(edges, plan)
+
+        def mixed(cell: str, channels: int, norm: str, act: str) -> nn.Module:
+            return MixedCell(cell, edges[cell], channels, norm, act, architecture, plan)
+
+        model = without_running_statistics(build(genotype.content, shape, mixed))
+        model.architecture = architecture
+        return model
+
+    def derive(self, genotype: Genotype, alphas: Alphas, max_skips: int | None = None) -> Derived:
+        """The base with the cells that the alphas stand for; see Relaxable.derive."""
+        allowed = self._allowed(genotype)
+        cells = [derive_cell(allowed, cell, alphas, max_skips) for cell in _cells(genotype)]
+        decisions = {site: value for decided, _ in cells for site, value in decided.items()}
+        derived = Genotype.of(self.name, self.version, {**genotype.content, **decisions})
+        self.validate(derived)
+        return Derived(derived, max(skips for _, skips in cells))
+
+    def _allowed(self, genotype: Genotype) -> dict[str, tuple[Value, ...]]:
+        """What each site of a base may be; the number of nodes stays."""
+        allowed = {d.choice.site: d.choice.values for d in self.trace(genotype)}
+        return allowed | {f"{cell}.nodes": (genotype.content[f"{cell}.nodes"],) for cell in _cells(genotype)}
+
     def canonical_form(self, genotype: Genotype) -> str:
         """Cells as what they compute, all other decisions as they are; see nas.core.space.Canonical."""
         content: dict[str, object] = {site: v for site, v in genotype.content.items() if "_cell." not in site}
@@ -130,6 +185,10 @@ class AutoencoderSpace(ChoiceSpace):
         if it["augmentation"] != "none":
             parts.append(f"augmented by {it['augmentation']}s")
         return "; ".join(parts).replace("one_cycle", "one-cycle").replace("leaky_relu", "leaky relu")
+
+
+def _cells(genotype: Genotype) -> list[str]:
+    return [cell for cell in ("encoder_cell", "decoder_cell") if f"{cell}.nodes" in genotype.content]
 
 
 def completeness(latent: int, shape: Shape) -> str:

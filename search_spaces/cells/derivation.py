@@ -1,0 +1,149 @@
+"""From a supernet's log-weights to a cell of the edge encoding (Liu, Simonyan & Yang 2019, section 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nas.core.space import Value
+from nas.core.supernet import Alphas, probabilities
+from search_spaces.cells.edge import OPERATION_NAMES
+
+NONE, SKIP = "none", "skip"
+Allowed = Mapping[str, tuple[Value, ...]]
+"""What a space allows at every site, restrictions included."""
+
+
+def edge_name(cell: str, source: int, target: int) -> str:
+    """The key of an edge's operations among the alphas."""
+    return f"{cell}.{source}-{target}"
+
+
+def node_name(cell: str, target: int) -> str:
+    """The key of a node's edges among the alphas, by their sources (PC-DARTS's edge normalisation)."""
+    return f"{cell}.{target}"
+
+
+def relaxed_edges(allowed: Allowed, cell: str) -> dict[tuple[int, int], tuple[str, ...]]:
+    """Every edge (source, target) that the space allows, and what it may hold; first of all ``none``."""
+    edges = {}
+    for target in range(1, _nodes(allowed, cell) + 1):
+        for source in range(target):
+            slots = [slot for slot in (0, 1) if source in allowed[f"{cell}.node{target}.input{slot}"]]
+            either = {o for slot in slots for o in allowed[f"{cell}.node{target}.operation{slot}"]}
+            operations = tuple(name for name in OPERATION_NAMES if name in either)
+            if operations:
+                edges[source, target] = (NONE, *operations)
+    return edges
+
+
+def _nodes(allowed: Allowed, cell: str) -> int:
+    (nodes,) = allowed[f"{cell}.nodes"]
+    return int(nodes)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An operation on an edge, and how strong it is: its probability among all of the edge, ``none`` included."""
+
+    strength: float
+    source: int
+    operation: str
+
+
+def derive_cell(
+    allowed: Allowed, cell: str, alphas: Alphas, max_skips: int | None = None
+) -> tuple[dict[str, Value], int]:
+    """The decisions of the derived cell, and how many skip connections it has without the guard.
+
+    Each node keeps the two strongest operations from distinct earlier nodes, ``none`` excluded. Node 1 has only
+    the input: its second edge holds ``none``. Where restrictions forbid this, the strongest that they allow.
+    While the cell has more than `max_skips` skip connections, the weakest gives way to what is next in strength.
+
+    Args:
+        allowed: what each site may be; the number of nodes is fixed.
+    """
+    strengths = {
+        (target, candidate.source, candidate.operation): candidate
+        for target in range(1, _nodes(allowed, cell) + 1)
+        for candidate in _candidates(allowed, cell, target, alphas)
+    }
+    decided = _decide(allowed, cell, strengths)
+    skips = _skips(decided)
+    fixed: set[tuple[int, int, str]] = set()  # skips that nothing can replace
+    while max_skips is not None and len(_skips(decided)) > max_skips:
+        surplus = [skip for skip in _skips(decided) if skip not in fixed]
+        if not surplus:
+            break
+        weakest = min(surplus, key=lambda skip: strengths[skip].strength)
+        others = {key: candidate for key, candidate in strengths.items() if key != weakest}
+        try:
+            decided = _decide(allowed, cell, others)
+            strengths = others
+        except LookupError:
+            fixed.add(weakest)
+    return {site: value for node in decided.values() for site, value in node.sites.items()}, len(skips)
+
+
+def _candidates(allowed: Allowed, cell: str, target: int, alphas: Alphas) -> list[_Candidate]:
+    into = alphas.get(node_name(cell, target))
+    shares = None if into is None else probabilities(into)
+    found = []
+    for (source, end), operations in relaxed_edges(allowed, cell).items():
+        if end == target:
+            weights = probabilities(alphas[edge_name(cell, source, target)])
+            share = 1.0 if shares is None else shares[str(source)]
+            found += [_Candidate(share * weights[name], source, name) for name in operations if name != NONE]
+    return found
+
+
+@dataclass(frozen=True)
+class _Node:
+    """The two slots of a node: what is kept, and the decisions that say so."""
+
+    target: int
+    kept: tuple[_Candidate, ...]
+    sites: Mapping[str, Value]
+
+
+def _decide(allowed: Allowed, cell: str, strengths: Mapping[tuple[int, int, str], _Candidate]) -> dict[int, _Node]:
+    """Every node's two edges.
+
+    Raises:
+        LookupError: nothing that the space allows is left for a node.
+    """
+    nodes = {}
+    for target in range(1, _nodes(allowed, cell) + 1):
+        site = f"{cell}.node{target}"
+        here = [candidate for (end, _, _), candidate in strengths.items() if end == target]
+        first, second = (
+            [
+                candidate
+                for candidate in here
+                if candidate.source in allowed[f"{site}.input{slot}"]
+                and candidate.operation in allowed[f"{site}.operation{slot}"]
+            ]
+            for slot in (0, 1)
+        )
+        distinct = [(one, other) for one in first for other in second if one.source != other.source]
+        alone = NONE in allowed[f"{site}.operation1"]
+        pairs = distinct or ([] if alone else [(one, other) for one in first for other in second])
+        kept: tuple[_Candidate, ...]
+        if pairs:
+            kept = max(pairs, key=lambda pair: (pair[0].strength + pair[1].strength, pair[0].strength))
+        elif alone and first:
+            kept = (max(first, key=lambda candidate: candidate.strength),)
+        else:
+            raise LookupError(site)
+        unused: Value = allowed[f"{site}.input1"][0]
+        nodes[target] = _Node(target, kept, {
+            f"{site}.input0": kept[0].source,
+            f"{site}.operation0": kept[0].operation,
+            f"{site}.input1": kept[1].source if len(kept) > 1 else unused,
+            f"{site}.operation1": kept[1].operation if len(kept) > 1 else NONE,
+        })  # fmt: skip
+    return nodes
+
+
+def _skips(nodes: Mapping[int, _Node]) -> list[tuple[int, int, str]]:
+    return [(n.target, c.source, c.operation) for n in nodes.values() for c in n.kept if c.operation == SKIP]
