@@ -24,12 +24,15 @@ _ATTEMPTS = 200
 class MetaQNN:
     """Q-learning with an epsilon-greedy policy and experience replay (Baker, Gupta, Naik & Raskar 2017).
 
-    A state is the decision to be made and the choice made before, an action is a value. The last action is
-    rewarded with the result, all others with nothing: Q(s, a) <- (1 - alpha) Q(s, a) + alpha (r + gamma max Q(s', .)),
-    the last step first (section 4 and appendix A.1). After every trial, past ones are drawn from the replay memory.
+    A state is the decision to be made and the choice made before, an action is a value:
+    Q(s, a) <- (1 - alpha) Q(s, a) + alpha (r + gamma max Q(s', .)), the last step first (sections 3 and 4). After
+    every trial, past ones are drawn from the replay memory.
 
-    Reward: the share of results so far that are worse, in [0, 1] like the paper's accuracies whatever the objective;
-    a failure is rewarded with 0. Epsilon falls from 1 to 0.1 by the paper's schedule, which is for 2,700 models: it is
+    A genotype's result is the share of results so far that are worse, in [0, 1] like the paper's accuracies whatever
+    the objective; a failure's is 0. Each of its T actions is rewarded with a T-th of it (Zhong et al. 2018, section
+    3.2), and Q begins with half of what can still be earned: what an action is worth is then learned from its own
+    trials. ``--set shaping=no`` rewards the last action alone, as the paper does, which takes its thousands of trials:
+    through the maxima of many steps little is heard of the first ones in hundreds. Epsilon falls from 1 to 0.1 by the paper's schedule, which is for 2,700 models: it is
     shortened to a share of the trials, after which it stays at 0.1. Where the policy meets only what is known, epsilon
     rises until it meets something new.
     """
@@ -43,6 +46,7 @@ class MetaQNN:
         alpha: Annotated[float, "the learning rate of Q (paper: 0.01, for thousands of models)"] = 0.1,
         gamma: Annotated[float, "the discount of what follows"] = 1.0,
         replays: Annotated[int, "trials drawn from the memory after each"] = 100,
+        shaping: Annotated[bool, "reward every action with its share of the result, not the last with all"] = True,
         schedule: Annotated[int | None, "trials until epsilon is 0.1 (paper: 2700); by default a third of all"] = None,
     ) -> None:
         if not isinstance(space, Traceable):
@@ -54,7 +58,7 @@ class MetaQNN:
             if count < 1:
                 raise UserError(f"--set {option}", count, "1 or more")
         self._space, self._traceable, self._seed = space, space, seed
-        self._alpha, self._gamma, self._replays = alpha, gamma, replays
+        self._alpha, self._gamma, self._replays, self._shaping = alpha, gamma, replays, shaping
         self._schedule = max(1, trials // 3) if schedule is None else schedule
         self._q: dict[State, dict[Value, float]] = {}
         self._memory: list[tuple[list[tuple[State, Value]], float]] = []
@@ -95,8 +99,8 @@ class MetaQNN:
 
         def choose(choice: Choice) -> Value:
             nonlocal before
-            values = self._q.setdefault((choice.site, before), dict.fromkeys(choice.values, _FIRST_Q))
-            if generator.random() < epsilon:
+            values = self._q.get((choice.site, before))
+            if values is None or generator.random() < epsilon:
                 best = list(choice.values)
             else:
                 highest = max(values.values())
@@ -115,21 +119,21 @@ class MetaQNN:
         generator = generator_for(self._seed, trial.number, 2)
         for index in generator.integers(len(self._memory), size=self._replays):
             steps, loss = self._memory[int(index)]
-            self._learn(steps, self._reward(loss))
+            self._learn(steps, self._result(loss))
 
     def _steps(self, trial: Trial) -> list[tuple[State, Value]]:
         steps: list[tuple[State, Value]] = []
         before: Value | None = None
-        for decision in self._traceable.trace(trial.genotype):
-            choice = decision.choice
-            if len(choice.values) > 1:  # others are not asked for
-                state = (choice.site, before)
-                self._q.setdefault(state, dict.fromkeys(choice.values, _FIRST_Q))
-                steps.append((state, decision.value))
-                before = decision.value
+        free = [d for d in self._traceable.trace(trial.genotype) if len(d.choice.values) > 1]  # others are not asked
+        for step, decision in enumerate(free):
+            state = (decision.choice.site, before)
+            left = (len(free) - step) / len(free) if self._shaping else 1.0
+            self._q.setdefault(state, dict.fromkeys(decision.choice.values, _FIRST_Q * left))
+            steps.append((state, decision.value))
+            before = decision.value
         return steps
 
-    def _reward(self, loss: float) -> float:
+    def _result(self, loss: float) -> float:
         """The share of results that are worse, those as good counted half; 0 for a failure."""
         if loss == float("inf"):
             return 0.0
@@ -137,10 +141,11 @@ class MetaQNN:
         as_good = len(self._losses) - bisect_left(self._losses, loss) - worse
         return (worse + as_good / 2) / len(self._losses)
 
-    def _learn(self, steps: list[tuple[State, Value]], reward: float) -> None:
+    def _learn(self, steps: list[tuple[State, Value]], result: float) -> None:
         following: Mapping[Value, float] | None = None
         for state, action in reversed(steps):
-            target = reward if following is None else self._gamma * max(following.values())
+            reward = result / len(steps) if self._shaping else result if following is None else 0.0
+            target = reward + (self._gamma * max(following.values()) if following is not None else 0.0)
             values = self._q[state]
             values[action] += self._alpha * (target - values[action])
             following = values

@@ -47,8 +47,8 @@ class Predictor:
         seed: int,
         trials: int,
         initial: Annotated[int, "trials before the model's first"] = 5,
-        mutants: Annotated[int, "mutants of the best that the model is asked about"] = 60,
-        draws: Annotated[int, "random genotypes that the model is asked about"] = 60,
+        mutants: Annotated[int, "mutants of the best that the model is asked about"] = 100,
+        draws: Annotated[int, "random genotypes that the model is asked about"] = 100,
         usual: Annotated[float, "probability that a random genotype's decision is the usual one"] = 0.75,
     ) -> None:
         if not isinstance(space, Evolvable) or not isinstance(space, Traceable):
