@@ -23,13 +23,19 @@ Kind = Literal["strategy", "space", "evaluator", "executor"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "strategy": {
+        "cmaes": "nas.strategies.optuna_samplers:CMAES",
         "darts": "nas.strategies.darts:Darts",
         "deap-nsga2": "nas.strategies.deap_nsga2:DeapNSGA2",
         "evolution": "nas.strategies.evolution:Evolution",
+        "gp": "nas.strategies.optuna_samplers:GP",
         "local": "nas.strategies.local:Local",
         "metaqnn": "nas.strategies.metaqnn:MetaQNN",
+        "nsga2": "nas.strategies.optuna_samplers:NSGA2",
+        "optuna": "nas.strategies.optuna_samplers:Optuna",
         "predictor": "nas.strategies.predictor:Predictor",
         "random": "nas.strategies.random:Random",
+        "reinforce": "nas.strategies.reinforce:Reinforce",
+        "tpe": "nas.strategies.optuna_samplers:TPE",
     },
     "space": {"autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace"},
     "evaluator": {"autoencoder": "evaluators.autoencoder:AutoencoderEvaluator"},

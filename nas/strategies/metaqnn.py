@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, gen
 from nas.core.strategy import BestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
+from nas.strategies.rewards import Ranks
 
 State = tuple[str, Value | None]
 """The decision that is to be made, and what was chosen for the one before; None before the first."""
@@ -32,9 +32,11 @@ class MetaQNN:
     the objective; a failure's is 0. Each of its T actions is rewarded with a T-th of it (Zhong et al. 2018, section
     3.2), and Q begins with half of what can still be earned: what an action is worth is then learned from its own
     trials. ``--set shaping=no`` rewards the last action alone, as the paper does, which takes its thousands of trials:
-    through the maxima of many steps little is heard of the first ones in hundreds. Epsilon falls from 1 to 0.1 by the paper's schedule, which is for 2,700 models: it is
-    shortened to a share of the trials, after which it stays at 0.1. Where the policy meets only what is known, epsilon
-    rises until it meets something new.
+    through the maxima of many steps little is heard of the first ones in hundreds.
+
+    Epsilon falls from 1 to 0.1 by the paper's schedule, which is for 2,700 models: it is shortened to a share of the
+    trials, after which it stays at 0.1. Where the policy meets only what is known, epsilon rises until it meets
+    something new.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class MetaQNN:
         self._schedule = max(1, trials // 3) if schedule is None else schedule
         self._q: dict[State, dict[Value, float]] = {}
         self._memory: list[tuple[list[tuple[State, Value]], float]] = []
-        self._losses: list[float] = []  # sorted
+        self._ranks = Ranks()
         self._seen = Seen(space)
         self._best = BestSeen()
         self._asked = 0
@@ -114,7 +116,7 @@ class MetaQNN:
         """Put the trial into the memory and learn from some of what is there."""
         self._best.tell(trial)
         loss = trial.losses[0]
-        insort(self._losses, loss)
+        self._ranks.add(loss)
         self._memory.append((self._steps(trial), loss))
         generator = generator_for(self._seed, trial.number, 2)
         for index in generator.integers(len(self._memory), size=self._replays):
@@ -135,11 +137,7 @@ class MetaQNN:
 
     def _result(self, loss: float) -> float:
         """The share of results that are worse, those as good counted half; 0 for a failure."""
-        if loss == float("inf"):
-            return 0.0
-        worse = len(self._losses) - bisect_right(self._losses, loss)
-        as_good = len(self._losses) - bisect_left(self._losses, loss) - worse
-        return (worse + as_good / 2) / len(self._losses)
+        return 0.0 if loss == float("inf") else self._ranks.of(loss)
 
     def _learn(self, steps: list[tuple[State, Value]], result: float) -> None:
         following: Mapping[Value, float] | None = None

@@ -1,0 +1,324 @@
+"""Optuna's samplers (Akiba, Sano, Yanase, Ohta & Koyama 2019), driven through our loop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+
+from nas.core.errors import UserError
+from nas.core.genotype import Genotype
+from nas.core.space import Choice, Generator, Restrictable, SearchSpace, Value, generator_for
+from nas.core.strategy import BestSeen
+from nas.core.trial import Proposal, Trial
+from nas.strategies.novelty import Seen
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.samplers import BaseSampler
+
+_ATTEMPTS = 200  # of which the last hundred are random draws
+
+
+class Optuna:
+    """Optuna's own choice of a sampler (Akiba et al. 2019): that of `optuna.create_study()`, TPE in Optuna 5.
+
+    The study lives in memory: an ask is an Optuna trial whose suggestions answer the space's choices as they arise,
+    a tell gives it the losses. An unordered choice is a categorical parameter; an ordered one is the index of its
+    value, so that a geometric grid is a logarithmic scale to the sampler. Failed trials are told as failed, which
+    Optuna's samplers overlook.
+
+    Where the sampler repeats itself it is asked again, and then its last suggestion is changed at random, more and
+    more, until it is new. Optuna is told what is really evaluated.
+    """
+
+    multi_objective = True
+
+    _static = False  # the sampler needs the same parameters in every trial: those of choices that do not arise, too
+    _relaxed = False  # an unordered choice is one real number for each of its values, of which the largest wins
+    _generational = False  # a trial counts to a generation, which the sampler notes when it samples
+    _repeats = 10  # how often the sampler is asked again where it repeats itself
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        trials: int,
+        duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
+    ) -> None:
+        self._start(space, seed, duplicates)
+
+    def _start(self, space: SearchSpace, seed: int, duplicates: bool, **options: Any) -> None:
+        self._space, self._seed, self._duplicates = space, seed, duplicates
+        self._silent: Mapping[str, Choice] = {}
+        if self._static and isinstance(space, Restrictable):
+            self._silent = {site: choice for site, choice in space.choices().items() if len(choice.values) > 1}
+        with _quiet():
+            self._study = _new_study(1, self._sampler(**options))
+        self._running: dict[int, int] = {}  # our trials' numbers -> Optuna's
+        self._exhausted = False
+        self._seen = Seen(space)
+        self._best = BestSeen()
+
+    def _sampler(self) -> BaseSampler | None:
+        return None
+
+    # -- asking
+
+    def ask(self, number: int) -> Proposal | None:
+        """What the sampler suggests, if it is new; None, from then on, once nothing new is found."""
+        if self._exhausted:
+            return None
+        generator = generator_for(self._seed, number)
+        _reseed(self._study.sampler, generator)
+        origin = type(self._study.sampler).__name__
+        trial, genotype = self._suggested()
+        for attempt in range(_ATTEMPTS):
+            if self._duplicates or genotype not in self._seen:
+                self._running[number] = trial.number
+                self._seen.add(genotype)
+                changed = ", changed to be new" if attempt > self._repeats else ""
+                return Proposal(genotype, origin=origin + changed)
+            self._study.tell(trial.number, state=_fail())
+            if attempt >= self._repeats:
+                self._change(trial, (attempt - self._repeats + 1) / (_ATTEMPTS / 2), generator)
+            trial, genotype = self._suggested()
+        self._study.tell(trial.number, state=_fail())
+        self._exhausted = True
+        return None
+
+    def _suggested(self) -> tuple[optuna.Trial, Genotype]:
+        """A new trial of the study, and the genotype that its suggestions make."""
+        trial = self._study.ask()
+        if self._generational:
+            _ = trial.relative_params  # samples, also where all parameters were fixed by `_change`
+        genotype = self._space.grow(lambda choice: self._suggest(trial, choice))
+        for choice in self._silent.values():
+            self._suggest(trial, choice)
+        return trial, genotype
+
+    def _suggest(self, trial: optuna.Trial, choice: Choice) -> Value:
+        values = choice.values
+        if choice.ordered:
+            return values[trial.suggest_int(choice.site, 0, len(values) - 1)]
+        if not self._relaxed:
+            return values[trial.suggest_categorical(choice.site, range(len(values)))]
+        scores = [trial.suggest_float(name, 0, 1) for name in _scores(choice)]
+        return values[int(np.argmax(scores))]
+
+    def _change(self, trial: optuna.Trial, probability: float, generator: Generator) -> None:
+        """Let the next trial of the study be this one with each answer drawn anew with some probability."""
+        parameters = trial.params
+
+        def redraw(choice: Choice) -> Value:
+            index = int(generator.integers(len(choice.values)))
+            names = _scores(choice) if self._relaxed and not choice.ordered else [choice.site]
+            known = all(name in parameters for name in names)
+            if known and generator.random() >= probability:
+                if len(names) == 1:
+                    return choice.values[int(parameters[choice.site])]
+                return choice.values[int(np.argmax([parameters[name] for name in names]))]
+            if len(names) == 1:
+                parameters[choice.site] = index
+            else:  # the drawn value takes the largest score
+                scores = [parameters.get(name, generator.random()) for name in names]
+                largest = int(np.argmax(scores))
+                scores[index], scores[largest] = scores[largest], scores[index]
+                parameters.update(zip(names, scores, strict=True))
+            return choice.values[index]
+
+        self._space.grow(redraw)
+        self._study.enqueue_trial(parameters)
+
+    # -- telling
+
+    def tell(self, trial: Trial) -> None:
+        """The losses go to Optuna's trial; a failed trial has none."""
+        self._best.tell(trial)
+        losses = trial.losses if self.multi_objective else trial.losses[:1]
+        if len(losses) != len(self._study.directions):
+            self._reopen(len(losses))
+        number = self._running.pop(trial.number)
+        if all(math.isfinite(loss) for loss in losses):
+            self._study.tell(number, list(losses))
+        else:
+            self._study.tell(number, state=_fail())
+
+    def _reopen(self, objectives: int) -> None:
+        """The first trial told says how many objectives there are; until then nothing but pending trials is known."""
+        trials = self._study.get_trials()
+        self._study = _new_study(objectives, self._study.sampler)
+        for trial in trials:
+            self._study.add_trial(trial)
+
+    def recommend(self) -> int | None:
+        """The best seen."""
+        return self._best.number
+
+
+class TPE(Optuna):
+    """Tree-structured Parzen estimator (Bergstra, Bardenet, Bengio & Kegl 2011), of all decisions together."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        trials: int,
+        startup: Annotated[int, "trials drawn at random before the model is used"] = 10,
+        candidates: Annotated[int, "draws of the model for good trials, of which the most promising is taken"] = 24,
+        multivariate: Annotated[bool, "model the decisions that always arise together rather than one by one"] = True,
+        duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
+    ) -> None:
+        _at_least("startup", startup, 0)
+        _at_least("candidates", candidates, 1)
+        self._start(
+            space, seed, duplicates, n_startup_trials=startup, n_ei_candidates=candidates, multivariate=multivariate
+        )
+
+    def _sampler(self, **options: Any) -> BaseSampler:
+        from optuna.samplers import TPESampler
+
+        return TPESampler(**options)
+
+
+class GP(Optuna):
+    """Gaussian process with expected improvement (Optuna's GPSampler); slow: tenths of a second a proposal."""
+
+    _static = True
+    _repeats = 0  # the acquisition's maximum would come again
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        trials: int,
+        startup: Annotated[int, "trials drawn at random before the model is used"] = 10,
+        deterministic: Annotated[bool, "the same candidate would always get the same loss"] = False,
+        duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
+    ) -> None:
+        _at_least("startup", startup, 1)
+        self._start(space, seed, duplicates, n_startup_trials=startup, deterministic_objective=deterministic)
+
+    def _sampler(self, **options: Any) -> BaseSampler:
+        from optuna.samplers import GPSampler
+
+        return GPSampler(warn_independent_sampling=False, **options)
+
+
+class CMAES(Optuna):
+    """CMA-ES (Hansen & Ostermeier 2001): a normal distribution adapts to what was good; one objective."""
+
+    multi_objective = False
+    _static = _relaxed = _generational = True
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        trials: int,
+        population: Annotated[int | None, "candidates a generation; by default 4 + 3 ln(dimensions)"] = None,
+        separable: Annotated[bool, "adapt the variances alone (sep-CMA-ES)"] = False,
+        duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
+    ) -> None:
+        if population is not None:
+            _at_least("population", population, 4)
+        self._start(space, seed, duplicates, popsize=population, use_separable_cma=separable)
+
+    def _sampler(self, **options: Any) -> BaseSampler:
+        from optuna.samplers import CmaEsSampler
+
+        return CmaEsSampler(warn_independent_sampling=False, **options)
+
+
+class NSGA2(Optuna):
+    """NSGA-II (Deb, Pratap, Agarwal & Meyarivan 2002): an evolution of generations, for several objectives."""
+
+    _static = _generational = True
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        trials: int,
+        population: Annotated[int | None, "a generation; by default a tenth of the trials, 10 to 50"] = None,
+        mutation: Annotated[float | None, "probability to redraw a decision; by default one in all"] = None,
+        crossover: Annotated[float, "probability that a child has two parents"] = 0.9,
+        duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
+    ) -> None:
+        population = min(50, max(10, trials // 10)) if population is None else population
+        _at_least("population", population, 2)
+        for name, probability in (("mutation", mutation), ("crossover", crossover)):
+            if probability is not None and not 0 <= probability <= 1:
+                raise UserError(f"--set {name}", probability, "0 to 1")
+        self._start(
+            space,
+            seed,
+            duplicates,
+            population_size=population,
+            mutation_prob=mutation,
+            crossover_prob=crossover,
+        )
+
+    def _sampler(self, **options: Any) -> BaseSampler:
+        from optuna.samplers import NSGAIISampler
+
+        return NSGAIISampler(**options)
+
+
+def _new_study(objectives: int, sampler: BaseSampler | None) -> optuna.Study:
+    import optuna
+
+    with _quiet():
+        return optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Neither Optuna's message that a study was created nor its warnings of what is experimental."""
+    import optuna
+
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def _reseed(sampler: BaseSampler, generator: Generator) -> None:
+    """Seed the random states of a sampler and of those within it; `BaseSampler.reseed_rng` would take entropy."""
+    from optuna.samplers import BaseSampler
+
+    for part in vars(sampler).values():
+        if isinstance(part, BaseSampler):
+            _reseed(part, generator)
+        elif isinstance(state := getattr(part, "rng", None), np.random.RandomState):
+            state.seed(int(generator.integers(2**32)))
+
+
+def _fail() -> optuna.trial.TrialState:
+    import optuna
+
+    return optuna.trial.TrialState.FAIL
+
+
+def _scores(choice: Choice) -> list[str]:
+    return [f"{choice.site}:{index}" for index in range(len(choice.values))]
+
+
+def _at_least(option: str, value: int, least: int) -> None:
+    if value < least:
+        raise UserError(f"--set {option}", value, f"{least} or more")

@@ -1,0 +1,127 @@
+"""REINFORCE: the controller's policy, its gradient, and its entropy."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from nas.core.errors import UserError
+from nas.core.space import generator_for
+from nas.core.trial import Trial
+from nas.strategies.controller import Controller
+from nas.strategies.reinforce import Reinforce
+from nas.strategies.rewards import Ranks
+from nas.testing import StrategyContract
+from nas.testing.toys import ToySpace, ended, toy_loss
+
+
+class TestReinforce(StrategyContract):
+    def make(self, space, seed, trials):
+        return Reinforce(space, seed=seed, trials=trials)
+
+
+def run(strategy, trials, loss):
+    for number in range(trials):
+        proposal = strategy.ask(number)
+        strategy.tell(ended(Trial(number, proposal, 0), loss(proposal.genotype)))
+
+
+def skewed(strategy):
+    """Make the policy prefer some answers, so that its entropy can rise."""
+    walks = [strategy._controller.draw(ToySpace(), generator_for(8, n), lambda genotype: False)[1] for n in range(3)]
+    for _ in range(20):
+        strategy._controller.descend(-strategy._controller.evaluate(walks)[0].sum())
+    return walks
+
+
+def test_the_entropy_bonus_raises_entropy_and_without_it_equal_rewards_move_nothing():
+    changes = {}
+    for weight in (0.0, 0.2):
+        strategy = Reinforce(ToySpace(), seed=0, trials=40, entropy=weight, duplicates=True)
+        skewed(strategy)
+        walks = [strategy._controller.draw(ToySpace(), generator_for(9, n), lambda g: False)[1] for n in range(30)]
+        before = float(strategy._controller.evaluate(walks)[1].mean())
+        run(strategy, 40, lambda genotype: 1.0)  # a result like all others has the middle rank: its advantage is 0
+        changes[weight] = float(strategy._controller.evaluate(walks)[1].mean()) - before
+    assert changes[0.0] == pytest.approx(0, abs=1e-9)
+    assert changes[0.2] > 0.05
+
+
+def test_a_good_result_becomes_likelier_and_a_bad_one_less_likely():
+    strategy = Reinforce(ToySpace(), seed=0, trials=8, batch=2, entropy=0.0)
+    proposals = [strategy.ask(number) for number in range(2)]
+    walks = [strategy._running[number] for number in range(2)]
+    before = strategy._controller.evaluate(walks)[0].detach()
+    for number, loss in enumerate((0.0, 5.0)):
+        strategy.tell(ended(Trial(number, proposals[number], 0), loss))
+    after = strategy._controller.evaluate(walks)[0].detach()
+    assert after[0] > before[0]
+    assert after[1] < before[1]
+
+
+def test_the_gradient_is_the_papers():
+    """Of a batch: sum of (R - b) grad log pi, and no gradient passes through R - b."""
+    strategy = Reinforce(ToySpace(), seed=3, trials=8, batch=4, entropy=0.0)
+    walks = [strategy._controller.draw(ToySpace(), generator_for(1, n), lambda g: False)[1] for n in range(4)]
+    rewards, strategy._baseline = [0.5, -0.2, 1.0, 0.1], 0.3
+    head = strategy._controller._heads["letter0"]
+    expected = torch.zeros_like(head)
+    for walk, reward in zip(walks, rewards, strict=True):
+        (gradient,) = torch.autograd.grad(strategy._controller.evaluate([walk])[0].sum(), head)
+        expected += (reward - 0.3) * gradient
+    before = head.detach().clone()
+    strategy._update(walks, rewards)
+    assert torch.allclose(head.detach() - before, 0.5 * expected, atol=1e-9)  # 0.5: the learning rate
+    assert strategy._baseline == pytest.approx(0.9 * 0.3 + 0.1 * np.mean(rewards))
+
+
+def test_the_probability_of_a_walk_is_that_it_was_drawn_with():
+    controller = Controller(seed=0, hidden=16, learning_rate=0.1)
+    space = ToySpace()
+    drawn = [controller.draw(space, generator_for(0, n), lambda genotype: False) for n in range(20)]
+    walks = [walk for _, walk in drawn]
+    recomputed = controller.evaluate(walks)[0].tolist()
+    assert recomputed == pytest.approx([walk.log_probability for walk in walks])
+    for genotype, walk in drawn:
+        asked = [choice.site for choice, _ in walk.tokens]
+        assert set(asked) == set(genotype.content)  # the rate is asked for only where it arises
+
+
+def test_what_is_known_is_drawn_no_more_and_the_rest_in_proportion():
+    fixed = {f"letter{i}": ("a",) for i in range(8)}
+    space = ToySpace().restrict({**fixed, "source": (0,)})  # four depths
+    controller = Controller(seed=0, hidden=8, learning_rate=0.1)
+    first = controller.draw(space, generator_for(5, 0), lambda genotype: False)[0]
+    counts = Counter(
+        controller.draw(space, generator_for(6, n), lambda genotype: genotype == first)[0].content["depth"]
+        for n in range(600)
+    )
+    assert first.content["depth"] not in counts
+    assert len(counts) == 3
+    assert max(counts.values()) < 2 * min(counts.values())  # the policy is nearly uniform before it has learned
+    assert controller.draw(space, generator_for(7, 0), lambda genotype: True) is None
+
+
+def test_it_learns_the_toy_landscape():
+    strategy = Reinforce(ToySpace(), seed=0, trials=300)
+    losses = []
+    run(strategy, 300, lambda genotype: losses.append(toy_loss(genotype)) or losses[-1])
+    assert np.mean(losses[-50:]) < np.mean(losses[:50]) - 2
+
+
+def test_ranks_as_rewards_do_not_depend_on_scale_and_put_failures_last():
+    ranks = Ranks()
+    for loss in (3.0, float("inf"), 1.0, 1000.0, 3.0):
+        ranks.add(loss)
+    assert ranks.of(1.0) == 0.9
+    assert ranks.of(3.0) == pytest.approx(0.6)
+    assert ranks.of(float("inf")) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "options", [{"learning_rate": 0.0}, {"batch": 0}, {"entropy": -1.0}, {"decay": 1.0}, {"hidden": 0}]
+)
+def test_impossible_options_are_refused(options):
+    with pytest.raises(UserError, match="--set"):
+        Reinforce(ToySpace(), seed=0, trials=30, **options)
