@@ -10,7 +10,7 @@ from torch import nn
 
 from nas.core.space import Shape
 from search_spaces.autoencoder.modules import Autoencoder, VariationalAutoencoder
-from search_spaces.cells.edge import build_cell, edges_of
+from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.cells.modules import Crop
 from search_spaces.operations import activation, convolution, down_sampling, normalisation, up_sampling
 
@@ -67,7 +67,7 @@ def _convolutional(content: Content, shape: Shape, code: int) -> tuple[nn.Module
     spots = sizes(shape, stages)
 
     widths = _channels(content["width"], content["width_growth"], stages)
-    cell = edges_of(content, "encoder_cell")
+    cell, build_cell = "encoder_cell", ENCODINGS[content["cells"]].build
     layers: list[nn.Module] = []
     channels = shape[0]
     for stage, width in enumerate(widths):
@@ -75,14 +75,14 @@ def _convolutional(content: Content, shape: Shape, code: int) -> tuple[nn.Module
             layers.append(down_sampling(content["down_sampling"], channels, width, norm, act))
         else:
             layers.append(convolution(channels, width, 3, norm, act))
-        layers.append(build_cell(cell, width, norm, act))
+        layers.append(build_cell(content, cell, width, norm, act))
         channels = width
     values = channels * math.prod(spots[-1])
     encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(values, code))
 
     if content["decoder"] == "searched":
         widths = _channels(content["decoder_width"], content["width_growth"], stages)
-        cell = edges_of(content, "decoder_cell")
+        cell = "decoder_cell"
     channels = widths[-1]
     bias = norm == "none"
     decoder: list[nn.Module] = [
@@ -92,7 +92,7 @@ def _convolutional(content: Content, shape: Shape, code: int) -> tuple[nn.Module
         activation(act),
     ]
     for stage in reversed(range(stages)):
-        decoder.append(build_cell(cell, channels, norm, act))
+        decoder.append(build_cell(content, cell, channels, norm, act))
         last = stage == 0
         direct = last and content["head"] == "direct"
         width = shape[0] if direct else widths[max(stage - 1, 0)]
