@@ -11,7 +11,7 @@ from torch import nn
 
 from nas.core.space import sample
 from search_spaces.autoencoder.space import AutoencoderSpace
-from search_spaces.cells import graph, hierarchical
+from search_spaces.cells import graph
 from search_spaces.cells.canonical import canonical_cell
 from search_spaces.cells.edge import Edge, build_cell
 from search_spaces.cells.encodings import ENCODINGS

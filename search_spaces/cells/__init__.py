@@ -1,1 +1,1 @@
-"""Encodings of cells, small directed acyclic graphs of operations: by edges, by motifs of motifs, as graphs that grow."""
+"""Encodings of cells, small directed acyclic graphs of operations."""
