@@ -24,6 +24,8 @@ Kind = Literal["strategy", "space", "evaluator", "executor"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "strategy": {
         "evolution": "nas.strategies.evolution:Evolution",
+        "hierarchical": "nas.strategies.hierarchical:Hierarchical",
+        "neat": "nas.strategies.neat:Neat",
         "random": "nas.strategies.random:Random",
     },
     "space": {"autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace"},

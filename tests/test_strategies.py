@@ -9,6 +9,8 @@ from nas import registry
 from nas.core.errors import UserError
 from nas.core.trial import Trial
 from nas.strategies.evolution import Evolution
+from nas.strategies.hierarchical import Hierarchical
+from nas.strategies.neat import Neat
 from nas.strategies.random import Random
 from nas.testing import StrategyContract
 from nas.testing.toys import ToySpace, ended, toy_loss
@@ -27,7 +29,7 @@ class TestEvolution(StrategyContract):
 
 
 def test_every_registered_strategy_has_a_contract_test():
-    tested = {Random, Evolution}
+    tested = {Random, Evolution, Hierarchical, Neat}
     assert {registry.load("strategy", name) for name in registry.BUILT_IN["strategy"]} == tested
 
 

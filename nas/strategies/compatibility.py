@@ -59,31 +59,36 @@ def distance(one: Genes, other: Genes, *, disjoint: float, weights: float, small
     return disjoint * unmatched / (1 if larger < small else larger) + weights * difference
 
 
-def crossed(space: SearchSpace, fitter: Genotype, other: Genotype, generator: Generator) -> Genotype:
-    """A child with matching genes of either parent, and with disjoint and excess ones of the fitter (figure 4).
+def crosser(space: SearchSpace) -> Callable[[Genotype, Genotype, Generator], Genotype]:
+    """What crosses a fitter genotype with another: matching genes of either, all others of the fitter (figure 4).
 
-    In a space of decisions a mixture may make other decisions arise than the fitter's. Those of the network's
-    structure are then the fitter's as well. What still arises anew is the other parent's, or drawn at random.
+    A Genetic space does so itself. In a space of decisions a mixture may make other decisions arise than the
+    fitter's: those of the network's structure are then the fitter's as well, and what still arises anew is the other
+    parent's, or drawn at random.
     """
     if isinstance(space, Genetic) or not isinstance(space, Traceable):
         assert isinstance(space, Evolvable)
-        return space.crossover(fitter, other, generator)
-    mine = {d.choice.site: d for d in space.trace(fitter)}
-    theirs = {d.choice.site: d.value for d in space.trace(other)}
-    inherited: dict[str, Value] = {}
-    for site, decision in mine.items():
-        from_other = site in theirs and generator.random() < 0.5
-        inherited[site] = theirs[site] if from_other else decision.value
+        return space.crossover
+    traceable = space
 
-    def answer(choice: Choice) -> Value:
-        if choice.site in inherited:
-            return inherited[choice.site]
-        if choice.site in theirs:
-            return theirs[choice.site]
-        return choice.values[int(generator.integers(len(choice.values)))]
+    def crossed(fitter: Genotype, other: Genotype, generator: Generator) -> Genotype:
+        mine = {d.choice.site: d for d in traceable.trace(fitter)}
+        theirs = {d.choice.site: d.value for d in traceable.trace(other)}
+        inherited: dict[str, Value] = {}
+        for site, decision in mine.items():
+            from_other = site in theirs and generator.random() < 0.5
+            inherited[site] = theirs[site] if from_other else decision.value
 
-    child = space.grow(answer)
-    if child.content.keys() != mine.keys():
-        inherited |= {site: d.value for site, d in mine.items() if d.choice.role == "structure"}
+        def answer(choice: Choice) -> Value:
+            for known in (inherited, theirs):
+                if choice.site in known:
+                    return known[choice.site]
+            return choice.values[int(generator.integers(len(choice.values)))]
+
         child = space.grow(answer)
-    return child
+        if child.content.keys() != mine.keys():
+            inherited |= {site: d.value for site, d in mine.items() if d.choice.role == "structure"}
+            child = space.grow(answer)
+        return child
+
+    return crossed

@@ -104,13 +104,14 @@ class Hierarchical:
 
     def _new(self, proposal: Proposal, generator: Generator) -> Proposal | None:
         """The proposal if it is new, else what further mutations of it lead to; None where all seems to be known."""
+        if proposal.genotype not in self._seen:
+            return proposal
 
         def walk() -> Proposal:
             nonlocal proposal
-            here = proposal
-            further, _ = self._evolvable.mutate(here.genotype, generator)
-            proposal = Proposal(further, here.parents, "further mutations, on to something new")
-            return here
+            further, _ = self._evolvable.mutate(proposal.genotype, generator)
+            proposal = Proposal(further, proposal.parents, "further mutations, on to something new")
+            return proposal
 
         return self._seen.first_new(walk)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Evolvable, Generator, Genetic, SearchSpace, Traceable, generator_for, sample
 from nas.core.strategy import BestSeen
 from nas.core.trial import Proposal, Trial
-from nas.strategies.compatibility import Genes, crossed, distance, reader_of_genes
+from nas.strategies.compatibility import Genes, crosser, distance, reader_of_genes
 from nas.strategies.novelty import Seen
 
 # section 4.1 of the paper
@@ -19,7 +19,7 @@ _MUTATION_ONLY = 0.25
 _BETWEEN_SPECIES = 0.001
 _LARGE = 5  # champions of larger species are copied
 _POPULATION_STAGNATION = 20
-# neither weights (80%) nor a link (5%) nor a node (3%): (1 - .8) (1 - .05) (1 - .03) of crossed children stay as they are
+# of crossed children that are left as they are: neither weights (80%) nor a link (5%) nor a node (3%) change
 _UNMUTATED = 0.18
 
 
@@ -75,7 +75,9 @@ class Neat:
         *,
         seed: int,
         trials: int,
-        population: Annotated[int | None, "members of a generation; by default a fifteenth of the trials, 10 to 150"] = None,
+        population: Annotated[
+            int | None, "members of a generation; by default a fifteenth of the trials, 10 to 150"
+        ] = None,
         threshold: Annotated[float, "distance within a species, where `species` is 0"] = 3.0,
         species: Annotated[int | None, "the most species; 0: any number; by default 0 or a tenth of population"] = None,
         disjoint: Annotated[float, "c1 = c2 of the distance: genes that only one of two has"] = 1.0,
@@ -110,7 +112,7 @@ class Neat:
         self._small = 20 if genetic else 0
         self._survival, self._stagnation = survival, stagnation
         self._usual, self._duplicates = usual, duplicates
-        self._read = reader_of_genes(space)
+        self._read, self._cross = reader_of_genes(space), crosser(space)
         self._genes: dict[int, Genes] = {}
         self._generation = _Generation(0, (), (), (-1,) * population, math.inf, 0)
         self._born = 0
@@ -202,12 +204,12 @@ class Neat:
         return Proposal(mutant, (parent.number,), f"mutation: {change}")
 
     def _parent(self, species: Species, generator: Generator) -> Trial:
-        survivors = math.ceil(self._survival * len(species.members))
+        survivors = min(len(species.members), math.floor(self._survival * len(species.members)) + 1)
         return species.members[int(generator.integers(survivors))]
 
     def _crossed(self, one: Trial, other: Trial, generator: Generator) -> Proposal:
         fitter, weaker = sorted((one, other), key=_by_loss)
-        child = crossed(self._space, fitter.genotype, weaker.genotype, generator)
+        child = self._cross(fitter.genotype, weaker.genotype, generator)
         origin = f"crossover of {fitter.number} and {weaker.number}"
         if generator.random() >= _UNMUTATED:
             child, change = self._evolvable.mutate(child, generator)
@@ -225,7 +227,9 @@ class Neat:
         best = min(best, self._generation.best)
         fertile = [s for s in species if now - s.improved < self._stagnation]
         if now - improved > _POPULATION_STAGNATION or not fertile:
-            fertile = sorted(species, key=lambda s: _by_loss(s.members[0]))[:2]
+            # "refocusing the search into the most promising": they begin anew, so that others can arise beside them
+            improved = now
+            fertile = [replace(s, improved=now) for s in sorted(species, key=lambda s: _by_loss(s.members[0]))[:2]]
         fitness = _fitness(self._members)
         shares = [sum(fitness[trial.number] for trial in s.members) / len(s.members) for s in fertile]
         kept, births = [], []
@@ -242,9 +246,7 @@ class Neat:
             if trial.number not in self._genes:
                 self._genes[trial.number] = self._read(trial.genotype)
         old = self._generation.species
-        representatives = [
-            self._genes[s.members[int(generator.integers(len(s.members)))].number] for s in old
-        ]
+        representatives = [self._genes[s.members[int(generator.integers(len(s.members)))].number] for s in old]
         groups = self._partition(representatives)
         following = max((s.number for s in old), default=-1) + 1
         found = []
