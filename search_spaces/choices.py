@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Decision, Generator, Role, Shape, Value, check_arising
+from search_spaces import counting
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,6 +62,7 @@ class ChoiceSpace(abc.ABC):
 
     def __init__(self) -> None:
         self._restrictions: dict[str, tuple[Value, ...]] = {}
+        self._arising: dict[str, Choice] | None = None
 
     @abc.abstractmethod
     def decide(self, ask: Asker) -> None:
@@ -205,7 +205,7 @@ class ChoiceSpace(abc.ABC):
                     raise UserError(option, f"{site}={wrong}", _listed(allowed))
                 narrowed[site] = tuple(v for v in allowed if any(_means(value, v) for value in values))
         smaller = copy.copy(self)
-        smaller._restrictions = narrowed
+        smaller._restrictions, smaller._arising = narrowed, None
         check_arising(smaller.choices(), restrictions, option, "never arises together with the other restrictions")
         return smaller
 
@@ -220,43 +220,14 @@ class ChoiceSpace(abc.ABC):
         return replace(choice, values=values, usual=_nearest(choice, values))
 
     def choices(self) -> dict[str, Choice]:
-        """Every choice point that can arise, by site.
-
-        Found by growing genotypes until 300 in a row show nothing new. Each choice takes, by the toss of a coin
-        of fixed seed, the value used least so far (so that every value is visited) or any (so that no two
-        decisions stay in step, and what depends on several is visited as well).
-        """
-        found: dict[str, Choice] = {}
-        used: dict[tuple[str, Value], int] = {}
-
-        generator = np.random.default_rng(0)
-
-        def visit(choice: Choice) -> Value:
-            value = choice.values[int(generator.integers(len(choice.values)))]
-            if generator.random() < 0.5:
-                value = min(choice.values, key=lambda v: used.get((choice.site, v), 0))
-            used[choice.site, value] = used.get((choice.site, value), 0) + 1
-            return value
-
-        idle = 0
-        while idle < 300:
-            before = len(found), len(used)
-            for decision in self._decisions(visit):
-                found.setdefault(decision.choice.site, decision.choice)
-            idle = idle + 1 if before == (len(found), len(used)) else 0
-        return found
+        """Every choice point that can arise, by site; see search_spaces.counting."""
+        if self._arising is None:
+            self._arising = counting.arising(self._decisions)
+        return dict(self._arising)
 
     def size(self) -> float:
-        """How many genotypes there are: Knuth's (1975) unbiased estimate, exact where nothing is conditional."""
-        generator = np.random.default_rng(0)
-        walks = 3000
-        total = 0.0
-        for _ in range(walks):
-            product = 1.0
-            for decision in self._decisions(lambda choice: choice.values[int(generator.integers(len(choice.values)))]):
-                product *= len(decision.choice.values)
-            total += product
-        return total / walks
+        """How many genotypes there are, an estimate where choices are conditional; see search_spaces.counting."""
+        return counting.size(self._decisions)
 
 
 def _nearest(choice: Choice, values: tuple[Value, ...]) -> Value | None:

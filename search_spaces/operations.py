@@ -74,11 +74,21 @@ def _separable(channels: int, kernel: int, norm: str, act: str) -> nn.Sequential
     )
 
 
+def _depthwise(channels: int, kernel: int, norm: str, act: str) -> nn.Sequential:
+    """Each channel convolved alone; one of the primitives of Liu et al. 2018 (hierarchical representations)."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=norm == "none"),
+        *normalisation(norm, channels),
+        activation(act),
+    )
+
+
 OPERATIONS: dict[str, Callable[[int, str, str], nn.Module]] = {
     "skip": lambda channels, norm, act: nn.Identity(),
     "conv_1x1": lambda channels, norm, act: convolution(channels, channels, 1, norm, act),
     "conv_3x3": lambda channels, norm, act: convolution(channels, channels, 3, norm, act),
     "conv_5x5": lambda channels, norm, act: convolution(channels, channels, 5, norm, act),
+    "depthwise_3x3": lambda channels, norm, act: _depthwise(channels, 3, norm, act),
     "separable_3x3": lambda channels, norm, act: _separable(channels, 3, norm, act),
     "separable_5x5": lambda channels, norm, act: _separable(channels, 5, norm, act),
     "dilated_3x3": lambda channels, norm, act: convolution(channels, channels, 3, norm, act, dilation=2),

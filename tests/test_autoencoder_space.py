@@ -11,7 +11,9 @@ from nas.core.space import sample
 from nas.strategies.novelty import Seen
 from search_spaces.autoencoder.build import sizes
 from search_spaces.autoencoder.space import AutoencoderSpace
-from search_spaces.cells.edge import OPERATION_NAMES, Edge, build_cell, canonical_cell
+from search_spaces.cells.canonical import canonical_cell
+from search_spaces.cells.edge import OPERATION_NAMES, Edge, build_cell
+from search_spaces.cells.hierarchical import PRIMITIVES
 from search_spaces.operations import ACTIVATIONS, OPERATIONS, UP, down_sampling, up_sampling
 
 SMALL = AutoencoderSpace().restrict(
@@ -88,7 +90,7 @@ def test_operations_keep_channels_and_size(operation, norm):
 
 
 def test_the_cells_offer_just_the_operations_that_exist():
-    assert set(OPERATION_NAMES) == set(OPERATIONS)
+    assert {*OPERATION_NAMES, *PRIMITIVES} == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("name", ["strided_convolution", "average", "max"])

@@ -14,9 +14,9 @@ from evaluators.metrics.cost import parameters
 from nas.cli import cli
 from nas.core.errors import Diverged, ReplayMismatch, UserError
 from nas.core.trial import Measurement, Objective, Trial
-from nas.loop import Search
+from nas.loop import InMemory, Search
 from nas.strategies.darts import Darts
-from nas.testing.toys import LOSS, Forgetful, RelaxableToySpace, ToyEvaluator, ToySpace, ended, toy_loss, toy_supernet
+from nas.testing.toys import LOSS, RelaxableToySpace, ToyEvaluator, ToySpace, ended, toy_loss, toy_supernet
 
 from .conftest import tiny_data
 
@@ -136,7 +136,7 @@ def test_a_supernet_is_no_candidate_however_good_its_metrics():
                 yield Measurement(measurement.epoch, {"loss": -100.0}, derived=measurement.derived)
 
     space = RelaxableToySpace()
-    search = Search(space, Darts(space, seed=0, trials=6), (LOSS,), Forgetful(), seed=0, trials=6)
+    search = Search(space, Darts(space, seed=0, trials=6), (LOSS,), InMemory(), seed=0, trials=6)
     Inline().run(search, Splendid(space), lambda trial: None)
     first = search.ended[0]
     assert (first.outcome.kind, first.outcome.failed, first.outcome.scored) == ("supernet", False, False)
@@ -277,7 +277,7 @@ def test_a_supernet_of_other_options_is_not_resumed():
 
     events = []
 
-    class Diary(Forgetful):
+    class Diary(InMemory):
         def asked(self, trial, event):
             events.append(Event(event, "ask", trial))
 
@@ -291,9 +291,9 @@ def test_a_supernet_of_other_options_is_not_resumed():
         return Search(space, strategy, (LOSS,), record, seed=0, trials=4, history=history)
 
     Inline().run(search(Diary()), SupernetToys(space), lambda trial: None)
-    assert len(search(Forgetful(), tuple(events)).ended) == 4
+    assert len(search(InMemory(), tuple(events)).ended) == 4
     with pytest.raises(ReplayMismatch):
-        search(Forgetful(), tuple(events), order=2)
+        search(InMemory(), tuple(events), order=2)
 
 
 @pytest.mark.usefixtures("unexported")

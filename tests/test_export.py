@@ -194,8 +194,17 @@ def test_the_card_escapes_what_users_supply():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_any_genotype_prints_as_source_that_builds_it(seed):
+    check_that_source_builds(*candidate(seed, [(1, 8, 8), (3, 9, 6)][seed % 2]), [(1, 8, 8), (3, 9, 6)][seed % 2])
+
+
+@pytest.mark.parametrize("cells", ["edge", "hierarchical", "graph"])
+@pytest.mark.parametrize("seed", range(4))
+def test_cells_of_every_encoding_print_as_source(cells, seed):
     shape = [(1, 8, 8), (3, 9, 6)][seed % 2]
-    _, model = candidate(seed, shape)
+    check_that_source_builds(*candidate(seed, shape, network="convolutional", cells=cells), shape)
+
+
+def check_that_source_builds(genotype, model, shape):
     names = {"torch": torch, "nn": nn, "F": nn.functional, "Tensor": torch.Tensor, "__name__": "printed"}
     source = "from __future__ import annotations\n" + python_source(model)
     exec(compile(source, "model.py", "exec"), names)

@@ -13,12 +13,12 @@ from evaluators.autoencoder import OBJECTIVES
 from nas.cli import run as cli
 from nas.core.pareto import pareto_front
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial
-from nas.loop import Search
+from nas.loop import InMemory, Search
 from nas.report.figures import front_figure
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
 from nas.study import Study
-from nas.testing.toys import Forgetful, ToySpace
+from nas.testing.toys import ToySpace
 
 from .conftest import tiny_data
 
@@ -301,5 +301,5 @@ def test_a_strategy_says_whether_it_weighs_objectives():
         (Evolution, two, True), (Evolution, two[:1], False), (Weighing, two, False), (Weighing, two[:1], False),
     ):  # fmt: skip
         space = ToySpace()
-        search = Search(space, kind(space, seed=0, trials=5), objectives, Forgetful(), seed=0, trials=5)
+        search = Search(space, kind(space, seed=0, trials=5), objectives, InMemory(), seed=0, trials=5)
         assert search.only_first == alone

@@ -129,7 +129,7 @@ def test_completeness():
 
 
 def test_mutations_come_in_every_role():
-    space = AutoencoderSpace().restrict({"network": ("convolutional",), "encoder_cell.nodes": (3,)})
+    space = AutoencoderSpace().restrict({"network": ("convolutional",), "cells": ("edge",), "encoder_cell.nodes": (3,)})
     generator = np.random.default_rng(0)
     genotype = sample(space, generator)
     roles = {space.mutate(genotype, generator)[1].split()[0] for _ in range(60)}
@@ -139,6 +139,6 @@ def test_mutations_come_in_every_role():
 def test_a_superfluous_decision_is_named():
     space = AutoencoderSpace().restrict({"family": ("plain",)})
     genotype = sample(space, np.random.default_rng(0))
-    extra = Genotype.of("autoencoder", 1, {**genotype.content, "beta": 1.0})
+    extra = Genotype.of("autoencoder", 2, {**genotype.content, "beta": 1.0})
     with pytest.raises(InvalidGenotype, match="beta: does not arise"):
         space.validate(extra)

@@ -36,7 +36,7 @@ class Choice:
         role: what it decides.
         ordered: neighbouring values are alike (a width, a learning rate).
         usual: what a practitioner would try first; None where nothing speaks for any value.
-        level: in a hierarchy of motifs the level it belongs to, from 1, where motifs are made of operations; else 0.
+        level: in a hierarchy of motifs that of the motif it belongs to, from 2: operations are level 1; else 0.
     """
 
     site: str
@@ -111,6 +111,17 @@ class Evolvable(Protocol):
 
     def crossover(self, first: Genotype, second: Genotype, generator: Generator) -> Genotype:
         """A valid genotype mixed from two, the fitter first where there is one."""
+
+
+@runtime_checkable
+class Genetic(Protocol):
+    """The space's genotypes are made of genes with names: what has one name in two genotypes has one origin.
+
+    Its `crossover` aligns genes by their names. Of other spaces the decisions are the genes (see Traceable).
+    """
+
+    def genes(self, genotype: Genotype) -> Mapping[str, float]:
+        """The weight of every gene, by its innovation: a name that the same structure has everywhere."""
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from torch import nn
 
 from nas.core.space import Shape
 from search_spaces.autoencoder.modules import Autoencoder, VariationalAutoencoder
-from search_spaces.cells.edge import build_cell, edges_of
+from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.cells.modules import Crop
 from search_spaces.operations import activation, convolution, down_sampling, normalisation, up_sampling
 
@@ -23,7 +23,7 @@ def build(content: Content, shape: Shape, make_cell: MakeCell | None = None) -> 
     """The model of validated decisions for images (N, *shape); `make_cell` makes other cells than were decided."""
 
     def decided_cell(name: str, channels: int, norm: str, act: str) -> nn.Module:
-        return build_cell(edges_of(content, name), channels, norm, act)
+        return ENCODINGS[content["cells"]].build(content, name, channels, norm, act)
 
     variational = content["family"] == "variational"
     code = content["latent"] * (2 if variational else 1)

@@ -10,8 +10,9 @@ from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Shape, Value
 from nas.core.supernet import Alphas, Derived, Supernet
+from search_spaces.cells.canonical import canonical_cell
 from search_spaces.cells.derivation import derive_cell, relaxed_edges
-from search_spaces.cells.edge import canonical_cell, decide_cell, describe_cell, edges_of
+from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.choices import Asker, ChoiceSpace
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class AutoencoderSpace(ChoiceSpace):
     A convolutional encoder is a row of stages, each a down-sampling and then the encoder's cell; the decoder
     goes back, each stage a cell and then an up-sampling. A size is halved, rounded up, while both sides are at
     least 4, and what rounding added is cropped on the way back: every genotype serves every size of image.
+    Cells are written in one of three encodings, which `cells` decides: see search_spaces.cells.
     """
 
     name = "autoencoder"
-    version = 1
+    version = 2
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
@@ -59,10 +61,11 @@ class AutoencoderSpace(ChoiceSpace):
             ask.structure("down_sampling", DOWN, usual="strided_convolution")
             ask.structure("up_sampling", UP, usual="transposed_convolution")
             ask.structure("head", ("direct", "convolution"), usual="direct")
-            decide_cell(ask.within("encoder_cell"))
+            cells = ENCODINGS[ask.structure("cells", tuple(ENCODINGS), usual="edge")]
+            cells.decide(ask.within("encoder_cell"))
             if not mirrored:
                 ask.structure("decoder_width", WIDTHS, ordered=True, usual=32)
-                decide_cell(ask.within("decoder_cell"))
+                cells.decide(ask.within("decoder_cell"))
         else:
             ask.structure("hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
             if not mirrored:
@@ -149,9 +152,11 @@ class AutoencoderSpace(ChoiceSpace):
         content: dict[str, object] = {site: v for site, v in genotype.content.items() if "_cell." not in site}
         if content["stages"] == 1:
             content.pop("width_growth", None)  # nothing grows
-        for cell in ("encoder_cell", "decoder_cell"):
-            if f"{cell}.nodes" in genotype.content:
-                content[cell] = canonical_cell(edges_of(genotype.content, cell))
+        if "cells" in content:  # that a cell computes the same does not depend on how it was written
+            edges = ENCODINGS[str(content.pop("cells"))].edges
+            content["encoder_cell"] = canonical_cell(edges(genotype.content, "encoder_cell"))
+            if content["decoder"] == "searched":
+                content["decoder_cell"] = canonical_cell(edges(genotype.content, "decoder_cell"))
         return json.dumps(content, sort_keys=True)
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
@@ -170,9 +175,10 @@ class AutoencoderSpace(ChoiceSpace):
             growth = f" x{it['width_growth']:g} a stage" if it["width_growth"] != 1 else ""
             parts.append(f"{it['stages']} stages of width {it['width']}{growth}")
             parts.append(f"{it['down_sampling']} down, {it['up_sampling']} up".replace("_", " "))
-            parts.append(f"cell {describe_cell(edges_of(it, 'encoder_cell'))}")
+            describe_cell = ENCODINGS[it["cells"]].describe
+            parts.append(f"{it['cells']} cell {describe_cell(it, 'encoder_cell')}".removeprefix("edge "))
             if it["decoder"] == "searched":
-                cell = describe_cell(edges_of(it, "decoder_cell"))
+                cell = describe_cell(it, "decoder_cell")
                 parts.append(f"decoder of width {it['decoder_width']}, cell {cell}")
         else:
             parts.append(f"{it['stages']} hidden layers of {it['hidden_width']}")

@@ -1,1 +1,1 @@
-"""Encodings of cells: small directed acyclic graphs of operations."""
+"""Encodings of cells, small directed acyclic graphs of operations."""

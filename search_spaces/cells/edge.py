@@ -66,20 +66,6 @@ def edges_of(content: Mapping[str, Value], cell: str) -> list[Edge]:
     return edges
 
 
-def canonical_cell(edges: list[Edge]) -> tuple[str, ...]:
-    """The same for cells that compute the same: an expression for every node, sorted; those of outputs are marked.
-
-    An expression says what a node sums, its terms sorted and earlier nodes spelled out. That tells cells of up to
-    three nodes apart; among more, two that differ in which of two like nodes is used twice would look the same.
-    """
-    spelled = {0: "x"}
-    for target in range(1, max(edge.target for edge in edges) + 1):
-        terms = sorted(f"{edge.operation}({spelled[edge.source]})" for edge in edges if edge.target == target)
-        spelled[target] = "+".join(terms)
-    left = {edge.source for edge in edges}
-    return tuple(sorted(spelled[node] + ("" if node in left else "!") for node in spelled if node))
-
-
 def build_cell(edges: list[Edge], channels: int, norm: str, act: str) -> nn.Module:
     """The cell as a module: (N, channels, H, W) to the same shape."""
     from search_spaces.cells.modules import Cell, Node
