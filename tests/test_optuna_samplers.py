@@ -33,7 +33,7 @@ class TestNSGA2(StrategyContract):
 
 
 class TestGP(StrategyContract):
-    trials, long, short, landscape = 24, 22, 16, (50, 3)
+    trials, long, short, landscape = 18, 22, 14, (45, 2)
 
     def make(self, space, seed, trials):
         return GP(space, seed=seed, trials=trials)

@@ -27,7 +27,7 @@ class Encoding:
     - a **count**: how often a value was chosen among decisions of the same values, the operations of a cell's edges
       say, as a share of them. That two cells hold the same operations elsewhere is told by nothing else.
 
-    Sites are learned as genotypes are added; what was added before lacks them.
+    Features are those of the genotypes that were learned last; others are compared by these features alone.
     """
 
     def __init__(self, space: Traceable) -> None:
@@ -36,6 +36,14 @@ class Encoding:
         self._choices: list[Choice] = []
         self._codes: dict[str, dict[object, int]] = {}
         self._rows: dict[str, list[int]] = {}
+        self._groups: list[list[int]] = []
+        self._counted: list[list[int]] = []
+
+    def learn(self, genotypes: list[Genotype]) -> None:
+        """Meet the sites of these genotypes, and let the features be those of all sites met so far."""
+        for genotype in genotypes:
+            self.row(genotype)
+        self._groups, self._counted = self.groups(), self.counted()
 
     def row(self, genotype: Genotype) -> list[int]:
         """The place of each decision's value, by site in the order in which sites were met."""
@@ -57,7 +65,7 @@ class Encoding:
 
     def matrix(self, genotypes: list[Genotype]) -> npt.NDArray[np.int64]:
         """Rows of all, (genotypes, sites)."""
-        rows = [self.row(genotype) for genotype in genotypes]
+        rows = [self.row(genotype) for genotype in genotypes]  # all, before their widths are known
         width = len(self._choices)
         return np.array([row + [_ABSENT] * (width - len(row)) for row in rows], dtype=np.int64).reshape(-1, width)
 
@@ -81,10 +89,10 @@ class Encoding:
 
     def distances(self, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> tuple[Array, Array]:
         """Between each pair of two matrices: (first, second, decision features) and (first, second, counts)."""
-        decisions = [self._decision_distance(first, second, group) for group in self.groups()]
+        decisions = [self._decision_distance(first, second, group) for group in self._groups]
         counts = [
             np.abs(a[:, None] - b[None, :])
-            for group in self.counted()
+            for group in self._counted
             for place in range(len(self._choices[group[0]].values))
             for a, b in [((first[:, group] == place).mean(1), (second[:, group] == place).mean(1))]
         ]

@@ -95,7 +95,8 @@ class GaussianProcess:
         """Improve the parameters by some steps of L-BFGS, with the noise's variance fixed if it is given.
 
         Returns:
-            The negative logarithm of the posterior, up to a constant.
+            The negative logarithm of the posterior, up to a constant and without the prior of the noise: so that what
+            different variances of the noise explain can be compared.
         """
         from scipy.optimize import minimize
 
@@ -109,7 +110,8 @@ class GaussianProcess:
             bounds=bounds, options={"maxiter": steps},
         )  # fmt: skip
         self.parameters = found.x
-        return float(found.fun)
+        prior = 0.5 * ((found.x[-1] - self._start[-1]) / self._scale[-1]) ** 2
+        return float(found.fun) - float(prior)
 
     def condition(self, distances: Distances, targets: Array) -> None:
         """Take these results as known: ``distances`` among them, (N, N, ...)."""

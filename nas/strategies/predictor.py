@@ -24,7 +24,7 @@ _FIRST_STEPS, _STEPS = 40, 15  # of L-BFGS, where the parameters start anew and 
 _PARENTS = 8
 _BEAM, _MUTANTS_OF_EACH, _ROUNDS = 4, 20, 2
 _NO_NOISE = 1e-4
-_PROOF = 2.0  # nats by which noise must explain the results better: a likelihood ratio of seven
+_PROOF = 4.0  # nats by which noise must explain the results better: a likelihood ratio of 55
 
 
 class Predictor:
@@ -151,6 +151,7 @@ class Predictor:
         trials = self._selected()
         known = [trial.genotype for trial in trials]
         self._numbers = [trial.number for trial in trials]
+        self._encoding.learn([*known, *self._pending.values()])
         targets = _normal_ranks(np.array([trial.losses[0] for trial in trials]))
         distances = self._distances(known, known)
         process = self._fitted(distances, targets)
@@ -185,9 +186,8 @@ class Predictor:
         return list(chosen.values())
 
     def _distances(self, first: list[Genotype], second: list[Genotype]) -> Distances:
-        for genotype in (*first, *second):
-            self._encoding.row(genotype)  # every site is met before rows are laid side by side
-        return Distances(*self._encoding.distances(self._encoding.matrix(first), self._encoding.matrix(second)))
+        rows = self._encoding.matrix(first + second)  # together, so that both have columns for every site
+        return Distances(*self._encoding.distances(rows[: len(first)], rows[len(first) :]))
 
     def tell(self, trial: Trial) -> None:
         """Learn from it at the next ask."""
@@ -210,6 +210,7 @@ class Predictor:
     def _most_promising(self) -> int | None:
         trials = self._selected()
         known = [trial.genotype for trial in trials]
+        self._encoding.learn(known)
         targets = _normal_ranks(np.array([trial.losses[0] for trial in trials]))
         distances = self._distances(known, known)
         kinds = distances.decisions.shape[2], distances.counts.shape[2]
