@@ -3,10 +3,10 @@
 A genotype holds connection genes, ``["x0>y0", weight, enabled]``, the oldest first, and node genes,
 ``"h5d0c91a2": [source, target, n]``: the connection that the node split, and how often that had been split in this
 network before. The node's name is the hash of these three. So innovations have names that follow from the structure:
-the same split has the same name in every network, run and process, and genotypes are plain text. In the paper a global
-counter numbers the innovations of a generation in the order in which they happen; the same structure found again in a
-later generation gets another number there, and here it does not. (Without ages, excess genes are not told from
-disjoint ones.)
+the same split has the same name in every network, run and process, and genotypes are plain text. In the paper a
+global counter numbers the innovations of a generation in the order in which they happen; the same structure found
+again in a later generation gets another number there, and here it does not. (Without ages, excess genes are not told
+from disjoint ones.)
 
 A node's place lies between the places of the connection that it split, where exactly says its name. Connections lead
 from lower to higher places only: neither mutation nor crossover can make a cycle, and networks are feedforward.

@@ -53,11 +53,11 @@ def test_first_genotypes_are_the_trivial_one_mutated_very_often():
 
 
 def test_many_mutations_leave_nothing_of_the_trivial_genotype():
-    strategy = Hierarchical(CellSpace("hierarchical"), seed=0, trials=500, population=60)
-    drawn = [strategy.ask(number).genotype.content for number in range(60)]
+    strategy = Hierarchical(CellSpace("hierarchical"), seed=0, trials=500, population=20)
+    drawn = [strategy.ask(number).genotype.content for number in range(15)]
     usual = CellSpace("hierarchical").grow(lambda choice: choice.usual).content
     kept = np.mean([genotype[site] == usual[site] for genotype in drawn for site in usual])
-    assert 0.12 < kept < 0.28  # drawn uniformly: 18 of 24 edges in one of 7 cases, 6 in one of 4: .17
+    assert 0.1 < kept < 0.3  # drawn uniformly: 18 of 24 edges in one of 7 cases, 6 in one of 4: .17
 
 
 def test_nobody_is_ever_removed():

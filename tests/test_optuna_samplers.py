@@ -32,9 +32,8 @@ class TestNSGA2(StrategyContract):
         return NSGA2(space, seed=seed, trials=trials)
 
 
-@pytest.mark.slow
 class TestGP(StrategyContract):
-    trials = 16
+    trials, long, short, landscape = 24, 22, 16, (50, 3)
 
     def make(self, space, seed, trials):
         return GP(space, seed=seed, trials=trials)

@@ -19,6 +19,8 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 
 
 class TestPredictor(StrategyContract):
+    trials, long, short, landscape = 24, 22, 16, (50, 3)
+
     def make(self, space, seed, trials):
         return Predictor(space, seed=seed, trials=trials)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from nas.core.errors import InvalidGenotype
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
 
 @dataclass(frozen=True)
 class Genotype:
@@ -26,7 +28,7 @@ class Genotype:
     def of(cls, space: str, version: int, content: Mapping[str, Any]) -> Genotype:
         """The genotype of `space` (and the version of its encoding) with this JSON content."""
         document = {"space": space, "version": version, "content": content}
-        return cls(json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False))
+        return cls(_canonical(document))
 
     @classmethod
     def parse(cls, text: str) -> Genotype:

@@ -22,6 +22,9 @@ class StrategyContract:
     """
 
     trials = 60
+    long, short = 40, 30
+    landscape = 150, 8
+    """Lengths of runs, and how many of which length must beat random search; less for what is slow to propose."""
     beats_random = True
 
     def make(self, space: SearchSpace, seed: int, trials: int) -> Strategy:
@@ -40,7 +43,7 @@ class StrategyContract:
         return history
 
     def _first_proposals(self) -> list[str]:
-        return [trial.genotype.text for trial in self._run(self.make(ToySpace(), 3, 30), 30)]
+        return [trial.genotype.text for trial in self._run(self.make(ToySpace(), 3, self.short), self.short)]
 
     def test_proposals_are_valid(self) -> None:
         space = ToySpace()
@@ -48,7 +51,7 @@ class StrategyContract:
             space.validate(trial.genotype)
 
     def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(self) -> None:
-        runs = [self._run(self.make(ToySpace(), seed, 30), 30) for seed in (3, 3, 4)]
+        runs = [self._run(self.make(ToySpace(), seed, self.short), self.short) for seed in (3, 3, 4)]
         ids = [[trial.genotype.id for trial in run] for run in runs]
         assert ids[0] == ids[1]
         assert ids[0] != ids[2]
@@ -57,10 +60,10 @@ class StrategyContract:
         assert from_another_process(type(self), "_first_proposals") == self._first_proposals()
 
     def test_the_global_generators_have_no_effect_and_are_left_alone(self) -> None:
-        history = self._run(self.make(ToySpace(), 3, 30), 30)
+        history = self._run(self.make(ToySpace(), 3, self.short), self.short)
         disturb_global_generators(1000)
         before = global_generators()
-        strategy = self.make(ToySpace(), 3, 30)
+        strategy = self.make(ToySpace(), 3, self.short)
         assert global_generators() == before
         for trial in history:
             disturb_global_generators(1001 + trial.number)
@@ -71,22 +74,22 @@ class StrategyContract:
             assert global_generators() == before
 
     def test_asks_and_tells_executed_again_go_on_alike(self) -> None:
-        history = self._run(self.make(ToySpace(), 5, 40), 40)
-        again = self.make(ToySpace(), 5, 40)
-        for trial in history[:25]:
+        history = self._run(self.make(ToySpace(), 5, self.long), self.long)
+        again = self.make(ToySpace(), 5, self.long)
+        for trial in history[: self.long // 2]:
             proposal = again.ask(trial.number)
             assert proposal is not None
             assert proposal == trial.proposal
             again.tell(trial)
-        for trial in history[25:]:
+        for trial in history[self.long // 2 :]:
             assert again.ask(trial.number) == trial.proposal
             again.tell(trial)
 
     def test_failures_are_digested(self) -> None:
         failing = (0, 1, 5, 6, 7, 20)
-        strategy = self.make(ToySpace(), 0, 40)
-        history = self._run(strategy, 40, failing)
-        assert len(history) == 40
+        strategy = self.make(ToySpace(), 0, self.long)
+        history = self._run(strategy, self.long, failing)
+        assert len(history) == self.long
         assert strategy.recommend() not in failing
 
     def test_nothing_is_recommended_before_anything_succeeded(self) -> None:
@@ -96,17 +99,17 @@ class StrategyContract:
         assert strategy.recommend() is None
 
     def test_the_recommendation_is_the_best_seen_where_nothing_is_noisy(self) -> None:
-        strategy = self.make(ToySpace(), 1, 30)
-        history = self._run(strategy, 30)
+        strategy = self.make(ToySpace(), 1, self.short)
+        history = self._run(strategy, self.short)
         best = min(history, key=lambda trial: (trial.losses, trial.number))
         assert strategy.recommend() == best.number
 
     def test_several_objectives_are_digested_and_executed_again_alike(self) -> None:
         histories = []
         for _ in range(2):
-            strategy = self.make(ToySpace(), 6, 30)
+            strategy = self.make(ToySpace(), 6, self.short)
             history = []
-            for number in range(30):
+            for number in range(self.short):
                 proposal = strategy.ask(number)
                 assert proposal is not None
                 loss, letters = toy_loss(proposal.genotype), len(set(proposal.genotype.text))
@@ -120,15 +123,15 @@ class StrategyContract:
         assert histories[0] == histories[1]
 
     def test_several_asks_before_a_tell_never_propose_the_same(self) -> None:
-        strategy = self.make(ToySpace(), 0, 40)
+        strategy = self.make(ToySpace(), 0, self.long)
         asked = [strategy.ask(number) for number in range(8)]
         proposals = [proposal for proposal in asked if proposal is not None]
         assert len({proposal.genotype.id for proposal in proposals}) == len(proposals)
 
     def test_late_results_in_another_order_are_digested(self) -> None:
-        strategy = self.make(ToySpace(), 0, 40)
+        strategy = self.make(ToySpace(), 0, self.long)
         running: list[Trial] = []
-        for number in range(30):
+        for number in range(self.short):
             proposal = strategy.ask(number)
             if proposal is not None:
                 running.append(Trial(number, proposal, seed=0))
@@ -159,7 +162,7 @@ class StrategyContract:
     def test_it_beats_random_search_on_a_toy_landscape(self) -> None:
         if not self.beats_random:
             pytest.skip("this strategy is random search")
-        trials, seeds = 150, range(8)
+        trials, seeds = self.landscape[0], range(self.landscape[1])
         found = [min(t.losses[0] for t in self._run(self.make(ToySpace(), s, trials), trials)) for s in seeds]
         drawn = []
         for seed in seeds:
