@@ -41,9 +41,9 @@ def test_the_entropy_bonus_raises_entropy_and_without_it_equal_rewards_move_noth
         strategy = Reinforce(ToySpace(), seed=0, trials=40, entropy=weight, duplicates=True)
         skewed(strategy)
         walks = [strategy._controller.draw(ToySpace(), generator_for(9, n), lambda g: False)[1] for n in range(30)]
-        before = float(strategy._controller.evaluate(walks)[1].mean())
+        before = strategy._controller.evaluate(walks)[1].mean().item()
         run(strategy, 40, lambda genotype: 1.0)  # a result like all others has the middle rank: its advantage is 0
-        changes[weight] = float(strategy._controller.evaluate(walks)[1].mean()) - before
+        changes[weight] = strategy._controller.evaluate(walks)[1].mean().item() - before
     assert changes[0.0] == pytest.approx(0, abs=1e-9)
     assert changes[0.2] > 0.05
 
@@ -101,6 +101,27 @@ def test_what_is_known_is_drawn_no_more_and_the_rest_in_proportion():
     assert len(counts) == 3
     assert max(counts.values()) < 2 * min(counts.values())  # the policy is nearly uniform before it has learned
     assert controller.draw(space, generator_for(7, 0), lambda genotype: True) is None
+
+
+def test_a_policy_that_has_settled_still_proposes_what_is_new():
+    strategy = Reinforce(ToySpace(), seed=0, trials=60)
+    favourite = strategy.ask(0)
+    walk = strategy._running[0]
+    for _ in range(100):
+        strategy._controller.descend(-strategy._controller.evaluate([walk])[0].sum())
+    assert strategy._controller.evaluate([walk])[0].exp().item() > 0.9
+    proposed = [strategy.ask(number).genotype for number in range(1, 30)]
+    assert len({favourite.genotype, *proposed}) == 30
+
+
+def test_torch_computes_with_as_many_threads_as_before():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run(Reinforce(ToySpace(), seed=0, trials=8), 8, toy_loss)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_it_learns_the_toy_landscape():

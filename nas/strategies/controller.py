@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +16,17 @@ from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, SearchSpace, Value
 
 _DRAWS = 500
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Matrices this small are computed sooner by one thread, and by many times where the cores are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -64,15 +76,17 @@ class Controller:
         # by way of the meta device, as PyTorch would initialise it from its global generator
         lstm = nn.LSTM(hidden, hidden, batch_first=True, dtype=torch.float64, device="meta")
         self._lstm = lstm.to_empty(device="cpu")
+        self._weights = list(self._lstm.parameters())
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            for parameter in self._lstm.parameters():
+            for parameter in self._weights:
                 parameter.uniform_(-(hidden**-0.5), hidden**-0.5, generator=generator)
         self._questions: dict[str, nn.Parameter] = {}
         self._answers: dict[str, nn.Parameter] = {}
         self._heads: dict[str, nn.Parameter] = {}
         self._biases: dict[str, nn.Parameter] = {}
-        recurrent = {"params": list(self._lstm.parameters()), "lr": learning_rate / 10}
+        recurrent = {"params": [*self._weights], "lr": learning_rate / 10}
+        self._tree: _Node | None = None  # of the walks drawn since the last step
         self._optimiser = torch.optim.SGD([recurrent, {"params": [], "lr": learning_rate}])
 
     def _meet(self, choice: Choice) -> None:
@@ -94,6 +108,7 @@ class Controller:
 
     # -- drawing
 
+    @_one_thread()
     @torch.no_grad()
     def draw(
         self, space: SearchSpace, generator: Generator, known: Callable[[Genotype], bool]
@@ -103,8 +118,8 @@ class Controller:
         Drawing from a policy that has settled, and dropping what is known, would take for ever. So a known genotype
         that was drawn is taken out of the tree of walks, with its probability, and the next draw is from what is
         left (Shi, Bieber & Sutton 2020, algorithm 1): the same distribution, and no known genotype is drawn twice.
+        The tree is kept until the policy changes; what is known must stay known until then.
         """
-        root: _Node | None = None
         for _ in range(_DRAWS):
             path: list[tuple[_Node, int]] = []
             tokens: list[tuple[Choice, int]] = []
@@ -112,14 +127,13 @@ class Controller:
             def choose(
                 choice: Choice, path: list[tuple[_Node, int]] = path, tokens: list[tuple[Choice, int]] = tokens
             ) -> Value:
-                nonlocal root
                 if path:
                     parent, answer = path[-1]
                     if answer not in parent.branches:
                         parent.branches[answer] = self._read(choice, parent.state, tokens[-1])
                     node = parent.branches[answer]
                 else:
-                    node = root = root or self._read(choice, None, None)
+                    node = self._tree = self._tree or self._read(choice, None, None)
                 weights = node.probabilities * node.left
                 sums = np.cumsum(weights)
                 index = int(np.searchsorted(sums, generator.random() * sums[-1], side="right"))
@@ -151,13 +165,14 @@ class Controller:
         if state is None:
             nothing = torch.zeros(1, self._hidden, dtype=torch.float64)
             state = (nothing, nothing)
-        hidden, cell = torch.lstm_cell(inputs[None], state, *self._lstm.parameters())
+        hidden, cell = torch.lstm_cell(inputs[None], state, *self._weights)
         logits = torch.addmv(self._biases[choice.site], self._heads[choice.site], hidden[0])
         probabilities = torch.softmax(logits, 0).clamp_min(1e-30).numpy()  # every answer stays possible
         return _Node(probabilities, np.ones(len(probabilities)), (hidden, cell))
 
     # -- learning
 
+    @_one_thread()
     def evaluate(self, walks: Sequence[Walk]) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probability (N,) of each walk under the policy as it is now, and entropy (N,) in nats.
 
@@ -192,9 +207,11 @@ class Controller:
         entropies = -(logs.exp() * logs).sum(-1)
         return (chosen * arises).sum(1), (entropies * arises).sum(1)
 
+    @_one_thread()
     def descend(self, loss: torch.Tensor) -> None:
         """One step down the gradient of `loss`, a scalar."""
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._optimiser.param_groups[0]["params"], 1.0)
         self._optimiser.step()
+        self._tree = None

@@ -42,7 +42,7 @@ class Optuna:
     _static = False  # the sampler needs the same parameters in every trial: those of choices that do not arise, too
     _relaxed = False  # an unordered choice is one real number for each of its values, of which the largest wins
     _generational = False  # a trial counts to a generation, which the sampler notes when it samples
-    _repeats = 10  # how often the sampler is asked again where it repeats itself
+    _repeats = 2  # how often the sampler is asked again where it repeats itself
 
     def __init__(
         self,
@@ -214,7 +214,12 @@ class GP(Optuna):
 
 
 class CMAES(Optuna):
-    """CMA-ES (Hansen & Ostermeier 2001): a normal distribution adapts to what was good; one objective."""
+    """CMA-ES (Hansen & Ostermeier 2001): a normal distribution adapts to what was good; one objective.
+
+    An unordered choice is one dimension for each of its values, of which the largest wins. That makes dozens to
+    hundreds of dimensions, whose covariances no run of hundreds of trials could learn: by default the variances alone
+    adapt, at the faster rate that this allows (sep-CMA-ES, Ros & Hansen 2008).
+    """
 
     multi_objective = False
     _static = _relaxed = _generational = True
@@ -226,7 +231,7 @@ class CMAES(Optuna):
         seed: int,
         trials: int,
         population: Annotated[int | None, "candidates a generation; by default 4 + 3 ln(dimensions)"] = None,
-        separable: Annotated[bool, "adapt the variances alone (sep-CMA-ES)"] = False,
+        separable: Annotated[bool, "adapt the variances alone, not the covariances"] = True,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
         if population is not None:

@@ -67,17 +67,21 @@ class Reinforce:
         self._batch: list[tuple[Walk, float]] = []
         self._ranks = Ranks()
         self._baseline = 0.0  # the score of the middle rank
+        self._exhausted = False
         self._seen = Seen(space)
         self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
-        """A genotype drawn from the controller; None once none is new."""
+        """A genotype drawn from the controller; None, from then on, once none is new."""
 
         def known(genotype: Genotype) -> bool:
             return not self._duplicates and genotype in self._seen
 
+        if self._exhausted:
+            return None
         drawn = self._controller.draw(self._space, generator_for(self._seed, number), known)
         if drawn is None:
+            self._exhausted = True
             return None
         genotype, walk = drawn
         self._running[number] = walk
