@@ -27,11 +27,15 @@ _COLOURS = (
 )
 
 
-def regret_figure(curves: Mapping[str, Sequence[Curve]], at: Sequence[int], objective: str, test: bool) -> bytes:
+def regret_figure(
+    curves: Mapping[str, Sequence[Curve]], at: Sequence[int], objective: str, report: str | None
+) -> bytes:
     """A PNG: mean regret by strategy with a band of one standard error; the reported column's beside it."""
-    figure = Figure(figsize=(11 if test else 6.5, 4.2), layout="constrained")
+    figure = Figure(figsize=(11 if report else 6.5, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    parts = (("valid", f"regret in {objective}"), ("test", "regret in the reported column"))[: 1 + test]
+    parts = [("valid", f"regret in {objective}")]
+    if report is not None:
+        parts.append(("test", f"regret in {report}"))
     for place, (part, label) in enumerate(parts, 1):
         axes = figure.add_subplot(1, len(parts), place)
         smallest = np.inf

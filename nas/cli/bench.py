@@ -57,7 +57,7 @@ def bench_command(**given: Any) -> None:
         from nas.bench.figure import regret_figure
         from nas.study import write_atomically
 
-        write_atomically(plot, regret_figure(curves, at, objective, given["report"] is not None))
+        write_atomically(plot, regret_figure(curves, at, objective, given["report"]))
     summaries = {name: summarise(found, at) for name, found in curves.items()}
     if as_json := given["as_json"]:
         click.echo(json.dumps(_document(question, summaries, reported)))
