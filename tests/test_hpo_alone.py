@@ -137,7 +137,7 @@ def test_contradictions_are_refused_in_a_line(options, message):
 def test_genotypes_of_other_spaces_are_refused():
     given = genotype()
     for wrong, why in (
-        (Genotype.of("toy", 1, {}), "is of toy version 1, not autoencoder version 1"),
+        (Genotype.of("toy", 1, {}), "is of toy version 1, not autoencoder version 2"),
         (Genotype.of("autoencoder", 1, {}), "family: is not decided"),
         (Genotype.of("autoencoder", 1, {**given.content, "latent": 17}), "latent: 17 is not one of"),
     ):
