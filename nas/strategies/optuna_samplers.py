@@ -241,6 +241,8 @@ class CMAES(Optuna):
     def _sampler(self, **options: Any) -> BaseSampler:
         from optuna.samplers import CmaEsSampler
 
+        if len(self._silent) == 1 and all(choice.ordered for choice in self._silent.values()):
+            options["use_separable_cma"] = False  # of a single number it has nothing to separate
         return CmaEsSampler(warn_independent_sampling=False, **options)
 
 
