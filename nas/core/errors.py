@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal
 
 
 class UserError(Exception):
@@ -43,13 +44,25 @@ class InvalidGenotype(ValueError):
 class CandidateFailure(Exception):
     """A candidate failed by its own doing: the trial has failed, the search goes on."""
 
+    kind: Literal["failed", "diverged", "collapsed", "out_of_memory"] = "failed"
+
 
 class Diverged(CandidateFailure):
     """The loss or a metric is no longer finite."""
 
+    kind = "diverged"
+
+
+class Collapsed(CandidateFailure):
+    """The generator makes too few different images; the message says which measure fell below which threshold."""
+
+    kind = "collapsed"
+
 
 class OutOfMemory(CandidateFailure):
     """The candidate did not fit into memory."""
+
+    kind = "out_of_memory"
 
 
 class ExportMismatch(Exception):

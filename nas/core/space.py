@@ -132,6 +132,27 @@ class Canonical(Protocol):
         """A text that is the same for genotypes that differ in writing only: two edges in another order, say."""
 
 
+@dataclass(frozen=True)
+class Condition:
+    """What a conditional model is told of an image.
+
+    Attributes:
+        kind: its label, (N,) int64, or a vector, (N, size) float32, such as the embedding of a sentence.
+        size: the number of classes, or the vector's length.
+    """
+
+    kind: Literal["label", "vector"]
+    size: int
+
+
+@runtime_checkable
+class Conditionable(SearchSpace, Protocol):
+    """The space has models that are told something of the images they make."""
+
+    def conditioned(self, condition: Condition | None) -> Conditionable:
+        """The same space, restrictions included, whose models are made for this condition; None: data has none."""
+
+
 @runtime_checkable
 class Restrictable(SearchSpace, Protocol):
     """The space can be narrowed by the user."""

@@ -10,7 +10,7 @@ from nas.core.genotype import Genotype
 from nas.core.supernet import Supernet
 
 Direction = Literal["minimize", "maximize"]
-OutcomeKind = Literal["complete", "stopped", "supernet", "failed", "diverged", "out_of_memory"]
+OutcomeKind = Literal["complete", "stopped", "supernet", "failed", "diverged", "collapsed", "out_of_memory"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Outcome:
     @property
     def failed(self) -> bool:
         """Whether what was tried has come to nothing."""
-        return self.kind in ("failed", "diverged", "out_of_memory")
+        return self.kind in ("failed", "diverged", "collapsed", "out_of_memory")
 
     @property
     def scored(self) -> bool:

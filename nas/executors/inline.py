@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from nas.core.errors import CandidateFailure, Diverged, OutOfMemory, UserError
+from nas.core.errors import CandidateFailure, Diverged, UserError
 from nas.core.evaluator import Evaluator
 from nas.core.trial import Measurement, Outcome, OutcomeKind, Trial
 from nas.loop import Search
@@ -60,9 +60,9 @@ def _logged(trial: Trial, error: Exception) -> Outcome:
 def outcome_of(error: Exception) -> Outcome:
     """What an exception of an evaluation means for its trial."""
     kind: OutcomeKind = "failed"
-    if isinstance(error, Diverged):
-        kind = "diverged"
-    elif isinstance(error, (OutOfMemory, MemoryError)):
+    if isinstance(error, CandidateFailure):
+        kind = error.kind
+    elif isinstance(error, MemoryError):
         kind = "out_of_memory"
     reason = str(error) if isinstance(error, CandidateFailure) else f"{type(error).__name__}: {error}"
     text = " ".join(reason.split())[:500].encode(errors="replace").decode()  # file names may hold surrogates

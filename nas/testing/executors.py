@@ -47,15 +47,16 @@ class ExecutorContract:
         search = self._run(ToyEvaluator(ToySpace(), failing=every_failure()))
         kinds = {trial.number: trial.outcome.kind for trial in search.ended if trial.outcome is not None}
         assert len(kinds) == 12
-        assert [kinds[number] for number in (1, 2, 4, 5, 6)] == [
+        assert [kinds[number] for number in (1, 2, 4, 5, 6, 7)] == [
             "diverged",
             "out_of_memory",
             "failed",
             "failed",
             "out_of_memory",
+            "collapsed",
         ]
         assert all(trial.outcome.reason for trial in search.ended if trial.outcome and trial.outcome.failed)
-        assert search.failures == 5
+        assert search.failures == 6
 
     def test_what_the_user_got_wrong_is_raised(self) -> None:
         wrong = UserError("--device", "cuda", "cpu")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.core.errors import Diverged, InvalidGenotype, OutOfMemory
+from nas.core.errors import Collapsed, Diverged, InvalidGenotype, OutOfMemory
 from nas.core.genotype import Genotype
 from nas.core.space import Choose, SearchSpace, Shape, Value
 from nas.core.supernet import Alphas, Derived, Supernet, perturbed
@@ -151,6 +151,7 @@ def every_failure() -> dict[int, Exception]:
         4: RuntimeError("shapes do not fit"),
         5: ZeroDivisionError("division by zero"),
         6: MemoryError(),
+        7: Collapsed("modes is 2 of 10, under 5"),
     }
 
 
