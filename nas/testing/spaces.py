@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import inspect
 import itertools
 import json
@@ -33,21 +35,47 @@ def global_generators() -> tuple[object, ...]:
     return random.getstate(), numpys["key"].tolist(), numpys["pos"], torch.get_rng_state().tolist()
 
 
+_PROGRAM = """
+import importlib, json, operator, sys, traceback
+for line in sys.stdin:
+    module, name, method = json.loads(line)
+    try:
+        suite = operator.attrgetter(name)(importlib.import_module(module))
+        answer = ["made", getattr(suite(), method)()]
+    except Exception:
+        answer = ["raised", traceback.format_exc()]
+    print("\\n@" + json.dumps(answer), flush=True)
+"""
+
+
+@functools.cache
+def _another_process(root: str) -> subprocess.Popen[str]:
+    """A process where strings hash otherwise; one for all suites of a folder, since to import PyTorch takes seconds."""
+    hash_seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join([*sys.path, root])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(process.communicate)  # its input is closed, so it ends
+    return process
+
+
 def from_another_process(suite: type, method: str) -> list[str]:
     """What `method` of a new instance of this test class gives in a process where strings hash otherwise."""
-    program = (
-        "import importlib, json, operator;"
-        f"suite = operator.attrgetter({suite.__qualname__!r})(importlib.import_module({suite.__module__!r}));"
-        f"print(); print(json.dumps(suite().{method}()))"
-    )
-    hash_seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     root = str(Path(inspect.getfile(suite)).parents[suite.__module__.count(".")])
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join([*sys.path, root])}
-    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        pytest.fail(f"{suite.__module__}.{suite.__qualname__} does not run in another process:\n{ran.stderr}")
-    made: list[str] = json.loads(ran.stdout.splitlines()[-1])
-    return made
+    process = _another_process(root)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps([suite.__module__, suite.__qualname__, method]) + "\n")
+    process.stdin.flush()
+    answer = next((line for line in process.stdout if line.startswith("@")), None)
+    if answer is None:
+        _another_process.cache_clear()
+        pytest.fail(f"{suite.__module__}.{suite.__qualname__} ends the other process: exit code {process.wait()}")
+    kind, made = json.loads(answer[1:])
+    if kind == "raised":
+        pytest.fail(f"{suite.__module__}.{suite.__qualname__} does not run in another process:\n{made}")
+    return list(made)
 
 
 class SpaceContract:
