@@ -20,7 +20,7 @@ from evaluators.pictures import picture_of_rows
 from evaluators.supernet import SupernetTraining, drawn_from
 from evaluators.training import AUGMENTATIONS, OPTIMISERS, SCHEDULES
 from nas.core.errors import Diverged, OutOfMemory, UserError
-from nas.core.evaluator import Assumption
+from nas.core.evaluator import Assumption, Deliverable
 from nas.core.supernet import Relaxable, entropy
 from nas.core.trial import Measurement, Objective, Trial
 
@@ -204,9 +204,10 @@ class AutoencoderEvaluator:
         metrics, _ = self._score(model.to(self.device), images, self.space.hyperparameters(genotype), seed)
         return metrics
 
-    def samples(self, count: int = 16) -> Split:
-        """The first images of the test part, to show what a model does."""
-        return self.data.test.take(torch.arange(min(count, len(self.data.test))))
+    def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
+        """The autoencoder, shown on the first 16 images of the test part."""
+        inputs = {"images": self.data.test.images[:16]}
+        return {"autoencoder": Deliverable(model, inputs, "reconstructions", "autoencoder")}
 
     @torch.no_grad()
     def _score(

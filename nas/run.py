@@ -404,7 +404,7 @@ class Run:
             self.export(best)
         else:
             evaluator = type(self.parts.evaluator).__name__
-            log.warning("no model is exported: %s brings no weights, or has no test and samples", evaluator)
+            log.warning("no model is exported: %s brings no weights, or has no test and deliverables", evaluator)
 
     @property
     def tested(self) -> dict[str, float]:
@@ -438,11 +438,15 @@ class Run:
         *,
         directory: Path | None = None,
         formats: tuple[str, ...] | None = None,
+        part: str | None = None,
     ) -> Path:
         """Write a trial's model as a folder that runs without us; by default the best into ``best/``.
 
+        Args:
+            part: of a model that has several (a GAN's ``discriminator``); None for the one that is usually wanted.
+
         Raises:
-            UserError: its weights were not kept, or the folder holds something else.
+            UserError: its weights were not kept, it has no such part, or the folder holds something else.
             ExportMismatch: a format's outputs differ from the model's.
         """
         from nas.export import FORMATS
@@ -451,16 +455,17 @@ class Run:
 
         best = self.candidate(None)
         candidate = candidate or best
+        evaluator: Any = self.parts.evaluator
+        deliverables = evaluator.deliverables(candidate.genotype, candidate.model())
+        usual = next(iter(deliverables))
+        part = part or usual
+        if part not in deliverables:
+            raise unknown_name("--part", part, deliverables)
         if directory is None:
             directory = self.path / ("best" if candidate.number == best.number else f"export-{candidate.number:04d}")
-        evaluator: Any = self.parts.evaluator
-        export_model(
-            candidate.model(),
-            evaluator.samples().images,
-            directory,
-            card=card_of(candidate),
-            formats=formats or FORMATS,
-        )
+            if part != usual:
+                directory = directory.with_name(f"{directory.name}-{part}")
+        export_model(deliverables[part], directory, card=card_of(candidate), formats=formats or FORMATS)
         return directory
 
     def export_front(self, *, directory: Path | None = None, formats: tuple[str, ...] | None = None) -> list[Path]:

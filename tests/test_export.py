@@ -13,13 +13,18 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nas.core.errors import ExportMismatch, NotExportable, UserError
+from nas.core.evaluator import Deliverable
 from nas.core.space import sample
 from nas.export import folder
 from nas.export.card import Card, render_card
-from nas.export.folder import export_model
 from nas.export.onnx import run_onnx
 from nas.export.python_source import _expression, python_source
 from search_spaces.autoencoder.space import AutoencoderSpace
+
+
+def export_model(model, images, directory, **options):
+    folder.export_model(Deliverable(model, {"images": images}, "reconstructions", "autoencoder"), directory, **options)
+
 
 SPACE = AutoencoderSpace().restrict({"latent": (8,), "width": (8, 16), "decoder_width": (8,), "hidden_width": (64,)})
 
@@ -128,7 +133,9 @@ def test_onnx_in_a_fresh_process_without_torch(exported):
 def test_onnx_takes_any_batch(exported, batch):
     directory, model, images = exported
     with torch.no_grad():
-        assert torch.allclose(run_onnx(directory / "model.onnx", images[:batch]), model(images[:batch]), atol=1e-4)
+        assert torch.allclose(
+            run_onnx(directory / "model.onnx", {"images": images[:batch]}), model(images[:batch]), atol=1e-4
+        )
 
 
 def test_running_the_file_draws_a_picture(exported, tmp_path):
@@ -161,7 +168,7 @@ def test_the_source_imports_nothing_of_ours_and_only_what_is_used(exported):
 
 def test_a_mismatch_is_loud_and_leaves_nothing(tmp_path, monkeypatch):
     genotype, model = candidate(0, (1, 8, 8), network="fully_connected")
-    monkeypatch.setattr(folder, "_run_python", lambda path, images: images)
+    monkeypatch.setattr(folder, "_run_python", lambda path, inputs: inputs["images"])
     with pytest.raises(ExportMismatch, match=r"model\.py"):
         export_model(model, torch.rand(4, 1, 8, 8), tmp_path / "x", card=card(genotype), formats=("python",))
     assert list(tmp_path.iterdir()) == []
@@ -185,7 +192,7 @@ def test_folders_of_others_are_not_overwritten_and_earlier_exports_are(tmp_path)
 def test_the_card_escapes_what_users_supply():
     genotype, _ = candidate(0, (1, 8, 8), network="fully_connected")
     nasty = replace(card(genotype), dataset="<img src=x onerror=alert(1)>|`x`", notes=("</details>\n# head",))
-    text = render_card(nasty, ("python",))
+    text = render_card(nasty, ("python",), Deliverable(nn.Identity(), {}, "reconstructions", "autoencoder"))
     assert "<img" not in text
     assert "</details>" not in text
     assert "\n# head" not in text

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from nas.core.errors import NotExportable, UserError
+from nas.core.evaluator import Deliverable
 from nas.core.genotype import Genotype
 from nas.export import folder
 from nas.export.card import Card
@@ -40,7 +41,8 @@ CARD = Card(
 
 
 def export(model, directory, samples=IMAGES, formats=("python",)):
-    export_model(model, samples, directory, card=CARD, formats=formats)
+    part = Deliverable(model, {"images": samples}, "reconstructions", "autoencoder")
+    export_model(part, directory, card=CARD, formats=formats)
 
 
 def tied():
@@ -94,7 +96,9 @@ def test_exporting_leaves_the_random_numbers_as_they_were(tmp_path):
 
 def test_one_sample_is_verified_in_two_sizes_of_batch(tmp_path, monkeypatch):
     sizes = []
-    monkeypatch.setattr(folder, "_run_python", lambda path, images: sizes.append(len(images)) or images)
+    monkeypatch.setattr(
+        folder, "_run_python", lambda path, inputs: sizes.append(len(inputs["images"])) or inputs["images"]
+    )
     export(nn.Identity(), tmp_path / "x", IMAGES[:1])
     assert sizes == [1, 3]
     with pytest.raises(UserError, match="holds none"):

@@ -168,10 +168,17 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
 @run_argument
 @click.option("--trial", type=int, help="Which trial (default the best).")
 @click.option("--front", is_flag=True, help="Every member of the front, each as a folder of its own.")
+@click.option("--part", help="Which part of a model that has several, such as discriminator (default the usual one).")
 @click.option("--format", "formats", help="Any of python,onnx,program, with commas (default all).")
 @click.option("--output", type=click.Path(path_type=Path), help="The folder to write (default in the run's own).")
 def export_command(
-    run: str, runs_dir: Path, trial: int | None, front: bool, formats: str | None, output: Path | None
+    run: str,
+    runs_dir: Path,
+    trial: int | None,
+    front: bool,
+    part: str | None,
+    formats: str | None,
+    output: Path | None,
 ) -> None:
     """Export a trial's model, or a front's, as a folder that runs by itself."""
     from nas.core.errors import UserError, unknown_name
@@ -184,9 +191,11 @@ def export_command(
             raise unknown_name("--format", name, FORMATS)
     if front and trial is not None:
         raise UserError("--trial", trial, "--front or --trial", why="cannot be combined with --front")
+    if front and part is not None:
+        raise UserError("--part", part, "--front or --part", why="cannot be combined with --front")
     opened = open_run(run_path(run, runs_dir))
     if front:
         for folder in opened.export_front(directory=output, formats=chosen):
             click.echo(str(folder))
     else:
-        click.echo(str(opened.export(opened.candidate(trial), directory=output, formats=chosen)))
+        click.echo(str(opened.export(opened.candidate(trial), directory=output, formats=chosen, part=part)))

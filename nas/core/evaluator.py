@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,26 @@ class SupernetEvaluator(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Deliverable:
+    """A part of a trained model that is handed over to run by itself.
+
+    Attributes:
+        module: the part, in evaluation mode.
+        inputs: examples of its arguments by their names and in their order, each (N, ...) with one N >= 1; images
+            may be uint8, which stands for float32 in [0, 1].
+        output: the name of what it gives.
+        program: the template of ``model.py``, which says what the file does when it is run.
+        settings: what that template asks for.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    output: str
+    program: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 @runtime_checkable
 class Testable(Protocol):
     """The evaluator's last measurement brings the weights, and it can test a model: so the best is exported."""
@@ -60,5 +80,5 @@ class Testable(Protocol):
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The metrics of quality on the test part, which no search has seen."""
 
-    def samples(self, count: int = 16) -> Any:
-        """Images of the test part, as ``images``, to show what a model does."""
+    def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
+        """What can be made of a trained model, by name; the first is what is exported unless asked otherwise."""

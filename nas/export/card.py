@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import jinja2
 
+from nas.core.evaluator import Deliverable
 from nas.core.genotype import Genotype
 
 
@@ -34,6 +35,7 @@ class Card:
     trial: int
     on_front: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
+    protocol: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 def _markdown(text: object) -> str:
@@ -65,6 +67,6 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def render_card(card: Card, formats: Sequence[str]) -> str:
-    """The card as Markdown."""
-    return environment().get_template("README.md.jinja").render(card=card, formats=formats)
+def render_card(card: Card, formats: Sequence[str], part: Deliverable) -> str:
+    """The card of a part of a model as Markdown."""
+    return environment().get_template("README.md.jinja").render(card=card, formats=formats, part=part)

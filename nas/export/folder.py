@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib.util
+import io
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nas.core.errors import ExportMismatch, UserError, unknown_name
+from nas.core.evaluator import Deliverable
 from nas.export import FORMATS
 from nas.export.card import Card, environment, render_card
 from nas.export.onnx import export_onnx, run_onnx
@@ -24,51 +28,46 @@ from nas.export.python_source import check_names, python_source
 
 _TOLERANCE = 1e-4
 _SAMPLES = 16
+PICTURES = {"autoencoder": "reconstructions.png", "generator": "samples.png"}
+"""The picture that a program draws when it is run, by the program's name; others draw none."""
 _WRITTEN = {
     "model.py", "weights.safetensors", "samples.safetensors", "model.onnx", "model.pt2", "README.md",
-    "reconstructions.png", "__pycache__",
+    "__pycache__", *PICTURES.values(),
 }  # fmt: skip
 """What an export consists of; a folder that holds anything else is not replaced."""
 
 
-def export_model(
-    model: nn.Module,
-    samples: Tensor,
-    directory: Path,
-    *,
-    card: Card,
-    formats: Sequence[str] = FORMATS,
-    program: str = "autoencoder",
-) -> None:
-    """Write `model` to `directory` and check each format against it; nothing is left where one differs.
+def export_model(part: Deliverable, directory: Path, *, card: Card, formats: Sequence[str] = FORMATS) -> None:
+    """Write a part of a model to `directory` and check each format against it; nothing is left where one differs.
+
+    Up to 16 of its examples are kept. The weights and the card are always written.
 
     Args:
-        samples: images (N >= 1, C, H, W), uint8 or float32 in [0, 1], of which up to 16 are kept.
-        formats: of ``python``, ``onnx`` and ``program``; the weights and the card are always written.
-        program: the template of ``model.py``: what the file does when it is run.
+        formats: of ``python``, ``onnx`` and ``program``.
 
     Raises:
-        UserError: no samples, an unknown format, or a directory that holds something other than an earlier export.
+        UserError: no examples, an unknown format, or a directory that holds something other than an earlier export.
         NotExportable: the model has a module that cannot be printed.
         ExportMismatch: a format's outputs differ from the model's by more than 1e-4 of their scale.
     """
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("--format", name, FORMATS)
-    if not len(samples):
-        raise UserError("samples", tuple(samples.shape), "one image or more", why="holds none")
+    if not all(len(values) for values in part.inputs.values()):
+        raise UserError("samples", tuple(part.inputs), "one example or more", why="holds none")
     directory = directory.resolve()  # "." has no name to rename, and a link's target is what is replaced
     if directory.exists() and not _replaceable(directory):
         raise UserError("--output", str(directory), "a new folder, or an earlier export", why="holds something else")
-    model = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format).eval()
-    samples = samples[:_SAMPLES].cpu().contiguous()
+    model = copy.deepcopy(part.module).cpu().to(memory_format=torch.contiguous_format).eval()
+    inputs = {name: values[:_SAMPLES].cpu().contiguous() for name, values in part.inputs.items()}
+    part = replace(part, module=model, inputs=inputs)
     directory.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
         folder.chmod(0o755)
         with torch.random.fork_rng(devices=[]):  # the printed model draws new weights before it loads the kept ones
-            _write(model, samples, folder, card, formats, program)
-            _verify(model, _as_float(samples), folder, formats)
+            _write(part, folder, card, formats)
+            _verify(model, _as_float(inputs), folder, formats)
         _move(folder, directory)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -84,53 +83,73 @@ def _replaceable(directory: Path) -> bool:
     )
 
 
-def _write(model: nn.Module, samples: Tensor, folder: Path, card: Card, formats: Sequence[str], program: str) -> None:
+def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) -> None:
+    model = part.module
     source = python_source(model)
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / "weights.safetensors", metadata={"format": "pt"})
-    save_file({"images": samples}, folder / "samples.safetensors")
-    images = _as_float(samples)
-    batch = images if len(images) > 1 else images.repeat(2, 1, 1, 1)  # a batch of one would be taken as fixed
-    text = environment().get_template(f"{program}.py.jinja").render(
+    save_file(dict(part.inputs), folder / "samples.safetensors")
+    # a batch of one would be taken as fixed
+    batch = {name: _several(values, 2) for name, values in _as_float(part.inputs).items()}
+    text = environment().get_template(f"{part.program}.py.jinja").render(
         title=_in_docstring(card.title),
         description=_in_docstring(card.description),
         shape=card.shape,
         source=source,
+        settings=part.settings,
     )  # fmt: skip
     check_names(text)
     (folder / "model.py").write_text(text, encoding="utf-8", errors="replace")
-    with torch.no_grad():
-        _imported(folder / "model.py").draw(images, model(images), folder / "reconstructions.png")
+    if part.program in PICTURES:
+        _run_program_file(folder / "model.py", folder / PICTURES[part.program])
     if "python" not in formats:
         (folder / "model.py").unlink()
     if "onnx" in formats:
-        export_onnx(model, batch, folder / "model.onnx")
+        export_onnx(model, batch, part.output, folder / "model.onnx")
     if "program" in formats:
         export_program(model, batch, folder / "model.pt2")
-    (folder / "README.md").write_text(render_card(card, formats), encoding="utf-8", errors="replace")
+    (folder / "README.md").write_text(render_card(card, formats, part), encoding="utf-8", errors="replace")
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors makes its files for the owner alone
 
 
-def _verify(model: nn.Module, images: Tensor, folder: Path, formats: Sequence[str]) -> None:
-    runs: dict[str, tuple[str, Callable[[Path, Tensor], Tensor]]] = {
+def _run_program_file(path: Path, picture: Path) -> None:
+    """Run the file as its user will; what it draws is kept.
+
+    Raises:
+        ExportMismatch: it does not end well.
+    """
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
+        code = _imported(path).main(["--output", str(picture)])
+    if code:
+        raise ExportMismatch(f"{path.name}: ends with exit code {code}: {said.getvalue().strip()}")
+
+
+def _verify(model: nn.Module, inputs: Mapping[str, Tensor], folder: Path, formats: Sequence[str]) -> None:
+    runs: dict[str, tuple[str, Callable[[Path, Mapping[str, Tensor]], Tensor]]] = {
         "python": ("model.py", _run_python),
         "onnx": ("model.onnx", run_onnx),
         "program": ("model.pt2", run_program),
     }
-    several = images if len(images) > 1 else images.repeat(3, 1, 1, 1)
+    one = {name: values[:1] for name, values in inputs.items()}
+    several = {name: _several(values, 3) for name, values in inputs.items()}
     for name in formats:
         file, run = runs[name]
-        for batch in (images[:1], several):
+        for batch in (one, several):
             with torch.no_grad():
-                wanted, found = model(batch), run(folder / file, batch)
+                wanted, found = model(*batch.values()), run(folder / file, batch)
             scale = max(1.0, float(wanted.abs().max()))
             difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
             if not difference <= _TOLERANCE * scale:
                 raise ExportMismatch(
                     f"{file}: its outputs differ from the trained model's by {difference:.2g} in a batch of "
-                    f"{len(batch)} (allowed: {_TOLERANCE * scale:.2g})"
+                    f"{len(wanted)} (allowed: {_TOLERANCE * scale:.2g})"
                 )
+
+
+def _several(values: Tensor, count: int) -> Tensor:
+    """The examples themselves, or the only one repeated."""
+    return values if len(values) > 1 else values.repeat(count, *[1] * (values.dim() - 1))
 
 
 def _imported(path: Path) -> ModuleType:
@@ -144,8 +163,8 @@ def _imported(path: Path) -> ModuleType:
     return module
 
 
-def _run_python(path: Path, images: Tensor) -> Tensor:
-    result: Tensor = _imported(path).load()(images)
+def _run_python(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
+    result: Tensor = _imported(path).load()(*inputs.values())
     return result
 
 
@@ -163,8 +182,8 @@ def _move(folder: Path, directory: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _as_float(images: Tensor) -> Tensor:
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+def _as_float(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: values.float() / 255 if values.dtype == torch.uint8 else values for name, values in inputs.items()}
 
 
 def _in_docstring(text: str) -> str:

@@ -6,38 +6,39 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 
-def export_onnx(model: nn.Module, sample: Tensor, path: Path) -> None:
-    """Write `model` to one file; input ``images`` like `sample`, (N >= 2, C, H, W), output ``reconstructions``."""
+def export_onnx(model: nn.Module, inputs: Mapping[str, Tensor], output: str, path: Path) -> None:
+    """Write `model` to one file; its inputs are named and shaped like `inputs`, (N >= 2, ...) each."""
+    batch = torch.export.Dim("batch", min=1)
     with quiet():
         torch.onnx.export(
             model,
-            (sample,),
+            tuple(inputs.values()),
             str(path),
-            input_names=["images"],
-            output_names=["reconstructions"],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=tuple({0: batch} for _ in inputs),
             dynamo=True,
             external_data=False,
             verbose=False,
         )
 
 
-def run_onnx(path: Path, images: Tensor) -> Tensor:
-    """What the file gives for images (N, C, H, W), by onnxruntime on the CPU."""
+def run_onnx(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
+    """What the file gives for these inputs, by onnxruntime on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    result = session.run(["reconstructions"], {"images": images.numpy()})
+    result = session.run(None, {name: values.numpy() for name, values in inputs.items()})
     return torch.from_numpy(result[0])
 
 

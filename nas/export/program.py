@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,16 +11,17 @@ from torch import Tensor, nn
 from nas.export.onnx import quiet
 
 
-def export_program(model: nn.Module, sample: Tensor, path: Path) -> None:
-    """Write `model` as a program; its input is like `sample`, (N >= 2, C, H, W)."""
+def export_program(model: nn.Module, inputs: Mapping[str, Tensor], path: Path) -> None:
+    """Write `model` as a program; its inputs are like `inputs`, (N >= 2, ...) each."""
+    batch = torch.export.Dim("batch", min=1)
     with quiet():
-        shapes = ({0: torch.export.Dim("batch", min=1)},)
-        program = torch.export.export(model, (sample,), dynamic_shapes=shapes)
+        shapes = tuple({0: batch} for _ in inputs)
+        program = torch.export.export(model, tuple(inputs.values()), dynamic_shapes=shapes)
         torch.export.save(program, path)
 
 
-def run_program(path: Path, images: Tensor) -> Tensor:
-    """What the file gives for images (N, C, H, W)."""
+def run_program(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
+    """What the file gives for these inputs."""
     with quiet():
-        result: Tensor = torch.export.load(path).module()(images)
+        result: Tensor = torch.export.load(path).module()(*inputs.values())
     return result

@@ -36,5 +36,6 @@ def card_of(candidate: Candidate) -> Card:
         strategy=run.config.strategy,
         run=run.path.name,
         trial=trial.number,
+        protocol=getattr(run.parts.evaluator, "protocol", {}),
         versions={name: importlib.metadata.version(name) for name in ("torch", "nas-generative")},
     )
