@@ -129,7 +129,7 @@ class GanTraining:
         self.model.discriminator.train()
         size, rounds = min(BATCH, len(data)), self.hyperparameters["discriminator_steps"]
         steps = max(1, len(data) // BATCH)
-        with _global_randomness(self._key(0), self._device):
+        with global_randomness(self._key(0), self._device):
             self._random.manual_seed(self._key(1))
             order = torch.Generator().manual_seed(self._key(2))
             passes = [torch.randperm(len(data), generator=order)[: steps * size] for _ in range(rounds)]
@@ -259,7 +259,7 @@ def _under(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 @contextlib.contextmanager
-def _global_randomness(seed: int, device: torch.device) -> Iterator[None]:
+def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
     """Seeds PyTorch's global generators, which dropout and the like draw from, and gives them back as they were."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
