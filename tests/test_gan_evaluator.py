@@ -16,6 +16,7 @@ from evaluators.feature_training import RECIPES
 from evaluators.gan import GanEvaluator
 from evaluators.gan_training import GanTraining
 from evaluators.images import Split
+from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import sample_scores
 from evaluators.sources import Source, digits
 from nas import registry
@@ -24,7 +25,7 @@ from nas.core.space import Condition, sample
 from nas.core.trial import Proposal, Trial
 from nas.testing import EvaluatorContract
 
-from .gan_parts import TinyGanSpace
+from .gan_parts import USUAL, TinyGan, TinyGanSpace
 
 SPACE = TinyGanSpace().restrict({"generator_width": (8,), "latent": (6,)})
 TOLD = SPACE.conditioned(Condition("label", 10))
@@ -217,6 +218,22 @@ def test_without_labels_nothing_is_said_of_modes(some_digits):
     evaluator = GanEvaluator(SPACE, data, epochs=1)
     assert not {"modes", "label_entropy"} & set(evaluator.objectives)
     assert set(measured(data, epochs=1, space=SPACE)[-1].metrics) == set(evaluator.objectives)
+
+
+def test_what_is_told_is_what_is_made(some_digits):
+    """After a short training a classifier of the data agrees with the label that was asked for."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = TinyGan(some_digits.shape, Condition("label", 10), width=16)
+    rates = {"generator_learning_rate": 0.004, "discriminator_learning_rate": 0.004}
+    training = GanTraining(model, USUAL | rates, 10, 1)
+    for _ in range(10):
+        training.epoch(some_digits.train, PeakMemory(torch.device("cpu")))
+    asked = torch.arange(10).repeat(30)
+    noise = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
+    extractor = GanEvaluator(TOLD, some_digits, epochs=1)._extractor
+    found = extractor.logits(training.average.network(noise, asked).detach()).argmax(dim=1)
+    assert (found == asked).float().mean().item() > 0.5  # by chance a tenth
 
 
 def test_divergence_is_said(some_digits):
