@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from evaluators.collapse import collapse, deviation_collapse
 from evaluators.features import FeatureExtractor, extractor_for
-from evaluators.gan_training import GanModel, GanTraining, as_gan, conditions_of, global_randomness, noise_like
+from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, global_randomness, noise_like
 from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.samples import Reference, sample_deviation, sample_scores
@@ -53,6 +53,7 @@ OBJECTIVES = {
 _OF_LABELS = ("modes", "label_entropy")
 _WIDEST_ON_CPU = 64
 _COLLAPSED = 2  # epochs in a row: one alone may be an oscillation
+_USUAL_UPDATES = 600
 _AT_ONCE = 250  # images generated together for scoring
 _GRID = 8  # rows, where no class has one, and columns of a picture
 _MOST_CLASSES = 10
@@ -103,6 +104,11 @@ class GanEvaluator:
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
         self._count, self._features = samples, features
+
+    @staticmethod
+    def usual_epochs(data: ImageData) -> int:
+        """As many as give 600 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
+        return -(-_USUAL_UPDATES // max(1, len(data.train) // BATCH))
 
     @property
     def objectives(self) -> Mapping[str, Objective]:
@@ -174,7 +180,7 @@ class GanEvaluator:
             rest |= cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
             yield Measurement(epoch, {**best.scores, **rest}, artifacts)
             if reason is not None:
-                raise Collapsed(f"{reason}, after epoch {epoch}")
+                raise Collapsed(f"{reason}, after {training.average.updates} updates in {epoch} epochs")
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of samples against the test part, which no search has seen."""

@@ -20,6 +20,8 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import sample_scores
 from evaluators.sources import Source, digits
 from nas import registry
+from nas.assembly import Given, assemble
+from nas.config import RunConfig
 from nas.core.errors import Collapsed, Diverged, OutOfMemory
 from nas.core.space import Condition, sample
 from nas.core.trial import Proposal, Trial
@@ -186,6 +188,7 @@ def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digi
     measurements, reason = run(GanEvaluator(Constant(), some_digits, epochs=9))
     assert "sample_deviation" in reason
     assert "25%" in reason
+    assert "after 50 updates in 5 epochs" in reason
     assert [m.epoch for m in measurements] == [1, 2, 3, 4, 5]  # two in a row after the first third
     assert {"samples.png", "training.gif"} <= set(measurements[-1].artifacts)
     assert "weights.safetensors" not in measurements[-1].artifacts
@@ -263,3 +266,12 @@ def test_assumptions_leave_out_labels_and_width(some_digits):
     assert isinstance(evaluator, nas.core.evaluator.Testable)
     assert registry.load("evaluator", "gan") is GanEvaluator
     assert len(evaluator.samples(5)) == 5
+
+
+def test_without_a_word_of_epochs_there_are_enough_updates(some_digits):
+    assert GanEvaluator.usual_epochs(some_digits) == 60  # of ten updates
+    for asked, epochs in ((None, 60), (3, 3)):
+        config = RunConfig.checked({"evaluator": "gan", "epochs": asked, "device": "cpu"})
+        parts = assemble(config, Given(space=SPACE, data=some_digits))
+        assert (parts.epochs, parts.evaluator.epochs) == (epochs, epochs)
+        assert isinstance(parts.evaluator, GanEvaluator)
