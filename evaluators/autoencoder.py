@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from evaluators.images import ImageData, Split, as_float, batches
 from evaluators.losses import as_autoencoder, training_loss, variational_bound, with_noise
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
+from evaluators.networks import initialised, weights_of, within_memory
 from evaluators.pictures import picture_of_rows
 from evaluators.supernet import SupernetTraining, drawn_from
 from evaluators.training import AUGMENTATIONS, OPTIMISERS, SCHEDULES
-from nas.core.errors import Diverged, OutOfMemory, UserError
+from nas.core.errors import Diverged, UserError
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.supernet import Relaxable, entropy
 from nas.core.trial import Measurement, Objective, Trial
@@ -101,7 +101,7 @@ class AutoencoderEvaluator:
         """
         if trial.proposal.supernet is not None:
             return self.train_supernet(trial)
-        return self._in_memory(self._evaluate(trial))
+        return within_memory(self._evaluate(trial), self.device)
 
     def train_supernet(self, trial: Trial) -> Iterator[Measurement]:
         """One measurement after every epoch, with a picture and the alphas of all epochs so far as ``alphas.json``.
@@ -115,24 +115,11 @@ class AutoencoderEvaluator:
             UserError: the evaluator's space has no supernets.
             Diverged, OutOfMemory: as in `evaluate`.
         """
-        return self._in_memory(self._train_supernet(trial))
-
-    def _in_memory(self, measurements: Iterator[Measurement]) -> Iterator[Measurement]:
-        try:
-            yield from measurements
-        except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-            raise OutOfMemory(_first_line(error)) from error
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error):
-                raise OutOfMemory(_first_line(error)) from error
-            raise
-        finally:
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+        return within_memory(self._train_supernet(trial), self.device)
 
     def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
         started = time.perf_counter()
-        model = self._initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed)
+        model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
         memory = PeakMemory(self.device)
         cost = {
             "parameters": float(parameters(model)),
@@ -160,7 +147,7 @@ class AutoencoderEvaluator:
         assert plan is not None
         if not isinstance(space, Relaxable):
             raise UserError("--space", space.name, "a space that has supernets")
-        model = self._initialised(lambda: space.relax(base, self.data.shape, plan), trial.seed)
+        model = initialised(lambda: space.relax(base, self.data.shape, plan), trial.seed, self.device)
         memory = PeakMemory(self.device)
         cost = {"parameters": float(parameters(model))}
         training = SupernetTraining(model, plan, space.hyperparameters(base), self._train, trial.seed)
@@ -189,14 +176,6 @@ class AutoencoderEvaluator:
             yield Measurement(epoch, metrics | losses | cost | rest, files, tuple(derived))
             if last:
                 return
-
-    def _initialised(self, make: Callable[[], nn.Module], seed: int) -> nn.Module:
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
-            model = make()
-        # pooling and depthwise convolutions run up to four times as fast with channels last, nothing slower
-        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The metrics of quality on the test part, which no search has seen."""
@@ -294,16 +273,3 @@ class Training:
             torch.autograd.backward(loss)
             self._optimiser.step()
         self._epochs_done += 1
-
-
-def weights_of(model: nn.Module) -> bytes:
-    """The model's tensors in the safetensors format."""
-    tensors = {  # copies: safetensors takes no two names for one memory, as tied weights have
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in model.state_dict().items()
-    }
-    return save(tensors, metadata={"format": "pt"})
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

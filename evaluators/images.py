@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -16,21 +16,27 @@ class Split:
     Attributes:
         images: (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1]; C is 1 or 3.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
+        vectors: (N, size) float32, what else is known of each image, such as the embedding of a sentence; or None.
     """
 
     images: Tensor
     labels: Tensor | None = None
+    vectors: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.images.shape[0])
 
     def take(self, indices: Tensor) -> Split:
         """The part of this part that `indices`, (M,) int64, names, in their order."""
-        return Split(self.images[indices], None if self.labels is None else self.labels[indices])
+        return self._with(lambda tensor: tensor[indices])
 
     def to(self, device: torch.device) -> Split:
         """This part on another device."""
-        return Split(self.images.to(device), None if self.labels is None else self.labels.to(device))
+        return self._with(lambda tensor: tensor.to(device))
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Split:
+        labels, vectors = (None if tensor is None else change(tensor) for tensor in (self.labels, self.vectors))
+        return Split(change(self.images), labels, vectors)
 
 
 def as_float(images: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ class Parts:
     strategy: Callable[[SearchSpace], Strategy]
     executor: Any
     device: str
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,12 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     device = _device(config.device)
     data = given.data or _data(config)
     evaluator_class = given.evaluator or _evaluator_class(config, space)
+    epochs = config.epochs or _usual_epochs(evaluator_class, data)
 
     def evaluator_of(space: SearchSpace) -> Evaluator:
         made: Evaluator = registry.make(
             "evaluator", config.evaluator or space.name, evaluator_class,
-            space, data, epochs=config.epochs or DEFAULT_EPOCHS, device=device,
+            space, data, epochs=epochs, device=device,
         )  # fmt: skip
         return made
 
@@ -100,7 +102,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         return made
 
     objectives = tuple(evaluator.objectives[name] for name in names)
-    return Parts(space, evaluator, data, objectives, assumed, make, executor, device)
+    return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs)
 
 
 def space_of(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
@@ -202,6 +204,12 @@ def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Eva
     name = config.evaluator or registry.EVALUATOR_OF.get(space.name, "autoencoder")
     loaded: Callable[..., Evaluator] = registry.load("evaluator", name)
     return loaded
+
+
+def _usual_epochs(evaluator_class: Callable[..., Evaluator], data: ImageData) -> int:
+    """What the evaluator thinks right for the data, where the user says nothing."""
+    usual = getattr(evaluator_class, "usual_epochs", None)
+    return DEFAULT_EPOCHS if usual is None else max(DEFAULT_EPOCHS, int(usual(data)))
 
 
 def _data(config: RunConfig) -> ImageData:

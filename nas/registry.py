@@ -40,7 +40,10 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "tpe": "nas.strategies.optuna_samplers:TPE",
     },
     "space": {"autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace"},
-    "evaluator": {"autoencoder": "evaluators.autoencoder:AutoencoderEvaluator"},
+    "evaluator": {
+        "autoencoder": "evaluators.autoencoder:AutoencoderEvaluator",
+        "gan": "evaluators.gan:GanEvaluator",
+    },
     "executor": {"inline": "nas.executors.inline:Inline"},
 }
 _GROUPS = {
@@ -49,7 +52,7 @@ _GROUPS = {
     "evaluator": "nas.evaluators",
     "executor": "nas.executors",
 }
-EVALUATOR_OF = {"autoencoder": "autoencoder"}
+EVALUATOR_OF = {"autoencoder": "autoencoder", "gan": "gan"}
 """The evaluator of a space, where the user names none."""
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.assembly import DEFAULT_EPOCHS, NO_OBJECTS, Given, Parts, assemble, fix_architecture, space_of
+from nas.assembly import NO_OBJECTS, Given, Parts, assemble, fix_architecture, space_of
 from nas.config import RunConfig, read_yaml, seconds
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Testable
@@ -62,7 +62,7 @@ def start(
         genotype = given.genotype or genotype_from(source, config.runs_dir)
         config = fix_architecture(config, genotype, given)
     parts = assemble(config, given)
-    config = config.model_copy(update={"epochs": config.epochs or DEFAULT_EPOCHS, "dataset": _absolute(config.dataset)})
+    config = config.model_copy(update={"epochs": parts.epochs, "dataset": _absolute(config.dataset)})
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
     parts.strategy(parts.space)  # options that do not fit are refused before a folder is made

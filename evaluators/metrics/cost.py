@@ -18,8 +18,8 @@ def parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def multiply_adds(model: nn.Module, images: Tensor) -> int:
-    """Multiply-adds of matrix products and convolutions for one image, given a batch (N, C, H, W).
+def multiply_adds(model: nn.Module, *inputs: Tensor) -> int:
+    """Multiply-adds of matrix products and convolutions for the first of a batch: images (N, C, H, W), or noise.
 
     PyTorch's own counter gives floating point operations, two for each multiply-add. The model is left in the
     mode it was in.
@@ -27,7 +27,7 @@ def multiply_adds(model: nn.Module, images: Tensor) -> int:
     training = model.training
     model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(images[:1])
+        model(*(batch[:1] for batch in inputs))
     model.train(training)
     return int(counter.get_total_flops() // 2)
 

@@ -1,0 +1,281 @@
+"""Trains GANs and measures their generators after every epoch."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.collapse import collapse, deviation_collapse
+from evaluators.features import FeatureExtractor, extractor_for
+from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, global_randomness, noise_like
+from evaluators.images import ImageData, Split, as_float
+from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.samples import Reference, sample_deviation, sample_scores
+from evaluators.networks import as_safetensors, initialised, within_memory
+from evaluators.pictures import animated_picture, picture_of_rows, sheet
+from nas.core.errors import Collapsed, Diverged
+from nas.core.evaluator import Assumption
+from nas.core.trial import Measurement, Objective, Trial
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from nas.core.genotype import Genotype
+    from nas.core.space import SearchSpace
+
+OBJECTIVES = {
+    name: Objective(name, "maximize" if name in ("density", "coverage", "modes", "label_entropy") else "minimize")
+    for name in (
+        "fid",
+        "kid",
+        "density",
+        "coverage",
+        "modes",
+        "label_entropy",
+        "sliced_wasserstein",
+        "sample_deviation",
+        "epoch_fid",
+        "kept_epoch",
+        "parameters",
+        "multiply_adds",
+        "seconds",
+        "peak_memory_mb",
+    )
+} | {"sample_deviation": Objective("sample_deviation", "maximize")}
+_OF_LABELS = ("modes", "label_entropy")
+_WIDEST_ON_CPU = 64
+_COLLAPSED = 2  # epochs in a row: one alone may be an oscillation
+_USUAL_UPDATES = 600
+_AT_ONCE = 250  # images generated together for scoring
+_GRID = 8  # rows, where no class has one, and columns of a picture
+_MOST_CLASSES = 10
+_MOST_FRAMES = 40
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A generator's average as it was after an epoch, the discriminator beside it, and what was found of it.
+
+    Attributes:
+        tensors: the model's, by name, in safetensors format.
+    """
+
+    epoch: int
+    scores: Mapping[str, float]
+    picture: bytes
+    tensors: bytes
+
+
+class GanEvaluator:
+    """Trains a genotype of a space of GANs for a fixed number of epochs, and keeps its best generator.
+
+    What is scored, and kept, is the moving average of the generator, from the same noise after every epoch. FID jumps
+    while a GAN trains; so the metrics are those of the snapshot with the least FID so far, which is also the one whose
+    weights the last measurement brings. The space's models are those of evaluators.gan_training.GanModel.
+
+    Metrics, of samples against the validation part: ``fid``, ``kid``, ``density``, ``coverage``,
+    ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and ``label_entropy`` (see
+    evaluators.metrics.samples, and ``protocol.json`` among the artifacts for what they depend on); ``epoch_fid`` of
+    this epoch and ``kept_epoch``, that of the snapshot; ``parameters`` and ``multiply_adds`` (an image) of the
+    generator, ``seconds`` (of training and scoring so far) and ``peak_memory_mb``.
+
+    Args:
+        samples: how many samples are scored; None for as many as evaluators.metrics.samples.Reference takes.
+        features: which extractor: see evaluators.features.extractor_for.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        data: ImageData,
+        *,
+        epochs: int,
+        device: str = "cpu",
+        samples: int | None = None,
+        features: str = "auto",
+    ) -> None:
+        self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
+        self._count, self._features = samples, features
+
+    @staticmethod
+    def usual_epochs(data: ImageData) -> int:
+        """As many as give 600 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
+        return -(-_USUAL_UPDATES // max(1, len(data.train) // BATCH))
+
+    @property
+    def objectives(self) -> Mapping[str, Objective]:
+        """Every metric above; the default is the FID."""
+        labelled = self.data.train.labels is not None
+        return {name: OBJECTIVES[name] for name in OBJECTIVES if labelled or name not in _OF_LABELS}
+
+    def assumptions(self, objective: str) -> list[Assumption]:
+        """What an objective needs to make sense."""
+        needed = [Assumption("condition", ("none",), "a generator that must be told a label is another product")]
+        if self.device.type == "cpu":
+            reason = "on a CPU wider ones take minutes an epoch"
+            narrow = tuple(range(1, _WIDEST_ON_CPU + 1))
+            needed += [Assumption(f"{name}_width", narrow, reason) for name in ("generator", "discriminator")]
+        return needed
+
+    def evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        """One measurement after every epoch, with pictures of both kinds; the last brings the kept weights as well.
+
+        ``samples.png`` shows the kept snapshot from fixed noise, a row for each class if it is told labels, and
+        ``training.gif`` the average generator after every epoch from the same noise.
+
+        Raises:
+            Diverged: a loss, a sample or a score is not finite.
+            Collapsed: the kept snapshot makes too few different images, or two epochs in a row after the first third
+                show all but no variation; see evaluators.collapse. The last measurement before shows it.
+            OutOfMemory: the allocator gave up.
+        """
+        return within_memory(self._evaluate(trial), self.device)
+
+    def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        reference = self._validation  # what is made once for all trials is not the candidate's time
+        protocol = json.dumps(reference.protocol.as_dict(), indent=2, sort_keys=True).encode()
+        started = time.perf_counter()
+        model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+        memory = PeakMemory(self.device)
+        training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+        cost = self._cost(training)
+        best: Snapshot | None = None
+        frames: list[Image] = []
+        in_a_row = 0
+        spent = time.perf_counter() - started
+        for epoch in range(1, self.epochs + 1):
+            started = time.perf_counter()
+            training.epoch(self._train, memory)
+            generator, chosen = training.average.network, training.hyperparameters
+            scores = self._scores(training.model, generator, chosen, self.data.validation, reference, trial.seed)
+            for name, value in scores.items():
+                if not math.isfinite(value):
+                    raise Diverged(f"{name} is {value} after epoch {epoch}")
+            rows = self._shown(training.model, generator, chosen, trial.seed)
+            frames.append(sheet(rows))
+            if best is None or scores["fid"] < best.scores["fid"]:
+                best = Snapshot(epoch, scores, picture_of_rows(rows), as_safetensors(_weights(model, generator)))
+
+            alike = deviation_collapse(scores, self._deviation) if epoch > self.epochs / 3 else None
+            in_a_row = in_a_row + 1 if alike is not None else 0
+            last = epoch == self.epochs or in_a_row == _COLLAPSED
+            reason = alike if in_a_row == _COLLAPSED else None
+            if last and reason is None:
+                reason = collapse(best.scores, self._deviation, reference.modes)
+            artifacts = {"samples.png": best.picture, "protocol.json": protocol}
+            if last:
+                artifacts["training.gif"] = animated_picture(_spread(frames))
+                if reason is None:
+                    artifacts["weights.safetensors"] = best.tensors
+            spent += time.perf_counter() - started
+            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch)}
+            rest |= cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
+            yield Measurement(epoch, {**best.scores, **rest}, artifacts)
+            if reason is not None:
+                raise Collapsed(f"{reason}, after {training.average.updates} updates in {epoch} epochs")
+
+    def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
+        """The scores of samples against the test part, which no search has seen."""
+        gan = as_gan(model.to(self.device).eval())
+        reference = Reference(self.data.test.images, self._extractor, part="test", samples=self._count)
+        chosen = self.space.hyperparameters(genotype)
+        return self._scores(gan, gan.generator, chosen, self.data.test, reference, seed)
+
+    def samples(self, count: int = 16) -> Split:
+        """The first images of the test part, beside which a generator's may be shown."""
+        return self.data.test.take(torch.arange(min(count, len(self.data.test))))
+
+    # -- made once, when first needed
+
+    @functools.cached_property
+    def _train(self) -> Split:
+        return self.data.train.to(self.device)
+
+    @functools.cached_property
+    def _extractor(self) -> FeatureExtractor:
+        return extractor_for(self.data, kind=self._features, device=self.device)
+
+    @functools.cached_property
+    def _validation(self) -> Reference:
+        return Reference(self.data.validation.images, self._extractor, part="validation", samples=self._count)
+
+    @functools.cached_property
+    def _deviation(self) -> float:
+        """The standard deviation of a pixel over the validation part, the mean of all pixels."""
+        return sample_deviation(as_float(self.data.validation.images))
+
+    # -- of one generator
+
+    def _scores(
+        self,
+        model: GanModel,
+        generator: nn.Module,
+        hyperparameters: Mapping[str, Any],
+        part: Split,
+        reference: Reference,
+        seed: int,
+    ) -> dict[str, float]:
+        """Of as many samples as the reference asks for; conditions are drawn from those of the part."""
+        count = reference.samples
+        random = torch.Generator(self.device).manual_seed(seed)
+        noise = noise_like(hyperparameters, count, model.latent, random, self.device)
+        conditions = conditions_of(model, part)
+        if conditions is not None:
+            drawn = torch.randint(len(part), (count,), generator=random, device=self.device)
+            conditions = conditions.to(self.device)[drawn]
+        return sample_scores(self._generated(generator, noise, conditions, seed), self._extractor, reference)
+
+    def _shown(
+        self, model: GanModel, generator: nn.Module, hyperparameters: Mapping[str, Any], seed: int
+    ) -> list[Tensor]:
+        """Rows of images for a picture: of each class where labels are told, all from the same noise."""
+        random = torch.Generator(self.device).manual_seed(seed)
+        conditions = conditions_of(model, self.data.validation)
+        if conditions is None:
+            noise = noise_like(hyperparameters, _GRID * _GRID, model.latent, random, self.device)
+        else:
+            conditions = torch.unique(conditions)[:_MOST_CLASSES] if model.condition == "label" else conditions[:_GRID]
+            noise = noise_like(hyperparameters, _GRID, model.latent, random, self.device).repeat(len(conditions), 1)
+            conditions = conditions.to(self.device).repeat_interleave(_GRID, dim=0)
+        return list(torch.split(self._generated(generator, noise, conditions, seed), _GRID))
+
+    @torch.no_grad()
+    def _generated(self, generator: nn.Module, noise: Tensor, conditions: Tensor | None, seed: int) -> Tensor:
+        images = []
+        with global_randomness(seed, self.device):  # generators may have noise of their own
+            for start in range(0, len(noise), _AT_ONCE):
+                part = slice(start, start + _AT_ONCE)
+                images.append(
+                    generator(noise[part]) if conditions is None else generator(noise[part], conditions[part])
+                )
+        return torch.cat(images)
+
+    def _cost(self, training: GanTraining) -> dict[str, float]:
+        model = training.model
+        noise = torch.zeros((1, model.latent), device=self.device)
+        conditions = conditions_of(model, self.data.train)
+        told = () if conditions is None else (conditions[:1].to(self.device),)
+        with global_randomness(0, self.device):
+            made = multiply_adds(training.average.network, noise, *told)
+        return {"parameters": float(parameters(model.generator)), "multiply_adds": float(made)}
+
+
+def _weights(model: nn.Module, generator: nn.Module) -> dict[str, Tensor]:
+    """The model's tensors, but the generator's from its average."""
+    averaged = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
+    return {**model.state_dict(), **averaged}
+
+
+def _spread(frames: list[Image]) -> list[Image]:
+    """At most so many frames, evenly spread, the first and the last among them."""
+    if len(frames) <= _MOST_FRAMES:
+        return frames
+    return [frames[round(i * (len(frames) - 1) / (_MOST_FRAMES - 1))] for i in range(_MOST_FRAMES)]

@@ -1,0 +1,57 @@
+"""A candidate's network: made from a seed, kept within memory, and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from nas.core.errors import OutOfMemory
+from nas.core.trial import Measurement
+
+
+def initialised(make: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
+    """What `make` makes with PyTorch's global generators seeded, on the device; they are left as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        model = make()
+    # pooling and depthwise convolutions run up to four times as fast with channels last, nothing slower
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def within_memory(measurements: Iterator[Measurement], device: torch.device) -> Iterator[Measurement]:
+    """The same measurements; what was allocated is given back at their end.
+
+    Raises:
+        OutOfMemory: the allocator gave up.
+    """
+    try:
+        yield from measurements
+    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemory(_first_line(error)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):
+            raise OutOfMemory(_first_line(error)) from error
+        raise
+    finally:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def weights_of(model: nn.Module) -> bytes:
+    """The model's tensors in the safetensors format."""
+    return as_safetensors(model.state_dict())
+
+
+def as_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors by name in the safetensors format."""
+    copies = {  # safetensors takes no two names for one memory, as tied weights have
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
+    return save(copies, metadata={"format": "pt"})
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

@@ -1,0 +1,277 @@
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load
+
+import evaluators.gan
+import nas.core.evaluator
+from evaluators.collapse import collapse
+from evaluators.data import split
+from evaluators.feature_training import RECIPES
+from evaluators.gan import GanEvaluator
+from evaluators.gan_training import GanTraining
+from evaluators.images import Split
+from evaluators.metrics.cost import PeakMemory
+from evaluators.metrics.samples import sample_scores
+from evaluators.sources import Source, digits
+from nas import registry
+from nas.assembly import Given, assemble
+from nas.config import RunConfig
+from nas.core.errors import Collapsed, Diverged, OutOfMemory
+from nas.core.space import Condition, sample
+from nas.core.trial import Proposal, Trial
+from nas.testing import EvaluatorContract
+
+from .gan_parts import USUAL, TinyGan, TinyGanSpace
+
+SPACE = TinyGanSpace().restrict({"generator_width": (8,), "latent": (6,)})
+TOLD = SPACE.conditioned(Condition("label", 10))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_features(tmp_path_factory):
+    """Extractors that are trained for a moment, and kept for these tests alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        for kind, images in (("classifier", 10_000), ("self_supervised", 3_000)):
+            patch.setitem(RECIPES, kind, replace(RECIPES[kind], images=images))
+        yield
+
+
+@pytest.fixture(scope="module")
+def some_digits():
+    return little()
+
+
+def little():
+    return split("digits", digits.load(), seed=0, train_size=640)
+
+
+def drawn(space=SPACE, **pins):
+    return sample(space.restrict({site: (value,) for site, value in pins.items()}), np.random.default_rng(0))
+
+
+PLAIN = drawn(style_noise=False, loss="hinge")
+NOISY = drawn(style_noise=True, loss="non_saturating")
+LABELLED = drawn(TOLD, condition="label", style_noise=False, loss="hinge")
+
+
+@pytest.fixture
+def lenient(monkeypatch):
+    """Two epochs of few images make nothing that varies: here nothing counts as collapsed."""
+    for name in ("LEAST_DEVIATION", "LEAST_MODES", "LEAST_COVERAGE"):
+        monkeypatch.setattr(f"evaluators.collapse.{name}", 0.0)
+
+
+@pytest.mark.usefixtures("lenient")
+class TestGanEvaluator(EvaluatorContract):
+    def make(self, epochs):
+        return GanEvaluator(TOLD, little(), epochs=epochs)
+
+    def genotypes(self):
+        return [NOISY, LABELLED]
+
+
+def measured(data, genotype=PLAIN, epochs=3, space=TOLD, seed=1, **options):
+    return list(GanEvaluator(space, data, epochs=epochs, **options).evaluate(Trial(0, Proposal(genotype), seed)))
+
+
+@pytest.mark.usefixtures("lenient")
+def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(some_digits, monkeypatch):
+    """The second of four epochs is made the best: its metrics stay, and the weights are the average's of then."""
+    falsified = iter([50.0, 5.0, 9.0, 7.0])
+    true = {}
+
+    def scores(*args):
+        found = sample_scores(*args)
+        number = next(falsified)
+        true[number] = found
+        return found | {"fid": number}
+
+    monkeypatch.setattr(evaluators.gan, "sample_scores", scores)
+    measurements = measured(some_digits, epochs=4)
+    monkeypatch.undo()
+    assert [m.metrics["fid"] for m in measurements] == [50, 5, 5, 5]
+    assert [m.metrics["epoch_fid"] for m in measurements] == [50, 5, 9, 7]
+    assert [m.metrics["kept_epoch"] for m in measurements] == [1, 2, 2, 2]
+    assert all(m.metrics["kid"] == true[5.0]["kid"] for m in measurements[1:])
+    assert measurements[1].artifacts["samples.png"] == measurements[3].artifacts["samples.png"]
+    assert ["weights.safetensors" in m.artifacts for m in measurements] == [False, False, False, True]
+
+    evaluator = GanEvaluator(TOLD, some_digits, epochs=4)
+    model = TOLD.build(PLAIN, some_digits.shape)
+    model.load_state_dict(load(measurements[-1].artifacts["weights.safetensors"]))
+    gan, part = model.eval(), some_digits.validation
+    chosen = TOLD.hyperparameters(PLAIN)
+    again = evaluator._scores(gan, gan.generator, chosen, part, evaluator._validation, 1)
+    for name, value in true[5.0].items():
+        assert again[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
+    tested = evaluator.test(PLAIN, model, 1)
+    assert set(tested) == set(again)
+    assert tested["fid"] != again["fid"]
+
+
+@pytest.mark.usefixtures("lenient")
+def test_what_is_scored_is_the_average_and_not_the_generator_itself(some_digits, monkeypatch):
+    trainings = []
+    epoch = GanTraining.epoch
+
+    def spied(self, *args):
+        trainings.append(self)
+        epoch(self, *args)
+
+    monkeypatch.setattr(GanTraining, "epoch", spied)
+    measurements = measured(some_digits, epochs=1)
+    weights = load(measurements[-1].artifacts["weights.safetensors"])
+    training = trainings[0]
+    for prefix, network in (("generator", training.average.network), ("discriminator", training.model.discriminator)):
+        state = network.state_dict()
+        assert {name for name in weights if name.startswith(prefix)} == {f"{prefix}.{name}" for name in state}
+        assert all(torch.equal(weights[f"{prefix}.{name}"], value) for name, value in state.items())
+    own = training.model.generator.state_dict()
+    assert any(not torch.equal(weights[f"generator.{name}"], value) for name, value in own.items())
+
+
+@pytest.mark.usefixtures("lenient")
+def test_pictures_protocol_and_progress(some_digits):
+    unconditional, labelled = (measured(some_digits, genotype)[-1].artifacts for genotype in (PLAIN, LABELLED))
+    tile = 8 * 4 + 2  # 8 pixels, enlarged by 4, and a border
+    for artifacts, rows in ((unconditional, 8), (labelled, 10)):
+        with Image.open(io.BytesIO(artifacts["samples.png"])) as picture:
+            assert picture.size == (8 * tile, rows * tile)
+        with Image.open(io.BytesIO(artifacts["training.gif"])) as picture:
+            assert picture.n_frames == 3
+            assert picture.size == (8 * tile, rows * tile)
+        protocol = json.loads(artifacts["protocol.json"])
+        assert protocol["samples"] == len(some_digits.validation)
+        assert len(protocol["extractor_sha256"]) == 64
+
+
+@pytest.mark.usefixtures("lenient")
+def test_costs_are_the_generators_alone(some_digits):
+    metrics = measured(some_digits, epochs=1)[-1].metrics
+    generator = TOLD.build(PLAIN, some_digits.shape).generator
+    assert metrics["parameters"] == sum(p.numel() for p in generator.parameters())
+    linear, up = 6 * 8 * 16, 8 * 1 * 16 * 16  # the transposed convolution touches 16 pixels for each of 16
+    assert metrics["multiply_adds"] == linear + up
+
+
+class Constant(TinyGanSpace):
+    """Generators that ignore their noise."""
+
+    def build(self, genotype, shape):
+        model = super().build(genotype, shape)
+        model.generator.network.linear.weight.data.zero_()
+        model.generator.network.linear.weight.requires_grad_(False)
+        return model
+
+
+def run(evaluator, genotype=PLAIN):
+    """What was measured, and why it then ended."""
+    measurements = []
+
+    def consume():
+        for measurement in evaluator.evaluate(Trial(0, Proposal(genotype), 1)):
+            measurements.append(measurement)
+
+    with pytest.raises(Collapsed) as caught:
+        consume()
+    return measurements, str(caught.value)
+
+
+def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digits):
+    measurements, reason = run(GanEvaluator(Constant(), some_digits, epochs=9))
+    assert "sample_deviation" in reason
+    assert "25%" in reason
+    assert "after 50 updates in 5 epochs" in reason
+    assert [m.epoch for m in measurements] == [1, 2, 3, 4, 5]  # two in a row after the first third
+    assert {"samples.png", "training.gif"} <= set(measurements[-1].artifacts)
+    assert "weights.safetensors" not in measurements[-1].artifacts
+
+
+def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
+    def scores(*args):
+        return sample_scores(*args) | {"sample_deviation": 1.0, "modes": 1.0}
+
+    monkeypatch.setattr(evaluators.gan, "sample_scores", scores)
+    measurements, reason = run(GanEvaluator(SPACE, some_digits, epochs=3))
+    assert len(measurements) == 3
+    assert "modes 1 is under 50% of the 10 classes" in reason
+
+
+def test_the_collapse_rule():
+    good = {"sample_deviation": 0.2, "modes": 10.0, "coverage": 0.5}
+    assert collapse(good, 0.25, 10) is None
+    assert collapse(good | {"sample_deviation": 0.0624}, 0.25, 10).startswith("sample_deviation 0.0624 is under 0.0625")
+    assert collapse(good | {"modes": 5.0}, 0.25, 10) is None
+    assert collapse(good | {"modes": 4.0}, 0.25, 10).startswith("modes 4")
+    assert collapse(good | {"coverage": 0.0}, 0.25, 10) is None  # where there are labels, modes say it
+    assert collapse(good | {"coverage": 0.01}, 0.25, 0).startswith("coverage 0.01")
+
+
+@pytest.mark.usefixtures("lenient")
+def test_without_labels_nothing_is_said_of_modes(some_digits):
+    source = digits.load().pool.images[:200]
+    data = split("plain", Source(Split(source)), seed=0, train_size=None)
+    evaluator = GanEvaluator(SPACE, data, epochs=1)
+    assert not {"modes", "label_entropy"} & set(evaluator.objectives)
+    assert set(measured(data, epochs=1, space=SPACE)[-1].metrics) == set(evaluator.objectives)
+
+
+def test_what_is_told_is_what_is_made(some_digits):
+    """After a short training a classifier of the data agrees with the label that was asked for."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = TinyGan(some_digits.shape, Condition("label", 10), width=16)
+    rates = {"generator_learning_rate": 0.004, "discriminator_learning_rate": 0.004}
+    training = GanTraining(model, USUAL | rates, 10, 1)
+    for _ in range(10):
+        training.epoch(some_digits.train, PeakMemory(torch.device("cpu")))
+    asked = torch.arange(10).repeat(30)
+    noise = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
+    extractor = GanEvaluator(TOLD, some_digits, epochs=1)._extractor
+    found = extractor.logits(training.average.network(noise, asked).detach()).argmax(dim=1)
+    assert (found == asked).float().mean().item() > 0.5  # by chance a tenth
+
+
+def test_divergence_is_said(some_digits):
+    class Exploding(TinyGanSpace):
+        def hyperparameters(self, genotype):
+            return {**super().hyperparameters(genotype), "generator_learning_rate": 1e30}
+
+    with pytest.raises(Diverged):
+        measured(some_digits, space=Exploding())
+
+
+def test_memory_that_gives_out_is_said(some_digits, monkeypatch):
+    def full(*args, **kwargs):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+
+    monkeypatch.setattr(GanTraining, "epoch", full)
+    with pytest.raises(OutOfMemory, match="allocate"):
+        measured(some_digits)
+
+
+def test_assumptions_leave_out_labels_and_width(some_digits):
+    evaluator = GanEvaluator(TOLD, some_digits, epochs=1)
+    needed = {assumption.site: assumption.values for assumption in evaluator.assumptions("fid")}
+    assert needed["condition"] == ("none",)
+    assert max(needed["generator_width"]) == max(needed["discriminator_width"]) == 64
+    assert next(iter(evaluator.objectives)) == "fid"
+    assert isinstance(evaluator, nas.core.evaluator.Testable)
+    assert registry.load("evaluator", "gan") is GanEvaluator
+    assert len(evaluator.samples(5)) == 5
+
+
+def test_without_a_word_of_epochs_there_are_enough_updates(some_digits):
+    assert GanEvaluator.usual_epochs(some_digits) == 60  # of ten updates
+    for asked, epochs in ((None, 60), (3, 3)):
+        config = RunConfig.checked({"evaluator": "gan", "epochs": asked, "device": "cpu"})
+        parts = assemble(config, Given(space=SPACE, data=some_digits))
+        assert (parts.epochs, parts.evaluator.epochs) == (epochs, epochs)
+        assert isinstance(parts.evaluator, GanEvaluator)
