@@ -39,7 +39,12 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "reinforce": "nas.strategies.reinforce:Reinforce",
         "tpe": "nas.strategies.optuna_samplers:TPE",
     },
-    "space": {"autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace"},
+    "space": {
+        "adversarialnas": "search_spaces.gan.adversarialnas:AdversarialNasSpace",
+        "autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace",
+        "autogan": "search_spaces.gan.autogan:AutoganSpace",
+        "gan": "search_spaces.gan.space:GanSpace",
+    },
     "evaluator": {"autoencoder": "evaluators.autoencoder:AutoencoderEvaluator"},
     "executor": {"inline": "nas.executors.inline:Inline"},
 }
@@ -49,7 +54,7 @@ _GROUPS = {
     "evaluator": "nas.evaluators",
     "executor": "nas.executors",
 }
-EVALUATOR_OF = {"autoencoder": "autoencoder"}
+EVALUATOR_OF = {"adversarialnas": "gan", "autoencoder": "autoencoder", "autogan": "gan", "gan": "gan"}
 """The evaluator of a space, where the user names none."""
 
 

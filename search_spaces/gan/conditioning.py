@@ -72,9 +72,13 @@ class Conditioning:
                 return Joint(Concatenation(nn.Identity(), self._embedding(EMBEDDING)), layers)
             case "one_hot_maxout":
                 assert self.condition is not None
-                told = nn.Sequential(self._vector(), Maxout(self.condition.size, 50, 5))
-                layers = nn.Sequential(Maxout(290, 240, 4), nn.Linear(240, 1))
-                return Joint(Concatenation(Maxout(features, 240, 5), told), layers)
+                told = nn.Sequential(self._vector(), *_maxout(self.condition.size, 50, 5))
+                layers = nn.Sequential(*_maxout(290, 240, 4), nn.Linear(240, 1))
+                return Joint(Concatenation(nn.Sequential(*_maxout(features, 240, 5)), told), layers)
             case "projection":
                 return Projection(nn.Linear(features, 1), self._embedding(features))
         raise KeyError(self.way)
+
+
+def _maxout(inputs: int, units: int, pieces: int) -> list[nn.Module]:
+    return [nn.Linear(inputs, units * pieces), Maxout(pieces)]

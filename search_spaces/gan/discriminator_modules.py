@@ -37,19 +37,15 @@ class Projection(nn.Module):
 
 
 class Maxout(nn.Module):
-    """The largest of `pieces` linear functions, `units` times (Goodfellow et al. 2013)."""
+    """The largest of every `pieces` numbers, which a linear layer has made (Goodfellow et al. 2013)."""
 
-    def __init__(self, inputs: int, units: int, pieces: int) -> None:
+    def __init__(self, pieces: int) -> None:
         super().__init__()
-        self.inputs = inputs
-        self.units = units
         self.pieces = pieces
-        self.linear = nn.Linear(inputs, units * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs) to (N, units)."""
-        linear: Tensor = self.linear(x)
-        return linear.view(-1, self.units, self.pieces).amax(2)
+        """(N, units * pieces) to (N, units)."""
+        return x.view(x.shape[0], -1, self.pieces).amax(2)
 
 
 class SumPool(nn.Module):
@@ -129,11 +125,13 @@ class MinibatchStandardDeviation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, C, H, W) to (N, C + 1, H, W), or vectors (N, C) to (N, C + 1)."""
-        images = x.shape[0]
+        # tensors and not numbers, so that an exported program takes any batch
+        place = torch.ones(x.shape[0], dtype=torch.long, device=x.device).cumsum(0) - 1
+        images = place[-1] + 1
         groups = (images + self.group - 1) // self.group
-        filled = torch.cat([x.flatten(1)] * self.group)[: self.group * groups]
-        variance = filled.view(self.group, groups, -1).var(0, correction=0)
-        deviation = torch.cat([(variance + 1e-8).sqrt().mean(1)] * self.group)[:images]
+        members = (place % groups)[:, None] + groups * torch.arange(self.group, device=x.device)
+        variance = x.flatten(1)[members % images].var(1, correction=0)
+        deviation = (variance + 1e-8).sqrt().mean(1)
         if x.dim() == 2:
             return torch.cat([x, deviation[:, None]], dim=1)
         return torch.cat([x, deviation[:, None, None, None].expand(-1, -1, x.shape[2], x.shape[3])], dim=1)
