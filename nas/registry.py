@@ -39,11 +39,21 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "reinforce": "nas.strategies.reinforce:Reinforce",
         "tpe": "nas.strategies.optuna_samplers:TPE",
     },
+<<<<<<< HEAD
     "space": {"autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace"},
     "evaluator": {
         "autoencoder": "evaluators.autoencoder:AutoencoderEvaluator",
         "gan": "evaluators.gan:GanEvaluator",
     },
+=======
+    "space": {
+        "adversarialnas": "search_spaces.gan.adversarialnas:AdversarialNasSpace",
+        "autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace",
+        "autogan": "search_spaces.gan.autogan:AutoganSpace",
+        "gan": "search_spaces.gan.space:GanSpace",
+    },
+    "evaluator": {"autoencoder": "evaluators.autoencoder:AutoencoderEvaluator"},
+>>>>>>> 117a0a32d808a3ade69bf17bef80ae3dc8b0dec1
     "executor": {"inline": "nas.executors.inline:Inline"},
 }
 _GROUPS = {
@@ -52,7 +62,7 @@ _GROUPS = {
     "evaluator": "nas.evaluators",
     "executor": "nas.executors",
 }
-EVALUATOR_OF = {"autoencoder": "autoencoder", "gan": "gan"}
+EVALUATOR_OF = {"adversarialnas": "gan", "autoencoder": "autoencoder", "autogan": "gan", "gan": "gan"}
 """The evaluator of a space, where the user names none."""
 
 

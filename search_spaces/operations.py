@@ -6,9 +6,12 @@ normalisation and activation. All are plain trees of torch.nn layers, so that th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import nn
+
+from nas.core.space import Shape
 
 NORMALISATIONS = ("none", "batch", "group", "layer")
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -30,20 +33,23 @@ def _groups(channels: int) -> int:
     return next(groups for groups in range(min(8, channels), 0, -1) if channels % groups == 0)
 
 
-def normalisation(name: str, channels: int, *, spatial: bool = True) -> list[nn.Module]:
+def normalisation(name: str, channels: int, *, spatial: bool = True, affine: bool = True) -> list[nn.Module]:
     """Normalisation over `channels` (maps if `spatial`, else vectors) as a list of no or one layer.
 
     Layer normalisation of maps is over channels and positions together: group normalisation with one group.
+    `affine` is whether it ends in a learned scale and shift. Instance normalisation is for maps alone.
     """
     match name:
         case "none":
             return []
         case "batch":
-            return [nn.BatchNorm2d(channels) if spatial else nn.BatchNorm1d(channels)]
+            return [(nn.BatchNorm2d if spatial else nn.BatchNorm1d)(channels, affine=affine)]
         case "group":
-            return [nn.GroupNorm(_groups(channels), channels)]
+            return [nn.GroupNorm(_groups(channels), channels, affine=affine)]
         case "layer":
-            return [nn.GroupNorm(1, channels)]
+            return [nn.GroupNorm(1, channels, affine=affine)]
+        case "instance" if spatial:
+            return [nn.InstanceNorm2d(channels, affine=affine)]
     raise KeyError(name)
 
 
@@ -96,6 +102,17 @@ OPERATIONS: dict[str, Callable[[int, str, str], nn.Module]] = {
     "average_pool_3x3": lambda channels, norm, act: nn.AvgPool2d(3, 1, padding=1, count_include_pad=False),
     "max_pool_3x3": lambda channels, norm, act: nn.MaxPool2d(3, 1, padding=1),
 }
+
+
+def sizes(shape: Shape, stages: int) -> list[tuple[int, int]]:
+    """Height and width before and after each stage: halved, rounded up, while both sides are at least 4."""
+    row = [(shape[1], shape[2])]
+    for _ in range(stages):
+        height, width = row[-1]
+        halve = min(height, width) >= 4
+        row.append((math.ceil(height / 2), math.ceil(width / 2)) if halve else (height, width))
+    return row
+
 
 DOWN: tuple[str, ...] = ("strided_convolution", "average", "max")
 UP: tuple[str, ...] = ("transposed_convolution", "nearest", "bilinear", "pixel_shuffle")

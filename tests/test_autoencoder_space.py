@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from nas.core.genotype import Genotype
 from nas.core.space import sample
 from nas.strategies.novelty import Seen
-from search_spaces.autoencoder.build import sizes
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.canonical import canonical_cell
 from search_spaces.cells.edge import OPERATION_NAMES, Edge, build_cell
 from search_spaces.cells.hierarchical import PRIMITIVES
-from search_spaces.operations import ACTIVATIONS, OPERATIONS, UP, down_sampling, up_sampling
+from search_spaces.operations import ACTIVATIONS, OPERATIONS, UP, down_sampling, sizes, up_sampling
 
 SMALL = AutoencoderSpace().restrict(
     {"latent": (2, 16, 64), "width": (8, 16), "decoder_width": (8, 24), "hidden_width": (64,)}

@@ -11,7 +11,8 @@ Subclass a suite in a test file of your own and give it what it tests::
 
 from nas.testing.evaluators import EvaluatorContract
 from nas.testing.executors import ExecutorContract
+from nas.testing.gans import GanSpaceContract
 from nas.testing.spaces import SpaceContract
 from nas.testing.strategies import StrategyContract
 
-__all__ = ["EvaluatorContract", "ExecutorContract", "SpaceContract", "StrategyContract"]
+__all__ = ["EvaluatorContract", "ExecutorContract", "GanSpaceContract", "SpaceContract", "StrategyContract"]

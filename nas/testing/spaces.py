@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
@@ -81,6 +82,8 @@ def from_another_process(suite: type, method: str) -> list[str]:
 class SpaceContract:
     """Subclass it and give `make`; `shapes` are those that genotypes are built for, none if it builds nothing.
 
+    `check` says what a built model must do: here, as autoencoders, give images of the shape of its input.
+
     The class is imported by its name in another process as well, so `make` needs nothing but itself.
     """
 
@@ -113,11 +116,14 @@ class SpaceContract:
                 made += [mutant.text, change, space.crossover(first, second, generator).text]
         return made
 
+    def check(self, model: nn.Module, shape: Shape) -> None:
+        """Fail unless the model is what the space promises for images of this shape."""
+        with torch.no_grad():
+            assert model.eval()(torch.rand(2, *shape)).shape == (2, *shape)
+
     def _assert_builds(self, space: SearchSpace, genotype: Genotype) -> None:
         for shape in self.shapes:
-            model = space.build(genotype, shape)
-            with torch.no_grad():
-                assert model.eval()(torch.rand(2, *shape)).shape == (2, *shape)
+            self.check(space.build(genotype, shape), shape)
             assert "\n" not in space.describe(genotype, shape)
 
     def test_json_round_trip_is_the_identity(self, drawn: list[Genotype]) -> None:

@@ -12,7 +12,7 @@ from nas.core.space import Shape
 from search_spaces.autoencoder.modules import Autoencoder, VariationalAutoencoder
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.cells.modules import Crop
-from search_spaces.operations import activation, convolution, down_sampling, normalisation, up_sampling
+from search_spaces.operations import activation, convolution, down_sampling, normalisation, sizes, up_sampling
 
 Content = Mapping[str, Any]
 MakeCell = Callable[[str, int, str, str], nn.Module]
@@ -53,16 +53,6 @@ def _fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Modu
     width, count = content.get("decoder_hidden_width", width), content.get("decoder_stages", count)
     decoder = nn.Sequential(*layers(content["latent"], width, count), nn.Linear(width, values), nn.Unflatten(1, shape))
     return encoder, decoder
-
-
-def sizes(shape: Shape, stages: int) -> list[tuple[int, int]]:
-    """Height and width before and after each stage: halved, rounded up, while both sides are at least 4."""
-    row = [(shape[1], shape[2])]
-    for _ in range(stages):
-        height, width = row[-1]
-        halve = min(height, width) >= 4
-        row.append((math.ceil(height / 2), math.ceil(width / 2)) if halve else (height, width))
-    return row
 
 
 def _channels(width: int, growth: float, stages: int) -> list[int]:

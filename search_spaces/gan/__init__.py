@@ -1,0 +1,1 @@
+"""Spaces of generative adversarial networks: generator and discriminator as one pair."""

@@ -1,0 +1,28 @@
+"""From a pair's decisions to its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas.core.space import Condition, Shape
+from search_spaces.gan.conditioning import Conditioning
+from search_spaces.gan.discriminators import build_discriminator
+from search_spaces.gan.generators import build_generator
+from search_spaces.gan.layers import initialise, set_momentum, spectrally_normalised
+from search_spaces.gan.modules import Gan
+
+
+def build(content: Mapping[str, Any], shape: Shape, condition: Condition | None) -> Gan:
+    """The pair of validated decisions for images (N, *shape), told `condition` where the decisions say so."""
+    way = content.get("condition", "none")
+    told = None if way == "none" else condition
+    conditioning = Conditioning(way, told)
+    generator = build_generator(content, shape, conditioning)
+    discriminator = build_discriminator(content, shape, conditioning)
+    gan = Gan(generator, discriminator, content["latent"], "none" if told is None else told.kind)
+    initialise(gan, content["initialisation"])
+    set_momentum(gan, content["batch_norm_momentum"])
+    if content["spectral_norm"]:  # after initialisation: it begins with the weights' singular vectors
+        spectrally_normalised(discriminator)
+    return gan

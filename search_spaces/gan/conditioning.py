@@ -1,0 +1,84 @@
+"""How a generator and a discriminator are told a label or a vector: four ways, for every family of both."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from nas.core.space import Condition
+from search_spaces.gan.discriminator_modules import Maxout, Projection
+from search_spaces.gan.modules import Concatenation, Joint, OneHot
+
+EMBEDDING = 64
+
+
+class Conditioning:
+    """The modules of one way of conditioning: ``none``, ``concatenation``, ``one_hot_maxout`` or ``projection``.
+
+    Args:
+        way: how the condition enters.
+        condition: what it is; None exactly if `way` is ``none``.
+    """
+
+    def __init__(self, way: str, condition: Condition | None) -> None:
+        self.way = way
+        self.condition = condition
+
+    def _embedding(self, width: int) -> nn.Module:
+        """Of labels (N,) or vectors (N, size), vectors (N, width)."""
+        assert self.condition is not None
+        return (nn.Embedding if self.condition.kind == "label" else nn.Linear)(self.condition.size, width)
+
+    def _vector(self) -> nn.Module:
+        """Of labels a one-hot vector; of vectors, themselves."""
+        assert self.condition is not None
+        return OneHot(self.condition.size) if self.condition.kind == "label" else nn.Identity()
+
+    def code(self, latent: int) -> tuple[nn.Module | None, int]:
+        """What makes the code that a generator begins with, and that code's width; None: the noise is the code.
+
+        For ``one_hot_maxout`` the layers of Mirza & Osindero 2014, section 4.1: noise and one-hot label through
+        rectified layers of their own of 200 and 1000 units, then a joint one of 1200; here a fifth of these.
+        """
+        if self.way == "concatenation":
+            return Concatenation(nn.Identity(), self._embedding(EMBEDDING)), latent + EMBEDDING
+        if self.way == "one_hot_maxout":
+            assert self.condition is not None
+            own = nn.Sequential(nn.Linear(latent, 40), nn.ReLU())
+            told = nn.Sequential(self._vector(), nn.Linear(self.condition.size, 200), nn.ReLU())
+            return Joint(Concatenation(own, told), nn.Sequential(nn.Linear(240, 240), nn.ReLU())), 240
+        return None, latent
+
+    def style(self) -> tuple[nn.Module | None, int | None]:
+        """What makes the style that the generator's normalisations take, and its width; None for none."""
+        return (self._embedding(EMBEDDING), EMBEDDING) if self.way == "projection" else (None, None)
+
+    def style_code(self, latent: int) -> tuple[nn.Module | None, int]:
+        """As `code`, for generators whose normalisations take their style from the code already."""
+        if self.way == "projection":
+            return Concatenation(nn.Identity(), self._embedding(EMBEDDING)), latent + EMBEDDING
+        return self.code(latent)
+
+    def head(self, features: int) -> nn.Module:
+        """From features (N, features), and conditions if there are any, to logits (N, 1).
+
+        Concatenated embeddings need a layer between them and the logit: by itself the logit would be a sum in which
+        image and condition never meet. The numbers of maxout units and pieces are those of Mirza & Osindero 2014.
+        """
+        match self.way:
+            case "none":
+                return nn.Linear(features, 1)
+            case "concatenation":
+                layers = nn.Sequential(nn.Linear(features + EMBEDDING, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1))
+                return Joint(Concatenation(nn.Identity(), self._embedding(EMBEDDING)), layers)
+            case "one_hot_maxout":
+                assert self.condition is not None
+                told = nn.Sequential(self._vector(), *_maxout(self.condition.size, 50, 5))
+                layers = nn.Sequential(*_maxout(290, 240, 4), nn.Linear(240, 1))
+                return Joint(Concatenation(nn.Sequential(*_maxout(features, 240, 5)), told), layers)
+            case "projection":
+                return Projection(nn.Linear(features, 1), self._embedding(features))
+        raise KeyError(self.way)
+
+
+def _maxout(inputs: int, units: int, pieces: int) -> list[nn.Module]:
+    return [nn.Linear(inputs, units * pieces), Maxout(pieces)]

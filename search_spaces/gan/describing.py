@@ -1,0 +1,99 @@
+"""A pair's decisions in one line, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search_spaces.cells.encodings import ENCODINGS
+
+Content = Mapping[str, Any]
+
+
+def describe(content: Content) -> str:
+    """Both halves, what they are told, how they are trained."""
+    parts = [f"G {_generator(content)}", f"D {_discriminator(content)}"]
+    if content.get("condition", "none") != "none":
+        parts.append(f"conditioned by {content['condition']}")
+    parts.append(f"latent {content['latent']}, {content['initialisation']} initialisation")
+    parts.append(describe_training(content))
+    return "; ".join(parts).replace("_", " ")
+
+
+def describe_training(content: Content) -> str:
+    """The loss, what regularises it, and the optimisers."""
+    loss = str(content["loss"])
+    if "clip" in content:
+        loss += f" {content['clip']:g}"
+    if "gradient_penalty" in content:
+        loss += f" {content['gradient_penalty']:g}"
+    more = [loss]
+    if content["r1"] > 0:
+        more.append(f"R1 {content['r1']:g}")
+    if content.get("label_smoothing", "none") != "none":
+        more.append(f"{content['label_smoothing']} smoothing {content['smoothing']:g}")
+    if content["instance_noise"] > 0:
+        more.append(f"instance noise {content['instance_noise']:g}")
+    if content["diff_augment"] != "none":
+        more.append(f"DiffAugment {content['diff_augment']}")
+    rates = f"Adam {content['generator_learning_rate']:g}/{content['discriminator_learning_rate']:g}"
+    more.append(f"{rates} betas {content['beta1']:g} {content['beta2']:g}")
+    more.append(f"{content['discriminator_steps']} D a step, EMA {content['ema']:g}")
+    return ", ".join(more)
+
+
+def _generator(content: Content) -> str:
+    family, act = content["generator"], content["generator_activation"]
+    if family == "fully_connected":
+        layers = f"{content['generator_layers']} layers of {content['generator_hidden_width']}"
+        return f"{family} {layers}, {content['generator_normalisation']} norm, {act}"
+    text = f"{family} {_stages(content, 'generator')}, {act}"
+    if family == "cells":
+        stages = [describe_up_cell(content, stage) for stage in range(content["generator_stages"])]
+        text += f" [{' | '.join(stages)}]"
+        if "generator_cell.nodes" in content:
+            text += f" cell {ENCODINGS['edge'].describe(content, 'generator_cell')}"
+        return text
+    text += f", {content['up_sampling']} up"
+    if family == "style":
+        noise = ", noise" if content["style_noise"] else ""
+        return f"{text}, mapping {content['mapping_depth']} x {content['style_width']}{noise}"
+    return f"{text}, {content['generator_normalisation']} norm"
+
+
+def describe_up_cell(content: Content, stage: int) -> str:
+    """A generator's cell in a few words."""
+    cell = f"generator_stage{stage}"
+    words = [
+        content.get(f"{cell}.order", "edge cell"),
+        content[f"{cell}.normalisation"],
+        content[f"{cell}.up_sampling"],
+    ]
+    words += ["shortcut"] if content[f"{cell}.shortcut"] else []
+    words += [f"skip {earlier}" for earlier in range(stage) if content[f"{cell}.skip_in{earlier}"]]
+    return " ".join(words)
+
+
+def _discriminator(content: Content) -> str:
+    family, act = content["discriminator"], content["discriminator_activation"]
+    if family == "fully_connected":
+        text = f"{family} {content['discriminator_layers']} layers of {content['discriminator_hidden_width']}, {act}"
+    else:
+        text = f"{family} {_stages(content, 'discriminator')}, {act}, {content['down_sampling']} down"
+    norm = "batch" if content.get("discriminator_batch_norm") else content["discriminator_normalisation"]
+    text += f", {norm} norm".replace("none norm", "no norm")
+    if content["spectral_norm"]:
+        text += ", spectral norm"
+    if content["minibatch"] != "none":
+        text += f", minibatch {content['minibatch']}"
+    if content["dropout"] > 0:
+        text += f", dropout {content['dropout']:g}"
+    if family == "cells":
+        text += f", cell {ENCODINGS['edge'].describe(content, 'discriminator_cell')}"
+    return text
+
+
+def _stages(content: Content, half: str) -> str:
+    growth = content[f"{half}_growth"]
+    grows = f" x{growth:g} a stage" if growth != 1 else ""
+    return f"{content[f'{half}_stages']} stages of width {content[f'{half}_width']}{grows}"

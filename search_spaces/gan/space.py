@@ -1,0 +1,166 @@
+"""The decisions that make a pair: how it is trained, what it is told, the generator, the discriminator."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+from nas.core.genotype import Genotype
+from nas.core.space import Condition, Shape
+from search_spaces.cells.canonical import canonical_cell
+from search_spaces.cells.encodings import ENCODINGS
+from search_spaces.choices import Asker, ChoiceSpace
+from search_spaces.gan.describing import describe
+from search_spaces.gan.training import decide_training
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LATENT = (16, 32, 64, 100, 128, 256)
+CONDITIONS = ("none", "concatenation", "one_hot_maxout", "projection")
+GENERATORS = ("fully_connected", "convolutional", "cells", "style")
+DISCRIMINATORS = ("fully_connected", "convolutional", "cells")
+WIDTHS = (16, 24, 32, 48, 64, 96, 128)
+HIDDEN_WIDTHS = (64, 128, 256, 512, 1024)
+STAGES = (1, 2, 3, 4)
+LAYERS = (1, 2, 3, 4)
+GROWTH = (1.0, 1.5, 2.0)
+UP = ("transposed_convolution", "nearest", "bilinear", "pixel_shuffle")
+DOWN = ("strided_convolution", "average", "max")
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
+
+
+class GanSpace(ChoiceSpace):
+    """Pairs of a generator and a discriminator of images, of several families each, searched together.
+
+    Unless the values say otherwise the usual pair is DCGAN (Radford et al. 2016). A generator begins at the size that
+    its stages leave when each halves the image's, rounded up, while both sides are at least 4, and crops what
+    doubling adds: every genotype serves every size of image from 4x4 on. Batch normalisation in the discriminator
+    cannot meet the gradient penalty, which is a term of single images (Gulrajani et al. 2017, section 4).
+
+    A space that is `conditioned` also decides how both halves are told the condition.
+    """
+
+    name = "gan"
+    version = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._condition: Condition | None = None
+
+    def conditioned(self, condition: Condition | None) -> Self:
+        """The same space with models that may be told this condition; see nas.core.space.Conditionable."""
+        space = copy.copy(self)
+        space._condition, space._arising = condition, None
+        return space
+
+    def _unrestricted(self) -> Self:
+        return type(self)().conditioned(self._condition)
+
+    def decide(self, ask: Asker) -> None:
+        """Ask for every choice."""
+        loss = decide_training(ask)
+        ask.structure("latent", LATENT, ordered=True, usual=100)
+        ask.structure("initialisation", ("dcgan", "orthogonal", "default"), usual="dcgan")
+        if self._condition is not None:
+            ask.structure("condition", CONDITIONS, usual="projection")
+        self._decide_generator(ask)
+        self._decide_discriminator(ask, loss)
+
+    def _decide_generator(self, ask: Asker) -> None:
+        family = ask.structure("generator", GENERATORS, usual="convolutional")
+        ask.structure("generator_activation", ACTIVATIONS, usual="relu")
+        if family in ("fully_connected", "convolutional"):
+            ask.structure("generator_normalisation", ("none", "batch", "group", "layer"), usual="batch")
+        if family == "fully_connected":
+            ask.structure("generator_layers", LAYERS, ordered=True, usual=3)
+            ask.structure("generator_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
+            return
+        stages = ask.structure("generator_stages", STAGES, ordered=True, usual=3)
+        ask.structure("generator_width", WIDTHS, ordered=True, usual=64)
+        ask.structure("generator_growth", GROWTH, ordered=True, usual=2.0)
+        if family in ("convolutional", "style"):
+            ask.structure("up_sampling", UP, usual="transposed_convolution")
+        if family == "style":
+            ask.structure("mapping_depth", (1, 2, 4, 8), ordered=True, usual=8)
+            ask.structure("style_width", (64, 128, 256, 512), ordered=True, usual=128)
+            ask.structure("style_noise", (False, True), usual=True)
+            ask.hyperparameter("style_mixing", (0.0, 0.5, 0.9), ordered=True, usual=0.9)
+        elif family == "cells":
+            decide_up_cells(ask, stages)
+
+    def _decide_discriminator(self, ask: Asker, loss: str) -> None:
+        family = ask.structure("discriminator", DISCRIMINATORS, usual="convolutional")
+        ask.structure("discriminator_activation", ACTIVATIONS, usual="leaky_relu")
+        per_image = loss == "wasserstein_gradient_penalty"
+        if per_image or not ask.structure("discriminator_batch_norm", (False, True), usual=True):
+            ask.structure("discriminator_normalisation", ("none", "group", "layer"), usual="none")
+        ask.structure("spectral_norm", (False, True), usual=False)
+        ask.structure("minibatch", ("none", "discrimination", "standard_deviation"), usual="none")
+        ask.structure("dropout", (0.0, 0.1, 0.25, 0.5), ordered=True, usual=0.0)
+        if family == "fully_connected":
+            ask.structure("discriminator_layers", LAYERS, ordered=True, usual=3)
+            ask.structure("discriminator_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
+            return
+        ask.structure("discriminator_stages", STAGES, ordered=True, usual=3)
+        ask.structure("discriminator_width", WIDTHS, ordered=True, usual=64)
+        ask.structure("discriminator_growth", GROWTH, ordered=True, usual=2.0)
+        ask.structure("down_sampling", DOWN, usual="strided_convolution")
+        ask.structure("discriminator_head", ("flatten", "sum"), usual="flatten")
+        if family == "cells":
+            ENCODINGS["edge"].decide(ask.within("discriminator_cell"))
+
+    def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
+        """A search_spaces.gan.modules.Gan for images (N, *shape) in [0, 1]."""
+        from search_spaces.gan.build import build
+
+        self.validate(genotype)
+        return build(genotype.content, shape, self._condition)
+
+    def canonical_form(self, genotype: Genotype) -> str:
+        """Cells as what they compute, all other decisions as they are; see nas.core.space.Canonical."""
+        cells = ("generator_cell", "discriminator_cell")
+        content: dict[str, Any] = {
+            site: value
+            for site, value in genotype.content.items()
+            if not site.startswith(tuple(f"{c}." for c in cells))
+        }
+        for cell in cells:
+            if f"{cell}.nodes" in genotype.content:
+                content[cell] = canonical_cell(ENCODINGS["edge"].edges(genotype.content, cell))
+        for half in ("generator", "discriminator"):
+            if content.get(f"{half}_stages") == 1:
+                content.pop(f"{half}_growth")  # nothing grows
+        return json.dumps(content, sort_keys=True)
+
+    def describe(self, genotype: Genotype, shape: Shape) -> str:
+        """One line: both halves, what they are told, how they are trained."""
+        return describe(genotype.content)
+
+
+def decide_up_cells(ask: Asker, stages: int) -> None:
+    """Ask for every cell of a generator, as Gong et al. 2019 (AutoGAN), section 3.1, and more.
+
+    A cell is AutoGAN's residual block or a convolution followed by the searched cell ``generator_cell``, which all
+    stages share. Both may have a shortcut, and take the features of any earlier cells in.
+    """
+    edges = False
+    for stage in range(stages):
+        here = ask.within(f"generator_stage{stage}")
+        if here.structure("block", ("residual", "edge"), usual="residual") == "residual":
+            here.structure("order", ("pre_activation", "post_activation"), usual="pre_activation")
+        else:
+            edges = True
+        decide_up_cell(here, stage, UP)
+    if edges:
+        ENCODINGS["edge"].decide(ask.within("generator_cell"))
+
+
+def decide_up_cell(ask: Asker, stage: int, up: tuple[str, ...]) -> None:
+    """Ask for what AutoGAN decides of every cell but the order of its layers."""
+    ask.structure("normalisation", ("none", "batch", "instance"), usual="batch")
+    ask.operation("up_sampling", up, usual="nearest")
+    ask.structure("shortcut", (False, True), usual=True)
+    for earlier in range(stage):
+        ask.structure(f"skip_in{earlier}", (False, True), usual=False)
