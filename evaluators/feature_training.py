@@ -128,7 +128,7 @@ def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tupl
     with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(recipe.seed)
         network = FeatureNetwork(shape, classes if recipe.kind == "classifier" else _ROTATIONS)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
         network.begin(train.images)
         task = Labels(network) if recipe.kind == "classifier" else Views(network)
         optimiser = OPTIMISERS["adamw"](task.parameters(), lr=recipe.learning_rate, weight_decay=0.01)

@@ -130,7 +130,7 @@ def extractor_for(
     network, accuracy = _kept_or_trained(data, recipe, folder)
     return FeatureExtractor(
         network.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-        f"{kind.replace('_', '-')} of {data.name}, {recipe.features} features",
+        f"{kind.replace('_', '-')} network of the training part, {recipe.features} features",
         content_hash(network.state_dict()),
         device,
         classes=data.classes if kind == "classifier" else (),

@@ -31,6 +31,7 @@ from evaluators.metrics.samples import (
     kernel_distance,
     label_entropy,
     modes_hit,
+    projected,
     reference_of,
     refuse_mixed,
     sample_deviation,
@@ -111,13 +112,16 @@ def test_density_and_coverage_by_hand():
 
 
 def test_the_sliced_wasserstein_distance_is_scipys_along_each_direction():
-    real, fake = normal(50, 3, 0).float(), normal(50, 3, 1, 2.0, 0.5).float()
-    vectors = np.random.default_rng([0x5D, 3]).standard_normal((3, 20))
+    real, fake = (normal(50, 12, seed, 1 + seed, seed / 2).float().view(50, 3, 2, 2) for seed in (0, 1))
+    vectors = np.random.default_rng([0x5D, 12]).standard_normal((12, 20), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=0)
-    each = [scipy.stats.wasserstein_distance(real.numpy() @ v, fake.numpy() @ v) for v in vectors.T]
-    assert sliced_wasserstein(real, fake, 20) == pytest.approx(np.mean(each), rel=1e-4)
-    # of images moved by d it is the mean of |d.v| over the sphere: |d| / 2 in three dimensions
-    assert sliced_wasserstein(real, real + torch.tensor([2.0, 0, 0]), 20_000) == pytest.approx(1, rel=0.02)
+    first, second = real.flatten(1).numpy(), fake.flatten(1).numpy()
+    each = [scipy.stats.wasserstein_distance(first @ v, second @ v) for v in vectors.T]
+    assert sliced_wasserstein(projected(real, 20), projected(fake, 20)) == pytest.approx(np.mean(each), rel=1e-4)
+    # of images moved by d it is the mean of |d.v| over the sphere: |d| (2 / (pi P))^1/2 for many pixels P
+    images = torch.rand(20, 1, 20, 20)
+    moved = sliced_wasserstein(projected(images, 5_000), projected(images + 0.5, 5_000))
+    assert moved == pytest.approx(0.5 * math.sqrt(2 / math.pi), rel=0.03)
 
 
 def test_modes_and_label_entropy_by_hand():
