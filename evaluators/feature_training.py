@@ -47,8 +47,8 @@ class Recipe:
 
 
 RECIPES = {
-    "classifier": Recipe("classifier", images=30_000, passes=16, batch=64, learning_rate=0.002),
-    "self_supervised": Recipe("self_supervised", images=15_000, passes=12, batch=128, learning_rate=0.002),
+    "classifier": Recipe("classifier", images=24_000, passes=12, batch=64, learning_rate=0.002),
+    "self_supervised": Recipe("self_supervised", images=12_000, passes=8, batch=128, learning_rate=0.002),
 }
 
 
