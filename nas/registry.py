@@ -39,21 +39,16 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "reinforce": "nas.strategies.reinforce:Reinforce",
         "tpe": "nas.strategies.optuna_samplers:TPE",
     },
-<<<<<<< HEAD
-    "space": {"autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace"},
-    "evaluator": {
-        "autoencoder": "evaluators.autoencoder:AutoencoderEvaluator",
-        "gan": "evaluators.gan:GanEvaluator",
-    },
-=======
     "space": {
         "adversarialnas": "search_spaces.gan.adversarialnas:AdversarialNasSpace",
         "autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace",
         "autogan": "search_spaces.gan.autogan:AutoganSpace",
         "gan": "search_spaces.gan.space:GanSpace",
     },
-    "evaluator": {"autoencoder": "evaluators.autoencoder:AutoencoderEvaluator"},
->>>>>>> 117a0a32d808a3ade69bf17bef80ae3dc8b0dec1
+    "evaluator": {
+        "autoencoder": "evaluators.autoencoder:AutoencoderEvaluator",
+        "gan": "evaluators.gan:GanEvaluator",
+    },
     "executor": {"inline": "nas.executors.inline:Inline"},
 }
 _GROUPS = {
