@@ -103,7 +103,7 @@ def _sized(source: Source, image_size: int | None) -> Source:
     if image_size is None or (height, width) == (image_size, image_size):
         return source
     parts = [
-        None if part is None else Split(resized(part.images, image_size), part.labels)
+        None if part is None else Split(resized(part.images, image_size), part.labels, part.vectors)
         for part in (source.pool, source.test)
     ]
     assert parts[0] is not None

@@ -22,7 +22,7 @@ from evaluators.metrics.samples import Reference, sample_deviation, sample_score
 from evaluators.networks import as_safetensors, initialised, within_memory
 from evaluators.pictures import animated_picture, picture_of_rows, sheet
 from nas.core.errors import Collapsed, Diverged
-from nas.core.evaluator import Assumption
+from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ _OF_LABELS = ("modes", "label_entropy")
 _WIDEST_ON_CPU = 64
 _COLLAPSED = 2  # epochs in a row: one alone may be an oscillation
 _USUAL_UPDATES = 600
+_EXAMPLES = 16  # of a deliverable
 _AT_ONCE = 250  # images generated together for scoring
 _GRID = 8  # rows, where no class has one, and columns of a picture
 _MOST_CLASSES = 10
@@ -185,13 +186,34 @@ class GanEvaluator:
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of samples against the test part, which no search has seen."""
         gan = as_gan(model.to(self.device).eval())
-        reference = Reference(self.data.test.images, self._extractor, part="test", samples=self._count)
         chosen = self.space.hyperparameters(genotype)
-        return self._scores(gan, gan.generator, chosen, self.data.test, reference, seed)
+        return self._scores(gan, gan.generator, chosen, self.data.test, self._test, seed)
 
-    def samples(self, count: int = 16) -> Split:
-        """The first images of the test part, beside which a generator's may be shown."""
-        return self.data.test.take(torch.arange(min(count, len(self.data.test))))
+    def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
+        """The generator, with noise for 16 samples; and the discriminator, with the first images of the test part."""
+        gan, chosen = as_gan(model), self.space.hyperparameters(genotype)
+        examples = self.data.test.take(torch.arange(min(_EXAMPLES, len(self.data.test))))
+        noise = noise_like(chosen, len(examples), gan.latent, torch.Generator().manual_seed(0), torch.device("cpu"))
+        conditions = conditions_of(gan, examples)
+        told = {} if conditions is None else {"condition": conditions}
+        settings = {
+            "latent": gan.latent,
+            "noise": chosen["noise"],
+            "noise_scale": chosen["noise_scale"],
+            "condition": gan.condition,
+            "classes": self.data.classes,
+        }
+        return {
+            "generator": Deliverable(gan.generator, {"noise": noise, **told}, "images", "generator", settings),
+            "discriminator": Deliverable(
+                gan.discriminator, {"images": examples.images, **told}, "scores", "discriminator", settings
+            ),
+        }
+
+    @property
+    def protocol(self) -> dict[str, str | int | float]:
+        """What the scores of the test part depend on, for the model card."""
+        return self._test.protocol.as_dict()
 
     # -- made once, when first needed
 
@@ -206,6 +228,10 @@ class GanEvaluator:
     @functools.cached_property
     def _validation(self) -> Reference:
         return Reference(self.data.validation.images, self._extractor, part="validation", samples=self._count)
+
+    @functools.cached_property
+    def _test(self) -> Reference:
+        return Reference(self.data.test.images, self._extractor, part="test", samples=self._count)
 
     @functools.cached_property
     def _deviation(self) -> float:

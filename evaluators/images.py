@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from nas.core.space import Condition
+
 
 @dataclass(frozen=True)
 class Split:
@@ -74,3 +76,10 @@ class ImageData:
         """Channels, height and width of an image."""
         channels, height, width = self.train.images.shape[1:]
         return int(channels), int(height), int(width)
+
+    @property
+    def condition(self) -> Condition | None:
+        """What a conditional model may be told of an image: its vector, else its label, else nothing."""
+        if self.train.vectors is not None:
+            return Condition("vector", int(self.train.vectors.shape[1]))
+        return Condition("label", len(self.classes)) if self.train.labels is not None else None

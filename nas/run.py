@@ -24,7 +24,7 @@ from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Testable
 from nas.core.genotype import Genotype
 from nas.core.pareto import pareto_front, ranking
-from nas.core.space import SearchSpace, Shape
+from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
 from nas.loop import Search, TimeLimit
 from nas.study import JOURNAL, Study, write_atomically
@@ -262,7 +262,11 @@ class Run:
         """The space, not narrowed unless the run's parts are loaded: looking at a run needs no data."""
         if self._parts is not None:
             return self._parts.space
-        return space_of(self.config)
+        space = space_of(self.config)
+        if isinstance(space, Conditionable):
+            recorded = self.study.notes.get("condition")
+            return space.conditioned(None if recorded is None else Condition(*recorded))
+        return space
 
     @property
     def shape(self) -> Shape:
@@ -274,6 +278,8 @@ class Run:
         """Note what the data is, so that it can be recognised, and looked at no more than needed."""
         self.study.note("data", _fingerprint(self.parts.data))
         self.study.note("shape", list(self.parts.data.shape))
+        condition = self.parts.data.condition
+        self.study.note("condition", None if condition is None else [condition.kind, condition.size])
         self.study.note("assumptions", [[a.site, list(a.values), a.reason] for a in self.parts.assumptions])
 
     @property

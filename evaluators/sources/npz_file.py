@@ -8,6 +8,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ _IMAGES = "(N, H, W) or (N, H, W, C) with C 1 or 3, uint8 or floats in [0, 1]"
 
 
 def load(name: str, path: Path) -> Source:
-    """x_train and, where they are there, y_train, x_test and y_test; nothing is unpickled.
+    """x_train and, where they are there, y_train, c_train, x_test, y_test and c_test; nothing is unpickled.
 
     Raises:
         UserError: not an archive, x_train missing, or an array of the wrong kind, naming it.
@@ -48,7 +49,7 @@ _BROKEN = (
     OSError, ValueError, EOFError, SyntaxError, NotImplementedError, RuntimeError, OverflowError, MemoryError,
     tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
 )  # fmt: skip
-_KEYS = ("x_train", "y_train", "x_test", "y_test")
+_KEYS = ("x_train", "y_train", "c_train", "x_test", "y_test", "c_test")
 
 
 def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Source:
@@ -60,6 +61,8 @@ def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Source:
     test = _split(name, arrays, "test") if "x_test" in arrays else None
     if test is not None and (test.images.shape[1:] != pool.images.shape[1:] or test.images.dtype != pool.images.dtype):
         raise UserError("--dataset", name, "images of one shape and type", why="x_train and x_test differ in it")
+    if test is not None and _length(test.vectors) != _length(pool.vectors):
+        raise UserError("--dataset", name, "c_train and c_test of one length, or neither", why="they differ in it")
     labels = [part.labels for part in (pool, test) if part is not None and part.labels is not None]
     if not labels:
         return Source(pool, test)
@@ -69,20 +72,35 @@ def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Source:
 
 
 def _numbered(part: Split, known: torch.Tensor) -> Split:
-    return part if part.labels is None else Split(part.images, torch.searchsorted(known, part.labels))
+    return part if part.labels is None else replace(part, labels=torch.searchsorted(known, part.labels))
+
+
+def _length(vectors: torch.Tensor | None) -> int:
+    return 0 if vectors is None else int(vectors.shape[1])
 
 
 def _split(name: str, arrays: Mapping[str, np.ndarray], part: str) -> Split:
     key = f"x_{part}"
     images = _images(name, key, arrays[key])
-    found = arrays.get(f"y_{part}")
-    if found is None:
-        return Split(images)
-    labels = np.asarray(found)
+    vectors = _vectors(name, f"c_{part}", arrays.get(f"c_{part}"), len(images))
+    labels = arrays.get(f"y_{part}")
+    if labels is None:
+        return Split(images, vectors=vectors)
     if labels.dtype.kind not in "iub" or labels.size != len(images):
         why = f"y_{part} is {labels.dtype} of shape {labels.shape}"
         raise UserError("--dataset", name, f"{len(images)} whole numbers in y_{part}", why=why)
-    return Split(images, torch.from_numpy(labels.reshape(-1).astype(np.int64)))
+    return Split(images, torch.from_numpy(labels.reshape(-1).astype(np.int64)), vectors)
+
+
+def _vectors(name: str, key: str, array: np.ndarray | None, number: int) -> torch.Tensor | None:
+    if array is None:
+        return None
+    if array.dtype.kind != "f" or array.ndim != 2 or len(array) != number or not array.shape[1]:
+        why = f"{key} is {array.dtype} of shape {array.shape}"
+        raise UserError("--dataset", name, f"vectors of floats in {key}, one for each of {number} images", why=why)
+    if not np.isfinite(array).all():
+        raise UserError("--dataset", name, f"finite numbers in {key}", why=f"{key} holds others")
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 
 
 def _images(name: str, key: str, array: np.ndarray) -> torch.Tensor:

@@ -145,6 +145,10 @@ class Condition:
     size: int
 
 
+ANY_CONDITION = Condition("label", 2)
+"""Stands for that of data not yet seen: a space conditioned on it has the decisions that conditions bring."""
+
+
 @runtime_checkable
 class Conditionable(SearchSpace, Protocol):
     """The space has models that are told something of the images they make."""
