@@ -50,7 +50,7 @@ class Predictor:
         *,
         seed: int,
         trials: int,
-        initial: Annotated[int, "trials before the model's first"] = 5,
+        initial: Annotated[int, "trials before the model's first"] = 10,
         mutants: Annotated[int, "mutants of the best that the model is asked about"] = 100,
         draws: Annotated[int, "random genotypes that the model is asked about"] = 100,
         usual: Annotated[float, "probability that a random genotype's decision is the usual one"] = 0.75,
