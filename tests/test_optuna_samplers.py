@@ -13,21 +13,29 @@ from nas.testing.toys import ToySpace, ended, toy_loss
 
 
 class TestOptuna(StrategyContract):
+    landscape = 90, 4
+
     def make(self, space, seed, trials):
         return Optuna(space, seed=seed, trials=trials)
 
 
 class TestTPE(StrategyContract):
+    landscape = 90, 4
+
     def make(self, space, seed, trials):
         return TPE(space, seed=seed, trials=trials)
 
 
 class TestCMAES(StrategyContract):
+    landscape = 90, 4
+
     def make(self, space, seed, trials):
         return CMAES(space, seed=seed, trials=trials)
 
 
 class TestNSGA2(StrategyContract):
+    landscape = 90, 4
+
     def make(self, space, seed, trials):
         return NSGA2(space, seed=seed, trials=trials)
 

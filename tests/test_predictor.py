@@ -9,10 +9,11 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from nas.core.errors import UserError
 from nas.core.space import sample
-from nas.core.trial import Trial
+from nas.core.trial import Proposal, Trial
 from nas.strategies.encoding import Encoding
 from nas.strategies.gaussian_process import Distances, GaussianProcess
-from nas.strategies.predictor import Predictor, _log_expected_improvement, _normal_ranks
+from nas.strategies.predictor import Predictor, _log_expected_improvement
+from nas.strategies.results import normal_scores, results_of
 from nas.testing import StrategyContract
 from nas.testing.toys import ToySpace, ended, toy_loss
 from search_spaces.autoencoder.space import AutoencoderSpace
@@ -49,9 +50,10 @@ def test_the_gradient_of_the_marginal_likelihood_is_right(counts):
     distances, targets = problem(counts=counts)
     process = GaussianProcess(4, counts)
     at = process.parameters + 0.3 * np.random.default_rng(1).normal(size=len(process.parameters))
-    value = lambda parameters: process._negative_log_posterior(parameters, distances, targets)[0]  # noqa: E731
+    shares = np.linspace(0.2, 1, len(targets))
+    value = lambda parameters: process._negative_log_posterior(parameters, distances, targets, shares)[0]  # noqa: E731
     numeric = scipy.optimize.approx_fprime(at, value, 1e-6)
-    assert process._negative_log_posterior(at, distances, targets)[1] == pytest.approx(numeric, abs=2e-4)
+    assert process._negative_log_posterior(at, distances, targets, shares)[1] == pytest.approx(numeric, abs=2e-4)
 
 
 def test_predictions_equal_scikit_learns_for_the_same_kernel():
@@ -71,10 +73,72 @@ def test_predictions_equal_scikit_learns_for_the_same_kernel():
     assert deviation == pytest.approx(spread, abs=1e-4)
 
 
+def test_what_is_a_genotypes_own_is_known_where_it_was_evaluated_and_uncertain_elsewhere():
+    generator = np.random.default_rng(0)
+    rows = generator.integers(2, size=(20, 3)).astype(float)
+    evaluations, targets, own, noise = generator.integers(1, 5, size=20), generator.normal(size=20), 0.3, 0.2
+    process = GaussianProcess(3, 0)
+    process.parameters = np.log([1.7, 1e-12, 1e-12, *[0.5] * 3, *[1.0] * 3, own + noise])
+    distances = Distances((rows[:, None] != rows[None]).astype(float), np.zeros((20, 20, 0)))
+    process.condition(distances, targets, (own + noise / evaluations) / (own + noise))
+    mean, deviation = process.predict(distances, own, known=True)
+    kernel = 1.7 * np.exp(-0.5 * distances.decisions.sum(2))
+    inverse = np.linalg.inv(kernel + own * np.eye(20) + np.diag(noise / evaluations))
+    joint = kernel + own * np.eye(20)
+    assert mean == pytest.approx(joint @ inverse @ targets, abs=1e-6)
+    assert deviation**2 == pytest.approx(np.diag(joint - joint @ inverse @ joint), abs=1e-6)
+    elsewhere, uncertain = process.predict(distances, own)  # others with the same decisions, as far as is seen
+    assert elsewhere == pytest.approx(kernel @ inverse @ targets, abs=1e-6)
+    assert (uncertain > deviation).all()
+
+
+def test_results_of_one_genotype_are_put_together():
+    space = ToySpace()
+    genotypes = [sample(space, np.random.default_rng(seed)) for seed in range(3)]
+    losses = (3.0, 1.0, 2.0, 5.0, 4.0)
+    trials = [
+        ended(Trial(number, Proposal(genotypes[which]), 0), loss)
+        for number, (which, loss) in enumerate(zip((0, 1, 0, 2, 0), losses, strict=True))
+    ]
+    results = results_of(trials)
+    assert results.genotypes == genotypes
+    assert results.numbers == [2, 1, 3]
+    assert results.evaluations.tolist() == [3, 1, 1]
+    scores = normal_scores(np.array(losses))
+    mine = scores[[0, 2, 4]]
+    assert results.scores == pytest.approx([mine.mean(), scores[1], scores[3]])
+    assert results.spread == pytest.approx(mine.var() * 3)
+    assert results.repeated == 2
+    assert results.noise_share(0.5) == pytest.approx((0.5 + results.spread) / (0.5 * 4))
+    assert results_of(trials[:2]).noise_share(0.5) == 0.5  # nothing was repeated: half and half
+
+
+def test_what_promises_most_is_evaluated_again_where_results_are_noisy_and_only_there():
+    def noisy(genotype, number):
+        return toy_loss(genotype) + np.random.default_rng(number).normal()
+
+    def evaluated(strategy, loss):
+        made = []
+        for number in range(70):
+            proposal = strategy.ask(number)
+            made.append(proposal.genotype)
+            strategy.tell(ended(Trial(number, proposal, 0), loss(proposal.genotype, number)))
+        return made
+
+    made = evaluated(Predictor(ToySpace(), seed=0, trials=70), noisy)
+    repeated = [number for number, genotype in enumerate(made) if genotype in made[:number]]
+    assert 5 <= len(repeated) <= 70 / 3
+    assert min(np.diff(repeated)) >= 3
+    assert np.mean([toy_loss(made[number]) for number in repeated]) < np.mean([toy_loss(one) for one in made[20:]])
+    assert len(set(evaluated(Predictor(ToySpace(), seed=0, trials=70, repeat_every=0), noisy))) == 70
+    exact = evaluated(Predictor(ToySpace(), seed=0, trials=70), lambda genotype, number: toy_loss(genotype))
+    assert len(set(exact)) >= 70 - 5  # a few equal results settle what a likelihood can only suspect
+
+
 def test_fitting_finds_which_decisions_matter():
     distances, targets = problem(120)
     process = GaussianProcess(4, 3)
-    before = process._negative_log_posterior(process.parameters, distances, targets)[0]
+    before = process._negative_log_posterior(process.parameters, distances, targets, np.ones(120))[0]
     after = process.fit(distances, targets, 60)
     assert after < before - 5
     weights = process.parameters[3:7] + process.parameters[7:11]
@@ -93,7 +157,7 @@ def test_expected_improvement_is_its_closed_form_and_does_not_vanish():
 
 
 def test_failures_share_the_lowest_rank():
-    ranks = _normal_ranks(np.array([1.0, np.inf, 0.5, np.inf]))
+    ranks = normal_scores(np.array([1.0, np.inf, 0.5, np.inf]))
     assert ranks[2] > ranks[0] > ranks[1] == ranks[3]
     assert np.isfinite(ranks).all()
 
@@ -185,7 +249,9 @@ def test_it_searches_the_autoencoder_space_from_what_is_usual():
         space.validate(trial.genotype)
 
 
-@pytest.mark.parametrize("options", [{"initial": 1}, {"mutants": 0}, {"draws": 0}, {"usual": -0.1}])
+@pytest.mark.parametrize(
+    "options", [{"initial": 1}, {"mutants": 0}, {"draws": 0}, {"usual": -0.1}, {"repeat_every": -1}]
+)
 def test_impossible_options_are_refused(options):
     with pytest.raises(UserError, match="--set"):
         Predictor(ToySpace(), seed=0, trials=30, **options)

@@ -59,19 +59,20 @@ class GaussianProcess:
         third = amplitudes[2] * np.exp(-(distances.counts @ counts)) if self._counts else np.zeros_like(first)
         return first, second, third
 
-    def _negative_log_posterior(self, parameters: Array, distances: Distances, targets: Array) -> tuple[float, Array]:
+    def _negative_log_posterior(
+        self, parameters: Array, distances: Distances, targets: Array, shares: Array
+    ) -> tuple[float, Array]:
         """Up to a constant, with its gradient."""
         from scipy.linalg import cho_solve
 
-        number = len(targets)
         amplitudes, together, alone, counts, noise = self._parts(parameters)
         first, second, third = self._kernel(distances, parameters)
-        covariance = first + second + third + (noise + _JITTER) * np.eye(number)
+        covariance = first + second + third + np.diag(noise * shares + _JITTER)
         try:
             factor = np.linalg.cholesky(covariance)
         except np.linalg.LinAlgError:  # parameters that no data could have: the line search turns back
             return 1e10, np.zeros_like(parameters)
-        inverse = cho_solve((factor, True), np.eye(number), check_finite=False)
+        inverse = cho_solve((factor, True), np.eye(len(targets)), check_finite=False)
         weighted = inverse @ targets
         value = 0.5 * float(targets @ weighted) + float(np.log(np.diag(factor)).sum())
         outer = inverse - np.outer(weighted, weighted)
@@ -85,14 +86,19 @@ class GaussianProcess:
             gradient[3 + g + i] = -0.5 * share * alone[i] * (outer * away * np.exp(-alone[i] * away)).sum()
         if c:
             gradient[3 + 2 * g : 3 + 2 * g + c] = -0.5 * counts * np.tensordot(outer * third, distances.counts, 2)
-        gradient[-1] = 0.5 * noise * np.trace(outer)
+        gradient[-1] = 0.5 * noise * float(np.diag(outer) @ shares)
         away_from_prior = (parameters - self._start) / self._scale
         return value + 0.5 * float(away_from_prior @ away_from_prior), gradient + away_from_prior / self._scale
 
     # -- learning
 
-    def fit(self, distances: Distances, targets: Array, steps: int, noise: float | None = None) -> float:
+    def fit(
+        self, distances: Distances, targets: Array, steps: int, noise: float | None = None, shares: Array | None = None
+    ) -> float:
         """Improve the parameters by some steps of L-BFGS, with the noise's variance fixed if it is given.
+
+        Args:
+            shares: (N,) of the noise's variance in each target: less than 1 in means; None: 1 everywhere.
 
         Returns:
             The negative logarithm of the posterior, up to a constant and without the prior of the noise: so that what
@@ -106,30 +112,46 @@ class GaussianProcess:
             start[-1] = np.log(noise)
             bounds[-1] = (start[-1], start[-1])
         found = minimize(
-            self._negative_log_posterior, start, args=(distances, targets), jac=True, method="L-BFGS-B",
-            bounds=bounds, options={"maxiter": steps},
+            self._negative_log_posterior, start, args=(distances, targets, _shares(targets, shares)), jac=True,
+            method="L-BFGS-B", bounds=bounds, options={"maxiter": steps},
         )  # fmt: skip
         self.parameters = found.x
         prior = 0.5 * ((found.x[-1] - self._start[-1]) / self._scale[-1]) ** 2
         return float(found.fun) - float(prior)
 
-    def condition(self, distances: Distances, targets: Array) -> None:
-        """Take these results as known: ``distances`` among them, (N, N, ...)."""
+    @property
+    def noise(self) -> float:
+        """The variance of what the decisions do not explain in one result."""
+        return float(np.exp(self.parameters[-1]))
+
+    def condition(self, distances: Distances, targets: Array, shares: Array | None = None) -> None:
+        """Take these results as known: ``distances`` among them, (N, N, ...); `shares` as in `fit`."""
         from scipy.linalg import cho_solve
 
         amplitudes, *_, noise = self._parts(self.parameters)
         first, second, third = self._kernel(distances, self.parameters)
-        covariance = first + second + third + (noise + _JITTER) * np.eye(len(targets))
+        covariance = first + second + third + np.diag(noise * _shares(targets, shares) + _JITTER)
         self._factor = np.linalg.cholesky(covariance)
         self._weighted = cho_solve((self._factor, True), targets, check_finite=False)
         self._variance = float(amplitudes.sum())
 
-    def predict(self, distances: Distances) -> tuple[Array, Array]:
-        """Mean and standard deviation, without noise, from the distances (M, N, ...) to what is known."""
+    def predict(self, distances: Distances, own: float = 0.0, known: bool = False) -> tuple[Array, Array]:
+        """Mean and standard deviation, without noise, from the distances (M, N, ...) to what is known.
+
+        Args:
+            own: variance that each genotype has of its own, beside what its decisions explain.
+            known: the M are the first of what is known, and so is something of their own part.
+        """
         from scipy.linalg import solve_triangular
 
         first, second, third = self._kernel(distances, self.parameters)
         kernel = first + second + third
+        if known:
+            kernel += own * np.eye(*kernel.shape)
         explained = solve_triangular(self._factor, kernel.T, lower=True, check_finite=False)
-        variance = np.maximum(self._variance - (explained**2).sum(0), 1e-10)
+        variance = np.maximum(self._variance + own - (explained**2).sum(0), 1e-10)
         return kernel @ self._weighted, np.sqrt(variance)
+
+
+def _shares(targets: Array, shares: Array | None) -> Array:
+    return np.ones(len(targets)) if shares is None else shares

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -18,12 +19,15 @@ from nas.core.trial import Proposal, Trial
 from nas.strategies.encoding import Array, Encoding
 from nas.strategies.gaussian_process import Distances, GaussianProcess
 from nas.strategies.novelty import Seen
+from nas.strategies.results import Results, results_of
 
 _MOST = 300  # results that the model learns from: its cost grows with their cube
 _FIRST_STEPS, _STEPS = 40, 15  # of L-BFGS, where the parameters start anew and where they go on
 _PARENTS = 8
 _BEAM, _MUTANTS_OF_EACH, _ROUNDS = 4, 20, 2
 _NO_NOISE = 1e-4
+_FIRST_LOOK = 20  # results before it is asked whether they are noisy
+_REPETITIONS = 3  # evaluations again that tell more about noise than any model
 _PROOF = 4.0  # nats by which noise must explain the results better: a likelihood ratio of 55
 
 
@@ -46,14 +50,21 @@ class Predictor:
         *,
         seed: int,
         trials: int,
-        initial: Annotated[int, "trials before the model's first"] = 5,
+        initial: Annotated[int, "trials before the model's first"] = 10,
         mutants: Annotated[int, "mutants of the best that the model is asked about"] = 100,
         draws: Annotated[int, "random genotypes that the model is asked about"] = 100,
         usual: Annotated[float, "probability that a random genotype's decision is the usual one"] = 0.75,
+        repeat_every: Annotated[int, "where results are noisy, one proposal in so many may repeat one; 0: none"] = 3,
     ) -> None:
         if not isinstance(space, Evolvable) or not isinstance(space, Traceable):
             raise UserError("--strategy", "predictor", "spaces that can list and mutate a genotype's decisions")
-        for option, value, least in (("initial", initial, 2), ("mutants", mutants, 1), ("draws", draws, 1)):
+        options = (
+            ("initial", initial, 2),
+            ("mutants", mutants, 1),
+            ("draws", draws, 1),
+            ("repeat_every", repeat_every, 0),
+        )
+        for option, value, least in options:
             if value < least:
                 raise UserError(f"--set {option}", value, f"{least} or more")
         if not 0 <= usual <= 1:
@@ -70,6 +81,8 @@ class Predictor:
         self._fit_at = 0
         self._kernel_of: tuple[int, int] = (0, 0)
         self._recommended: tuple[int, int | None] = (0, None)
+        self._repeat_every, self._noisy, self._look_at = repeat_every, False, _FIRST_LOOK
+        self._since_repeat = 0
 
     # -- proposing
 
@@ -85,6 +98,7 @@ class Predictor:
         if proposal is None:
             proposal = self._seen.first_new(lambda: Proposal(sample(self._space, generator), origin="random"))
         if proposal is not None:
+            self._since_repeat = 0 if proposal.genotype in self._seen else self._since_repeat + 1
             self._seen.add(proposal.genotype)
             self._pending[number] = proposal.genotype
             self._asked += 1
@@ -107,22 +121,22 @@ class Predictor:
         return Proposal(self._space.grow(choose), origin="random")
 
     def _promising(self, generator: Generator) -> Proposal | None:
-        known, process, means, best = self._learned()
+        model = self._learned()
         candidates: dict[str, tuple[Proposal, float]] = {}
 
         def consider(proposals: list[Proposal]) -> None:
             new = {p.genotype.text: p for p in proposals if p.genotype not in self._seen}
             new = {text: proposal for text, proposal in new.items() if text not in candidates}
             if new:
-                distances = self._distances([proposal.genotype for proposal in new.values()], known)
-                values = _log_expected_improvement(*process.predict(distances), best)
+                values = model.improvement([proposal.genotype for proposal in new.values()])
                 candidates.update(zip(new, zip(new.values(), values.tolist(), strict=True), strict=True))
 
-        parents = np.argsort(-means, kind="stable")[:_PARENTS]
+        results = model.results
+        parents = np.argsort(-model.means, kind="stable")[:_PARENTS]
         mutants = []
         for _ in range(self._mutants):
             index = int(parents[int(generator.integers(len(parents)))])
-            mutants.append(self._mutant(known[index], self._numbers[index], generator))
+            mutants.append(self._mutant(results.genotypes[index], results.numbers[index], generator))
         drawn = []
         for draw in range(self._draws):
             genotype = sample(self._space, generator, self._usual if draw % 2 else 0.0)
@@ -134,6 +148,12 @@ class Predictor:
             consider([self._mutant(p.genotype, p, generator) for p, _ in ranked for _ in range(_MUTANTS_OF_EACH)])
             if not ranked or max(value for _, value in candidates.values()) <= before:
                 break
+        if model.noisy and self._since_repeat >= self._repeat_every - 1:
+            for index, value in enumerate(model.improvement_again().tolist()):
+                genotype = results.genotypes[index]
+                if genotype not in self._pending.values():
+                    again = Proposal(genotype, (results.numbers[index],), "again, because results are noisy")
+                    candidates[genotype.text] = again, value
         if not candidates:
             return None
         return max(candidates.values(), key=lambda item: item[1])[0]
@@ -146,36 +166,62 @@ class Predictor:
 
     # -- learning
 
-    def _learned(self) -> tuple[list[Genotype], GaussianProcess, Array, float]:
-        """What the model knows, itself, its means there, and the best of them; pending trials get their means."""
-        trials = self._selected()
-        known = [trial.genotype for trial in trials]
-        self._numbers = [trial.number for trial in trials]
+    def _learned(self) -> _Model:
+        """The model after all that was told; pending trials are believed to turn out as predicted."""
+        results = results_of(self._selected())
+        known = results.genotypes
         self._encoding.learn([*known, *self._pending.values()])
-        targets = _normal_ranks(np.array([trial.losses[0] for trial in trials]))
         distances = self._distances(known, known)
-        process = self._fitted(distances, targets)
-        process.condition(distances, targets)
-        means, _ = process.predict(distances)
+        self._fit(distances, results)
+        process = self._process
+        assert process is not None
+        noise_share = results.noise_share(process.noise)
+        own = (1 - noise_share) * process.noise if self._noisy else 0.0
+        shares = _shares(results, noise_share)
+        process.condition(distances, results.scores, shares)
+        means, deviations = process.predict(distances, own, known=True)
+        every = known
         if self._pending:
             # believed to turn out as predicted (Ginsbourger et al. 2010), so that several asks differ
-            pending = list(self._pending.values())
-            believed, _ = process.predict(self._distances(pending, known))
-            known = known + pending
-            process.condition(self._distances(known, known), np.concatenate([targets, believed]))
-        return known, process, means, float(means.max())
+            every = [*known, *self._pending.values()]
+            believed, _ = process.predict(self._distances(every[len(known) :], known))
+            both = self._distances(every, every)
+            process.condition(both, np.append(results.scores, believed), np.append(shares, np.ones(len(believed))))
+            means, deviations = process.predict(self._distances(known, every), own, known=True)
 
-    def _fitted(self, distances: Distances, targets: Array) -> GaussianProcess:
+        def predict(genotypes: list[Genotype]) -> tuple[Array, Array]:
+            return process.predict(self._distances(genotypes, every), own)
+
+        return _Model(results, self._noisy, noise_share * process.noise, means, deviations, predict)
+
+    def _fit(self, distances: Distances, results: Results) -> None:
         kinds = distances.decisions.shape[2], distances.counts.shape[2]
         number = len(self._told)
         if self._process is None or kinds != self._kernel_of:
             self._process, self._kernel_of = GaussianProcess(*kinds), kinds
-            self._process.fit(distances, targets, _FIRST_STEPS)
-            self._fit_at = number + 1
-        elif number >= self._fit_at:
-            self._process.fit(distances, targets, _STEPS)
+            steps, self._fit_at = _FIRST_STEPS, number
+        else:
+            steps = _STEPS
+        if number >= self._fit_at:
+            shares = _shares(results, results.noise_share(self._process.noise))
+            self._process.fit(distances, results.scores, steps, shares=shares)
             self._fit_at = number + max(1, number // 15)
-        return self._process
+        if self._repeat_every and number >= self._look_at:
+            self._noisy = self._is_noisy(distances, results)
+            self._look_at = number + max(5, number // 5)
+
+    def _is_noisy(self, distances: Distances, results: Results) -> bool:
+        """What evaluations of the same genotype say; before there are any, a ratio of likelihoods."""
+        if results.repeated >= _REPETITIONS:
+            return results.spread > _NO_NOISE * results.repeated
+        kinds = distances.decisions.shape[2], distances.counts.shape[2]
+        noisy, exact = GaussianProcess(*kinds), GaussianProcess(*kinds)
+        if self._process is not None and kinds == self._kernel_of:
+            noisy.parameters = self._process.parameters.copy()
+            exact.parameters = self._process.parameters.copy()
+        shares = _shares(results, results.noise_share(noisy.noise))
+        with_noise = noisy.fit(distances, results.scores, _STEPS, shares=shares)
+        return exact.fit(distances, results.scores, _FIRST_STEPS, noise=_NO_NOISE) - with_noise >= _PROOF
 
     def _selected(self) -> list[Trial]:
         """The trials that the model learns from: all, or the best and the latest of very many."""
@@ -208,30 +254,62 @@ class Predictor:
         return self._recommended[1]
 
     def _most_promising(self) -> int | None:
-        trials = self._selected()
-        known = [trial.genotype for trial in trials]
+        """The best predicted of what was evaluated; what a genotype's own results say of it counts."""
+        results = results_of(self._selected())
+        known = results.genotypes
         self._encoding.learn(known)
-        targets = _normal_ranks(np.array([trial.losses[0] for trial in trials]))
         distances = self._distances(known, known)
-        kinds = distances.decisions.shape[2], distances.counts.shape[2]
-        noisy, exact = GaussianProcess(*kinds), GaussianProcess(*kinds)
-        if self._process is not None and kinds == self._kernel_of:
-            noisy.parameters = self._process.parameters.copy()
-            exact.parameters = self._process.parameters.copy()
-        with_noise = noisy.fit(distances, targets, _STEPS)
-        if exact.fit(distances, targets, _FIRST_STEPS, noise=_NO_NOISE) - with_noise < _PROOF:
+        if not self._is_noisy(distances, results):
             return self._best.number
-        noisy.condition(distances, targets)
-        means, _ = noisy.predict(distances)
-        means[[trial.losses[0] == float("inf") for trial in trials]] = -np.inf
-        return trials[int(means.argmax())].number
+        kinds = distances.decisions.shape[2], distances.counts.shape[2]
+        process = GaussianProcess(*kinds)
+        if self._process is not None and kinds == self._kernel_of:
+            process.parameters = self._process.parameters.copy()
+        shares = _shares(results, results.noise_share(process.noise))
+        process.fit(distances, results.scores, _STEPS, shares=shares)
+        noise_share = results.noise_share(process.noise)
+        process.condition(distances, results.scores, _shares(results, noise_share))
+        means, _ = process.predict(distances, (1 - noise_share) * process.noise, known=True)
+        failed = {trial.number for trial in self._told if trial.losses[0] == float("inf")}
+        means[[number in failed for number in results.numbers]] = -np.inf
+        return results.numbers[int(means.argmax())]
 
 
-def _normal_ranks(losses: Array) -> Array:
-    """The normal scores of the ranks, the least loss highest; failures share the lowest."""
-    from scipy.stats import norm, rankdata
+@dataclass(frozen=True)
+class _Model:
+    """What is known, and what it promises.
 
-    return np.asarray(norm.ppf((rankdata(-losses) - 0.5) / len(losses)), dtype=np.float64)
+    Attributes:
+        noise: the variance of the noise in one result.
+        means, deviations: (N,) of what was evaluated.
+        predict: mean and deviation of new genotypes.
+    """
+
+    results: Results
+    noisy: bool
+    noise: float
+    means: Array
+    deviations: Array
+    predict: Callable[[list[Genotype]], tuple[Array, Array]]
+
+    def improvement(self, genotypes: list[Genotype]) -> Array:
+        """The logarithm of the expected improvement of new genotypes over the best predicted mean."""
+        return self._expected(*self.predict(genotypes))
+
+    def improvement_again(self) -> Array:
+        """That of evaluating again what was evaluated."""
+        return self._expected(self.means, self.deviations)
+
+    def _expected(self, means: Array, deviations: Array) -> Array:
+        values = _log_expected_improvement(means, deviations, float(self.means.max()))
+        if self.noisy:  # what is known well already gains little from one more noisy result (Huang et al. 2006)
+            values = values + np.log(1 - np.sqrt(self.noise / (deviations**2 + self.noise)))
+        return np.asarray(values, dtype=np.float64)
+
+
+def _shares(results: Results, noise_share: float) -> Array:
+    """The variance in each mean score that the decisions do not explain, to that in the score of one evaluation."""
+    return 1 - noise_share + noise_share / results.evaluations
 
 
 def _log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
