@@ -7,13 +7,11 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.collapse import collapse, deviation_collapse
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, global_randomness, noise_like
 from evaluators.images import ImageData, Split, as_float
@@ -21,6 +19,7 @@ from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.samples import Reference, sample_deviation, sample_scores
 from evaluators.networks import as_safetensors, initialised, within_memory
 from evaluators.pictures import animated_picture, picture_of_rows, sheet
+from evaluators.snapshots import Snapshot, Snapshots
 from nas.core.errors import Collapsed, Diverged
 from nas.core.evaluator import Assumption
 from nas.core.trial import Measurement, Objective, Trial
@@ -52,26 +51,11 @@ OBJECTIVES = {
 } | {"sample_deviation": Objective("sample_deviation", "maximize")}
 _OF_LABELS = ("modes", "label_entropy")
 _WIDEST_ON_CPU = 64
-_COLLAPSED = 2  # epochs in a row: one alone may be an oscillation
 _USUAL_UPDATES = 600
 _AT_ONCE = 250  # images generated together for scoring
 _GRID = 8  # rows, where no class has one, and columns of a picture
 _MOST_CLASSES = 10
-_MOST_FRAMES = 40
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A generator's average as it was after an epoch, the discriminator beside it, and what was found of it.
-
-    Attributes:
-        tensors: the model's, by name, in safetensors format.
-    """
-
-    epoch: int
-    scores: Mapping[str, float]
-    picture: bytes
-    tensors: bytes
+_MOST_FRAMES, _LEAST_SIDE_MOVING = 30, 24  # animated pictures compress badly
 
 
 class GanEvaluator:
@@ -126,15 +110,17 @@ class GanEvaluator:
         return needed
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
-        """One measurement after every epoch, with pictures of both kinds; the last brings the kept weights as well.
+        """One measurement after every epoch, with a picture; the last brings the kept weights as well.
+
+        There are fewer than were asked for where nothing is to be hoped for any more: see evaluators.snapshots.
 
         ``samples.png`` shows the kept snapshot from fixed noise, a row for each class if it is told labels, and
         ``training.gif`` the average generator after every epoch from the same noise.
 
         Raises:
             Diverged: a loss, a sample or a score is not finite.
-            Collapsed: the kept snapshot makes too few different images, or two epochs in a row after the first third
-                show all but no variation; see evaluators.collapse. The last measurement before shows it.
+            Collapsed: the training is over and the kept snapshot makes too few different images; see
+                evaluators.collapse. The last measurement before shows it.
             OutOfMemory: the allocator gave up.
         """
         return within_memory(self._evaluate(trial), self.device)
@@ -147,9 +133,8 @@ class GanEvaluator:
         memory = PeakMemory(self.device)
         training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
         cost = self._cost(training)
-        best: Snapshot | None = None
+        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, reference.modes)
         frames: list[Image] = []
-        in_a_row = 0
         spent = time.perf_counter() - started
         for epoch in range(1, self.epochs + 1):
             started = time.perf_counter()
@@ -160,27 +145,23 @@ class GanEvaluator:
                 if not math.isfinite(value):
                     raise Diverged(f"{name} is {value} after epoch {epoch}")
             rows = self._shown(training.model, generator, chosen, trial.seed)
-            frames.append(sheet(rows))
-            if best is None or scores["fid"] < best.scores["fid"]:
-                best = Snapshot(epoch, scores, picture_of_rows(rows), as_safetensors(_weights(model, generator)))
-
-            alike = deviation_collapse(scores, self._deviation) if epoch > self.epochs / 3 else None
-            in_a_row = in_a_row + 1 if alike is not None else 0
-            last = epoch == self.epochs or in_a_row == _COLLAPSED
-            reason = alike if in_a_row == _COLLAPSED else None
-            if last and reason is None:
-                reason = collapse(best.scores, self._deviation, reference.modes)
+            frames.append(sheet(rows, _LEAST_SIDE_MOVING))
+            tensors = as_safetensors(_weights(model, generator))
+            snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
+            best, collapsed = snapshots.best, snapshots.collapsed
             artifacts = {"samples.png": best.picture, "protocol.json": protocol}
-            if last:
+            if snapshots.ended:
                 artifacts["training.gif"] = animated_picture(_spread(frames))
-                if reason is None:
+                if collapsed is None:
                     artifacts["weights.safetensors"] = best.tensors
             spent += time.perf_counter() - started
             rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch)}
             rest |= cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
             yield Measurement(epoch, {**best.scores, **rest}, artifacts)
-            if reason is not None:
-                raise Collapsed(f"{reason}, after {training.average.updates} updates in {epoch} epochs")
+            if snapshots.ended:
+                if collapsed is not None:
+                    raise Collapsed(f"{collapsed}, after {training.average.updates} updates in {epoch} epochs")
+                return
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of samples against the test part, which no search has seen."""
