@@ -1,0 +1,288 @@
+"""How good samples are: distances between samples and a fixed reference, and what the samples lack.
+
+Scores depend on much that is not the generator: the extractor, how many samples there are, which images they are
+compared with. All of it is a `Protocol`, and scores of different protocols are never ranked together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from evaluators.features import FeatureExtractor, content_hash
+from evaluators.images import ImageData, as_float, batches
+from nas.core.errors import Diverged, UserError
+
+FORMULAS = "1"
+"""Raised whenever a score would come out otherwise of the same samples and the same reference."""
+
+_MOST_SAMPLES = 2_000
+_MOST_REFERENCE = 10_000
+_ENOUGH = 1_000
+_NEIGHBOURS = 5
+_CONFIDENT = 0.9
+_HIT = 0.25
+_DIRECTIONS = 256
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Everything that a score depends on besides the samples.
+
+    Attributes:
+        extractor, extractor_sha256: the extractor's name and the hash of its tensors.
+        resize: what is done to an image before the extractor sees it.
+        part: the data's part, or parts, that the reference was taken from.
+        reference_sha256, reference_size: the reference's images, and how many they are (for the FID).
+        samples: how many samples are scored; as many of the reference's images serve all scores but the FID.
+        neighbours: k of density and coverage.
+        confidence: the probability from which on a prediction counts for the modes; see `confidences`.
+        hit: the fraction of its share among the reference that makes a class hit.
+        directions: how many projections the sliced Wasserstein distance averages over.
+        formulas: the version of this module's formulas.
+    """
+
+    extractor: str
+    extractor_sha256: str
+    resize: str
+    part: str
+    reference_sha256: str
+    reference_size: int
+    samples: int
+    neighbours: int
+    confidence: float = _CONFIDENT
+    hit: float = _HIT
+    directions: int = _DIRECTIONS
+    formulas: str = FORMULAS
+
+    def as_dict(self) -> dict[str, str | int | float]:
+        """Plain values by name, for records."""
+        return asdict(self)
+
+
+def refuse_mixed(protocols: Iterable[Protocol]) -> None:
+    """Refuse to rank scores together that were not measured alike.
+
+    Raises:
+        UserError: the protocols differ; names in what.
+    """
+    found = [protocol.as_dict() for protocol in protocols]
+    differing = [name for name in (found[0] if found else ()) if len({values[name] for values in found}) > 1]
+    if differing:
+        name = differing[0]
+        seen = ", ".join(sorted({str(values[name]) for values in found}))
+        why = f"scores with different {', '.join(differing)} do not compare"
+        raise UserError("protocol", seen, "scores that were measured alike", why=why)
+
+
+class Reference:
+    """The images that samples are compared with, and what is computed of them once.
+
+    At most 10,000 of the images are kept, drawn with a fixed seed: data may be sorted. `samples` says how many
+    samples are scored: 2,000, or as many as there are images. With no more images
+    than features (64; Inception has 2,048) the covariances are singular: the FID is still defined, and still
+    ranks what is measured alike, but its bias is large.
+
+    Attributes:
+        samples: how many samples `sample_scores` wants.
+        protocol: what the scores depend on.
+        confidences, shares: what `modes_hit` compares with, (K,) each; None where the extractor has no classes.
+
+    Args:
+        images: (N, C, H, W), uint8 or float32 in [0, 1]; at least two.
+        part: what the images are, for the protocol: ``validation``.
+        samples: how many samples to score, at most the images kept; None for the rule above.
+
+    Raises:
+        UserError: fewer than two images, or more samples than images.
+    """
+
+    def __init__(
+        self, images: Tensor, extractor: FeatureExtractor, *, part: str = "validation", samples: int | None = None
+    ) -> None:
+        if len(images) < 2:
+            raise UserError("--dataset", part, "two images or more to compare with", why=f"has {len(images)}")
+        order = np.random.default_rng(0xF1D).permutation(len(images))[:_MOST_REFERENCE]
+        kept = images[torch.from_numpy(order).to(images.device)].cpu()
+        self.samples = min(_MOST_SAMPLES, len(kept)) if samples is None else samples
+        if not 2 <= self.samples <= len(kept):
+            raise UserError("samples", samples, f"2 to {len(kept)}, the images there are to compare with")
+        self.features = extractor.features(kept).double()
+        self.projections = projected(kept[: self.samples], _DIRECTIONS)
+        self.protocol = Protocol(
+            extractor.name,
+            extractor.sha256,
+            extractor.resize,
+            part,
+            content_hash({"images": kept}),
+            len(kept),
+            self.samples,
+            min(_NEIGHBOURS, self.samples - 1),
+        )
+        logits = extractor.logits_of(self.features)
+        self.confidences = None if logits is None else confidences(logits)
+        self.shares = None if logits is None else confident_shares(logits, confidences(logits))
+
+
+def reference_of(data: ImageData, extractor: FeatureExtractor) -> Reference:
+    """The reference of a search: the validation part where it has 1,000 images, else training and validation.
+
+    A small validation part (215 images of scikit-learn's digits) says more about itself than about the data: the
+    bias of the FID and its spread fall with the number of images. Large ones are better than the training part,
+    which the extractor has seen: its features differ a little from those of other images. Never the test part.
+    """
+    if len(data.validation) >= _ENOUGH:
+        return Reference(data.validation.images, extractor, part="validation")
+    return Reference(torch.cat([data.train.images, data.validation.images]), extractor, part="train and validation")
+
+
+def sample_scores(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:
+    """All scores of samples (N, C, H, W) float32 in [0, 1], N being the reference's `samples`.
+
+    ``fid``, ``kid``, ``density``, ``coverage``, ``sliced_wasserstein`` and ``sample_deviation`` (both in the units
+    of pixels); ``modes`` and ``label_entropy`` (nats) where the extractor has classes. See the functions below.
+
+    Raises:
+        Diverged: a sample is not finite.
+        ValueError: another number of samples, or another extractor than the reference's.
+    """
+    if len(samples) != reference.samples:
+        raise ValueError(f"{len(samples)} samples, but the protocol has {reference.samples}")
+    if extractor.sha256 != reference.protocol.extractor_sha256:
+        raise ValueError(f"the extractor is {extractor.sha256[:10]}, but the reference was made with another")
+    if not bool(torch.isfinite(samples).all()):
+        raise Diverged("samples hold values that are not finite")
+    protocol = reference.protocol
+    features = extractor.features(samples).double()
+    alike = reference.features[: len(samples)]
+    density, coverage = density_and_coverage(alike, features, protocol.neighbours)
+    scores = {
+        "fid": frechet_distance(reference.features, features),
+        "kid": kernel_distance(alike, features),
+        "density": density,
+        "coverage": coverage,
+        "sliced_wasserstein": sliced_wasserstein(reference.projections, projected(samples, protocol.directions)),
+        "sample_deviation": sample_deviation(samples),
+    }
+    logits = extractor.logits_of(features)
+    if logits is not None and reference.confidences is not None and reference.shares is not None:
+        scores["modes"] = float(modes_hit(logits, reference.confidences, reference.shares))
+        scores["label_entropy"] = label_entropy(logits)
+    return scores
+
+
+class _Given(nn.Module):
+    """Stands where torchmetrics expects a network, because the features are there already."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, D) as they are."""
+        return features
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """The Fréchet distance (Heusel et al. 2017, equation 6) of features (M, D) and (N, D), by torchmetrics.
+
+    |m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2)), at least 0; less is better.
+    """
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    metric = FrechetInceptionDistance(feature=_Given(real.shape[1])).to(real.device)
+    metric.update(real.double(), real=True)
+    metric.update(fake.double(), real=False)
+    return max(0.0, float(metric.compute()))  # rounding can leave it at -1e-12
+
+
+def kernel_distance(real: Tensor, fake: Tensor) -> float:
+    """The unbiased squared MMD with the kernel (x.y / D + 1)^3 of features (N, D) twice, by torchmetrics.
+
+    Bińkowski et al. 2018, equation 4, of all images at once instead of the mean over random subsets, so that
+    nothing is drawn. Its expectation is 0 for equal distributions whatever N is; it can be negative; less is better.
+    """
+    from torchmetrics.image.kid import poly_mmd
+
+    return float(poly_mmd(real.double(), fake.double()))
+
+
+def density_and_coverage(real: Tensor, fake: Tensor, neighbours: int) -> tuple[float, float]:
+    """Density and coverage (Naeem et al. 2020, equations 5 and 6) of features (N, D) twice, by prdc.
+
+    Density: how many of the reference's balls of k neighbours hold a sample, in units of k; 1 is expected of equal
+    distributions. Coverage: the fraction of the reference's balls that hold a sample; more is better.
+    """
+    from prdc import compute_prdc
+
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+        # it prints the two sizes, and scikit-learn warns of the threads that it starts
+        warnings.filterwarnings("ignore", ".*sklearn.utils.parallel", UserWarning)
+        found = compute_prdc(real.cpu().numpy(), fake.cpu().numpy(), neighbours)
+    return float(found["density"]), float(found["coverage"])
+
+
+def confidences(logits: Tensor) -> Tensor:
+    """The probability from which on a class counts as predicted, (K,), given the reference's logits (N, K).
+
+    0.9; or, where the classifier is rarely as sure of a class, the upper quartile of its probability among the
+    images of the reference that it predicts to be of that class. On photographs it would else have few modes to hit.
+    """
+    probabilities, labels = logits.double().softmax(1).max(1)
+    each = [probabilities[labels == label] for label in range(logits.shape[1])]
+    return torch.stack([x.quantile(0.75).clamp(max=_CONFIDENT) if len(x) else x.new_tensor(_CONFIDENT) for x in each])
+
+
+def confident_shares(logits: Tensor, confident: Tensor) -> Tensor:
+    """Of images with logits (N, K) the share that is predicted as each class with its confidence (K,) or more, (K,)."""
+    probabilities, labels = logits.double().softmax(1).max(1)
+    counted = labels[probabilities >= confident[labels]]
+    return torch.bincount(counted, minlength=logits.shape[1]).double() / len(logits)
+
+
+def modes_hit(logits: Tensor, confident: Tensor, shares: Tensor) -> int:
+    """How many classes are hit by samples with logits (N, K), given the reference's `confidences` and shares, (K,).
+
+    A class is hit if the samples' share of confident predictions of it is at least a quarter of the reference's. Less
+    would not notice that a class is missing where others are taken for it: the classifier of the 10,000 CIFAR-10
+    images is right in 6 of 10 cases.
+    """
+    found = confident_shares(logits, confident)
+    return int(((found > 0) & (shares > 0) & (found >= _HIT * shares)).sum())
+
+
+def label_entropy(logits: Tensor) -> float:
+    """The entropy of the mean predicted distribution of labels, in nats, of (N, K) logits: at most ln K."""
+    mean = logits.double().softmax(1).mean(0)
+    return float(torch.special.entr(mean).sum())
+
+
+def projected(images: Tensor, directions: int) -> Tensor:
+    """Images (N, C, H, W) along random unit vectors of a fixed seed, each sorted over the images: (N, directions)."""
+    size = images[:1].numel()
+    generator = np.random.default_rng([0x5D, size])
+    vectors = torch.from_numpy(generator.standard_normal((size, directions), dtype=np.float32))
+    vectors /= vectors.norm(dim=0)
+    along = torch.cat([as_float(images[part].detach().cpu()).flatten(1) @ vectors for part in batches(images)])
+    return torch.sort(along, dim=0).values
+
+
+def sliced_wasserstein(real: Tensor, fake: Tensor) -> float:
+    """The mean over directions of the 1-Wasserstein distance along them, of two `projected` sets of (N, directions).
+
+    Rabin et al. 2011, of whole images. Less is better. In units of pixels, but a direction of many pixels sees
+    little of each: a change by d of all pixels counts about 0.8 d.
+    """
+    return float(torch.mean(torch.abs(real - fake)))
+
+
+def sample_deviation(samples: Tensor) -> float:
+    """The mean over channels and pixels of the standard deviation across samples (N, C, H, W); 0 if all are equal."""
+    return float(samples.std(0, correction=0).double().mean())
