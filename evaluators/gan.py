@@ -16,7 +16,7 @@ from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, global_randomness, noise_like
 from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
-from evaluators.metrics.samples import Reference, sample_deviation, sample_scores
+from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
 from evaluators.networks import as_safetensors, initialised, within_memory
 from evaluators.pictures import animated_picture, picture_of_rows, sheet
 from evaluators.snapshots import Snapshot, Snapshots
@@ -52,6 +52,7 @@ OBJECTIVES = {
 _OF_LABELS = ("modes", "label_entropy")
 _WIDEST_ON_CPU = 64
 _USUAL_UPDATES = 600
+_ENOUGH_FOR_DEVIATION = 5000
 _AT_ONCE = 250  # images generated together for scoring
 _GRID = 8  # rows, where no class has one, and columns of a picture
 _MOST_CLASSES = 10
@@ -65,14 +66,13 @@ class GanEvaluator:
     while a GAN trains; so the metrics are those of the snapshot with the least FID so far, which is also the one whose
     weights the last measurement brings. The space's models are those of evaluators.gan_training.GanModel.
 
-    Metrics, of samples against the validation part: ``fid``, ``kid``, ``density``, ``coverage``,
-    ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and ``label_entropy`` (see
-    evaluators.metrics.samples, and ``protocol.json`` among the artifacts for what they depend on); ``epoch_fid`` of
-    this epoch and ``kept_epoch``, that of the snapshot; ``parameters`` and ``multiply_adds`` (an image) of the
-    generator, ``seconds`` (of training and scoring so far) and ``peak_memory_mb``.
+    Metrics, of samples against the images of evaluators.metrics.samples.reference_of: ``fid``, ``kid``, ``density``,
+    ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and
+    ``label_entropy`` (what they depend on is in ``protocol.json`` among the artifacts); ``epoch_fid`` of this epoch and
+    ``kept_epoch``, that of the snapshot; ``parameters`` and ``multiply_adds`` (an image) of the generator, ``seconds``
+    (of training and scoring so far) and ``peak_memory_mb``.
 
     Args:
-        samples: how many samples are scored; None for as many as evaluators.metrics.samples.Reference takes.
         features: which extractor: see evaluators.features.extractor_for.
     """
 
@@ -83,11 +83,10 @@ class GanEvaluator:
         *,
         epochs: int,
         device: str = "cpu",
-        samples: int | None = None,
         features: str = "auto",
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
-        self._count, self._features = samples, features
+        self._features = features
 
     @staticmethod
     def usual_epochs(data: ImageData) -> int:
@@ -126,14 +125,14 @@ class GanEvaluator:
         return within_memory(self._evaluate(trial), self.device)
 
     def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
-        reference = self._validation  # what is made once for all trials is not the candidate's time
+        reference = self._reference  # what is made once for all trials is not the candidate's time
         protocol = json.dumps(reference.protocol.as_dict(), indent=2, sort_keys=True).encode()
         started = time.perf_counter()
         model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
         memory = PeakMemory(self.device)
         training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
         cost = self._cost(training)
-        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, reference.modes)
+        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, _classes(reference))
         frames: list[Image] = []
         spent = time.perf_counter() - started
         for epoch in range(1, self.epochs + 1):
@@ -166,7 +165,7 @@ class GanEvaluator:
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of samples against the test part, which no search has seen."""
         gan = as_gan(model.to(self.device).eval())
-        reference = Reference(self.data.test.images, self._extractor, part="test", samples=self._count)
+        reference = Reference(self.data.test.images, self._extractor, part="test")
         chosen = self.space.hyperparameters(genotype)
         return self._scores(gan, gan.generator, chosen, self.data.test, reference, seed)
 
@@ -185,13 +184,13 @@ class GanEvaluator:
         return extractor_for(self.data, kind=self._features, device=self.device)
 
     @functools.cached_property
-    def _validation(self) -> Reference:
-        return Reference(self.data.validation.images, self._extractor, part="validation", samples=self._count)
+    def _reference(self) -> Reference:
+        return reference_of(self.data, self._extractor)
 
     @functools.cached_property
     def _deviation(self) -> float:
-        """The standard deviation of a pixel over the validation part, the mean of all pixels."""
-        return sample_deviation(as_float(self.data.validation.images))
+        """The standard deviation of a pixel over images of the data, the mean of all pixels."""
+        return sample_deviation(as_float(self.data.train.images[:_ENOUGH_FOR_DEVIATION]))
 
     # -- of one generator
 
@@ -247,6 +246,11 @@ class GanEvaluator:
         with global_randomness(0, self.device):
             made = multiply_adds(training.average.network, noise, *told)
         return {"parameters": float(parameters(model.generator)), "multiply_adds": float(made)}
+
+
+def _classes(reference: Reference) -> int:
+    """How many modes the reference itself hits: the most that can be."""
+    return 0 if reference.shares is None else int((reference.shares > 0).sum())
 
 
 def _weights(model: nn.Module, generator: nn.Module) -> dict[str, Tensor]:

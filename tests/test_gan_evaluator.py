@@ -109,7 +109,7 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(some_digits, m
     model.load_state_dict(load(measurements[-1].artifacts["weights.safetensors"]))
     gan, part = model.eval(), some_digits.validation
     chosen = TOLD.hyperparameters(PLAIN)
-    again = evaluator._scores(gan, gan.generator, chosen, part, evaluator._validation, 1)
+    again = evaluator._scores(gan, gan.generator, chosen, part, evaluator._reference, 1)
     for name, value in true[5.0].items():
         assert again[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
     tested = evaluator.test(PLAIN, model, 1)
@@ -147,9 +147,9 @@ def test_pictures_protocol_and_progress(some_digits):
             assert picture.size == (8 * tile, rows * tile)
         with Image.open(io.BytesIO(artifacts["training.gif"])) as picture:
             assert picture.n_frames == 3
-            assert picture.size == (8 * tile, rows * tile)
+            assert picture.size == (8 * 26, rows * 26)  # enlarged by 3
         protocol = json.loads(artifacts["protocol.json"])
-        assert protocol["samples"] == len(some_digits.validation)
+        assert protocol["samples"] == len(some_digits.train) + len(some_digits.validation)
         assert len(protocol["extractor_sha256"]) == 64
 
 
