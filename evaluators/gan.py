@@ -51,7 +51,7 @@ OBJECTIVES = {
 } | {"sample_deviation": Objective("sample_deviation", "maximize")}
 _OF_LABELS = ("modes", "label_entropy")
 _WIDEST_ON_CPU = 64
-_USUAL_UPDATES = 600
+_USUAL_UPDATES = 800
 _ENOUGH_FOR_DEVIATION = 5000
 _AT_ONCE = 250  # images generated together for scoring
 _GRID = 8  # rows, where no class has one, and columns of a picture
@@ -90,7 +90,7 @@ class GanEvaluator:
 
     @staticmethod
     def usual_epochs(data: ImageData) -> int:
-        """As many as give 600 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
+        """As many as give 800 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
         return -(-_USUAL_UPDATES // max(1, len(data.train) // BATCH))
 
     @property

@@ -1,5 +1,6 @@
 import io
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -36,9 +37,10 @@ TOLD = SPACE.conditioned(Condition("label", 10))
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_features(tmp_path_factory):
-    """Extractors that are trained for a moment, and kept for these tests alone."""
+    """Few samples, and extractors that are trained for a moment and kept for these tests alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        patch.setattr("evaluators.metrics.samples._MOST_SAMPLES", 200)
         for kind, images in (("classifier", 10_000), ("self_supervised", 3_000)):
             patch.setitem(RECIPES, kind, replace(RECIPES[kind], images=images))
         yield
@@ -149,7 +151,7 @@ def test_pictures_protocol_and_progress(some_digits):
             assert picture.n_frames == 3
             assert picture.size == (8 * 26, rows * 26)  # enlarged by 3
         protocol = json.loads(artifacts["protocol.json"])
-        assert protocol["samples"] == len(some_digits.train) + len(some_digits.validation)
+        assert protocol["samples"] == 200
         assert len(protocol["extractor_sha256"]) == 64
 
 
@@ -197,7 +199,7 @@ def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digi
 
 def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
     def scores(*args):
-        return sample_scores(*args) | {"sample_deviation": 1.0, "modes": 1.0}
+        return sample_scores(*args) | {"sample_deviation": 1.0, "modes": 1.0, "label_entropy": 0.1}
 
     monkeypatch.setattr(evaluators.gan, "sample_scores", scores)
     measurements, reason = run(GanEvaluator(SPACE, some_digits, epochs=3))
@@ -209,7 +211,12 @@ def snapshots(fids, epochs=100, samples=2000, deviations=None, **scores):
     """What is kept, and after which epoch the training is to end."""
     kept = Snapshots(epochs, samples, 0.25, 10)
     for epoch, fid in enumerate(fids, start=1):
-        found = {"fid": fid, "sample_deviation": deviations[epoch - 1] if deviations else 0.2, "modes": 10.0} | scores
+        found = {
+            "fid": fid,
+            "sample_deviation": deviations[epoch - 1] if deviations else 0.2,
+            "modes": 10.0,
+            "label_entropy": 2.3,
+        } | scores
         kept.add(Snapshot(epoch, found, b"", b""))
         if kept.ended:
             return kept, epoch
@@ -239,11 +246,13 @@ def test_training_ends_where_images_are_alike_and_a_sound_snapshot_is_kept():
 
 
 def test_the_collapse_rule():
-    good = {"sample_deviation": 0.2, "modes": 10.0, "coverage": 0.5}
+    good = {"sample_deviation": 0.2, "modes": 10.0, "label_entropy": math.log(10), "coverage": 0.5}
     assert collapse(good, 0.25, 10) is None
     assert collapse(good | {"sample_deviation": 0.0624}, 0.25, 10).startswith("sample_deviation 0.0624 is under 0.0625")
-    assert collapse(good | {"modes": 5.0}, 0.25, 10) is None
-    assert collapse(good | {"modes": 4.0}, 0.25, 10).startswith("modes 4")
+    five, four = ({"modes": float(m), "label_entropy": math.log(m) - 1e-9} for m in (5, 4))
+    assert collapse(good | five, 0.25, 10) is None
+    assert "modes 4 is under 50% of the 10 classes" in collapse(good | four, 0.25, 10)
+    assert collapse(good | {"modes": 2.0, "label_entropy": math.log(6)}, 0.25, 10) is None  # blurred, and all different
     assert collapse(good | {"coverage": 0.0}, 0.25, 10) is None  # where there are labels, modes say it
     assert collapse(good | {"coverage": 0.01}, 0.25, 0).startswith("coverage 0.01")
 
@@ -303,8 +312,8 @@ def test_assumptions_leave_out_labels_and_width(some_digits):
 
 
 def test_without_a_word_of_epochs_there_are_enough_updates(some_digits):
-    assert GanEvaluator.usual_epochs(some_digits) == 60  # of ten updates
-    for asked, epochs in ((None, 60), (3, 3)):
+    assert GanEvaluator.usual_epochs(some_digits) == 80  # of ten updates
+    for asked, epochs in ((None, 80), (3, 3)):
         config = RunConfig.checked({"evaluator": "gan", "epochs": asked, "device": "cpu"})
         parts = assemble(config, Given(space=SPACE, data=some_digits))
         assert (parts.epochs, parts.evaluator.epochs) == (epochs, epochs)
