@@ -19,6 +19,7 @@ from evaluators.gan_training import GanTraining
 from evaluators.images import Split
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import sample_scores
+from evaluators.pictures import animated_picture, sheet
 from evaluators.snapshots import Snapshot, Snapshots
 from evaluators.sources import Source, digits
 from nas import registry
@@ -153,6 +154,20 @@ def test_pictures_protocol_and_progress(some_digits):
         protocol = json.loads(artifacts["protocol.json"])
         assert protocol["samples"] == 200
         assert len(protocol["extractor_sha256"]) == 64
+
+
+def test_animated_pictures_are_in_colour_and_not_too_long():
+    frames = [sheet([torch.rand(3, 3, 9, 7, generator=torch.Generator().manual_seed(n))] * 2, 24) for n in range(70)]
+    kept = evaluators.gan._spread(frames)
+    assert len(kept) == 30
+    assert (kept[0], kept[-1]) == (frames[0], frames[-1])
+    with Image.open(io.BytesIO(animated_picture(kept))) as picture:
+        assert picture.n_frames == 30
+        assert picture.size == frames[0].size == (3 * (7 * 4 + 2), 2 * (9 * 4 + 2))
+        picture.seek(29)
+        assert picture.info["duration"] == 1500
+        differences = np.abs(np.asarray(picture.convert("RGB"), dtype=float) - np.asarray(frames[-1], dtype=float))
+        assert differences.mean() < 8  # of 256: a palette
 
 
 @pytest.mark.usefixtures("lenient")
