@@ -208,6 +208,15 @@ def test_an_extractor_is_trained_once_and_is_the_same_in_another_folder(tmp_path
 
 
 @pytest.mark.usefixtures("short")
+def test_extractors_are_kept_beside_downloaded_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAS_DATA_DIR", str(tmp_path))
+    extractor_for(small())
+    kept = {path.suffix for path in (tmp_path / "features").iterdir()}
+    assert {".safetensors", ".json"} <= kept
+    assert not any(path.name.startswith(".") for path in (tmp_path / "features").iterdir())
+
+
+@pytest.mark.usefixtures("short")
 def test_other_data_and_other_recipes_have_their_own_files(tmp_path, monkeypatch):
     data = small()
     for labels in (data.train.labels, 1 - data.train.labels):
