@@ -47,8 +47,8 @@ class Recipe:
 
 
 RECIPES = {
-    "classifier": Recipe("classifier", images=30_000, passes=16, batch=64, learning_rate=0.002),
-    "self_supervised": Recipe("self_supervised", images=15_000, passes=12, batch=128, learning_rate=0.002),
+    "classifier": Recipe("classifier", images=24_000, passes=12, batch=64, learning_rate=0.002),
+    "self_supervised": Recipe("self_supervised", images=12_000, passes=8, batch=128, learning_rate=0.002),
 }
 
 
@@ -212,7 +212,7 @@ class Views(nn.Module):
     """Recognise an image in another view of it among those of other images, and tell by how much it was turned.
 
     The first is SimCLR's loss (Chen et al. 2020, equation 1, temperature 0.2) through a projection of two layers;
-    the second RotNet's (Gidaris et al. 2018, equation 3), of half a batch, with weight 1/2. The second alone is blind
+    the second RotNet's (Gidaris et al. 2018), of half a batch, with weight 1/2. The second alone is blind
     to missing classes. Views are never blurred: features must tell that.
     """
 
