@@ -16,7 +16,7 @@ import torch
 from evaluators.data import load_data
 from evaluators.features import extractor_for
 from evaluators.metrics.calibration import damaged
-from evaluators.metrics.samples import Reference, reference_of, sample_scores
+from evaluators.metrics.samples import reference_of, sample_scores
 
 SHOWN = {
     "fid": ".2f", "kid": ".3f", "density": ".2f", "coverage": ".2f", "modes": ".0f", "label_entropy": ".2f",
@@ -39,8 +39,7 @@ def main() -> None:
         print(f"{extractor.name}: accuracy {extractor.accuracy:.3f}, {time.process_time() - started:.1f} CPU seconds")
     reference = reference_of(data, extractor)
     if len(data.test) < reference.samples:
-        images = torch.cat([data.train.images, data.validation.images])
-        reference = Reference(images, extractor, part=reference.protocol.part, samples=len(data.test))
+        reference = reference_of(data, extractor, samples=len(data.test))
     print(reference.protocol, "\n")
     print("| images |", " | ".join(SHOWN), "|")
     print("|---" * (len(SHOWN) + 1) + "|")

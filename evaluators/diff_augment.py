@@ -1,8 +1,8 @@
 """DiffAugment: differentiable augmentation of what a discriminator sees (Zhao et al. 2020).
 
 The same policy goes over real and generated images, in the discriminator's steps and in the generator's, so that the
-generator learns the distribution of the images as they are (equations 4 and 5 there). The paper's images are in
-[-1, 1] and its border is 0; ours are in [0, 1], so amounts added are halved and the border is the same grey, 0.5.
+generator learns the distribution of the images as they are (section 3.2 there). The paper's images are in [-1, 1] and
+its border is 0; ours are in [0, 1], so amounts added are halved and the border is the same grey, 0.5.
 """
 
 from __future__ import annotations

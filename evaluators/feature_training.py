@@ -212,7 +212,7 @@ class Views(nn.Module):
     """Recognise an image in another view of it among those of other images, and tell by how much it was turned.
 
     The first is SimCLR's loss (Chen et al. 2020, equation 1, temperature 0.2) through a projection of two layers;
-    the second RotNet's (Gidaris et al. 2018, equation 3), of half a batch, with weight 1/2. The second alone is blind
+    the second RotNet's (Gidaris et al. 2018), of half a batch, with weight 1/2. The second alone is blind
     to missing classes. Views are never blurred: features must tell that.
     """
 

@@ -7,20 +7,19 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.collapse import collapse, deviation_collapse
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, global_randomness, noise_like
 from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
-from evaluators.metrics.samples import Reference, sample_deviation, sample_scores
+from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
 from evaluators.networks import as_safetensors, initialised, within_memory
 from evaluators.pictures import animated_picture, picture_of_rows, sheet
+from evaluators.snapshots import Snapshot, Snapshots
 from nas.core.errors import Collapsed, Diverged
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
@@ -52,27 +51,13 @@ OBJECTIVES = {
 } | {"sample_deviation": Objective("sample_deviation", "maximize")}
 _OF_LABELS = ("modes", "label_entropy")
 _WIDEST_ON_CPU = 64
-_COLLAPSED = 2  # epochs in a row: one alone may be an oscillation
-_USUAL_UPDATES = 600
+_USUAL_UPDATES = 800
+_ENOUGH_FOR_DEVIATION = 5000
 _EXAMPLES = 16  # of a deliverable
 _AT_ONCE = 250  # images generated together for scoring
 _GRID = 8  # rows, where no class has one, and columns of a picture
 _MOST_CLASSES = 10
-_MOST_FRAMES = 40
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A generator's average as it was after an epoch, the discriminator beside it, and what was found of it.
-
-    Attributes:
-        tensors: the model's, by name, in safetensors format.
-    """
-
-    epoch: int
-    scores: Mapping[str, float]
-    picture: bytes
-    tensors: bytes
+_MOST_FRAMES, _LEAST_SIDE_MOVING = 30, 24  # animated pictures compress badly
 
 
 class GanEvaluator:
@@ -82,14 +67,13 @@ class GanEvaluator:
     while a GAN trains; so the metrics are those of the snapshot with the least FID so far, which is also the one whose
     weights the last measurement brings. The space's models are those of evaluators.gan_training.GanModel.
 
-    Metrics, of samples against the validation part: ``fid``, ``kid``, ``density``, ``coverage``,
-    ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and ``label_entropy`` (see
-    evaluators.metrics.samples, and ``protocol.json`` among the artifacts for what they depend on); ``epoch_fid`` of
-    this epoch and ``kept_epoch``, that of the snapshot; ``parameters`` and ``multiply_adds`` (an image) of the
-    generator, ``seconds`` (of training and scoring so far) and ``peak_memory_mb``.
+    Metrics, of samples against the images of evaluators.metrics.samples.reference_of: ``fid``, ``kid``, ``density``,
+    ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and
+    ``label_entropy`` (what they depend on is in ``protocol.json`` among the artifacts); ``epoch_fid`` of this epoch and
+    ``kept_epoch``, that of the snapshot; ``parameters`` and ``multiply_adds`` (an image) of the generator, ``seconds``
+    (of training and scoring so far) and ``peak_memory_mb``.
 
     Args:
-        samples: how many samples are scored; None for as many as evaluators.metrics.samples.Reference takes.
         features: which extractor: see evaluators.features.extractor_for.
     """
 
@@ -100,15 +84,14 @@ class GanEvaluator:
         *,
         epochs: int,
         device: str = "cpu",
-        samples: int | None = None,
         features: str = "auto",
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
-        self._count, self._features = samples, features
+        self._features = features
 
     @staticmethod
     def usual_epochs(data: ImageData) -> int:
-        """As many as give 600 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
+        """As many as give 800 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
         return -(-_USUAL_UPDATES // max(1, len(data.train) // BATCH))
 
     @property
@@ -127,30 +110,31 @@ class GanEvaluator:
         return needed
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
-        """One measurement after every epoch, with pictures of both kinds; the last brings the kept weights as well.
+        """One measurement after every epoch, with a picture; the last brings the kept weights as well.
+
+        There are fewer than were asked for where nothing is to be hoped for any more: see evaluators.snapshots.
 
         ``samples.png`` shows the kept snapshot from fixed noise, a row for each class if it is told labels, and
         ``training.gif`` the average generator after every epoch from the same noise.
 
         Raises:
             Diverged: a loss, a sample or a score is not finite.
-            Collapsed: the kept snapshot makes too few different images, or two epochs in a row after the first third
-                show all but no variation; see evaluators.collapse. The last measurement before shows it.
+            Collapsed: the training is over and the kept snapshot makes too few different images; see
+                evaluators.collapse. The last measurement before shows it.
             OutOfMemory: the allocator gave up.
         """
         return within_memory(self._evaluate(trial), self.device)
 
     def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
-        reference = self._validation  # what is made once for all trials is not the candidate's time
+        reference = self._reference  # what is made once for all trials is not the candidate's time
         protocol = json.dumps(reference.protocol.as_dict(), indent=2, sort_keys=True).encode()
         started = time.perf_counter()
         model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
         memory = PeakMemory(self.device)
         training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
         cost = self._cost(training)
-        best: Snapshot | None = None
+        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, _classes(reference))
         frames: list[Image] = []
-        in_a_row = 0
         spent = time.perf_counter() - started
         for epoch in range(1, self.epochs + 1):
             started = time.perf_counter()
@@ -161,27 +145,23 @@ class GanEvaluator:
                 if not math.isfinite(value):
                     raise Diverged(f"{name} is {value} after epoch {epoch}")
             rows = self._shown(training.model, generator, chosen, trial.seed)
-            frames.append(sheet(rows))
-            if best is None or scores["fid"] < best.scores["fid"]:
-                best = Snapshot(epoch, scores, picture_of_rows(rows), as_safetensors(_weights(model, generator)))
-
-            alike = deviation_collapse(scores, self._deviation) if epoch > self.epochs / 3 else None
-            in_a_row = in_a_row + 1 if alike is not None else 0
-            last = epoch == self.epochs or in_a_row == _COLLAPSED
-            reason = alike if in_a_row == _COLLAPSED else None
-            if last and reason is None:
-                reason = collapse(best.scores, self._deviation, reference.modes)
+            frames.append(sheet(rows, _LEAST_SIDE_MOVING))
+            tensors = as_safetensors(_weights(model, generator))
+            snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
+            best, collapsed = snapshots.best, snapshots.collapsed
             artifacts = {"samples.png": best.picture, "protocol.json": protocol}
-            if last:
+            if snapshots.ended:
                 artifacts["training.gif"] = animated_picture(_spread(frames))
-                if reason is None:
+                if collapsed is None:
                     artifacts["weights.safetensors"] = best.tensors
             spent += time.perf_counter() - started
             rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch)}
             rest |= cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
             yield Measurement(epoch, {**best.scores, **rest}, artifacts)
-            if reason is not None:
-                raise Collapsed(f"{reason}, after {training.average.updates} updates in {epoch} epochs")
+            if snapshots.ended:
+                if collapsed is not None:
+                    raise Collapsed(f"{collapsed}, after {training.average.updates} updates in {epoch} epochs")
+                return
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of samples against the test part, which no search has seen."""
@@ -226,17 +206,17 @@ class GanEvaluator:
         return extractor_for(self.data, kind=self._features, device=self.device)
 
     @functools.cached_property
-    def _validation(self) -> Reference:
-        return Reference(self.data.validation.images, self._extractor, part="validation", samples=self._count)
+    def _reference(self) -> Reference:
+        return reference_of(self.data, self._extractor)
 
     @functools.cached_property
     def _test(self) -> Reference:
-        return Reference(self.data.test.images, self._extractor, part="test", samples=self._count)
+        return Reference(self.data.test.images, self._extractor, part="test")
 
     @functools.cached_property
     def _deviation(self) -> float:
-        """The standard deviation of a pixel over the validation part, the mean of all pixels."""
-        return sample_deviation(as_float(self.data.validation.images))
+        """The standard deviation of a pixel over images of the data, the mean of all pixels."""
+        return sample_deviation(as_float(self.data.train.images[:_ENOUGH_FOR_DEVIATION]))
 
     # -- of one generator
 
@@ -292,6 +272,11 @@ class GanEvaluator:
         with global_randomness(0, self.device):
             made = multiply_adds(training.average.network, noise, *told)
         return {"parameters": float(parameters(model.generator)), "multiply_adds": float(made)}
+
+
+def _classes(reference: Reference) -> int:
+    """How many modes the reference itself hits: the most that can be."""
+    return 0 if reference.shares is None else int((reference.shares > 0).sum())
 
 
 def _weights(model: nn.Module, generator: nn.Module) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 import io
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,8 @@ from evaluators.gan_training import GanTraining
 from evaluators.images import Split
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import sample_scores
+from evaluators.pictures import animated_picture, sheet
+from evaluators.snapshots import Snapshot, Snapshots
 from evaluators.sources import Source, digits
 from nas import registry
 from nas.assembly import Given, assemble
@@ -35,9 +38,10 @@ TOLD = SPACE.conditioned(Condition("label", 10))
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_features(tmp_path_factory):
-    """Extractors that are trained for a moment, and kept for these tests alone."""
+    """Few samples, and extractors that are trained for a moment and kept for these tests alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        patch.setattr("evaluators.metrics.samples._MOST_SAMPLES", 200)
         for kind, images in (("classifier", 10_000), ("self_supervised", 3_000)):
             patch.setitem(RECIPES, kind, replace(RECIPES[kind], images=images))
         yield
@@ -108,7 +112,7 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(some_digits, m
     model.load_state_dict(load(measurements[-1].artifacts["weights.safetensors"]))
     gan, part = model.eval(), some_digits.validation
     chosen = TOLD.hyperparameters(PLAIN)
-    again = evaluator._scores(gan, gan.generator, chosen, part, evaluator._validation, 1)
+    again = evaluator._scores(gan, gan.generator, chosen, part, evaluator._reference, 1)
     for name, value in true[5.0].items():
         assert again[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
     tested = evaluator.test(PLAIN, model, 1)
@@ -146,10 +150,24 @@ def test_pictures_protocol_and_progress(some_digits):
             assert picture.size == (8 * tile, rows * tile)
         with Image.open(io.BytesIO(artifacts["training.gif"])) as picture:
             assert picture.n_frames == 3
-            assert picture.size == (8 * tile, rows * tile)
+            assert picture.size == (8 * 26, rows * 26)  # enlarged by 3
         protocol = json.loads(artifacts["protocol.json"])
-        assert protocol["samples"] == len(some_digits.validation)
+        assert protocol["samples"] == 200
         assert len(protocol["extractor_sha256"]) == 64
+
+
+def test_animated_pictures_are_in_colour_and_not_too_long():
+    frames = [sheet([torch.rand(3, 3, 9, 7, generator=torch.Generator().manual_seed(n))] * 2, 24) for n in range(70)]
+    kept = evaluators.gan._spread(frames)
+    assert len(kept) == 30
+    assert (kept[0], kept[-1]) == (frames[0], frames[-1])
+    with Image.open(io.BytesIO(animated_picture(kept))) as picture:
+        assert picture.n_frames == 30
+        assert picture.size == frames[0].size == (3 * (7 * 4 + 2), 2 * (9 * 4 + 2))
+        picture.seek(29)
+        assert picture.info["duration"] == 1500
+        differences = np.abs(np.asarray(picture.convert("RGB"), dtype=float) - np.asarray(frames[-1], dtype=float))
+        assert differences.mean() < 8  # of 256: a palette
 
 
 @pytest.mark.usefixtures("lenient")
@@ -196,7 +214,7 @@ def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digi
 
 def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
     def scores(*args):
-        return sample_scores(*args) | {"sample_deviation": 1.0, "modes": 1.0}
+        return sample_scores(*args) | {"sample_deviation": 1.0, "modes": 1.0, "label_entropy": 0.1}
 
     monkeypatch.setattr(evaluators.gan, "sample_scores", scores)
     measurements, reason = run(GanEvaluator(SPACE, some_digits, epochs=3))
@@ -204,12 +222,52 @@ def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
     assert "modes 1 is under 50% of the 10 classes" in reason
 
 
+def snapshots(fids, epochs=100, samples=2000, deviations=None, **scores):
+    """What is kept, and after which epoch the training is to end."""
+    kept = Snapshots(epochs, samples, 0.25, 10)
+    for epoch, fid in enumerate(fids, start=1):
+        found = {
+            "fid": fid,
+            "sample_deviation": deviations[epoch - 1] if deviations else 0.2,
+            "modes": 10.0,
+            "label_entropy": 2.3,
+        } | scores
+        kept.add(Snapshot(epoch, found, b"", b""))
+        if kept.ended:
+            return kept, epoch
+    return kept, None
+
+
+def test_training_ends_after_half_of_its_epochs_without_progress():
+    assert snapshots([50.0] * 100, epochs=100)[1] == 51
+    assert snapshots([50.0] * 8, epochs=8)[1] == 6  # never before five have passed
+    assert snapshots([50.0] * 4, epochs=4)[1] == 4
+    slow = [50 * 0.99**epoch for epoch in range(100)]  # a hundredth an epoch is progress in the long run
+    assert snapshots(slow, epochs=100)[1] == 100
+    noise = [50 + (-1) ** epoch for epoch in range(100)]  # within what draws of 2,000 samples differ by
+    assert snapshots(noise, epochs=100)[1] == 51
+    assert snapshots([50.0] * 40 + [40.0] + [60.0] * 100, epochs=200)[0].best.epoch == 41
+
+
+def test_training_ends_where_images_are_alike_and_a_sound_snapshot_is_kept():
+    sound, ended = snapshots([50, 30, 20, 60, 60, 60, 60, 60, 60], 9, deviations=[0.2] * 3 + [0.0] * 6)
+    assert ended == 5
+    assert sound.best.epoch == 3
+    assert sound.collapsed is None
+    alike, ended = snapshots([9.0] * 9, 9, deviations=[0.0] * 9)
+    assert ended == 5  # the first third does not count
+    assert "sample_deviation" in alike.collapsed
+    assert snapshots([9.0] * 6, 6, deviations=[0.2, 0.2, 0.0, 0.2, 0.0, 0.2])[1] == 6
+
+
 def test_the_collapse_rule():
-    good = {"sample_deviation": 0.2, "modes": 10.0, "coverage": 0.5}
+    good = {"sample_deviation": 0.2, "modes": 10.0, "label_entropy": math.log(10), "coverage": 0.5}
     assert collapse(good, 0.25, 10) is None
     assert collapse(good | {"sample_deviation": 0.0624}, 0.25, 10).startswith("sample_deviation 0.0624 is under 0.0625")
-    assert collapse(good | {"modes": 5.0}, 0.25, 10) is None
-    assert collapse(good | {"modes": 4.0}, 0.25, 10).startswith("modes 4")
+    five, four = ({"modes": float(m), "label_entropy": math.log(m) - 1e-9} for m in (5, 4))
+    assert collapse(good | five, 0.25, 10) is None
+    assert "modes 4 is under 50% of the 10 classes" in collapse(good | four, 0.25, 10)
+    assert collapse(good | {"modes": 2.0, "label_entropy": math.log(6)}, 0.25, 10) is None  # blurred, and all different
     assert collapse(good | {"coverage": 0.0}, 0.25, 10) is None  # where there are labels, modes say it
     assert collapse(good | {"coverage": 0.01}, 0.25, 0).startswith("coverage 0.01")
 
@@ -269,8 +327,8 @@ def test_assumptions_leave_out_labels_and_width(some_digits):
 
 
 def test_without_a_word_of_epochs_there_are_enough_updates(some_digits):
-    assert GanEvaluator.usual_epochs(some_digits) == 60  # of ten updates
-    for asked, epochs in ((None, 60), (3, 3)):
+    assert GanEvaluator.usual_epochs(some_digits) == 80  # of ten updates
+    for asked, epochs in ((None, 80), (3, 3)):
         config = RunConfig.checked({"evaluator": "gan", "epochs": asked, "device": "cpu"})
         parts = assemble(config, Given(space=SPACE, data=some_digits))
         assert (parts.epochs, parts.evaluator.epochs) == (epochs, epochs)

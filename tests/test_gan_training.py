@@ -175,6 +175,15 @@ def test_a_condition_that_the_data_lacks_is_said():
         training(1, condition=Condition("vector", 5)).epoch(data(), MEMORY)
 
 
+def test_parts_of_a_split_keep_what_belongs_to_each_image():
+    split = data(6, vectors=True)
+    part = split.take(torch.tensor([4, 1])).to(CPU)
+    assert torch.equal(part.images, split.images[[4, 1]])
+    assert torch.equal(part.labels, split.labels[[4, 1]])
+    assert torch.equal(part.vectors, split.vectors[[4, 1]])
+    assert data(6).take(torch.tensor([0])).vectors is None
+
+
 def test_real_images_and_fakes_are_told_the_datas_own_conditions():
     one = training(1, condition=Condition("label", 3), noisy=False)
     told = []

@@ -86,9 +86,9 @@ class Reference:
     """The images that samples are compared with, and what is computed of them once.
 
     At most 10,000 of the images are kept, drawn with a fixed seed: data may be sorted. `samples` says how many
-    samples are scored: 2,000, or as many as there are images. With no more images
-    than features (64; Inception has 2,048) the covariances are singular: the FID is still defined, and still
-    ranks what is measured alike, but its bias is large.
+    samples are scored: 2,000, or as many as there are images. With no more images than features (64; Inception has
+    2,048) the covariances are singular: the FID is still defined, and still ranks what is measured alike, but its bias
+    is large.
 
     Attributes:
         samples: how many samples `sample_scores` wants.
@@ -127,20 +127,25 @@ class Reference:
             min(_NEIGHBOURS, self.samples - 1),
         )
         logits = extractor.logits_of(self.features)
-        self.confidences = None if logits is None else confidences(logits)
-        self.shares = None if logits is None else confident_shares(logits, confidences(logits))
+        self.confidences: Tensor | None = None
+        self.shares: Tensor | None = None
+        if logits is not None:
+            self.confidences = confidences(logits)
+            self.shares = confident_shares(logits, self.confidences)
 
 
-def reference_of(data: ImageData, extractor: FeatureExtractor) -> Reference:
+def reference_of(data: ImageData, extractor: FeatureExtractor, *, samples: int | None = None) -> Reference:
     """The reference of a search: the validation part where it has 1,000 images, else training and validation.
 
     A small validation part (215 images of scikit-learn's digits) says more about itself than about the data: the
     bias of the FID and its spread fall with the number of images. Large ones are better than the training part,
     which the extractor has seen: its features differ a little from those of other images. Never the test part.
+    For `samples` and what is raised see `Reference`.
     """
     if len(data.validation) >= _ENOUGH:
-        return Reference(data.validation.images, extractor, part="validation")
-    return Reference(torch.cat([data.train.images, data.validation.images]), extractor, part="train and validation")
+        return Reference(data.validation.images, extractor, part="validation", samples=samples)
+    images = torch.cat([data.train.images, data.validation.images])
+    return Reference(images, extractor, part="train and validation", samples=samples)
 
 
 def sample_scores(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:
@@ -215,7 +220,7 @@ def kernel_distance(real: Tensor, fake: Tensor) -> float:
 
 
 def density_and_coverage(real: Tensor, fake: Tensor, neighbours: int) -> tuple[float, float]:
-    """Density and coverage (Naeem et al. 2020, equations 5 and 6) of features (N, D) twice, by prdc.
+    """Density and coverage (Naeem et al. 2020, section 3) of features (N, D) twice, by prdc.
 
     Density: how many of the reference's balls of k neighbours hold a sample, in units of k; 1 is expected of equal
     distributions. Coverage: the fraction of the reference's balls that hold a sample; more is better.

@@ -21,7 +21,7 @@ _SEARCH = (
     click.option("--executor", help="Who evaluates: inline (default)."),
     click.option("--trials", type=int, help="How many candidates to evaluate (default 30)."),
     click.option("--time-limit", help="Begin no further trial after this time: 90s, 10m, 1.5h."),
-    click.option("--epochs", type=int, help="Epochs a candidate is trained for (default 4; GANs: for 600 updates)."),
+    click.option("--epochs", type=int, help="Epochs a candidate is trained for (default 4; GANs: for 800 updates)."),
     click.option("--objective", multiple=True, help="Metric to optimise (default mse); repeat it for a front."),
     click.option(
         "--from", "from_", metavar="RUN[:TRIAL]",
