@@ -9,6 +9,7 @@ from torch import nn
 
 from nas import registry
 from nas.core.space import Condition, Conditionable, drawing, sample
+from nas.export.onnx import export_onnx, run_onnx
 from nas.export.python_source import python_source
 from nas.testing import GanSpaceContract
 from search_spaces.gan.adversarialnas import AdversarialNasSpace
@@ -187,6 +188,20 @@ def test_only_a_conditioned_space_decides_about_conditions():
     assert "condition" not in space.conditioned(None).choices()
 
 
+@pytest.mark.parametrize("way", CONDITIONS[1:])
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_noise_does_not_hide_the_condition_from_the_start(generator, way):
+    space = SPACES[LABELS]
+    torch.manual_seed(0)
+    genotype = usual(space, generator=generator, condition=way, generator_stages=2, style_mixing=0.0)
+    gan = space.build(genotype, (1, 8, 8)).train()
+    with torch.no_grad():
+        noise, labels = torch.randn(8, gan.latent).repeat_interleave(10, 0), torch.arange(10).repeat(8)
+        images = gan(noise, labels).view(8, 10, 64)
+    by_label, by_noise = images.std(1).mean(), images.std(0).mean()
+    assert 0.2 < by_label / by_noise < 5
+
+
 def test_every_decision_about_training_is_a_hyperparameter():
     training = {site for site, choice in GanSpace().choices().items() if choice.role == "hyperparameter"}
     assert training == {
@@ -299,3 +314,17 @@ def assert_pair_prints(space, genotype, condition, seed):
     told = suite.told(gan)
     assert_source_builds(gan.generator, torch.randn(suite.images, gan.latent), *told)
     assert_source_builds(gan.discriminator, torch.rand(suite.images, *shape), *told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", ["cells", "style"])
+def test_both_halves_become_onnx_for_any_batch(generator, tmp_path):
+    minibatch = {"cells": "standard_deviation", "style": "discrimination"}[generator]
+    genotype = drawn(UNCONDITIONED, 3, generator=generator, minibatch=minibatch, spectral_norm=True)
+    gan = UNCONDITIONED.build(genotype, (1, 9, 7)).eval()
+    for half, shape in ((gan.generator, (gan.latent,)), (gan.discriminator, (1, 9, 7))):
+        export_onnx(half, torch.rand(5, *shape), tmp_path / "half.onnx")
+        for images in (2, 5, 7):
+            inputs = torch.rand(images, *shape)
+            with torch.no_grad():
+                assert torch.allclose(run_onnx(tmp_path / "half.onnx", inputs), half(inputs), atol=1e-4)

@@ -7,8 +7,10 @@ from torch import nn
 from nas.core.space import Condition
 from search_spaces.gan.discriminator_modules import Maxout, Projection
 from search_spaces.gan.modules import Concatenation, Joint, OneHot
+from search_spaces.gan.style import EqualisedLinear
 
 EMBEDDING = 64
+RECTIFIED = 2**0.5  # the gain that makes up for a rectifier (He et al. 2015)
 
 
 class Conditioning:
@@ -24,14 +26,22 @@ class Conditioning:
         self.condition = condition
 
     def _embedding(self, width: int) -> nn.Module:
-        """Of labels (N,) or vectors (N, size), vectors (N, width)."""
+        """Of labels (N,) or vectors (N, size), vectors (N, width) of variance 1 at first, like the noise.
+
+        Both keep this start whatever the initialisation: N(0, 0.02) here and in the layers that follow would hide the
+        condition under the noise for thousands of steps.
+        """
         assert self.condition is not None
-        return (nn.Embedding if self.condition.kind == "label" else nn.Linear)(self.condition.size, width)
+        if self.condition.kind == "label":
+            return nn.Embedding(self.condition.size, width)
+        return nn.Sequential(self._vector(), EqualisedLinear(self.condition.size, width))
 
     def _vector(self) -> nn.Module:
-        """Of labels a one-hot vector; of vectors, themselves."""
+        """Of labels a one-hot vector; vectors standardised, since a user's may have any scale."""
         assert self.condition is not None
-        return OneHot(self.condition.size) if self.condition.kind == "label" else nn.Identity()
+        if self.condition.kind == "label":
+            return OneHot(self.condition.size)
+        return nn.BatchNorm1d(self.condition.size, affine=False)
 
     def code(self, latent: int) -> tuple[nn.Module | None, int]:
         """What makes the code that a generator begins with, and that code's width; None: the noise is the code.
@@ -43,9 +53,10 @@ class Conditioning:
             return Concatenation(nn.Identity(), self._embedding(EMBEDDING)), latent + EMBEDDING
         if self.way == "one_hot_maxout":
             assert self.condition is not None
-            own = nn.Sequential(nn.Linear(latent, 40), nn.ReLU())
-            told = nn.Sequential(self._vector(), nn.Linear(self.condition.size, 200), nn.ReLU())
-            return Joint(Concatenation(own, told), nn.Sequential(nn.Linear(240, 240), nn.ReLU())), 240
+            own = nn.Sequential(EqualisedLinear(latent, 40, RECTIFIED), nn.ReLU())
+            told = nn.Sequential(self._vector(), EqualisedLinear(self.condition.size, 200, RECTIFIED), nn.ReLU())
+            joint = nn.Sequential(EqualisedLinear(240, 240, RECTIFIED), nn.ReLU())
+            return Joint(Concatenation(own, told), joint), 240
         return None, latent
 
     def style(self) -> tuple[nn.Module | None, int | None]:
@@ -76,7 +87,7 @@ class Conditioning:
                 layers = nn.Sequential(*_maxout(290, 240, 4), nn.Linear(240, 1))
                 return Joint(Concatenation(nn.Sequential(*_maxout(features, 240, 5)), told), layers)
             case "projection":
-                return Projection(nn.Linear(features, 1), self._embedding(features))
+                return Projection(nn.Linear(features, 1), self._embedding(features), features**-0.5)
         raise KeyError(self.way)
 
 

@@ -23,16 +23,21 @@ class Discriminator(nn.Module):
 
 
 class Projection(nn.Module):
-    """A linear layer, and the inner product of features and embedded condition (Miyato & Koyama 2018, equation 4)."""
+    """A linear layer, and the inner product of features and embedded condition (Miyato & Koyama 2018, equation 4).
 
-    def __init__(self, linear: nn.Module, embedding: nn.Module) -> None:
+    The product is taken `scale` times, which for an embedding of variance 1 is that of a linear layer's weights.
+    """
+
+    def __init__(self, linear: nn.Module, embedding: nn.Module, scale: float = 1.0) -> None:
         super().__init__()
         self.linear = linear
         self.embedding = embedding
+        self.scale = scale
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """Features (N, width) and conditions to logits (N, 1)."""
-        logits: Tensor = self.linear(features) + (self.embedding(condition) * features).sum(1, keepdim=True)
+        product = (self.embedding(condition) * features).sum(1, keepdim=True)
+        logits: Tensor = self.linear(features) + self.scale * product
         return logits
 
 

@@ -49,12 +49,12 @@ def initialise(module: nn.Module, name: str) -> None:
     """Set weights anew, in place: ``dcgan``, ``orthogonal``, ``xavier``, or as torch has made them, ``default``.
 
     ``dcgan`` is Radford et al. 2016, section 4: all weights N(0, 0.02), and as in their code scales of normalisations
-    N(1, 0.02). Layers with a start of their own, such as those of a mapping network, keep it.
+    N(1, 0.02). Layers with a start of their own, a mapping network's or a condition's, keep it.
     """
     if name == "default":
         return
     for layer in module.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)):
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             match name:
                 case "dcgan":
                     nn.init.normal_(layer.weight, 0.0, 0.02)
@@ -64,8 +64,8 @@ def initialise(module: nn.Module, name: str) -> None:
                     nn.init.xavier_uniform_(layer.weight)
                 case _:
                     raise KeyError(name)
-            if getattr(layer, "bias", None) is not None:
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         elif name == "dcgan" and isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)) and layer.affine:
             nn.init.normal_(layer.weight, 1.0, 0.02)
 
