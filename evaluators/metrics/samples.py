@@ -257,7 +257,7 @@ def modes_hit(logits: Tensor, confident: Tensor, shares: Tensor) -> int:
 
     A class is hit if the samples' share of confident predictions of it is at least a quarter of the reference's. Less
     would not notice that a class is missing where others are taken for it: the classifier of the 10,000 CIFAR-10
-    images is right in 6 of 10 cases.
+    images is right in half of the cases.
     """
     found = confident_shares(logits, confident)
     return int(((found > 0) & (shares > 0) & (found >= _HIT * shares)).sum())
