@@ -12,7 +12,7 @@ from nas.config import RunConfig
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Evaluator, SupernetEvaluator
 from nas.core.genotype import Genotype
-from nas.core.space import ANY_CONDITION, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
+from nas.core.space import Conditionable, Restrictable, SearchSpace, Traceable, check_arising
 from nas.core.strategy import Strategy, TrainsSupernets
 from nas.core.trial import Objective
 
@@ -71,7 +71,8 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     space = _narrowed(space, config)
     device = _device(config.device)
     data = given.data or _data(config)
-    space = _conditioned(space, data, config)
+    if isinstance(space, Conditionable):
+        space = space.conditioned(data.condition)
     evaluator_class = given.evaluator or _evaluator_class(config, space)
     epochs = config.epochs or _usual_epochs(evaluator_class, data)
 
@@ -107,11 +108,11 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
 
 
 def space_of(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
-    """The space itself, not narrowed, with every decision that some data might need."""
+    """The space itself, not narrowed."""
     if given.space is not None:
         return given.space
     space: SearchSpace = registry.make("space", config.space, registry.load("space", config.space))
-    return space.conditioned(ANY_CONDITION) if isinstance(space, Conditionable) else space
+    return space
 
 
 def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
@@ -127,21 +128,6 @@ def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
     if isinstance(space, Restrictable) and config.pin and config.restrict:
         # what --restrict asked for may arise no longer since --pin
         check_arising(space.choices(), config.restrict, "--restrict", "never arises together with the other options")
-    return space
-
-
-def _conditioned(space: SearchSpace, data: ImageData, config: RunConfig) -> SearchSpace:
-    """The space for what the data says of its images.
-
-    Raises:
-        UserError: the user asked for what needs to be told more.
-    """
-    if not isinstance(space, Conditionable):
-        return space
-    space = space.conditioned(data.condition)
-    if isinstance(space, Restrictable):
-        for option, asked in (("--pin", config.pin), ("--restrict", config.restrict)):
-            check_arising(space.choices(), asked, option, "needs data with labels or vectors")
     return space
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nas import registry
+from nas.core.errors import InvalidGenotype, UserError
 from nas.core.space import Condition, Conditionable, drawing, sample
 from nas.export.onnx import export_onnx, run_onnx
 from nas.export.python_source import python_source
@@ -181,11 +182,15 @@ def test_the_momentum_is_that_of_every_batch_normalisation():
 
 def test_only_a_conditioned_space_decides_about_conditions():
     assert isinstance(GanSpace(), Conditionable)
-    assert "condition" not in GanSpace().choices()
+    assert GanSpace().choices()["condition"].values == CONDITIONS  # whatever the data will say
     space = GanSpace().restrict({"latent": (16,)}).conditioned(LABELS)
     assert space.choices()["condition"].values == CONDITIONS
     assert space.choices()["latent"].values == (16,)
-    assert "condition" not in space.conditioned(None).choices()
+    assert space.conditioned(None).choices()["condition"].values == ("none",)
+    with pytest.raises(UserError, match="condition 'projection': the data has neither labels nor vectors"):
+        GanSpace().restrict({"condition": ("projection",)}).conditioned(None)
+    with pytest.raises(InvalidGenotype, match="before it is known"):
+        GanSpace().build(usual(GanSpace(), condition="projection"), (1, 8, 8))
 
 
 @pytest.mark.parametrize("way", CONDITIONS[1:])

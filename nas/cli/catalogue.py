@@ -16,11 +16,7 @@ def spaces_command(name: str | None) -> None:
     if name is None:
         _list({known: registry.load("space", known) for known in registry.names("space")})
         return
-    from nas.core.space import ANY_CONDITION, Conditionable
-
     space = registry.make("space", name, registry.load("space", name))
-    if isinstance(space, Conditionable):
-        space = space.conditioned(ANY_CONDITION)
     click.echo(inspect.getdoc(type(space)))
     click.echo(f"\nAbout {space.size():.2g} genotypes. Decisions (--pin NAME=VALUE, --restrict NAME=A,B):\n")
     for choice in space.choices().values():

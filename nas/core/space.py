@@ -145,16 +145,15 @@ class Condition:
     size: int
 
 
-ANY_CONDITION = Condition("label", 2)
-"""Stands for that of data not yet seen: a space conditioned on it has the decisions that conditions bring."""
-
-
 @runtime_checkable
 class Conditionable(SearchSpace, Protocol):
-    """The space has models that are told something of the images they make."""
+    """The space has models that are told something of the images they make.
+
+    Before it is conditioned, a space has all decisions that any condition brings.
+    """
 
     def conditioned(self, condition: Condition | None) -> Conditionable:
-        """The same space, restrictions included, whose models are made for this condition; None: data has none."""
+        """The same space, restrictions included, with models for this condition alone; None: data says nothing."""
 
 
 @runtime_checkable

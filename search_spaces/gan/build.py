@@ -15,7 +15,7 @@ from search_spaces.gan.modules import Gan
 
 def build(content: Mapping[str, Any], shape: Shape, condition: Condition | None) -> Gan:
     """The pair of validated decisions for images (N, *shape), told `condition` where the decisions say so."""
-    way = content.get("condition", "none")
+    way = content["condition"]
     told = None if way == "none" else condition
     conditioning = Conditioning(way, told)
     generator = build_generator(content, shape, conditioning)

@@ -6,6 +6,7 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any, Self
 
+from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Condition, Shape
 from search_spaces.cells.canonical import canonical_cell
@@ -39,7 +40,8 @@ class GanSpace(ChoiceSpace):
     doubling adds: every genotype serves every size of image from 4x4 on. Batch normalisation in the discriminator
     cannot meet the gradient penalty, which is a term of single images (Gulrajani et al. 2017, section 4).
 
-    A space that is `conditioned` also decides how both halves are told the condition.
+    How both halves are told a condition is a decision as well. What is told, if anything, is known once the space is
+    `conditioned` on the data; before that, genotypes with a condition cannot be built.
     """
 
     name = "gan"
@@ -48,23 +50,33 @@ class GanSpace(ChoiceSpace):
     def __init__(self) -> None:
         super().__init__()
         self._condition: Condition | None = None
+        self._without_condition = False
 
     def conditioned(self, condition: Condition | None) -> Self:
-        """The same space with models that may be told this condition; see nas.core.space.Conditionable."""
+        """The same space with models that may be told this condition; see nas.core.space.Conditionable.
+
+        Raises:
+            UserError: restrictions ask for a condition, and there is none.
+        """
+        asked = self._restrictions.get("condition", CONDITIONS)
+        if condition is None and "none" not in asked:
+            why = "the data has neither labels nor vectors"
+            raise UserError("condition", ", ".join(map(str, asked)), "none", why=why)
         space = copy.copy(self)
-        space._condition, space._arising = condition, None
+        space._condition, space._without_condition, space._arising = condition, condition is None, None
         return space
 
     def _unrestricted(self) -> Self:
-        return type(self)().conditioned(self._condition)
+        space = type(self)()
+        space._condition, space._without_condition = self._condition, self._without_condition
+        return space
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
         loss = decide_training(ask)
         ask.structure("latent", LATENT, ordered=True, usual=100)
         ask.structure("initialisation", ("dcgan", "orthogonal", "default"), usual="dcgan")
-        if self._condition is not None:
-            ask.structure("condition", CONDITIONS, usual="projection")
+        ask.structure("condition", ("none",) if self._without_condition else CONDITIONS, usual="none")
         self._decide_generator(ask)
         self._decide_discriminator(ask, loss)
 
@@ -112,10 +124,16 @@ class GanSpace(ChoiceSpace):
             ENCODINGS["edge"].decide(ask.within("discriminator_cell"))
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
-        """A search_spaces.gan.modules.Gan for images (N, *shape) in [0, 1]."""
+        """A search_spaces.gan.modules.Gan for images (N, *shape) in [0, 1].
+
+        Raises:
+            InvalidGenotype: it has a condition, and the space is not conditioned on any.
+        """
         from search_spaces.gan.build import build
 
         self.validate(genotype)
+        if self._condition is None and genotype.content["condition"] != "none":
+            raise InvalidGenotype("condition", "cannot be built before it is known what the data says of an image")
         return build(genotype.content, shape, self._condition)
 
     def canonical_form(self, genotype: Genotype) -> str:
