@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,14 @@ def tiny_data(side: int = 8, channels: int = 1, count: int = 96) -> ImageData:
     blobs = np.exp(-((y - centres[:, 0]) ** 2 + (x - centres[:, 1]) ** 2) / 3)
     images = (blobs[:, None].repeat(channels, 1) * 255).astype(np.uint8)
     return split("tiny", Source(Split(torch.from_numpy(images))), seed=0, train_size=None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Extractors and downloads of the tests are not the user's; processes that tests start are told as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_DATA_DIR", str(tmp_path_factory.getbasetemp().parent / "cache"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ SMALL = {
     "style_width": (64,),
 }
 LABELS, VECTORS = Condition("label", 10), Condition("vector", 7)
-UNCONDITIONED = GanSpace().restrict(SMALL)
+UNCONDITIONED = GanSpace().conditioned(None).restrict(SMALL)
 SPACES = {condition: GanSpace().conditioned(condition).restrict(SMALL) for condition in (None, LABELS, VECTORS)}
 
 
@@ -47,7 +47,7 @@ class TestGanSpace(GanSpaceContract):
     built = 4
 
     def make(self):
-        return GanSpace().restrict(SMALL)
+        return GanSpace().conditioned(None).restrict(SMALL)
 
 
 class Quicker(GanSpaceContract):
@@ -328,8 +328,9 @@ def test_both_halves_become_onnx_for_any_batch(generator, tmp_path):
     genotype = drawn(UNCONDITIONED, 3, generator=generator, minibatch=minibatch, spectral_norm=True)
     gan = UNCONDITIONED.build(genotype, (1, 9, 7)).eval()
     for half, shape in ((gan.generator, (gan.latent,)), (gan.discriminator, (1, 9, 7))):
-        export_onnx(half, torch.rand(5, *shape), tmp_path / "half.onnx")
+        export_onnx(half, {"inputs": torch.rand(5, *shape)}, "outputs", tmp_path / "half.onnx")
         for images in (2, 5, 7):
             inputs = torch.rand(images, *shape)
             with torch.no_grad():
-                assert torch.allclose(run_onnx(tmp_path / "half.onnx", inputs), half(inputs), atol=1e-4)
+                found = run_onnx(tmp_path / "half.onnx", {"inputs": inputs})
+                assert torch.allclose(found, half(inputs), atol=1e-4)
