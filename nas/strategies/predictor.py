@@ -26,6 +26,7 @@ _FIRST_STEPS, _STEPS = 40, 15  # of L-BFGS, where the parameters start anew and 
 _PARENTS = 8
 _BEAM, _MUTANTS_OF_EACH, _ROUNDS = 4, 20, 2
 _NO_NOISE = 1e-4
+_BOLD = 40  # results from which on the margin shrinks
 _FIRST_LOOK = 20  # results before it is asked whether they are noisy
 _REPETITIONS = 3  # evaluations again that tell more about noise than any model
 _PROOF = 4.0  # nats by which noise must explain the results better: a likelihood ratio of 55
@@ -37,8 +38,8 @@ class Predictor:
     After a few trials spread over the space, a Gaussian process learns from all results which decisions matter,
     alone and together, and how often each operation should be used. It is asked for mutants of the genotypes it holds
     for the best and for random ones; a local search climbs from the most promising; the greatest expected improvement
-    over the best predicted mean is proposed. Results are replaced by their normal ranks, so that their scale and
-    the depth of failures do not matter.
+    over the best predicted mean, by a margin that shrinks as results come in, is proposed. Results are replaced by
+    their normal ranks, so that their scale and the depth of failures do not matter.
 
     Results of training are noisy. The recommendation is the trial of the best predicted mean if the results
     themselves say that they are noisy, by a likelihood ratio; else the best seen.
@@ -54,6 +55,7 @@ class Predictor:
         mutants: Annotated[int, "mutants of the best that the model is asked about"] = 100,
         draws: Annotated[int, "random genotypes that the model is asked about"] = 100,
         usual: Annotated[float, "probability that a random genotype's decision is the usual one"] = 0.75,
+        margin: Annotated[float, "by how much new candidates should improve, in deviations of the results"] = 1.0,
         repeat_every: Annotated[int, "where results are noisy, one proposal in so many may repeat one; 0: none"] = 3,
     ) -> None:
         if not isinstance(space, Evolvable) or not isinstance(space, Traceable):
@@ -69,6 +71,8 @@ class Predictor:
                 raise UserError(f"--set {option}", value, f"{least} or more")
         if not 0 <= usual <= 1:
             raise UserError("--set usual", usual, "0 to 1")
+        if not 0 <= margin < float("inf"):
+            raise UserError("--set margin", margin, "0 or more")
         self._space, self._evolvable, self._seed = space, space, seed
         self._initial, self._mutants, self._draws, self._usual = initial, mutants, draws, usual
         self._encoding = Encoding(space)
@@ -81,6 +85,7 @@ class Predictor:
         self._fit_at = 0
         self._kernel_of: tuple[int, int] = (0, 0)
         self._recommended: tuple[int, int | None] = (0, None)
+        self._margin = margin
         self._repeat_every, self._noisy, self._look_at = repeat_every, False, _FIRST_LOOK
         self._since_repeat = 0
 
@@ -123,12 +128,13 @@ class Predictor:
     def _promising(self, generator: Generator) -> Proposal | None:
         model = self._learned()
         candidates: dict[str, tuple[Proposal, float]] = {}
+        margin = self._margin * min(1.0, _BOLD / len(self._told))
 
         def consider(proposals: list[Proposal]) -> None:
             new = {p.genotype.text: p for p in proposals if p.genotype not in self._seen}
             new = {text: proposal for text, proposal in new.items() if text not in candidates}
             if new:
-                values = model.improvement([proposal.genotype for proposal in new.values()])
+                values = model.improvement([proposal.genotype for proposal in new.values()], margin)
                 candidates.update(zip(new, zip(new.values(), values.tolist(), strict=True), strict=True))
 
         results = model.results
@@ -148,15 +154,15 @@ class Predictor:
             consider([self._mutant(p.genotype, p, generator) for p, _ in ranked for _ in range(_MUTANTS_OF_EACH)])
             if not ranked or max(value for _, value in candidates.values()) <= before:
                 break
+        best = max(candidates.values(), key=lambda item: item[1])[0] if candidates else None
         if model.noisy and self._since_repeat >= self._repeat_every - 1:
-            for index, value in enumerate(model.improvement_again().tolist()):
-                genotype = results.genotypes[index]
-                if genotype not in self._pending.values():
-                    again = Proposal(genotype, (results.numbers[index],), "again, because results are noisy")
-                    candidates[genotype.text] = again, value
-        if not candidates:
-            return None
-        return max(candidates.values(), key=lambda item: item[1])[0]
+            values = model.improvement_again()
+            values[[genotype in self._pending.values() for genotype in results.genotypes]] = -np.inf
+            index = int(values.argmax())
+            if best is None or values[index] > model.improvement([best.genotype])[0]:
+                again = "again, because results are noisy"
+                return Proposal(results.genotypes[index], (results.numbers[index],), again)
+        return best
 
     def _mutant(self, genotype: Genotype, origin: int | Proposal, generator: Generator) -> Proposal:
         mutant, change = self._evolvable.mutate(genotype, generator)
@@ -292,16 +298,16 @@ class _Model:
     deviations: Array
     predict: Callable[[list[Genotype]], tuple[Array, Array]]
 
-    def improvement(self, genotypes: list[Genotype]) -> Array:
-        """The logarithm of the expected improvement of new genotypes over the best predicted mean."""
-        return self._expected(*self.predict(genotypes))
+    def improvement(self, genotypes: list[Genotype], margin: float = 0.0) -> Array:
+        """The logarithm of the expected improvement of new genotypes by more than a margin over the best mean."""
+        return self._expected(*self.predict(genotypes), margin)
 
     def improvement_again(self) -> Array:
         """That of evaluating again what was evaluated."""
         return self._expected(self.means, self.deviations)
 
-    def _expected(self, means: Array, deviations: Array) -> Array:
-        values = _log_expected_improvement(means, deviations, float(self.means.max()))
+    def _expected(self, means: Array, deviations: Array, margin: float = 0.0) -> Array:
+        values = _log_expected_improvement(means, deviations, float(self.means.max()) + margin)
         if self.noisy:  # what is known well already gains little from one more noisy result (Huang et al. 2006)
             values = values + np.log(1 - np.sqrt(self.noise / (deviations**2 + self.noise)))
         return np.asarray(values, dtype=np.float64)
