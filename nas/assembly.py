@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -76,10 +77,14 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     evaluator_class = given.evaluator or _evaluator_class(config, space)
     epochs = config.epochs or _usual_epochs(evaluator_class, data)
 
+    options = {} if config.features is None else {"features": config.features}
+    if options and "features" not in inspect.signature(evaluator_class).parameters:
+        raise UserError("--features", config.features, "evaluators that score samples, such as gan")
+
     def evaluator_of(space: SearchSpace) -> Evaluator:
         made: Evaluator = registry.make(
             "evaluator", config.evaluator or space.name, evaluator_class,
-            space, data, epochs=epochs, device=device,
+            space, data, epochs=epochs, device=device, **options,
         )  # fmt: skip
         return made
 

@@ -87,6 +87,7 @@ class RunConfig(BaseModel):
     seed: Whole = Field(0, ge=0, lt=2**32)
     name: str | None = None
     runs_dir: Folder = Path("runs")
+    features: Literal["auto", "classifier", "self_supervised", "inception"] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     train_size: Whole | None = Field(None, ge=2)
     image_size: Whole | None = Field(None, ge=4, le=256)

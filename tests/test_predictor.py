@@ -250,8 +250,8 @@ def test_it_searches_the_autoencoder_space_from_what_is_usual():
 
 
 @pytest.mark.parametrize(
-    "options", [{"initial": 1}, {"mutants": 0}, {"draws": 0}, {"usual": -0.1}, {"repeat_every": -1}]
+    ("option", "value"), [("initial", 1), ("mutants", 0), ("draws", 0), ("usual", -0.1), ("margin", -1.0)]
 )
-def test_impossible_options_are_refused(options):
-    with pytest.raises(UserError, match="--set"):
-        Predictor(ToySpace(), seed=0, trials=30, **options)
+def test_impossible_options_are_refused(option, value):
+    with pytest.raises(UserError, match=f"--set {option}"):
+        Predictor(ToySpace(), seed=0, trials=30, **{option: value})

@@ -22,7 +22,7 @@ _SEARCH = (
     click.option("--trials", type=int, help="How many candidates to evaluate (default 30)."),
     click.option("--time-limit", help="Begin no further trial after this time: 90s, 10m, 1.5h."),
     click.option("--epochs", type=int, help="Epochs a candidate is trained for (default 4; GANs: for 800 updates)."),
-    click.option("--objective", multiple=True, help="Metric to optimise (default mse); repeat it for a front."),
+    click.option("--objective", multiple=True, help="Metric to optimise (default mse, of GANs fid); repeat it."),
     click.option(
         "--from", "from_", metavar="RUN[:TRIAL]",
         help="Keep a trial's architecture (default the best's), or a genotype file's; search how to train it.",
@@ -33,6 +33,7 @@ _SEARCH = (
     click.option("--seed", type=int, help="Seed of everything random (default 0)."),
     click.option("--name", help="Name of the run; by default data, strategy and time."),
     click.option("--runs-dir", type=click.Path(path_type=Path), help="Where runs are kept (default runs)."),
+    click.option("--features", help="What scores samples: auto (default), classifier, self_supervised or inception."),
     click.option("--device", help="auto (default), cpu or cuda."),
     click.option("--train-size", type=int, help="Train on this many images."),
     click.option("--image-size", type=int, help="Resize images to S x S."),
