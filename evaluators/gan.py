@@ -75,6 +75,9 @@ class GanEvaluator:
 
     Args:
         features: which extractor: see evaluators.features.extractor_for.
+
+    Raises:
+        UserError: Inception's weights are asked for and cannot be had.
     """
 
     def __init__(
@@ -88,6 +91,8 @@ class GanEvaluator:
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
         self._features = features
+        if features == "inception":  # what has to be downloaded is refused here, before a run begins
+            _ = self._extractor
 
     @staticmethod
     def usual_epochs(data: ImageData) -> int:
