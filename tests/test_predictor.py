@@ -20,7 +20,7 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 
 
 class TestPredictor(StrategyContract):
-    trials, long, short, landscape = 24, 22, 16, (60, 3)
+    trials, long, short, landscape = 24, 22, 16, (50, 2)
 
     def make(self, space, seed, trials):
         return Predictor(space, seed=seed, trials=trials)
@@ -210,9 +210,9 @@ def test_what_is_recommended_under_noise_is_better_than_the_luckiest():
         return toy_loss(genotype) + 1.5 * np.random.default_rng(int(genotype.id, 16)).normal()
 
     recommended, luckiest = [], []
-    for seed in range(3):
-        strategy = Predictor(ToySpace(), seed=seed, trials=60)
-        history = run(strategy, 60, noisy)
+    for seed in range(2):
+        strategy = Predictor(ToySpace(), seed=seed, trials=50)
+        history = run(strategy, 50, noisy)
         recommended.append(toy_loss(history[strategy.recommend()].genotype))
         luckiest.append(toy_loss(min(history, key=lambda trial: trial.losses).genotype))
     assert np.mean(recommended) <= np.mean(luckiest)
