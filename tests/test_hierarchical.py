@@ -4,25 +4,15 @@ import numpy as np
 import pytest
 
 from nas.core.errors import UserError
-from nas.core.trial import Trial
 from nas.strategies.hierarchical import Hierarchical
 from nas.testing import StrategyContract
-from nas.testing.toys import ToySpace, ended, toy_loss
+from nas.testing.toys import ToySpace, asked_and_told
 from tests.test_cells import CellSpace
 
 
 class TestHierarchical(StrategyContract):
     def make(self, space, seed, trials):
         return Hierarchical(space, seed=seed, trials=trials)
-
-
-def run(strategy, trials, loss=toy_loss):
-    history = []
-    for number in range(trials):
-        proposal = strategy.ask(number)
-        history.append(ended(Trial(number, proposal, 0), loss(proposal.genotype)))
-        strategy.tell(history[-1])
-    return history
 
 
 class Asked:
@@ -61,7 +51,7 @@ def test_many_mutations_leave_nothing_of_the_trivial_genotype():
 
 
 def test_nobody_is_ever_removed():
-    history = run(Hierarchical(ToySpace(), seed=0, trials=400, population=10), 400)
+    history = asked_and_told(Hierarchical(ToySpace(), seed=0, trials=400, population=10), 400)
     ages = [trial.number - trial.proposal.parents[0] for trial in history[10:]]
     assert max(ages) > 200
     assert all(len(trial.proposal.parents) == 1 for trial in history[10:])
@@ -69,7 +59,7 @@ def test_nobody_is_ever_removed():
 
 def test_a_twentieth_of_the_population_competes():
     strategy = Hierarchical(ToySpace(), seed=0, trials=4000, population=400, mutations=5, duplicates=True)
-    history = run(strategy, 1200, loss=lambda genotype: int(genotype.id, 16) / 16**10)
+    history = asked_and_told(strategy, 1200, loss=lambda genotype: int(genotype.id, 16) / 16**10)
     ranks = []
     for trial in history[400:]:
         losses = np.array([earlier.losses[0] for earlier in history[: trial.number]])
@@ -81,7 +71,7 @@ def test_a_twentieth_of_the_population_competes():
 
 def test_small_populations_still_select():
     strategy = Hierarchical(ToySpace(), seed=0, trials=100, population=10)
-    history = run(strategy, 11)
+    history = asked_and_told(strategy, 11)
     parent = history[history[10].proposal.parents[0]]
     assert sum(trial.losses[0] < parent.losses[0] for trial in history[:10]) <= 5  # the best of five of ten
 

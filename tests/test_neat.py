@@ -19,7 +19,7 @@ from nas.loop import InMemory, Search
 from nas.strategies.compatibility import crosser, distance, reader_of_genes
 from nas.strategies.neat import Neat, apportioned
 from nas.testing import StrategyContract
-from nas.testing.toys import ToySpace, ended, toy_loss
+from nas.testing.toys import ToySpace, asked_and_told, ended, toy_loss
 from search_spaces.neuroevolution import NetworkSpace, _place
 from tests.test_cells import CellSpace
 
@@ -85,15 +85,6 @@ def test_children_are_shared_out_by_mean_fitness():
     assert apportioned([0.0, 0.0], 3) == [2, 1]
 
 
-def run(strategy, trials, loss=toy_loss):
-    history = []
-    for number in range(trials):
-        proposal = strategy.ask(number)
-        history.append(ended(Trial(number, proposal, 0), loss(proposal.genotype)))
-        strategy.tell(history[-1])
-    return history
-
-
 def test_the_next_generation_waits_for_the_last_result():
     strategy = Neat(ToySpace(), seed=0, trials=100, population=6)
     trials = [Trial(number, strategy.ask(number), 0) for number in range(6)]
@@ -139,7 +130,7 @@ def test_champions_of_large_species_live_on_without_being_evaluated_again():
 
 def test_members_of_a_species_are_near_its_representative():
     strategy = Neat(ToySpace(), seed=0, trials=200, population=30, species=0, threshold=0.6)
-    run(strategy, 100)
+    asked_and_told(strategy, 100)
     genes = reader_of_genes(ToySpace())
     for one in strategy.species:
         apart = [

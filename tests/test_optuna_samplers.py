@@ -9,7 +9,7 @@ from nas.core.errors import UserError
 from nas.core.trial import Outcome, Trial
 from nas.strategies.optuna_samplers import CMAES, GP, NSGA2, TPE, Optuna
 from nas.testing import StrategyContract
-from nas.testing.toys import ToySpace, ended, toy_loss
+from nas.testing.toys import ToySpace, asked_and_told, ended, toy_loss
 
 
 class TestOptuna(StrategyContract):
@@ -47,15 +47,6 @@ class TestGP(StrategyContract):
         return GP(space, seed=seed, trials=trials)
 
 
-def told(strategy, trials, loss=toy_loss):
-    history = []
-    for number in range(trials):
-        proposal = strategy.ask(number)
-        history.append(ended(Trial(number, proposal, 0), loss(proposal.genotype)))
-        strategy.tell(history[-1])
-    return history
-
-
 @pytest.mark.parametrize(
     ("strategy", "sampler"), [(TPE, "TPESampler"), (GP, "GPSampler"), (CMAES, "CmaEsSampler"), (NSGA2, "NSGAIISampler")]
 )
@@ -67,7 +58,7 @@ def test_the_sampler_is_the_one_that_is_named(strategy, sampler):
 
 def test_optuna_is_told_what_was_evaluated_and_in_which_order_values_lie():
     strategy = TPE(ToySpace(), seed=0, trials=20)
-    history = told(strategy, 15)
+    history = asked_and_told(strategy, 15)
     known = [trial for trial in strategy._study.get_trials() if trial.state.name == "COMPLETE"]
     assert [trial.value for trial in known] == [trial.losses[0] for trial in history]
     for frozen, trial in zip(known, history, strict=True):
@@ -87,7 +78,7 @@ def test_failures_are_failures_to_optuna_too():
 def test_cma_es_moves_unordered_values_too():
     """A normal distribution over one number for each value; Optuna's own sampler would draw them independently."""
     strategy = CMAES(ToySpace(), seed=0, trials=200)
-    history = told(strategy, 200)
+    history = asked_and_told(strategy, 200)
     losses = [trial.losses[0] for trial in history]
     assert np.mean(losses[-40:]) < np.mean(losses[:40]) - 1.5
 
@@ -106,7 +97,7 @@ def test_nsga2_takes_several_losses():
 def test_optunas_logging_is_left_as_it_was(caplog):
     level = logging.getLogger("optuna").level
     with caplog.at_level(logging.INFO):
-        told(TPE(ToySpace(), seed=0, trials=12), 12)
+        asked_and_told(TPE(ToySpace(), seed=0, trials=12), 12)
     assert logging.getLogger("optuna").level == level
     assert not [record for record in caplog.records if "study created" in record.message]
 

@@ -15,7 +15,7 @@ from nas.strategies.gaussian_process import Distances, GaussianProcess
 from nas.strategies.predictor import Predictor, _log_expected_improvement
 from nas.strategies.results import normal_scores, results_of
 from nas.testing import StrategyContract
-from nas.testing.toys import ToySpace, ended, toy_loss
+from nas.testing.toys import ToySpace, asked_and_told, ended, toy_loss
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 
@@ -24,14 +24,6 @@ class TestPredictor(StrategyContract):
 
     def make(self, space, seed, trials):
         return Predictor(space, seed=seed, trials=trials)
-
-
-def run(strategy, trials, loss=toy_loss):
-    history = []
-    for number in range(trials):
-        history.append(ended(Trial(number, proposal := strategy.ask(number), 0), loss(proposal.genotype)))
-        strategy.tell(history[-1])
-    return history
 
 
 def problem(number=30, decisions=4, counts=3, seed=0):
@@ -200,7 +192,7 @@ def test_sites_met_later_are_absent_from_what_was_met_before():
 
 
 def test_a_decision_that_does_not_matter_is_left_alone_and_those_that_do_are_found():
-    history = run(Predictor(ToySpace(), seed=0, trials=80), 80)
+    history = asked_and_told(Predictor(ToySpace(), seed=0, trials=80), 80)
     assert min(trial.losses[0] for trial in history) < 1.0
     assert np.mean([trial.losses[0] for trial in history[60:]]) < 4  # of 8 letters drawn at random 6.4 are wrong
 
@@ -212,7 +204,7 @@ def test_what_is_recommended_under_noise_is_better_than_the_luckiest():
     recommended, luckiest = [], []
     for seed in range(2):
         strategy = Predictor(ToySpace(), seed=seed, trials=50)
-        history = run(strategy, 50, noisy)
+        history = asked_and_told(strategy, 50, noisy)
         recommended.append(toy_loss(history[strategy.recommend()].genotype))
         luckiest.append(toy_loss(min(history, key=lambda trial: trial.losses).genotype))
     assert np.mean(recommended) <= np.mean(luckiest)
@@ -220,7 +212,7 @@ def test_what_is_recommended_under_noise_is_better_than_the_luckiest():
 
 def test_more_results_than_the_model_takes_are_digested(monkeypatch):
     monkeypatch.setattr("nas.strategies.predictor._MOST", 20)
-    history = run(Predictor(ToySpace(), seed=0, trials=60), 60)
+    history = asked_and_told(Predictor(ToySpace(), seed=0, trials=60), 60)
     assert min(trial.losses[0] for trial in history) < 1.5
 
 
@@ -243,7 +235,7 @@ def test_it_searches_the_autoencoder_space_from_what_is_usual():
     def loss(genotype):
         return float(sum(genotype.content.get(site) != value for site, value in usual.content.items()))
 
-    history = run(strategy, 20, loss)
+    history = asked_and_told(strategy, 20, loss)
     assert history[0].genotype == usual
     for trial in history:
         space.validate(trial.genotype)

@@ -16,7 +16,7 @@ from nas.strategies.deap_nsga2 import DeapNSGA2
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
 from nas.testing import StrategyContract
-from nas.testing.toys import RelaxableToySpace, ToySpace, ended, toy_loss, toy_supernet
+from nas.testing.toys import RelaxableToySpace, ToySpace, asked_and_told, ended, toy_loss, toy_supernet
 
 
 class TestRandom(StrategyContract):
@@ -70,30 +70,20 @@ def test_every_registered_strategy_has_a_contract_test():
         assert any(f"return {constructor}(" in suite for suite in suites), name
 
 
-def run(strategy, trials, loss=toy_loss):
-    history = []
-    for number in range(trials):
-        proposal = strategy.ask(number)
-        trial = ended(Trial(number, proposal, 0), loss(proposal.genotype))
-        strategy.tell(trial)
-        history.append(trial)
-    return history
-
-
 def test_the_first_population_is_random_and_then_come_children():
-    history = run(Evolution(ToySpace(), seed=0, trials=100, population=10, sample=3), 40)
+    history = asked_and_told(Evolution(ToySpace(), seed=0, trials=100, population=10, sample=3), 40)
     assert all(trial.proposal.origin == "random" for trial in history[:10])
     assert all(trial.proposal.parents for trial in history[10:])
 
 
 def test_parents_are_among_the_last_p_trials():
-    history = run(Evolution(ToySpace(), seed=0, trials=200, population=12, sample=4), 200)
+    history = asked_and_told(Evolution(ToySpace(), seed=0, trials=200, population=12, sample=4), 200)
     for trial in history[12:]:
         assert trial.number - 12 <= trial.proposal.parents[0] < trial.number
 
 
 def test_a_tournament_of_the_whole_population_is_nearly_always_won_by_its_best():
-    history = run(Evolution(ToySpace(), seed=0, trials=100, population=5, sample=5), 60)
+    history = asked_and_told(Evolution(ToySpace(), seed=0, trials=100, population=5, sample=5), 60)
     best = 0
     for trial in history[5:]:
         members = history[trial.number - 5 : trial.number]
@@ -103,7 +93,7 @@ def test_a_tournament_of_the_whole_population_is_nearly_always_won_by_its_best()
 
 
 def test_a_child_is_one_mutation_away():
-    history = run(Evolution(ToySpace(), seed=1, trials=100, population=10, sample=3, duplicates=True), 100)
+    history = asked_and_told(Evolution(ToySpace(), seed=1, trials=100, population=10, sample=3, duplicates=True), 100)
     for trial in history[10:]:
         parent = history[trial.proposal.parents[0]].genotype.content
         child = trial.genotype.content
@@ -123,12 +113,12 @@ class Bent(ToySpace):
 
 
 def test_the_first_population_starts_from_what_is_usual():
-    history = run(Evolution(Bent(), seed=0, trials=80, population=20), 20)
+    history = asked_and_told(Evolution(Bent(), seed=0, trials=80, population=20), 20)
     first = history[0].genotype.content
     assert {first[f"letter{i}"] for i in range(8)} == {"c"}
     letters = [trial.genotype.content[f"letter{i}"] for trial in history[1:] for i in range(8)]
     assert 0.7 < letters.count("c") / len(letters) < 0.9  # .75 + .25 / 5 = .8
-    uniform = run(Evolution(Bent(), seed=0, trials=80, population=20, usual=0.0), 20)
+    uniform = asked_and_told(Evolution(Bent(), seed=0, trials=80, population=20, usual=0.0), 20)
     letters = [trial.genotype.content[f"letter{i}"] for trial in uniform for i in range(8)]
     assert letters.count("c") / len(letters) < 0.35
 
@@ -140,8 +130,8 @@ def test_what_is_usual_survives_restriction_as_the_nearest_that_is_left():
 
 
 def test_duplicates_only_when_asked_for():
-    allowed = run(Evolution(ToySpace(), seed=0, trials=300, population=5, sample=5, duplicates=True), 300)
-    refused = run(Evolution(ToySpace(), seed=0, trials=300, population=5, sample=5), 300)
+    allowed = asked_and_told(Evolution(ToySpace(), seed=0, trials=300, population=5, sample=5, duplicates=True), 300)
+    refused = asked_and_told(Evolution(ToySpace(), seed=0, trials=300, population=5, sample=5), 300)
     assert len({t.genotype.id for t in allowed}) < 300
     assert len({t.genotype.id for t in refused}) == 300
 
@@ -158,11 +148,11 @@ def test_impossible_options_are_refused(options):
 
 
 def test_random_draws_uniformly():
-    drawn = run(Random(ToySpace(), seed=0, trials=1000), 1000)
+    drawn = asked_and_told(Random(ToySpace(), seed=0, trials=1000), 1000)
     counts = Counter(trial.genotype.content["letter3"] for trial in drawn)
     assert np.std([counts[letter] for letter in "abcde"]) < 30
 
 
 def test_evolution_finds_the_optimum_of_the_toy_landscape():
-    history = run(Evolution(ToySpace(), seed=0, trials=400, population=20, sample=5), 400)
+    history = asked_and_told(Evolution(ToySpace(), seed=0, trials=400, population=20, sample=5), 400)
     assert min(trial.losses[0] for trial in history) < 0.2

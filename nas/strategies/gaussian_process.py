@@ -41,6 +41,15 @@ class GaussianProcess:
         self._scale = np.concatenate([np.ones(3), np.ones(len(weights)), [1.5]])
         self.parameters = self._start.copy()
 
+    @classmethod
+    def of(cls, distances: Distances) -> GaussianProcess:
+        """A new process for such distances."""
+        return cls(distances.decisions.shape[2], distances.counts.shape[2])
+
+    def fits(self, distances: Distances) -> bool:
+        """Whether it was made for as many decisions and counts."""
+        return (self._decisions, self._counts) == (distances.decisions.shape[2], distances.counts.shape[2])
+
     # -- the kernel
 
     def _parts(self, parameters: Array) -> tuple[Array, Array, Array, Array, float]:

@@ -106,14 +106,7 @@ class Hierarchical:
         """The proposal if it is new, else what further mutations of it lead to; None where all seems to be known."""
         if proposal.genotype not in self._seen:
             return proposal
-
-        def walk() -> Proposal:
-            nonlocal proposal
-            further, _ = self._evolvable.mutate(proposal.genotype, generator)
-            proposal = Proposal(further, proposal.parents, "further mutations, on to something new")
-            return proposal
-
-        return self._seen.first_new(walk)
+        return self._seen.walk_on(proposal, self._evolvable, generator)
 
     def tell(self, trial: Trial) -> None:
         """The trial joins the population for ever."""

@@ -178,18 +178,8 @@ class Neat:
 
         if self._duplicates:
             return draw()
-        return self._seen.first_new(draw) or self._further(draw(), generator)
-
-    def _further(self, proposal: Proposal, generator: Generator) -> Proposal | None:
-        """Where all that is near by is known: walk on by mutations until something new is met."""
-
-        def walk() -> Proposal:
-            nonlocal proposal
-            mutant, _ = self._evolvable.mutate(proposal.genotype, generator)
-            proposal = Proposal(mutant, proposal.parents, "further mutations, on to something new")
-            return proposal
-
-        return self._seen.first_new(walk)
+        # where all that is near by is known
+        return self._seen.first_new(draw) or self._seen.walk_on(draw(), self._evolvable, generator)
 
     def _reproduced(self, species: Sequence[Species], own: int, generator: Generator) -> Proposal:
         """A mutant of a parent, or the child of two of one species (hardly ever of two)."""

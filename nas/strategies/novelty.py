@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nas.core.genotype import Genotype
-from nas.core.space import Canonical, SearchSpace
+from nas.core.space import Canonical, Evolvable, Generator, SearchSpace
 from nas.core.trial import Proposal
 
 _ATTEMPTS = 200
@@ -31,3 +31,14 @@ class Seen:
         """The first of up to 200 draws whose genotype is new; None where there seems to be nothing new."""
         draws = (draw() for _ in range(_ATTEMPTS))
         return next((proposal for proposal in draws if proposal.genotype not in self), None)
+
+    def walk_on(self, proposal: Proposal, space: Evolvable, generator: Generator) -> Proposal | None:
+        """The first new genotype among up to 200 further mutations, one of the other; None where nothing is."""
+
+        def walk() -> Proposal:
+            nonlocal proposal
+            mutant, _ = space.mutate(proposal.genotype, generator)
+            proposal = Proposal(mutant, proposal.parents, "further mutations, on to something new")
+            return proposal
+
+        return self.first_new(walk)

@@ -83,7 +83,6 @@ class Predictor:
         self._pending: dict[int, Genotype] = {}
         self._process: GaussianProcess | None = None
         self._fit_at = 0
-        self._kernel_of: tuple[int, int] = (0, 0)
         self._recommended: tuple[int, int | None] = (0, None)
         self._margin = margin
         self._repeat_every, self._noisy, self._look_at = repeat_every, False, _FIRST_LOOK
@@ -201,10 +200,9 @@ class Predictor:
         return _Model(results, self._noisy, noise_share * process.noise, means, deviations, predict)
 
     def _fit(self, distances: Distances, results: Results) -> None:
-        kinds = distances.decisions.shape[2], distances.counts.shape[2]
         number = len(self._told)
-        if self._process is None or kinds != self._kernel_of:
-            self._process, self._kernel_of = GaussianProcess(*kinds), kinds
+        if self._process is None or not self._process.fits(distances):
+            self._process = GaussianProcess.of(distances)
             steps, self._fit_at = _FIRST_STEPS, number
         else:
             steps = _STEPS
@@ -220,14 +218,22 @@ class Predictor:
         """What evaluations of the same genotype say; before there are any, a ratio of likelihoods."""
         if results.repeated >= _REPETITIONS:
             return results.spread > _NO_NOISE * results.repeated
-        kinds = distances.decisions.shape[2], distances.counts.shape[2]
-        noisy, exact = GaussianProcess(*kinds), GaussianProcess(*kinds)
-        if self._process is not None and kinds == self._kernel_of:
-            noisy.parameters = self._process.parameters.copy()
-            exact.parameters = self._process.parameters.copy()
-        shares = _shares(results, results.noise_share(noisy.noise))
-        with_noise = noisy.fit(distances, results.scores, _STEPS, shares=shares)
+        _, with_noise = self._fitted_again(distances, results)
+        exact = self._again(distances)
         return exact.fit(distances, results.scores, _FIRST_STEPS, noise=_NO_NOISE) - with_noise >= _PROOF
+
+    def _again(self, distances: Distances) -> GaussianProcess:
+        """A process of its own that begins with the parameters of the last, where it can."""
+        process = GaussianProcess.of(distances)
+        if self._process is not None and self._process.fits(distances):
+            process.parameters = self._process.parameters.copy()
+        return process
+
+    def _fitted_again(self, distances: Distances, results: Results) -> tuple[GaussianProcess, float]:
+        """Such a process, fitted, and what `GaussianProcess.fit` gives."""
+        process = self._again(distances)
+        shares = _shares(results, results.noise_share(process.noise))
+        return process, process.fit(distances, results.scores, _STEPS, shares=shares)
 
     def _selected(self) -> list[Trial]:
         """The trials that the model learns from: all, or the best and the latest of very many."""
@@ -267,12 +273,7 @@ class Predictor:
         distances = self._distances(known, known)
         if not self._is_noisy(distances, results):
             return self._best.number
-        kinds = distances.decisions.shape[2], distances.counts.shape[2]
-        process = GaussianProcess(*kinds)
-        if self._process is not None and kinds == self._kernel_of:
-            process.parameters = self._process.parameters.copy()
-        shares = _shares(results, results.noise_share(process.noise))
-        process.fit(distances, results.scores, _STEPS, shares=shares)
+        process, _ = self._fitted_again(distances, results)
         noise_share = results.noise_share(process.noise)
         process.condition(distances, results.scores, _shares(results, noise_share))
         means, _ = process.predict(distances, (1 - noise_share) * process.noise, known=True)

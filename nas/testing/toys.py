@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nas.core.errors import Collapsed, Diverged, InvalidGenotype, OutOfMemory
 from nas.core.genotype import Genotype
 from nas.core.space import Choose, SearchSpace, Shape, Value
+from nas.core.strategy import Strategy
 from nas.core.supernet import Alphas, Derived, Supernet, perturbed
 from nas.core.trial import Measurement, Objective, Outcome, Trial
 from search_spaces.choices import Asker, ChoiceSpace
@@ -168,3 +169,14 @@ def ended(trial: Trial, loss: float | None) -> Trial:
         )
     measurements = (Measurement(1, {"loss": loss}),)
     return Trial(trial.number, trial.proposal, trial.seed, measurements, Outcome("complete"), (loss,))
+
+
+def asked_and_told(strategy: Strategy, trials: int, loss: Callable[[Genotype], float | None] = toy_loss) -> list[Trial]:
+    """That many trials, each proposed by the strategy and told to it before the next; see `ended` for `loss`."""
+    history: list[Trial] = []
+    for number in range(trials):
+        proposal = strategy.ask(number)
+        assert proposal is not None
+        history.append(ended(Trial(number, proposal, 0), loss(proposal.genotype)))
+        strategy.tell(history[-1])
+    return history

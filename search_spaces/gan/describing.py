@@ -13,7 +13,7 @@ Content = Mapping[str, Any]
 def describe(content: Content) -> str:
     """Both halves, what they are told, how they are trained."""
     parts = [f"G {_generator(content)}", f"D {_discriminator(content)}"]
-    if content.get("condition", "none") != "none":
+    if content["condition"] != "none":
         parts.append(f"conditioned by {content['condition']}")
     parts.append(f"latent {content['latent']}, {content['initialisation']} initialisation")
     parts.append(describe_training(content))
