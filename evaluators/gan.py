@@ -18,7 +18,7 @@ from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
 from evaluators.networks import as_safetensors, initialised, within_memory
-from evaluators.pictures import animated_picture, picture_of_rows, sheet
+from evaluators.pictures import animated_picture, picture_of_rows, sheet, spread
 from evaluators.snapshots import Snapshot, Snapshots
 from nas.core.errors import Collapsed, Diverged
 from nas.core.evaluator import Assumption, Deliverable
@@ -57,7 +57,7 @@ _EXAMPLES = 16  # of a deliverable
 _AT_ONCE = 250  # images generated together for scoring
 _GRID = 8  # rows, where no class has one, and columns of a picture
 _MOST_CLASSES = 10
-_MOST_FRAMES, _LEAST_SIDE_MOVING = 30, 24  # animated pictures compress badly
+_LEAST_SIDE_MOVING = 24  # animated pictures compress badly
 
 
 class GanEvaluator:
@@ -156,7 +156,7 @@ class GanEvaluator:
             best, collapsed = snapshots.best, snapshots.collapsed
             artifacts = {"samples.png": best.picture, "protocol.json": protocol}
             if snapshots.ended:
-                artifacts["training.gif"] = animated_picture(_spread(frames))
+                artifacts["training.gif"] = animated_picture(spread(frames))
                 if collapsed is None:
                     artifacts["weights.safetensors"] = best.tensors
             spent += time.perf_counter() - started
@@ -288,10 +288,3 @@ def _weights(model: nn.Module, generator: nn.Module) -> dict[str, Tensor]:
     """The model's tensors, but the generator's from its average."""
     averaged = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
     return {**model.state_dict(), **averaged}
-
-
-def _spread(frames: list[Image]) -> list[Image]:
-    """At most so many frames, evenly spread, the first and the last among them."""
-    if len(frames) <= _MOST_FRAMES:
-        return frames
-    return [frames[round(i * (len(frames) - 1) / (_MOST_FRAMES - 1))] for i in range(_MOST_FRAMES)]

@@ -22,6 +22,7 @@ from evaluators.averaging import MovingAverage
 from evaluators.diff_augment import diff_augmented
 from evaluators.images import Split, as_float
 from evaluators.metrics.cost import PeakMemory
+from evaluators.training_state import restore_tensors, state_tensors
 from nas.core.errors import Diverged, UserError
 from nas.core.space import generator_for
 
@@ -217,15 +218,7 @@ class GanTraining:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything to continue from: tensors by name, each with memory of its own, and what fits into JSON."""
-        tensors: dict[str, Tensor] = {}
-        for name, network in self._networks.items():
-            tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-            for index, values in self._optimisers[name].state_dict()["state"].items():
-                tensors |= {f"{name}_optimiser.{index}.{key}": value for key, value in values.items()}
-        tensors |= {f"average.{key}": value for key, value in self.average.network.state_dict().items()}
-        copies = {
-            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
-        }
+        copies = state_tensors({**self._networks, "average": self.average.network}, self._optimisers)
         numbers = {"epochs_done": self.epochs_done, "average_updates": self.average.updates, "seed": self.seed}
         return copies, numbers | {"hyperparameters": self.hyperparameters}
 
@@ -239,23 +232,8 @@ class GanTraining:
         for name, own in (("seed", self.seed), ("hyperparameters", self.hyperparameters)):
             if numbers[name] != own:
                 raise ValueError(f"the {name} of the state are {numbers[name]}, not {own}")
-        for name, network in (*self._networks.items(), ("average", self.average.network)):
-            network.load_state_dict(_under(tensors, name))
-        for name, optimiser in self._optimisers.items():
-            parameters = optimiser.param_groups[0]["params"]
-            moments: dict[int, dict[str, Tensor]] = {}
-            for key, tensor in _under(tensors, f"{name}_optimiser").items():
-                index, _, kind = key.partition(".")
-                if kind != "step":  # laid out in memory as its weight is: fused kernels walk both alike
-                    tensor = torch.empty_like(parameters[int(index)]).copy_(tensor)
-                moments.setdefault(int(index), {})[kind] = tensor.detach().clone()
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+        restore_tensors(tensors, {**self._networks, "average": self.average.network}, self._optimisers)
         self.epochs_done, self.average.updates = numbers["epochs_done"], numbers["average_updates"]
-
-
-def _under(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    prefix = f"{name}."
-    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
 
 
 @contextlib.contextmanager

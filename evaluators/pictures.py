@@ -14,6 +14,7 @@ from torch import Tensor
 _MILLISECONDS = 3000  # of an animated picture, but for its last frame
 _LONGEST = 300
 _AT_THE_END = 1500
+_MOST_FRAMES = 30
 
 
 def picture_of_rows(rows: Sequence[Tensor], least_side: int = 32) -> bytes:
@@ -34,6 +35,13 @@ def animated_picture(frames: Sequence[Image.Image]) -> bytes:
     durations = [each] * len(rest) + [_AT_THE_END]
     first.save(buffer, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0)
     return buffer.getvalue()
+
+
+def spread(frames: list[Image.Image]) -> list[Image.Image]:
+    """At most 30 frames, evenly spread, the first and the last among them."""
+    if len(frames) <= _MOST_FRAMES:
+        return frames
+    return [frames[round(i * (len(frames) - 1) / (_MOST_FRAMES - 1))] for i in range(_MOST_FRAMES)]
 
 
 def sheet(rows: Sequence[Tensor], least_side: int = 32) -> Image.Image:
