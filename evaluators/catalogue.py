@@ -53,11 +53,19 @@ TORCHVISION = {
     )
 }  # fmt: skip
 
+TRANSFORMED = {
+    "inverted": "what is dark is bright",
+    "rotated": "turned counter-clockwise by 90 degrees",
+    "edges": "the edges alone, by Sobel's filter",
+}
+"""What a data set becomes with this word before its name, for spaces that translate between two sets."""
+
 _OWN = {
     "digits": "1,797 handwritten digits, 8x8 grey, 10 classes, shipped with scikit-learn: needs no download",
     "folder:PATH": "pictures in a folder, with or without a subfolder for each class",
     "csv:PATH": "a row an image, label first and then its pixels, as MNIST is spread in CSV",
     "npz:PATH": "a NumPy archive with x_train and, if you have them, y_train, x_test, y_test",
+    **{f"{word}:NAME": f"another data set, {about}" for word, about in TRANSFORMED.items()},
 }
 _DETAILS = {
     "folder:PATH": "Reads png, jpg, jpeg, bmp, gif, webp, tif, tiff, ppm and pgm, in the order of their paths. If "
@@ -68,7 +76,11 @@ _DETAILS = {
     "green and blue together).",
     "npz:PATH": "x_train and x_test are (N, H, W) or (N, H, W, C) with C 1 or 3: uint8, or floats in [0, 1]; "
     "y_train and y_test are N whole numbers. Nothing in the file is unpickled.",
-}
+} | dict.fromkeys(
+    (f"{word}:NAME" for word in TRANSFORMED),
+    "A domain to translate to: --space cyclegan --dataset NAME --dataset-b edges:NAME. Images are sized first. Where "
+    "both domains are made of one set, A has every second image and B the others, so that no image is in both.",
+)
 
 
 def data_set_names() -> dict[str, str]:
@@ -96,6 +108,28 @@ def describe_data_set(name: str) -> str:
     elif key in _DETAILS:
         lines.append(_DETAILS[key])
     return "\n".join([*lines, SPLIT_RULE, SIZE_RULE])
+
+
+def without_transformation(name: str) -> str:
+    """What a data set is made of: ``digits`` for ``inverted:digits``."""
+    word, _, rest = name.partition(":")
+    return without_transformation(rest) if word in TRANSFORMED else name
+
+
+def shown_name(name: str) -> str:
+    """A data set's name for a reader: of a path its last part alone."""
+    kind, colon, rest = name.partition(":")
+    if kind in TRANSFORMED:
+        return f"{kind}:{shown_name(rest)}"
+    return f"{kind}:{Path(rest).name}" if colon else kind
+
+
+def absolute_name(name: str) -> str:
+    """A data set's name, with a path that holds from everywhere."""
+    kind, colon, rest = name.partition(":")
+    if kind in TRANSFORMED:
+        return f"{kind}:{absolute_name(rest)}"
+    return f"{kind}:{Path(rest).expanduser().absolute()}" if colon and kind in ("folder", "csv", "npz") else name
 
 
 def data_directory(given: Path | None) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evaluators.catalogue import TORCHVISION, data_directory, data_set_names
+from evaluators.catalogue import TORCHVISION, TRANSFORMED, data_directory, data_set_names
 from evaluators.images import ImageData, Split
 from evaluators.sizes import resized
 from evaluators.sources import Source
@@ -38,8 +38,22 @@ def load_data(
     Raises:
         UserError: an unknown name, or data that cannot be used.
     """
-    source = _source(name, image_size, data_directory(data_dir), strict)
-    return split(name, _sized(source, image_size), seed=seed, train_size=train_size)
+    source = data_source(name, image_size=image_size, data_dir=data_dir, strict=strict)
+    return split(name, source, seed=seed, train_size=train_size)
+
+
+def data_source(
+    name: str, *, image_size: int | None = None, data_dir: Path | None = None, strict: bool = False
+) -> Source:
+    """All images of a data set, sized but not split; see `load_data`."""
+    word, _, rest = name.partition(":")
+    if word not in TRANSFORMED:
+        return _sized(_source(name, image_size, data_directory(data_dir), strict), image_size)
+    if not rest:
+        raise UserError("--dataset", name, f"{word}:NAME", why="names no data set")
+    from evaluators.sources.transformed import transformed
+
+    return transformed(data_source(rest, image_size=image_size, data_dir=data_dir, strict=strict), word)
 
 
 def from_arrays(

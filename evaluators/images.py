@@ -32,6 +32,10 @@ class Split:
         """The part of this part that `indices`, (M,) int64, names, in their order."""
         return self._with(lambda tensor: tensor[indices])
 
+    def chosen(self, places: slice) -> Split:
+        """The part of this part at these places."""
+        return self._with(lambda tensor: tensor[places])
+
     def to(self, device: torch.device) -> Split:
         """This part on another device."""
         return self._with(lambda tensor: tensor.to(device))
@@ -76,6 +80,16 @@ class ImageData:
         """Channels, height and width of an image."""
         channels, height, width = self.train.images.shape[1:]
         return int(channels), int(height), int(width)
+
+    @property
+    def domains(self) -> tuple[ImageData, ...]:
+        """The sets of images it consists of: itself. See evaluators.domains.DomainPair."""
+        return (self,)
+
+    @property
+    def counts(self) -> str:
+        """How many images there are for what, in words."""
+        return f"{len(self.train)} to train, {len(self.validation)} to validate, {len(self.test)} to test"
 
     @property
     def condition(self) -> Condition | None:

@@ -33,6 +33,7 @@ def search(
     strategy: str | Callable[..., Strategy] = "evolution",
     trials: int = 30,
     *,
+    data_b: str | ImageData | Mapping[str, np.ndarray] | None = None,
     evaluator: str | Callable[..., Evaluator] | None = None,
     **options: Any,
 ) -> Run:
@@ -44,6 +45,7 @@ def search(
             ``y_train``, ``x_test``, ``y_test``: (N, H, W) or (N, H, W, C), uint8 or floats in [0, 1].
         strategy: a name, ``module:Class``, a strategy, or what makes one, called as
             ``strategy(space, seed=..., trials=..., **set)``.
+        data_b: the other set of images, in the same ways, for spaces that translate between two (``cyclegan``).
         evaluator: a name, ``module:Class``, an evaluator, or what makes one, called as
             ``evaluator(space, data, epochs=..., device=...)``.
         options: every other option of ``nas search``, by its name with underscores: ``pin={"latent": 16}``,
@@ -53,7 +55,7 @@ def search(
     Raises:
         UserError: bad input.
     """
-    config, given = _told(space, data, strategy, evaluator, {"trials": trials, **options})
+    config, given = _told(space, data, data_b, strategy, evaluator, {"trials": trials, **options})
     return runs.start(config, given=given)
 
 
@@ -63,6 +65,7 @@ def resume(
     trials: int | None = None,
     space: SearchSpace | None = None,
     data: ImageData | Mapping[str, np.ndarray] | None = None,
+    data_b: ImageData | Mapping[str, np.ndarray] | None = None,
     strategy: Callable[..., Strategy] | None = None,
     evaluator: Callable[..., Evaluator] | None = None,
 ) -> Run:
@@ -73,19 +76,17 @@ def resume(
         ReplayMismatch: the strategy no longer proposes what was recorded.
     """
     path = run.path if isinstance(run, Run) else Path(run)
-    given = _given(open_run(path).config, space, data, strategy, evaluator)
+    given = _given(open_run(path).config, space, data, data_b, strategy, evaluator)
     return runs.resume(path, trials=trials, given=given)
 
 
-def _told(space: Any, data: Any, strategy: Any, evaluator: Any, options: dict[str, Any]) -> tuple[RunConfig, Given]:
-    from evaluators.images import ImageData
-
-    if not isinstance(data, (str, Mapping, ImageData)):
-        allowed = "a data set's name, an ImageData, or a dictionary of arrays with x_train"
-        raise UserError("data", type(data).__name__, allowed)
+def _told(
+    space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any, options: dict[str, Any]
+) -> tuple[RunConfig, Given]:
     named = {
         "space": _name(space),
-        "dataset": data if isinstance(data, str) else data.name if isinstance(data, ImageData) else ARRAYS,
+        "dataset": _data_name("data", data),
+        "dataset_b": None if data_b is None else _data_name("data_b", data_b),
         "strategy": _name(strategy),
         "evaluator": None if evaluator is None else _name(evaluator),
     }
@@ -93,7 +94,16 @@ def _told(space: Any, data: Any, strategy: Any, evaluator: Any, options: dict[st
     if source is not None:
         named["from_"] = source
     config = RunConfig.checked(options | named)
-    return config, replace(_given(config, space, data, strategy, evaluator), genotype=genotype)
+    return config, replace(_given(config, space, data, data_b, strategy, evaluator), genotype=genotype)
+
+
+def _data_name(argument: str, data: Any) -> str:
+    from evaluators.images import ImageData
+
+    if not isinstance(data, (str, Mapping, ImageData)):
+        allowed = "a data set's name, an ImageData, or a dictionary of arrays with x_train"
+        raise UserError(argument, type(data).__name__, allowed)
+    return data if isinstance(data, str) else data.name if isinstance(data, ImageData) else ARRAYS
 
 
 def _architecture(given: Any) -> tuple[Any, Genotype | None]:
@@ -107,7 +117,7 @@ def _architecture(given: Any) -> tuple[Any, Genotype | None]:
     return str(given) if isinstance(given, Path) else given, None
 
 
-def _given(config: RunConfig, space: Any, data: Any, strategy: Any, evaluator: Any) -> Given:
+def _given(config: RunConfig, space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any) -> Given:
     """Objects as they are, classes of spaces made, and strategies and evaluators that are made already as well."""
     if inspect.isclass(space):
         space = registry.make("space", _name(space), space)
@@ -123,6 +133,7 @@ def _given(config: RunConfig, space: Any, data: Any, strategy: Any, evaluator: A
     return Given(
         space=things["space"],
         data=None if data is None or isinstance(data, str) else _image_data(data, config),
+        data_b=None if data_b is None or isinstance(data_b, str) else _image_data(data_b, config),
         strategy=things["strategy"],
         evaluator=things["evaluator"],
     )

@@ -13,11 +13,12 @@ from nas.config import RunConfig
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Evaluator, SupernetEvaluator
 from nas.core.genotype import Genotype
-from nas.core.space import Conditionable, Restrictable, SearchSpace, Traceable, check_arising
+from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
 from nas.core.strategy import Strategy, TrainsSupernets
 from nas.core.trial import Objective
 
 if TYPE_CHECKING:
+    from evaluators.domains import DomainPair
     from evaluators.images import ImageData
 
 DEFAULT_EPOCHS = 4
@@ -31,7 +32,7 @@ class Parts:
 
     space: SearchSpace
     evaluator: Evaluator
-    data: ImageData
+    data: ImageData | DomainPair
     objectives: tuple[Objective, ...]
     assumptions: tuple[Assumption, ...]
     strategy: Callable[[SearchSpace], Strategy]
@@ -46,6 +47,7 @@ class Given:
 
     space: SearchSpace | None = None
     data: ImageData | None = None
+    data_b: ImageData | None = None
     strategy: Callable[..., Strategy] | None = None
     evaluator: Callable[..., Evaluator] | None = None
     genotype: Genotype | None = None
@@ -71,7 +73,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
     space = _narrowed(space, config)
     device = _device(config.device)
-    data = given.data or _data(config)
+    data = _data(config, given, space)
     if isinstance(space, Conditionable):
         space = space.conditioned(data.condition)
     evaluator_class = given.evaluator or _evaluator_class(config, space)
@@ -213,25 +215,44 @@ def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Eva
     return loaded
 
 
-def _usual_epochs(evaluator_class: Callable[..., Evaluator], data: ImageData) -> int:
+def _usual_epochs(evaluator_class: Callable[..., Evaluator], data: ImageData | DomainPair) -> int:
     """What the evaluator thinks right for the data, where the user says nothing."""
     usual = getattr(evaluator_class, "usual_epochs", None)
     return DEFAULT_EPOCHS if usual is None else max(DEFAULT_EPOCHS, int(usual(data)))
 
 
-def _data(config: RunConfig) -> ImageData:
-    if config.dataset == ARRAYS:
-        raise UserError("data", ARRAYS, "the arrays that the run was begun with", why="must be given again")
-    from evaluators.data import load_data
+def _data(config: RunConfig, given: Given, space: SearchSpace) -> ImageData | DomainPair:
+    """The data set, or both where the space is between two.
 
-    return load_data(
-        config.dataset,
-        seed=config.seed,
-        train_size=config.train_size,
-        image_size=config.image_size,
-        data_dir=config.data_dir,
-        strict=config.strict,
-    )
+    Raises:
+        UserError: there is one too many or too few, or one cannot be used.
+    """
+    between = isinstance(space, BetweenDomains)
+    if between and config.dataset_b is None:
+        why = f"--space {space.name} translates between two sets of images"
+        raise UserError("--dataset-b", None, "the other data set, such as inverted:digits", why=why)
+    if config.dataset_b is not None and not between:
+        why = f"--space {space.name} takes one data set"
+        raise UserError("--dataset-b", config.dataset_b, "spaces that translate, such as cyclegan", why=why)
+    for option, name, found in (("data", config.dataset, given.data), ("data_b", config.dataset_b, given.data_b)):
+        if name == ARRAYS and found is None:
+            raise UserError(option, ARRAYS, "the arrays that the run was begun with", why="must be given again")
+    from evaluators.data import load_data
+    from evaluators.domains import load_pair, pair_of
+
+    options: dict[str, Any] = {
+        "seed": config.seed,
+        "train_size": config.train_size,
+        "image_size": config.image_size,
+        "data_dir": config.data_dir,
+        "strict": config.strict,
+    }
+    if config.dataset_b is None:
+        return given.data or load_data(config.dataset, **options)
+    if given.data is None and given.data_b is None:
+        return load_pair(config.dataset, config.dataset_b, **options)
+    first = given.data or load_data(config.dataset, **options)
+    return pair_of(first, given.data_b or load_data(config.dataset_b, **options))
 
 
 def _device(wanted: str) -> str:

@@ -73,6 +73,7 @@ class RunConfig(BaseModel):
 
     space: str = "autoencoder"
     dataset: str = "digits"
+    dataset_b: str | None = None
     strategy: str = "evolution"
     evaluator: str | None = None
     executor: str = "inline"
@@ -186,6 +187,7 @@ _ALLOWED = {
     "strict": "true or false",
     "space": "a name, or module:Class",
     "dataset": "a name, folder:PATH, csv:PATH or npz:PATH",
+    "dataset-b": "a name, folder:PATH, csv:PATH or npz:PATH",
     "strategy": "a name, or module:Class",
     "evaluator": "a name, or module:Class",
     "executor": "a name, or module:Class",

@@ -43,10 +43,12 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "adversarialnas": "search_spaces.gan.adversarialnas:AdversarialNasSpace",
         "autoencoder": "search_spaces.autoencoder.space:AutoencoderSpace",
         "autogan": "search_spaces.gan.autogan:AutoganSpace",
+        "cyclegan": "search_spaces.gan.cyclegan:CycleGanSpace",
         "gan": "search_spaces.gan.space:GanSpace",
     },
     "evaluator": {
         "autoencoder": "evaluators.autoencoder:AutoencoderEvaluator",
+        "cyclegan": "evaluators.cyclegan:CycleGanEvaluator",
         "gan": "evaluators.gan:GanEvaluator",
     },
     "executor": {"inline": "nas.executors.inline:Inline"},
@@ -57,7 +59,13 @@ _GROUPS = {
     "evaluator": "nas.evaluators",
     "executor": "nas.executors",
 }
-EVALUATOR_OF = {"adversarialnas": "gan", "autoencoder": "autoencoder", "autogan": "gan", "gan": "gan"}
+EVALUATOR_OF = {
+    "adversarialnas": "gan",
+    "autoencoder": "autoencoder",
+    "autogan": "gan",
+    "cyclegan": "cyclegan",
+    "gan": "gan",
+}
 """The evaluator of a space, where the user names none."""
 
 

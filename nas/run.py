@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluators.catalogue import absolute_name, shown_name
 from nas.assembly import NO_OBJECTS, Given, Parts, assemble, fix_architecture, space_of
 from nas.config import RunConfig, read_yaml, seconds
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
@@ -32,6 +33,7 @@ from nas.study import JOURNAL, Study, write_atomically
 if TYPE_CHECKING:
     from torch import nn
 
+    from evaluators.domains import DomainPair
     from evaluators.images import ImageData
 
 log = logging.getLogger(__name__)
@@ -62,7 +64,9 @@ def start(
         genotype = given.genotype or genotype_from(source, config.runs_dir)
         config = fix_architecture(config, genotype, given)
     parts = assemble(config, given)
-    config = config.model_copy(update={"epochs": parts.epochs, "dataset": _absolute(config.dataset)})
+    names = {"dataset": config.dataset, "dataset_b": config.dataset_b}
+    absolute = {option: None if name is None else absolute_name(name) for option, name in names.items()}
+    config = config.model_copy(update={"epochs": parts.epochs, **absolute})
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
     parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
@@ -78,12 +82,6 @@ def start(
         return run.search(progress)
     finally:
         study.close()
-
-
-def _absolute(dataset: str) -> str:
-    """The data set's name, with a path that holds from everywhere."""
-    kind, colon, path = dataset.partition(":")
-    return f"{kind}:{Path(path).expanduser().absolute()}" if colon and kind in ("folder", "csv", "npz") else dataset
 
 
 def resume(
@@ -115,7 +113,7 @@ def resume(
                 "RUN",
                 str(path),
                 f"the data it began with ({recorded})",
-                why=f"{config.dataset} is now {found}",
+                why=f"{' and '.join(_data_sets(config))} is now {found}",
             )
         if trials is not None:
             done = len(study.trials(parts.objectives))
@@ -434,9 +432,8 @@ class Run:
 
     @property
     def data_name(self) -> str:
-        """The data set's name, of a path its last part alone."""
-        kind, colon, path = self.config.dataset.partition(":")
-        return f"{kind}:{Path(path).name}" if colon else kind
+        """The data set's name, or both sets' names, of a path its last part alone."""
+        return " and ".join(shown_name(name) for name in _data_sets(self.config))
 
     def export(
         self,
@@ -526,8 +523,12 @@ def runs_in(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if (path / JOURNAL).is_file() and not path.name.startswith("."))
 
 
+def _data_sets(config: RunConfig) -> list[str]:
+    return [config.dataset] if config.dataset_b is None else [config.dataset, config.dataset_b]
+
+
 def _free_name(config: RunConfig) -> str:
-    data = _plain(config.dataset.rpartition("/")[2]) or "data"
+    data = "-".join(_plain(name.rpartition("/")[2]) or "data" for name in _data_sets(config))
     strategy = _plain(config.strategy.rpartition(":")[2]) or "strategy"
     stem = f"{data[:40]}-{strategy[:40]}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     taken = {path.name for path in runs_in(config.runs_dir)}
@@ -540,9 +541,9 @@ def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
-def _fingerprint(data: ImageData) -> str:
+def _fingerprint(data: ImageData | DomainPair) -> str:
     digest = hashlib.sha256()
-    for part in (data.train, data.validation, data.test):
+    for part in (part for domain in data.domains for part in (domain.train, domain.validation, domain.test)):
         digest.update(str(tuple(part.images.shape)).encode())
         digest.update(part.images.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

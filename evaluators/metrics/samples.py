@@ -142,10 +142,15 @@ def reference_of(data: ImageData, extractor: FeatureExtractor, *, samples: int |
     which the extractor has seen: its features differ a little from those of other images. Never the test part.
     For `samples` and what is raised see `Reference`.
     """
+    images, part = reference_images(data)
+    return Reference(images, extractor, part=part, samples=samples)
+
+
+def reference_images(data: ImageData) -> tuple[Tensor, str]:
+    """What `reference_of` compares with, (N, C, H, W), and what it is."""
     if len(data.validation) >= _ENOUGH:
-        return Reference(data.validation.images, extractor, part="validation", samples=samples)
-    images = torch.cat([data.train.images, data.validation.images])
-    return Reference(images, extractor, part="train and validation", samples=samples)
+        return data.validation.images, "validation"
+    return torch.cat([data.train.images, data.validation.images]), "train and validation"
 
 
 def sample_scores(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:

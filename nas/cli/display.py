@@ -63,9 +63,8 @@ class Progress:
         data, config = run.parts.data, run.config
         shape = " x ".join(str(side) for side in data.shape)
         self._say(
-            f"{config.strategy} on {config.space}, {run.data_name}: {len(data.train)} images of {shape} to train, "
-            f"{len(data.validation)} to validate, {len(data.test)} to test; {config.epochs} epochs a trial on "
-            f"{run.parts.device}; run {run.path}"
+            f"{config.strategy} on {config.space}, {run.data_name}: images of {shape}, {data.counts}; "
+            f"{config.epochs} epochs a trial on {run.parts.device}; run {run.path}"
         )
         if search.only_first:
             first = search.objectives[0].name

@@ -16,6 +16,7 @@ _SEARCH = (
     click.option("--config", type=click.Path(path_type=Path), help="Options in YAML; the command line wins."),
     click.option("--space", help="Search space (default autoencoder); nas spaces lists them."),
     click.option("--dataset", help="Data set (default digits); nas datasets lists them."),
+    click.option("--dataset-b", help="The other set of images, for spaces that translate between two (cyclegan)."),
     click.option("--strategy", help="Search strategy (default evolution); nas strategies lists them."),
     click.option("--evaluator", help="Evaluator; by default the space's own."),
     click.option("--executor", help="Who evaluates: inline (default)."),

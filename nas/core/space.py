@@ -157,6 +157,15 @@ class Conditionable(SearchSpace, Protocol):
 
 
 @runtime_checkable
+class BetweenDomains(SearchSpace, Protocol):
+    """The space's models translate between two sets of images, so that a run needs both."""
+
+    @property
+    def domains(self) -> Literal[2]:
+        """How many sets of images a model is made for."""
+
+
+@runtime_checkable
 class Restrictable(SearchSpace, Protocol):
     """The space can be narrowed by the user."""
 

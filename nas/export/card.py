@@ -55,6 +55,12 @@ def _code(genotype: Genotype) -> str:
     return "\n".join("    " + line for line in pretty.splitlines())
 
 
+def in_docstring(text: str) -> str:
+    """A text that cannot end the docstring it stands in."""
+    text = text.encode(errors="replace").decode()  # file names may hold surrogates
+    return " ".join(text.split()).replace("\\", "\\\\").replace('"', "'")
+
+
 def environment() -> jinja2.Environment:
     """The templates of this package. What they make is Python or Markdown, whose own filters escape it."""
     made = jinja2.Environment(
@@ -63,7 +69,7 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters |= {"md": _markdown, "number": _number, "code": _code}
+    made.filters |= {"md": _markdown, "number": _number, "code": _code, "in_docstring": in_docstring}
     return made
 
 

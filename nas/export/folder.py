@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from nas.core.errors import ExportMismatch, UserError, unknown_name
 from nas.core.evaluator import Deliverable
 from nas.export import FORMATS
-from nas.export.card import Card, environment, render_card
+from nas.export.card import Card, environment, in_docstring, render_card
 from nas.export.onnx import export_onnx, run_onnx
 from nas.export.program import export_program, run_program
 from nas.export.python_source import check_names, python_source
 
 _TOLERANCE = 1e-4
 _SAMPLES = 16
-PICTURES = {"autoencoder": "reconstructions.png", "generator": "samples.png"}
+PICTURES = {"autoencoder": "reconstructions.png", "generator": "samples.png", "translator": "translations.png"}
 """The picture that a program draws when it is run, by the program's name; others draw none."""
 _WRITTEN = {
     "model.py", "weights.safetensors", "samples.safetensors", "model.onnx", "model.pt2", "README.md",
@@ -92,8 +92,8 @@ def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) 
     # a batch of one would be taken as fixed
     batch = {name: _several(values, 2) for name, values in _as_float(part.inputs).items()}
     text = environment().get_template(f"{part.program}.py.jinja").render(
-        title=_in_docstring(card.title),
-        description=_in_docstring(card.description),
+        title=in_docstring(card.title),
+        description=in_docstring(card.description),
         shape=card.shape,
         source=source,
         settings=part.settings,
@@ -184,9 +184,3 @@ def _move(folder: Path, directory: Path) -> None:
 
 def _as_float(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: values.float() / 255 if values.dtype == torch.uint8 else values for name, values in inputs.items()}
-
-
-def _in_docstring(text: str) -> str:
-    """A text that cannot end the docstring it stands in."""
-    text = text.encode(errors="replace").decode()  # file names may hold surrogates
-    return " ".join(text.split()).replace("\\", "\\\\").replace('"', "'")

@@ -23,8 +23,7 @@ def card_of(candidate: Candidate) -> Card:
         genotype=trial.genotype,
         shape=data.shape,
         dataset=run.data_name,
-        parts=f"{len(data.train)} to train, {len(data.validation)} to validate, {len(data.test)} to test; "
-        f"{math.prod(data.shape)} values an image",
+        parts=f"{data.counts}; {math.prod(data.shape)} values an image",
         notes=data.notes,
         objectives=tuple(objective.name for objective in run.objectives),
         on_front=any(one.number == trial.number for one in run.front()),

@@ -14,5 +14,13 @@ from nas.testing.executors import ExecutorContract
 from nas.testing.gans import GanSpaceContract
 from nas.testing.spaces import SpaceContract
 from nas.testing.strategies import StrategyContract
+from nas.testing.translators import TranslatorSpaceContract
 
-__all__ = ["EvaluatorContract", "ExecutorContract", "GanSpaceContract", "SpaceContract", "StrategyContract"]
+__all__ = [
+    "EvaluatorContract",
+    "ExecutorContract",
+    "GanSpaceContract",
+    "SpaceContract",
+    "StrategyContract",
+    "TranslatorSpaceContract",
+]

@@ -1,0 +1,236 @@
+"""Trains CycleGANs and measures their translators after every epoch."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.catalogue import shown_name
+from evaluators.cyclegan_training import CycleGanTraining, as_cyclegan, translators_of
+from evaluators.domains import DomainPair
+from evaluators.features import FeatureExtractor, extractor_for
+from evaluators.images import Split, as_float, batches
+from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.translations import (
+    OF_CLASSES,
+    Target,
+    Translate,
+    pair_protocol,
+    targets_of,
+    translation_scores,
+)
+from evaluators.networks import as_safetensors, initialised, within_memory
+from evaluators.pictures import animated_picture, picture_of_rows, sheet, spread
+from evaluators.snapshots import Snapshot, Snapshots
+from nas.core.errors import Collapsed, Diverged, UserError
+from nas.core.evaluator import Assumption, Deliverable
+from nas.core.trial import Measurement, Objective, Trial
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from nas.core.genotype import Genotype
+    from nas.core.space import SearchSpace
+
+_LARGE = ("coverage_a", "coverage_b", "coverage", *OF_CLASSES, "sample_deviation")
+OBJECTIVES = {
+    name: Objective(name, "maximize" if name in _LARGE else "minimize")
+    for name in (
+        "fid", "fid_a", "fid_b", "cycle_error", "identity_error", "kid_a", "kid_b", *_LARGE, "epoch_fid", "kept_epoch",
+        "parameters", "multiply_adds", "seconds", "peak_memory_mb",
+    )
+}  # fmt: skip
+_WIDEST_ON_CPU = 32
+_USUAL_IMAGES = 12_000
+_EXAMPLES = 16  # of a deliverable
+_COLUMNS, _LEAST_SIDE_MOVING = 8, 24
+
+
+class CycleGanEvaluator:
+    """Trains a genotype of a space of CycleGANs for a fixed number of epochs, and keeps its best translators.
+
+    What is scored, and kept, is the moving average of the translators, on the same images after every epoch; the
+    metrics are those of the snapshot with the least mean FID so far, whose weights the last measurement brings. The
+    space's models are those of evaluators.cyclegan_training.CycleGanModel.
+
+    Metrics, of translated validation images (evaluators.metrics.translations.translation_scores): ``fid``, the mean of
+    ``fid_a`` and ``fid_b``; ``cycle_error`` and ``identity_error``; ``kid_a``, ``kid_b``, ``coverage_a``,
+    ``coverage_b``, ``coverage``, ``sample_deviation`` and, where both domains have labels of the same classes,
+    ``modes``, ``label_entropy`` and ``label_agreement``. ``epoch_fid`` is of this epoch and ``kept_epoch`` the
+    snapshot's. ``parameters`` and ``multiply_adds`` (an image each way) are of both translators.
+
+    Args:
+        features: which extractors: see evaluators.features.extractor_for; each domain has its own.
+
+    Raises:
+        UserError: data that is not a pair, or Inception's weights are asked for and cannot be had.
+    """
+
+    def __init__(
+        self, space: SearchSpace, data: DomainPair, *, epochs: int, device: str = "cpu", features: str = "auto"
+    ) -> None:
+        if not isinstance(data, DomainPair):
+            raise UserError("--evaluator", "cyclegan", "spaces between two domains, such as cyclegan")
+        self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
+        self._features = features
+        if features == "inception":  # what has to be downloaded is refused here, before a run begins
+            _ = self._extractors
+
+    @staticmethod
+    def usual_epochs(data: DomainPair) -> int:
+        """As many as show the translators 12,000 images of each domain."""
+        return -(-_USUAL_IMAGES // max(len(data.a.train), len(data.b.train)))
+
+    @property
+    def objectives(self) -> Mapping[str, Objective]:
+        """Every metric above; the default is the mean FID."""
+        a, b = self.data.domains
+        labelled = a.train.labels is not None and b.train.labels is not None and a.classes == b.classes
+        labelled = labelled and self._features in ("auto", "classifier")
+        return {name: OBJECTIVES[name] for name in OBJECTIVES if labelled or name not in OF_CLASSES}
+
+    def assumptions(self, objective: str) -> list[Assumption]:
+        """What keeps a search within reach."""
+        if self.device.type != "cpu":
+            return []
+        narrow, reason = tuple(range(1, _WIDEST_ON_CPU + 1)), "on a CPU wider ones take minutes an epoch"
+        halves = [f"{way}{half}" for way in ("", "backward_") for half in ("generator", "discriminator")]
+        return [Assumption(f"{half}.width", narrow, reason) for half in halves]
+
+    def evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        """One measurement after every epoch, with a picture; the last brings the kept weights as well.
+
+        There are fewer than were asked for where nothing is to be hoped for any more: see evaluators.snapshots.
+
+        ``translations.png`` shows, for the kept snapshot, images of A, what they become in B and then in A again, and
+        the same from B; ``training.gif`` the same after every epoch.
+
+        Raises:
+            Diverged: a loss, a translation or a score is not finite.
+            Collapsed: the training is over and the kept snapshot makes too few different images; see
+                evaluators.collapse. The last measurement before shows it.
+            OutOfMemory: the allocator gave up.
+        """
+        return within_memory(self._evaluate(trial), self.device)
+
+    def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        targets, train = self._targets, self._train  # what is made once for all trials is not the candidate's time
+        protocol = json.dumps(pair_protocol(targets), indent=2, sort_keys=True).encode()
+        started = time.perf_counter()
+        model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+        memory = PeakMemory(self.device)
+        training = CycleGanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+        translators = training.average.network
+        cost = self._cost(translators_of(as_cyclegan(model)))
+        samples = min(target.reference.samples for target in targets)
+        classes = min(target.classes for target in targets)
+        snapshots = Snapshots(self.epochs, samples, 1.0, classes)  # deviations are in units of the data's
+        frames: list[Image] = []
+        spent = time.perf_counter() - started
+        for epoch in range(1, self.epochs + 1):
+            started = time.perf_counter()
+            training.epoch(*train, memory)
+            scores = translation_scores(targets, *self._translate(translators))
+            for name, value in scores.items():
+                if not math.isfinite(value):
+                    raise Diverged(f"{name} is {value} after epoch {epoch}")
+            rows = self._shown(translators)
+            frames.append(sheet(rows, _LEAST_SIDE_MOVING))
+            tensors = as_safetensors({**model.state_dict(), **translators.state_dict()})
+            snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
+            best, collapsed = snapshots.best, snapshots.collapsed
+            artifacts = {"translations.png": best.picture, "protocol.json": protocol}
+            if snapshots.ended:
+                artifacts["training.gif"] = animated_picture(spread(frames))
+                if collapsed is None:
+                    artifacts["weights.safetensors"] = best.tensors
+            spent += time.perf_counter() - started
+            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch)}
+            rest |= cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
+            yield Measurement(epoch, {**best.scores, **rest}, artifacts)
+            if snapshots.ended:
+                if collapsed is not None:
+                    raise Collapsed(f"{collapsed}, after {training.average.updates} updates in {epoch} epochs")
+                return
+
+    def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
+        """The scores of the translated test parts, which no search has seen."""
+        translators = translators_of(as_cyclegan(model.to(self.device).eval()))
+        return translation_scores(self._test_targets, *self._translate(translators))
+
+    def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
+        """The translators, A to B first, each with the first images of the test part of what it translates."""
+        translators = translators_of(as_cyclegan(model))
+        names = [shown_name(domain.name) for domain in self.data.domains]
+        ways = (("a_to_b", self.data.a, names), ("b_to_a", self.data.b, names[::-1]))
+        return {
+            way: Deliverable(
+                translators[way],
+                {"images": domain.test.images[:_EXAMPLES]},
+                "translations",
+                "translator",
+                {"source": source, "target": target, "part": way},
+            )
+            for way, domain, (source, target) in ways
+        }
+
+    @property
+    def protocol(self) -> dict[str, str | int | float]:
+        """What the scores of the test parts depend on, for the model card."""
+        return pair_protocol(self._test_targets)
+
+    # -- made once, when first needed
+
+    @functools.cached_property
+    def _train(self) -> tuple[Split, Split]:
+        return self.data.a.train.to(self.device), self.data.b.train.to(self.device)
+
+    @functools.cached_property
+    def _extractors(self) -> tuple[FeatureExtractor, FeatureExtractor]:
+        a, b = (extractor_for(domain, kind=self._features, device=self.device) for domain in self.data.domains)
+        return a, b
+
+    @functools.cached_property
+    def _targets(self) -> tuple[Target, Target]:
+        return targets_of(self.data, self._extractors, "validation")
+
+    @functools.cached_property
+    def _test_targets(self) -> tuple[Target, Target]:
+        return targets_of(self.data, self._extractors, "test")
+
+    # -- of both translators
+
+    def _translate(self, translators: Any) -> tuple[Translate, Translate]:
+        """Both translators, in evaluation mode, as functions of images on any device."""
+
+        def of(translator: nn.Module) -> Translate:
+            @torch.no_grad()
+            def translate(images: Tensor) -> Tensor:
+                return torch.cat([translator(images[part].to(self.device)) for part in batches(images)])
+
+            return translate
+
+        return of(translators["a_to_b"]), of(translators["b_to_a"])
+
+    def _shown(self, translators: nn.Module) -> list[Tensor]:
+        """Rows of images of A, of their translations and of the way back, and the same from B."""
+        a_to_b, b_to_a = self._translate(translators)
+        images_a, images_b = (as_float(domain.validation.images[:_COLUMNS]) for domain in self.data.domains)
+        fake_b, fake_a = a_to_b(images_a), b_to_a(images_b)
+        rows = [images_a, fake_b, b_to_a(fake_b), images_b, fake_a, a_to_b(fake_a)]
+        fewest = min(len(row) for row in rows)
+        return [row[:fewest].cpu() for row in rows]
+
+    def _cost(self, translators: Any) -> dict[str, float]:
+        image = torch.zeros((1, *self.data.shape), device=self.device)
+        return {
+            "parameters": float(sum(parameters(translator) for translator in translators.values())),
+            "multiply_adds": float(sum(multiply_adds(translator, image) for translator in translators.values())),
+        }

@@ -1,0 +1,131 @@
+"""How good translations between two domains are: they should look like the target's images, and lead back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evaluators.domains import DomainPair
+from evaluators.features import FeatureExtractor, content_hash
+from evaluators.images import ImageData, Split, as_float
+from evaluators.metrics.samples import Reference, reference_images, sample_deviation, sample_scores
+
+Translate = Callable[[Tensor], Tensor]
+"""Images (N, C, H, W) in [0, 1] to images of the same shape and range."""
+
+_MOST_SAMPLES = 2_000
+_ENOUGH_FOR_DEVIATION = 5_000
+OF_CLASSES = ("modes", "label_entropy", "label_agreement")
+"""The scores that need labels, of the same classes in both domains."""
+
+
+class Target:
+    """A domain, and images of the other one that are to look like its own.
+
+    Those that are translated are drawn once, with a fixed seed, from one part of the other domain: 2,000, or as many as
+    there are. In a search they are compared with the images that evaluators.metrics.samples.reference_of takes.
+
+    Args:
+        own: the domain.
+        other: the domain that is translated.
+        extractor: of `own`.
+
+    Attributes:
+        sources: what is translated.
+        classes: how many of them the domain's images have, if those of the other have labels of the same and the
+            extractor knows them; else 0.
+        protocol: what the scores depend on.
+    """
+
+    def __init__(
+        self, own: ImageData, other: ImageData, extractor: FeatureExtractor, part: Literal["validation", "test"]
+    ) -> None:
+        there = getattr(other, part)
+        images, compared_with = reference_images(own) if part == "validation" else (own.test.images, part)
+        count = min(_MOST_SAMPLES, len(there), len(images))
+        self.reference = Reference(images, extractor, part=compared_with, samples=count)
+        order = np.random.default_rng(0xC1C).permutation(len(there))[:count]
+        self.sources: Split = there.take(torch.from_numpy(order))
+        same = own.classes == other.classes and self.sources.labels is not None
+        shares = self.reference.shares
+        self.classes = int((shares > 0).sum()) if same and shares is not None else 0
+        self._extractor = extractor
+        self._deviation = sample_deviation(as_float(own.train.images[:_ENOUGH_FOR_DEVIATION]))
+
+    @property
+    def protocol(self) -> dict[str, str | int | float]:
+        """That of the reference, and the hash of what is translated."""
+        return self.reference.protocol.as_dict() | {"sources_sha256": content_hash({"images": self.sources.images})}
+
+    def scores(self, translations: Tensor) -> dict[str, float]:
+        """Of the sources' translations, in their order: evaluators.metrics.samples.sample_scores, but
+
+        ``sample_deviation`` is in units of that of the domain's own images; ``modes`` and ``label_entropy`` are there
+        where both domains have labels of the same classes, and with them ``label_agreement``, the share of translations
+        that the domain's classifier gives the label of what they were made from.
+
+        Raises:
+            Diverged: a translation is not finite.
+        """
+        scores = sample_scores(translations, self._extractor, self.reference)
+        scores["sample_deviation"] /= max(self._deviation, 1e-12)
+        if not self.classes:
+            return {name: value for name, value in scores.items() if name not in OF_CLASSES}
+        logits, labels = self._extractor.logits(translations), self.sources.labels
+        assert logits is not None
+        assert labels is not None
+        agree = logits.argmax(1).cpu() == labels.cpu()
+        return scores | {"label_agreement": float(agree.double().mean())}
+
+
+def targets_of(
+    data: DomainPair, extractors: tuple[FeatureExtractor, FeatureExtractor], part: Literal["validation", "test"]
+) -> tuple[Target, Target]:
+    """A and B as targets, each with the other's images to translate; the extractors are those of A and of B."""
+    return Target(data.a, data.b, extractors[0], part), Target(data.b, data.a, extractors[1], part)
+
+
+def pair_protocol(targets: tuple[Target, Target]) -> dict[str, str | int | float]:
+    """What the scores of both directions depend on."""
+    return {
+        f"{domain} {name}": value
+        for domain, target in zip("ab", targets, strict=True)
+        for name, value in target.protocol.items()
+    }
+
+
+def translation_scores(targets: tuple[Target, Target], a_to_b: Translate, b_to_a: Translate) -> dict[str, float]:
+    """All scores of both directions.
+
+    ``fid`` and ``label_agreement`` are the means over both targets; ``coverage``, ``sample_deviation``, ``modes`` and
+    ``label_entropy`` the lesser of both; ``fid_a``, ``kid_a``, ``coverage_a`` are of translations into A, and so on.
+    ``cycle_error`` is the mean absolute difference, in the units of pixels, of images and their translations there and
+    back, ``identity_error`` that of images and what the translator into their own domain makes of them; both are means
+    over both domains.
+
+    Raises:
+        Diverged: a translation is not finite.
+    """
+    target_a, target_b = targets
+    images_a, images_b = as_float(target_b.sources.images), as_float(target_a.sources.images)
+    fake_b, fake_a = a_to_b(images_a), b_to_a(images_b)
+    into_a, into_b = target_a.scores(fake_a), target_b.scores(fake_b)
+    scores = {"fid": (into_a["fid"] + into_b["fid"]) / 2}
+    for name in ("fid", "kid", "coverage"):
+        scores |= {f"{name}_a": into_a[name], f"{name}_b": into_b[name]}
+    for name in ("coverage", "sample_deviation", "modes", "label_entropy"):
+        if name in into_a and name in into_b:
+            scores[name] = min(into_a[name], into_b[name])
+    if "label_agreement" in into_a and "label_agreement" in into_b:
+        scores["label_agreement"] = (into_a["label_agreement"] + into_b["label_agreement"]) / 2
+    scores["cycle_error"] = (_difference(b_to_a(fake_b), images_a) + _difference(a_to_b(fake_a), images_b)) / 2
+    scores["identity_error"] = (_difference(a_to_b(images_b), images_b) + _difference(b_to_a(images_a), images_a)) / 2
+    return scores
+
+
+def _difference(found: Tensor, wanted: Tensor) -> float:
+    return float((found.cpu() - wanted.cpu()).abs().double().mean())
