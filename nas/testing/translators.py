@@ -15,8 +15,8 @@ from nas.testing.spaces import SpaceContract
 class TranslatorSpaceContract(SpaceContract):
     """As SpaceContract, for spaces between two domains.
 
-    A model has the children ``a_to_b`` and ``b_to_a``, which translate, and ``discriminator_a`` and ``discriminator_b``,
-    which judge the images of a domain, patch by patch.
+    A model has the children ``a_to_b`` and ``b_to_a``, which translate, and ``discriminator_a`` and
+    ``discriminator_b``, which judge the images of a domain, patch by patch.
     """
 
     images = 2

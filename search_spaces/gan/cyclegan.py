@@ -115,7 +115,7 @@ def decide_cycle_training(ask: Asker) -> str:
 def _decide_generator(ask: Asker) -> None:
     ask.structure("width", WIDTHS, ordered=True, usual=32)
     ask.structure("growth", (1.0, 1.5, 2.0), ordered=True, usual=2.0)
-    ask.structure("stages", (1, 2, 3), ordered=True, usual=1)
+    ask.structure("stages", (0, 1, 2, 3), ordered=True, usual=1)
     ask.structure("blocks", (1, 2, 3, 4, 6, 9), ordered=True, usual=3)
     if ask.operation("block", BLOCKS, usual="residual") == "cell":
         ENCODINGS["edge"].decide(ask.within("cell"))
@@ -129,7 +129,7 @@ def _decide_generator(ask: Asker) -> None:
 def _decide_discriminator(ask: Asker, loss: str) -> None:
     ask.structure("width", WIDTHS, ordered=True, usual=32)
     ask.structure("growth", (1.0, 1.5, 2.0), ordered=True, usual=2.0)
-    ask.structure("stages", (1, 2, 3), ordered=True, usual=1)
+    ask.structure("stages", (0, 1, 2, 3), ordered=True, usual=1)
     # the gradient penalty is a term of single images, which a batch's statistics would mix
     per_image = loss == "wasserstein_gradient_penalty"
     if per_image or not ask.structure("batch_norm", (False, True), usual=False):
@@ -159,7 +159,7 @@ def _patches(content: Any, half: str) -> str:
 
 def _stages(chosen: dict[str, Any]) -> str:
     grows = f" x{chosen['growth']:g} a stage" if chosen["growth"] != 1 else ""
-    several = "s" if chosen["stages"] > 1 else ""
+    several = "" if chosen["stages"] == 1 else "s"
     return f"{chosen['stages']} stage{several} from width {chosen['width']}{grows}"
 
 
