@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from evaluators.catalogue import shown_name
 from evaluators.cyclegan_training import CycleGanTraining, as_cyclegan, translators_of
-from evaluators.domains import DomainPair
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.images import Split, as_float, batches
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
@@ -29,13 +28,14 @@ from evaluators.metrics.translations import (
 from evaluators.networks import as_safetensors, initialised, within_memory
 from evaluators.pictures import animated_picture, picture_of_rows, sheet, spread
 from evaluators.snapshots import Snapshot, Snapshots
-from nas.core.errors import Collapsed, Diverged, UserError
+from nas.core.errors import Collapsed, Diverged
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from evaluators.domains import DomainPair
     from nas.core.genotype import Genotype
     from nas.core.space import SearchSpace
 
@@ -70,14 +70,14 @@ class CycleGanEvaluator:
         features: which extractors: see evaluators.features.extractor_for; each domain has its own.
 
     Raises:
-        UserError: data that is not a pair, or Inception's weights are asked for and cannot be had.
+        UserError: Inception's weights are asked for and cannot be had.
     """
+
+    domains = 2
 
     def __init__(
         self, space: SearchSpace, data: DomainPair, *, epochs: int, device: str = "cpu", features: str = "auto"
     ) -> None:
-        if not isinstance(data, DomainPair):
-            raise UserError("--evaluator", "cyclegan", "spaces between two domains, such as cyclegan")
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
         self._features = features
         if features == "inception":  # what has to be downloaded is refused here, before a run begins

@@ -73,10 +73,10 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
     space = _narrowed(space, config)
     device = _device(config.device)
+    evaluator_class = given.evaluator or _evaluator_class(config, space)
     data = _data(config, given, space)
     if isinstance(space, Conditionable):
         space = space.conditioned(data.condition)
-    evaluator_class = given.evaluator or _evaluator_class(config, space)
     epochs = config.epochs or _usual_epochs(evaluator_class, data)
 
     options = {} if config.features is None else {"features": config.features}
@@ -212,6 +212,10 @@ def _as_before(space: SearchSpace, assumed: tuple[Assumption, ...]) -> tuple[Sea
 def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Evaluator]:
     name = config.evaluator or registry.EVALUATOR_OF.get(space.name, "autoencoder")
     loaded: Callable[..., Evaluator] = registry.load("evaluator", name)
+    both, two = getattr(loaded, "domains", 1) == 2, isinstance(space, BetweenDomains)
+    if both != two:
+        fits = "evaluators of translators, such as cyclegan" if two else "evaluators of one data set"
+        raise UserError("--evaluator", name, fits, why=f"does not fit --space {space.name}")
     return loaded
 
 
