@@ -47,7 +47,7 @@ OBJECTIVES = {
         "parameters", "multiply_adds", "seconds", "peak_memory_mb",
     )
 }  # fmt: skip
-_WIDEST_ON_CPU = 32
+_WIDEST_ON_CPU = 16
 _USUAL_IMAGES = 12_000
 _EXAMPLES = 16  # of a deliverable
 _COLUMNS, _LEAST_SIDE_MOVING = 8, 24

@@ -1,8 +1,7 @@
 """CycleGANs are searched, resumed and exported as GANs are."""
 
 import json
-import subprocess
-import sys
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -13,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import nas
+from evaluators.feature_training import RECIPES
 from evaluators.sources import digits
 from nas.cli import run as nas_command
 from nas.core.evaluator import Deliverable
@@ -20,40 +20,33 @@ from nas.export import folder
 from nas.export.folder import export_model
 from tests.test_export_limits import CARD
 
-TINY = {"*generator.width": 8, "*discriminator.width": 8, "*generator.blocks": 1, "directions": "alike", "batch": 16}
+TINY = {
+    "*generator.width": 8, "*discriminator.width": 8, "*generator.blocks": 1, "directions": "alike", "batch": 16,
+    "generator.up_sampling": "pixel_shuffle", "generator.skips": True, "generator.padding": "reflect",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
+    """One trial, whose best is exported in Python alone, and then another one."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "self_supervised", replace(RECIPES["self_supervised"], images=1_000))
         patch.setattr("evaluators.snapshots.collapse", lambda *found: None)  # a moment's training is all but collapsed
         patch.setattr("evaluators.snapshots.deviation_collapse", lambda *found: None)
-        options = {
-            "trials": 2,
-            "epochs": 1,
-            "train_size": 64,
-            "pin": TINY,
-            "name": "both",
-            "features": "self_supervised",
-        }
-        folder = tmp_path_factory.mktemp("runs")
-        yield nas.search("cyclegan", "digits", data_b="inverted:digits", runs_dir=folder, **options)
+        options = {"trials": 1, "epochs": 1, "train_size": 64, "pin": TINY, "features": "self_supervised"}
+        runs_dir = tmp_path_factory.mktemp("runs")
+        with patch.context() as quicker:
+            quicker.setattr("nas.export.FORMATS", ("python",))
+            nas.search("cyclegan", "digits", data_b="inverted:digits", runs_dir=runs_dir, name="both", **options)
+        yield nas.resume(runs_dir / "both", trials=2)
 
 
 @pytest.mark.slow
 def test_both_ways_are_exported_and_both_sets_are_named(run, tmp_path, capsys):
     best = run.path / "best"
     Image.fromarray(np.full((20, 10, 3), 200, dtype=np.uint8)).save(tmp_path / "mine.jpg")
-    translate = [
-        sys.executable,
-        str(best / "model.py"),
-        "--input",
-        str(tmp_path / "mine.jpg"),
-        "--output",
-        str(tmp_path / "out"),
-    ]
-    ran = subprocess.run(translate, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    module = folder._imported(best / "model.py")
+    assert module.main(["--input", str(tmp_path / "mine.jpg"), "--output", str(tmp_path / "out")]) == 0
     with Image.open(tmp_path / "out" / "mine.png") as picture:
         assert (picture.mode, picture.size) == ("L", (8, 8))
     assert (best / "translations.png").is_file()
@@ -72,10 +65,7 @@ def test_both_ways_are_exported_and_both_sets_are_named(run, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_run_is_resumed_with_both_sets(run):
-    before = [trial.genotype for trial in run.trials]
-    resumed = nas.resume(run, trials=3)
-    assert [trial.genotype for trial in resumed.trials][:2] == before
-    assert len(resumed.trials) == 3
+    assert len(run.trials) == 2
     opened = nas.open_run(run.path)
     assert opened.config.dataset_b == "inverted:digits"
     assert opened.best.model()(torch.rand(2, 1, 8, 8)).shape == (2, 1, 8, 8)

@@ -9,7 +9,6 @@ from torch import nn
 
 from nas import registry
 from nas.core.space import drawing, sample
-from nas.export.onnx import export_onnx, run_onnx
 from nas.export.python_source import python_source
 from nas.testing import TranslatorSpaceContract
 from search_spaces.gan.cyclegan import BLOCKS, CycleGanSpace
@@ -23,6 +22,7 @@ class TestCycleGanSpace(TranslatorSpaceContract):
     genotypes = 30
     built = 2
     test_equal_generators_give_equal_genotypes_in_another_process = None  # it starts one: TestGanSpace tells
+    test_restricted_to_one_value_a_decision_is_no_longer_asked_for = None  # nor what estimates the size twice
 
     def make(self):
         return CycleGanSpace().restrict(SMALL)
@@ -185,15 +185,3 @@ def test_translators_print_as_source_that_builds_them(block, seed):
     with torch.no_grad():
         assert torch.equal(again.eval()(images), model.a_to_b.eval()(images))
     assert max(map(len, source.splitlines())) <= 120
-
-
-@pytest.mark.slow
-def test_translators_become_onnx_for_any_batch(tmp_path):
-    pins = {"generator.up_sampling": "pixel_shuffle", "generator.padding": "reflect", "generator.skips": True}
-    translator = SPACE.build(drawn(3, **pins, **{"generator.normalisation": "instance"}), (1, 9, 7)).a_to_b.eval()
-    export_onnx(translator, {"images": torch.rand(5, 1, 9, 7)}, "translations", tmp_path / "model.onnx")
-    for count in (1, 2, 7):
-        images = torch.rand(count, 1, 9, 7)
-        with torch.no_grad():
-            found = run_onnx(tmp_path / "model.onnx", {"images": images})
-            assert torch.allclose(found, translator(images), atol=1e-4)
