@@ -39,8 +39,10 @@ def main() -> None:
     data = load_pair("digits", f"{arguments.change}:digits")
     space = CycleGanSpace()
     evaluator = CycleGanEvaluator(space, data, epochs=arguments.epochs)
-    space = space.restrict({assumption.site: assumption.values for assumption in evaluator.assumptions("fid")})
-    space = space.restrict({name: (value,) for name, _, value in (pin.partition("=") for pin in arguments.pin)})
+    choices = space.choices()
+    narrow = {a.site: tuple(v for v in choices[a.site].values if v in a.values) for a in evaluator.assumptions("fid")}
+    pins = {name: (value,) for name, _, value in (pin.partition("=") for pin in arguments.pin)}
+    space = space.restrict(narrow).restrict(pins)
     genotype = space.grow(lambda choice: choice.values[0] if choice.usual is None else choice.usual)
     evaluator = CycleGanEvaluator(space, data, epochs=arguments.epochs)
     print(space.describe(genotype, data.shape))
