@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import registry
-from nas import run as runs
+from nas import registry, session
 from nas.assembly import ARRAYS, Given
 from nas.config import RunConfig
 from nas.core.errors import UserError
@@ -54,7 +53,7 @@ def search(
         UserError: bad input.
     """
     config, given = _told(space, data, strategy, evaluator, {"trials": trials, **options})
-    return runs.start(config, given=given)
+    return session.start(config, given=given)
 
 
 def resume(
@@ -74,7 +73,7 @@ def resume(
     """
     path = run.path if isinstance(run, Run) else Path(run)
     given = _given(open_run(path).config, space, data, strategy, evaluator)
-    return runs.resume(path, trials=trials, given=given)
+    return session.resume(path, trials=trials, given=given)
 
 
 def _told(space: Any, data: Any, strategy: Any, evaluator: Any, options: dict[str, Any]) -> tuple[RunConfig, Given]:

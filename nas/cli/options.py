@@ -73,8 +73,8 @@ def run_argument(command: Command) -> Command:
 
 
 def run_path(run: str, runs_dir: Path) -> Path:
-    """The folder that RUN stands for; see nas.run.find_run."""
-    from nas.run import find_run
+    """The folder that RUN stands for; see nas.finding.find_run."""
+    from nas.finding import find_run
 
     return find_run(run, runs_dir)
 

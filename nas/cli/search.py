@@ -30,7 +30,7 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
     from nas.config import RunConfig
 
     config = RunConfig.checked(given_options(given))
-    from nas.run import start
+    from nas.session import start
 
     _configure_logging(verbose)
 
@@ -44,7 +44,7 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
 def resume_command(run: str, runs_dir: Path, trials: int | None, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Go on with a run that was interrupted, or give it more trials."""
     path = run_path(run, runs_dir)
-    from nas.run import resume
+    from nas.session import resume
 
     _configure_logging(verbose)
 
