@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import registry, session
+from nas import registry, session, training
 from nas.assembly import ARRAYS, Given
 from nas.config import RunConfig
 from nas.core.errors import UserError
@@ -16,6 +16,7 @@ from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
+from nas.finding import architecture_from
 from nas.run import Candidate, Run, open_run
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from evaluators.images import ImageData
 
-__all__ = ["open_run", "resume", "search"]
+__all__ = ["open_run", "resume", "search", "train"]
 
 
 def search(
@@ -56,6 +57,35 @@ def search(
     return session.start(config, given=given)
 
 
+def train(
+    architecture: str | Path | Run | Candidate | Genotype,
+    epochs: int,
+    *,
+    data: str | ImageData | Mapping[str, np.ndarray] | None = None,
+    space: str | SearchSpace | None = None,
+    evaluator: str | Callable[..., Evaluator] | None = None,
+    **options: Any,
+) -> Run:
+    """Train one architecture in full, with checkpoints from which `resume` goes on; export it, and give the run.
+
+    Args:
+        architecture: a Run, of which the best is trained, a Candidate, a Genotype, or what ``nas train`` takes.
+        data, space, evaluator: as for `search`; by default those of the run. Arrays that a run was begun with are
+            taken from it as long as it lives, and must be given again later.
+        options: every other option of ``nas train``, by its name with underscores: ``checkpoint_every=10``.
+
+    Raises:
+        UserError: bad input.
+    """
+    found, source = _found(architecture, Path(options.get("runs_dir", "runs")))
+    if data is None and isinstance(found, Candidate) and found.run.config.dataset == ARRAYS:
+        data = found.run.parts.data
+    named = (("dataset", data, _data_name), ("space", space, _name), ("evaluator", evaluator, _name))
+    told = {option: name(thing) for option, thing, name in named if thing is not None}
+    config = training.config_of_training(found, source, {"epochs": epochs, **options, **told})
+    return session.start(config, given=_given(config, space, data, None, evaluator))
+
+
 def resume(
     run: str | Path | Run,
     *,
@@ -77,14 +107,9 @@ def resume(
 
 
 def _told(space: Any, data: Any, strategy: Any, evaluator: Any, options: dict[str, Any]) -> tuple[RunConfig, Given]:
-    from evaluators.images import ImageData
-
-    if not isinstance(data, (str, Mapping, ImageData)):
-        allowed = "a data set's name, an ImageData, or a dictionary of arrays with x_train"
-        raise UserError("data", type(data).__name__, allowed)
     named = {
         "space": _name(space),
-        "dataset": data if isinstance(data, str) else data.name if isinstance(data, ImageData) else ARRAYS,
+        "dataset": _data_name(data),
         "strategy": _name(strategy),
         "evaluator": None if evaluator is None else _name(evaluator),
     }
@@ -93,6 +118,33 @@ def _told(space: Any, data: Any, strategy: Any, evaluator: Any, options: dict[st
         named["from_"] = source
     config = RunConfig.checked(options | named)
     return config, replace(_given(config, space, data, strategy, evaluator), genotype=genotype)
+
+
+def _data_name(data: Any) -> str:
+    """What data is called.
+
+    Raises:
+        UserError: it is no data.
+    """
+    from evaluators.images import ImageData
+
+    if isinstance(data, str):
+        return data
+    if not isinstance(data, (Mapping, ImageData)):
+        allowed = "a data set's name, an ImageData, or a dictionary of arrays with x_train"
+        raise UserError("data", type(data).__name__, allowed)
+    return data.name if isinstance(data, ImageData) else ARRAYS
+
+
+def _found(given: Any, runs_dir: Path) -> tuple[Candidate | Genotype, str]:
+    """The architecture itself, and what it is called."""
+    if isinstance(given, (str, Path)):
+        return architecture_from(str(given), runs_dir, "RUN"), str(given)
+    source, genotype = _architecture(given)
+    if genotype is None:
+        allowed = "a Run, a Candidate, a Genotype, RUN[:TRIAL] or the file of a genotype"
+        raise UserError("architecture", type(given).__name__, allowed)
+    return given.best if isinstance(given, Run) else given, source
 
 
 def _architecture(given: Any) -> tuple[Any, Genotype | None]:

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 from nas import registry
 from nas.config import RunConfig
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
-from nas.core.evaluator import Assumption, Evaluator, SupernetEvaluator
+from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvaluator
 from nas.core.genotype import Genotype
 from nas.core.space import Conditionable, Restrictable, SearchSpace, Traceable, check_arising
 from nas.core.strategy import Strategy, TrainsSupernets
 from nas.core.trial import Objective
+from nas.strategies.only import only
 
 if TYPE_CHECKING:
     from evaluators.images import ImageData
 
 DEFAULT_EPOCHS = 4
+TRAIN = "train"
+"""What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
 """The name of data that was given as arrays."""
 
@@ -55,7 +58,7 @@ NO_OBJECTS = Given()
 
 
 def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assumption, ...] | None = None) -> Parts:
-    """Everything that a search needs.
+    """Everything that a search needs. Of a genotype to be trained nothing is narrowed and nothing assumed.
 
     Args:
         assumed: what the run assumed when it began, on whatever machine; None for a new run.
@@ -65,7 +68,10 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     """
     executor = registry.make("executor", config.executor, registry.load("executor", config.executor))
     space = space_of(config, given)
-    strategy = given.strategy or registry.load("strategy", config.strategy)
+    trained = None if config.genotype is None else Genotype(config.genotype)
+    strategy = only(trained) if trained is not None else given.strategy or registry.load("strategy", config.strategy)
+    if trained is not None and config.strategy != TRAIN:
+        raise UserError("--strategy", config.strategy, TRAIN, why="there is a genotype, which is trained alone")
     known = registry.options(strategy)
     if unknown := set(config.set) - set(known):  # before data is loaded
         raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
@@ -74,6 +80,9 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     data = given.data or _data(config)
     if isinstance(space, Conditionable):
         space = space.conditioned(data.condition)
+    if trained is not None:
+        assumed = ()
+        check_genotype(trained, space)
     evaluator_class = given.evaluator or _evaluator_class(config, space)
     epochs = config.epochs or _usual_epochs(evaluator_class, data)
 
@@ -89,6 +98,9 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         return made
 
     evaluator = evaluator_of(space)
+    if trained is not None and not isinstance(evaluator, Continuable):
+        fits = "an evaluator that trains in full, such as autoencoder and gan"
+        raise UserError("--evaluator", type(evaluator).__name__, fits)
     names = config.objective or [next(iter(evaluator.objectives))]
     for name in names:
         if name not in evaluator.objectives:
@@ -110,6 +122,18 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
 
     objectives = tuple(evaluator.objectives[name] for name in names)
     return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs)
+
+
+def check_genotype(genotype: Genotype, space: SearchSpace) -> None:
+    """Refuse to train a genotype that is none of this space, as the data conditions it.
+
+    Raises:
+        UserError: naming the path to the fault.
+    """
+    try:
+        space.validate(genotype)
+    except InvalidGenotype as error:
+        raise UserError("GENOTYPE", genotype.id, f"a genotype of the space {space.name}", why=str(error)) from None
 
 
 def space_of(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:

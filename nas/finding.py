@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
-from nas.run import open_run
+from nas.run import Candidate, open_run
 from nas.study import JOURNAL
 
 
@@ -34,8 +34,11 @@ def runs_in(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if (path / JOURNAL).is_file() and not path.name.startswith("."))
 
 
-def genotype_from(source: str, runs_dir: Path) -> Genotype:
-    """The genotype that ``--from`` names: a file's, or that of RUN:TRIAL, by default of the run's best.
+def architecture_from(source: str, runs_dir: Path, option: str) -> Candidate | Genotype:
+    """What RUN[:TRIAL] stands for, a trial of a run and by default its best, or a file with a genotype.
+
+    Args:
+        option: how the user gave it, for messages.
 
     Raises:
         UserError: there is no such file, run or trial, or what is there is no genotype.
@@ -45,11 +48,21 @@ def genotype_from(source: str, runs_dir: Path) -> Genotype:
             return Genotype.parse(Path(source).read_text(encoding="utf-8"))
         run, colon, number = source.rpartition(":")
         if not colon or not number.isdecimal() or (runs_dir / source).is_dir() or Path(source).is_dir():
-            return open_run(find_run(source, runs_dir)).best.genotype
-        return open_run(find_run(run, runs_dir)).candidate(int(number)).genotype
+            return open_run(find_run(source, runs_dir)).best
+        return open_run(find_run(run, runs_dir)).candidate(int(number))
     except (InvalidGenotype, UnicodeDecodeError) as error:
         why = f"is no genotype: {error}"
-        raise UserError("--from", source, "a file that nas show RUN --genotype has printed", why=why) from None
+        raise UserError(option, source, "a file that nas show RUN --genotype has printed", why=why) from None
     except UserError as error:
         allowed = f"{error.allowed}; or the file of a genotype"
-        raise UserError("--from", source, allowed, why=error.why or f"there is no trial {error.value}") from None
+        raise UserError(option, source, allowed, why=error.why or f"there is no trial {error.value}") from None
+
+
+def genotype_from(source: str, runs_dir: Path) -> Genotype:
+    """The genotype that ``--from`` names; see `architecture_from`.
+
+    Raises:
+        UserError: as there.
+    """
+    found = architecture_from(source, runs_dir, "--from")
+    return found if isinstance(found, Genotype) else found.genotype

@@ -11,16 +11,16 @@ import re
 import sys
 import time
 import unicodedata
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 from nas.assembly import NO_OBJECTS, Given, assemble, fix_architecture
+from nas.checkpoint import FILE, Checkpointed
 from nas.config import RunConfig, seconds
 from nas.core.errors import UserError
-from nas.core.evaluator import Testable
-from nas.core.trial import Trial
+from nas.core.evaluator import Continuable, Evaluator, Testable
+from nas.core.trial import Measurement, Trial
 from nas.finding import genotype_from, runs_in
 from nas.loop import Search, TimeLimit
 from nas.run import Candidate, Run, best_first, config_of, recorded_assumptions
@@ -28,8 +28,18 @@ from nas.study import Study
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[Run, Search], Callable[[Trial], None]]
-"""Called once before the first trial; what it gives is called with every trial that ended."""
+
+class Progress(Protocol):
+    """Who is shown how a run goes on."""
+
+    def begin(self, run: Run, search: Search) -> None:
+        """Once, before the first trial."""
+
+    def measured(self, trial: Trial, measurement: Measurement) -> None:
+        """An epoch of a training in full; of a search's trials they are not shown."""
+
+    def ended(self, trial: Trial) -> None:
+        """A trial has ended."""
 
 
 def start(
@@ -38,17 +48,14 @@ def start(
     given: Given = NO_OBJECTS,
     progress: Progress | None = None,
 ) -> Run:
-    """Search as configured, in a new folder, and export the best.
-
-    Args:
-        progress: called once before the first trial; what it gives is called with every trial that ended.
+    """Search as configured, or train the genotype that is configured, in a new folder, and export the best.
 
     Raises:
         UserError: bad input; nothing has been written.
         KeyboardInterrupt: stopped by the user; what is finished is kept, and `resume` goes on.
     """
     source = config.from_
-    if source is not None:
+    if source is not None and config.genotype is None:
         genotype = given.genotype or genotype_from(source, config.runs_dir)
         config = fix_architecture(config, genotype, given)
     parts = assemble(config, given)
@@ -93,6 +100,8 @@ def resume(
         ReplayMismatch: the strategy no longer proposes what it did.
     """
     config = config_of(path)
+    if trials is not None and config.genotype is not None:
+        raise UserError("--trials", trials, "runs that search", why=f"{path.name} is a training, of one trial")
     if trials is not None:
         trials = RunConfig.checked({"trials": trials}).trials
     study = Study.reopen(path)
@@ -133,8 +142,8 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         max_failures=config.max_failures,
         limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)),
     )
-    shown = progress(run, search) if progress is not None else None
-
+    if progress is not None:
+        progress.begin(run, search)
     kept: list[Trial] = []
 
     def keep(trial: Trial) -> None:
@@ -149,12 +158,13 @@ def _searched(run: Run, progress: Progress | None) -> Run:
 
     def ended(trial: Trial) -> None:
         keep(trial)
-        if shown is not None:
-            shown(trial)
+        if progress is not None:
+            progress.ended(trial)
 
     began = time.monotonic()
     try:
-        parts.executor.run(search, parts.evaluator, ended)
+        parts.executor.run(search, _evaluator(run, progress), ended)
+        (study.path / FILE).unlink(missing_ok=True)
     except KeyboardInterrupt:
         study.interrupted()
         raise
@@ -167,6 +177,20 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         _finish(run, run.candidate(None))
     study.note("finished", len(search.ended))
     return run
+
+
+def _evaluator(run: Run, progress: Progress | None) -> Evaluator:
+    """The run's, which of a training goes on from its checkpoint."""
+    evaluator, config = run.parts.evaluator, run.config
+    if config.genotype is None:
+        return evaluator
+
+    def seen(trial: Trial, measurement: Measurement) -> None:
+        if progress is not None:
+            progress.measured(trial, measurement)
+
+    continued = cast(Continuable, evaluator)  # assembled so
+    return Checkpointed(continued, run.path / FILE, every=config.checkpoint_every, seen=seen)
 
 
 def _finish(run: Run, best: Candidate) -> None:

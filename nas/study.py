@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import math
 import os
 import shutil
 import signal
@@ -93,6 +94,7 @@ class Study:
         self._artifacts = FileSystemArtifactStore(path / "artifacts")
         self._trial_ids: dict[int, int] = {}
         self._latest_artifacts: dict[int, dict[str, bytes]] = {}
+        self._before_restart: dict[int, int] = {}  # the last epoch that earlier sessions measured
 
     # -- opening
 
@@ -238,6 +240,9 @@ class Study:
         value = measurement.metrics.get(self.objective_names[0])
         if value is not None:
             identifier = self._trial_id(trial.number)
+            if measurement.epoch > self._before_restart.get(trial.number, math.inf):  # it has come further than ever
+                self._storage.set_trial_user_attr(identifier, _RESTARTS, 0)
+                del self._before_restart[trial.number]
             self._storage.set_trial_intermediate_value(identifier, measurement.epoch, value)
         kept = self._latest_artifacts.setdefault(trial.number, {})
         kept.update(measurement.artifacts)
@@ -270,7 +275,9 @@ class Study:
     def restarted(self, trial: Trial) -> int:
         """A trial that a killed session left running begins again; gives how often it has by now."""
         identifier = self._trial_id(trial.number)
-        times = int(self._storage.get_trial(identifier).user_attrs.get(_RESTARTS, 0)) + 1
+        frozen = self._storage.get_trial(identifier)
+        self._before_restart[trial.number] = max(frozen.intermediate_values, default=0)
+        times = int(frozen.user_attrs.get(_RESTARTS, 0)) + 1
         self._storage.set_trial_user_attr(identifier, _RESTARTS, times)
         return times
 
@@ -412,6 +419,7 @@ def _repair(journal: Path) -> None:
     for leftover in [
         *(path for name in (".best.*", ".export-*") for path in run.glob(name) if now - path.stat().st_mtime > 600),
         *run.glob(".report.html.*"),
+        *run.glob(".checkpoint.zip.*"),
         *artifacts.glob(".*"),
         *(artifacts / "weights").glob(".*"),
     ]:  # a young export may be another process's, at work
