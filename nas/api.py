@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import registry, session, training
+from nas import registry, session
 from nas.assembly import ARRAYS, Given
 from nas.config import RunConfig
 from nas.core.errors import UserError
@@ -16,8 +16,8 @@ from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
-from nas.finding import architecture_from
 from nas.run import Candidate, Run, open_run
+from nas.training import OF_THE_DATA, config_to_train
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,20 +70,27 @@ def train(
 
     Args:
         architecture: a Run, of which the best is trained, a Candidate, a Genotype, or what ``nas train`` takes.
-        data, space, evaluator: as for `search`; by default those of the run. Arrays that a run was begun with are
-            taken from it as long as it lives, and must be given again later.
+        data, space, evaluator: as for `search`; by default those of the run. Data that a run was given as an object
+            is taken from it as long as the object `run` has it, and must be given again later.
         options: every other option of ``nas train``, by its name with underscores: ``checkpoint_every=10``.
 
     Raises:
         UserError: bad input.
     """
-    found, source = _found(architecture, Path(options.get("runs_dir", "runs")))
-    if data is None and isinstance(found, Candidate) and found.run.config.dataset == ARRAYS:
-        data = found.run.parts.data
+    if isinstance(architecture, Run):
+        architecture = architecture.best
+    if not isinstance(architecture, (str, Path, Candidate, Genotype)):
+        allowed = "a Run, a Candidate, a Genotype, RUN[:TRIAL] or the file of a genotype"
+        raise UserError("architecture", type(architecture).__name__, allowed)
     named = (("dataset", data, _data_name), ("space", space, _name), ("evaluator", evaluator, _name))
     told = {option: name(thing) for option, thing, name in named if thing is not None}
-    config = training.config_of_training(found, source, {"epochs": epochs, **options, **told})
-    return session.start(config, given=_given(config, space, data, None, evaluator))
+    asked = {"epochs": epochs, **options, **told}
+    config = config_to_train(str(architecture) if isinstance(architecture, Path) else architecture, asked)
+    given = _given(config, space, data, None, evaluator)
+    if data is None and isinstance(architecture, Candidate) and not set(options) & {"seed", *OF_THE_DATA}:
+        loaded = architecture.run.loaded
+        given = replace(given, data=None if loaded is None else loaded.data)
+    return session.start(config, given=given)
 
 
 def resume(
@@ -134,17 +141,6 @@ def _data_name(data: Any) -> str:
         allowed = "a data set's name, an ImageData, or a dictionary of arrays with x_train"
         raise UserError("data", type(data).__name__, allowed)
     return data.name if isinstance(data, ImageData) else ARRAYS
-
-
-def _found(given: Any, runs_dir: Path) -> tuple[Candidate | Genotype, str]:
-    """The architecture itself, and what it is called."""
-    if isinstance(given, (str, Path)):
-        return architecture_from(str(given), runs_dir, "RUN"), str(given)
-    source, genotype = _architecture(given)
-    if genotype is None:
-        allowed = "a Run, a Candidate, a Genotype, RUN[:TRIAL] or the file of a genotype"
-        raise UserError("architecture", type(given).__name__, allowed)
-    return given.best if isinstance(given, Run) else given, source
 
 
 def _architecture(given: Any) -> tuple[Any, Genotype | None]:

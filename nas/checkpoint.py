@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from nas.study import write_atomically
 
 FILE = "checkpoint.zip"
 """Where a run keeps how far its training has come, until it has ended."""
-_MEASUREMENTS, _ARTIFACTS = "measurements.json", "artifacts/"
+_CONTENTS, _ARTIFACTS = "contents.json", "artifacts/"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,12 @@ class Reached:
     def write(self, path: Path) -> None:
         """Keep it in one file, which is there whole or not at all."""
         buffer = io.BytesIO()
-        document = [{"epoch": m.epoch, "metrics": dict(m.metrics)} for m in self.measurements]
+        contents = {
+            "measurements": [{"epoch": m.epoch, "metrics": dict(m.metrics)} for m in self.measurements],
+            "artifacts": sorted(self.artifacts),
+        }
         with zipfile.ZipFile(buffer, "w") as archive:  # stored as it is, with check sums
-            archive.writestr(_MEASUREMENTS, json.dumps(document))
+            archive.writestr(_CONTENTS, json.dumps(contents))
             archive.writestr(CHECKPOINT, self.checkpoint or b"")
             for name, data in self.artifacts.items():
                 archive.writestr(_ARTIFACTS + name, data)
@@ -71,16 +75,16 @@ class Reached:
         if not path.is_file():
             return cls()
         try:
-            with zipfile.ZipFile(path) as archive:
-                files = {name: archive.read(name) for name in archive.namelist()}
-            document = json.loads(files.pop(_MEASUREMENTS))
-            measurements = tuple(Measurement(one["epoch"], one["metrics"]) for one in document)
-            checkpoint = files.pop(CHECKPOINT)
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, NotImplementedError) as error:
+            with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+                contents = json.loads(archive.read(_CONTENTS))
+                checkpoint = archive.read(CHECKPOINT)
+                artifacts = {name: archive.read(_ARTIFACTS + name) for name in contents["artifacts"]}
+            measurements = tuple(Measurement(one["epoch"], one["metrics"]) for one in contents["measurements"])
+        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, RuntimeError) as error:
             why = f"is damaged ({' '.join(str(error).split())})"
             allowed = "a whole file; without it the training begins again"
             raise UserError("checkpoint", str(path), allowed, why=why) from None
-        return cls(measurements, {name.removeprefix(_ARTIFACTS): data for name, data in files.items()}, checkpoint)
+        return cls(measurements, artifacts, checkpoint)
 
 
 class Checkpointed:

@@ -126,6 +126,11 @@ class Run:
         return self._parts or assemble(self.config, assumed=recorded_assumptions(self.study))
 
     @property
+    def loaded(self) -> Parts | None:
+        """Its parts, if this process has them already."""
+        return self._parts
+
+    @property
     def space(self) -> SearchSpace:
         """The space, not narrowed unless the run's parts are loaded: looking at a run needs no data."""
         if self._parts is not None:

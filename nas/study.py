@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
+import fnmatch
 import math
 import os
 import shutil
@@ -294,6 +294,8 @@ class Study:
             if name == "weights.safetensors":
                 write_atomically(self.weights_path(trial.number), data)
                 continue
+            if self._artifact(identifier, name) == data:  # kept by a session that was killed before the trial's end
+                continue
             with tempfile.TemporaryDirectory(dir=self.path / "artifacts", prefix=".") as folder:
                 file = Path(folder) / name
                 file.write_bytes(data)
@@ -353,12 +355,15 @@ class Study:
 
     def picture(self, number: int) -> bytes | None:
         """A trial's picture as PNG; None if it has none."""
-        frozen = self._storage.get_trial(self._trial_id(number))
+        return self._artifact(self._trial_id(number), "*.png")
+
+    def _artifact(self, identifier: int, pattern: str) -> bytes | None:
+        """The latest file of a trial whose name is like this; None if it has none."""
+        frozen = self._storage.get_trial(identifier)
         for meta in reversed(get_all_artifact_meta(frozen, storage=self._storage)):
-            if meta.mimetype == "image/png":
+            if fnmatch.fnmatchcase(meta.filename, pattern):
                 with self._artifacts.open_reader(meta.artifact_id) as reader:
-                    buffer = io.BytesIO(reader.read())
-                return buffer.getvalue()
+                    return bytes(reader.read())
         return None
 
     def started_at(self) -> str:
