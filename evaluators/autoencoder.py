@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.autoencoder_training import AutoencoderTraining
-from evaluators.checkpoints import packed, unpacked
+from evaluators.checkpoints import Part, identity, packed, unpacked
 from evaluators.images import ImageData, as_float, batches
 from evaluators.losses import as_autoencoder, variational_bound, with_noise
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.networks import initialised, weights_of, within_memory
 from evaluators.pictures import picture_of_rows
@@ -129,42 +129,34 @@ class AutoencoderEvaluator:
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
     ) -> Iterator[Measurement]:
-        started = time.perf_counter()
-        about: dict[str, str | int] = {
-            "evaluator": "autoencoder",
-            "genotype": trial.genotype.id,
-            "seed": trial.seed,
-            "epochs": self.epochs,
-            "data": self.data.fingerprint,
-            "device": self.device.type,
-        }
-        kept = None if checkpoint is None else unpacked(checkpoint, about)
-        model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-        memory = PeakMemory(self.device)
-        cost = {
-            "parameters": float(parameters(model)),
-            "multiply_adds": float(multiply_adds(model, self._validation[:1])),
-        }
-        training = AutoencoderTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
-        spent, peak = time.perf_counter() - started, 0.0
-        if kept is not None:
-            training.restore(kept["training"])
-            spent, peak = kept["spent"][1]["seconds"], kept["spent"][1]["peak_memory_mb"]
+        own = identity("autoencoder", trial, self.epochs, self.data, device=self.device.type)  # generators differ
+        kept = {} if checkpoint is None else unpacked(checkpoint, own)
+        spent = Spent()
+        with spent:
+            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            memory = PeakMemory(self.device)
+            cost = {
+                "parameters": float(parameters(model)),
+                "multiply_adds": float(multiply_adds(model, self._validation[:1])),
+            }
+            training = AutoencoderTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+        parts: dict[str, Part] = {"training": training, "spent": spent}
+        for name, state in kept.items():
+            parts[name].restore(state)
         for epoch in range(training.epochs_done + 1, self.epochs + 1):
-            started = time.perf_counter()
-            training.epoch(self._train, memory)
-            metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
-            for name, value in metrics.items():
-                if not math.isfinite(value):
-                    raise Diverged(f"{name} is {value} after epoch {epoch}")
-            artifacts = {"reconstructions.png": picture}
-            if epoch == self.epochs:
-                artifacts["weights.safetensors"] = weights_of(model)
-            spent, peak = spent + time.perf_counter() - started, max(peak, memory.megabytes)
-            needed = {"seconds": spent, "peak_memory_mb": peak}
+            with spent:
+                training.epoch(self._train, memory)
+                metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
+                for name, value in metrics.items():
+                    if not math.isfinite(value):
+                        raise Diverged(f"{name} is {value} after epoch {epoch}")
+                artifacts = {"reconstructions.png": picture}
+                if epoch == self.epochs:
+                    artifacts["weights.safetensors"] = weights_of(model)
+            metrics |= cost | spent.metrics(memory)
             if every is not None and (epoch % every == 0 or epoch == self.epochs):
-                artifacts[CHECKPOINT] = packed(about, {"training": training.state(), "spent": ({}, needed)})
-            yield Measurement(epoch, metrics | cost | needed, artifacts)
+                artifacts[CHECKPOINT] = packed(own, parts)
+            yield Measurement(epoch, metrics, artifacts)
 
     def _train_supernet(self, trial: Trial) -> Iterator[Measurement]:
         started = time.perf_counter()

@@ -4,33 +4,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
+from evaluators.images import ImageData
 from evaluators.networks import as_safetensors
 from nas.core.errors import UserError
+from nas.core.trial import Trial
 
 State = tuple[Mapping[str, Tensor], Mapping[str, Any]]
 """Of one part of a training: tensors by name, and what fits into JSON."""
 
+Identity = Mapping[str, str | int | float]
+"""What a checkpoint is of: nothing else can be continued from it."""
 
-def packed(training: Mapping[str, str | int | float], parts: Mapping[str, State]) -> bytes:
-    """A checkpoint of the states of the parts of a training, by their names.
+
+class Part(Protocol):
+    """One part of a training that changes from epoch to epoch."""
+
+    def state(self) -> State:
+        """Everything to continue from."""
+
+    def restore(self, state: State) -> None:
+        """Go on from what `state` gave."""
+
+
+def identity(evaluator: str, trial: Trial, epochs: int, data: ImageData, **further: str | int | float) -> Identity:
+    """That of the training of a trial's genotype, and whatever else it depends on.
 
     Args:
-        training: what the checkpoint is of: genotype, seed, epochs, data. Nothing else can be continued from it.
+        epochs: of the whole training, since learning rates depend on their number.
     """
-    tensors = {f"{part}.{name}": tensor for part, (own, _) in parts.items() for name, tensor in own.items()}
-    numbers = {part: dict(own) for part, (_, own) in parts.items()}
+    return {
+        "evaluator": evaluator,
+        "genotype": trial.genotype.id,
+        "seed": trial.seed,
+        "epochs": epochs,
+        "data": data.fingerprint,
+        **further,
+    }
+
+
+def packed(training: Identity, parts: Mapping[str, Part]) -> bytes:
+    """A checkpoint of the parts of a training, by their names."""
+    states = {name: part.state() for name, part in parts.items()}
+    tensors = {f"{part}.{name}": tensor for part, (own, _) in states.items() for name, tensor in own.items()}
+    numbers = {part: dict(own) for part, (_, own) in states.items()}
     return as_safetensors(tensors, {"training": json.dumps(dict(training)), "numbers": json.dumps(numbers)})
 
 
-def unpacked(checkpoint: bytes, training: Mapping[str, str | int | float]) -> dict[str, State]:
-    """The inverse of `packed`.
+def unpacked(checkpoint: bytes, training: Identity) -> dict[str, State]:
+    """The states of the parts in a checkpoint.
 
     Raises:
         UserError: it is damaged, or of another training than this.

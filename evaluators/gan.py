@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import json
 import math
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.checkpoints import packed, unpacked
+from evaluators.checkpoints import Part, identity, packed, unpacked
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
 from evaluators.images import ImageData, Split, as_float
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
 from evaluators.networks import as_safetensors, global_randomness, initialised, within_memory
 from evaluators.pictures import Film, picture_of_rows
@@ -141,57 +140,43 @@ class GanEvaluator:
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
     ) -> Iterator[Measurement]:
         reference = self._reference  # what is made once for all trials is not the candidate's time
-        scored_by = reference.protocol.as_dict()
-        protocol = json.dumps(scored_by, indent=2, sort_keys=True).encode()
-        about: dict[str, str | int | float] = {
-            "evaluator": "gan",
-            "genotype": trial.genotype.id,
-            "seed": trial.seed,
-            "epochs": self.epochs,
-            "data": self.data.fingerprint,
-            **scored_by,
-        }
-        kept = None if checkpoint is None else unpacked(checkpoint, about)
-        started = time.perf_counter()
-        model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-        memory = PeakMemory(self.device)
-        training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
-        cost = self._cost(training)
-        snapshots = Snapshots(
-            self.epochs, reference.samples, self._deviation, _classes(reference), to_the_end=every is not None
-        )
-        film = Film(None if every is None else self.epochs)
-        spent, peak = time.perf_counter() - started, 0.0
-        if kept is not None:
-            for name, part in (("training", training), ("snapshots", snapshots), ("film", film)):
-                part.restore(kept[name])
-            spent, peak = kept["spent"][1]["seconds"], kept["spent"][1]["peak_memory_mb"]
+        protocol = reference.protocol.as_dict()
+        own = identity("gan", trial, self.epochs, self.data, **protocol)
+        kept = {} if checkpoint is None else unpacked(checkpoint, own)
+        in_full, classes, spent = every is not None, _classes(reference), Spent()
+        with spent:
+            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            memory = PeakMemory(self.device)
+            training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+            cost = self._cost(training)
+        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
+        film = Film(self.epochs if in_full else None)
+        parts: dict[str, Part] = {"training": training, "snapshots": snapshots, "film": film, "spent": spent}
+        for name, state in kept.items():
+            parts[name].restore(state)
         while not snapshots.ended:
             epoch = training.epochs_done + 1
-            started = time.perf_counter()
-            training.epoch(self._train, memory)
-            generator, chosen = training.average.network, training.hyperparameters
-            scores = self._scores(training.model, generator, chosen, self.data.validation, reference, trial.seed)
-            for name, value in scores.items():
-                if not math.isfinite(value):
-                    raise Diverged(f"{name} is {value} after epoch {epoch}")
-            rows = self._shown(training.model, generator, chosen, trial.seed)
-            film.add(epoch, rows)
-            tensors = as_safetensors(_weights(model, generator))
-            snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
-            best, collapsed = snapshots.best, snapshots.collapsed
-            artifacts = {"samples.png": best.picture, "protocol.json": protocol}
-            if snapshots.ended:
-                artifacts["training.gif"] = film.picture()
-                if collapsed is None:
-                    artifacts["weights.safetensors"] = best.tensors
-            spent, peak = spent + time.perf_counter() - started, max(peak, memory.megabytes)
-            needed = {"seconds": spent, "peak_memory_mb": peak}
+            with spent:
+                training.epoch(self._train, memory)
+                generator, chosen = training.average.network, training.hyperparameters
+                scores = self._scores(training.model, generator, chosen, self.data.validation, reference, trial.seed)
+                for name, value in scores.items():
+                    if not math.isfinite(value):
+                        raise Diverged(f"{name} is {value} after epoch {epoch}")
+                rows = self._shown(training.model, generator, chosen, trial.seed)
+                film.add(epoch, rows)
+                tensors = as_safetensors(_weights(model, generator))
+                snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
+                best = snapshots.best
+                artifacts = {"samples.png": best.picture, "protocol.json": _as_json(protocol)}
+                if snapshots.ended:
+                    artifacts["training.gif"] = film.picture()
+                    if snapshots.collapsed is None:
+                        artifacts["weights.safetensors"] = best.tensors
+            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch), **cost, **spent.metrics(memory)}
             if every is not None and (epoch % every == 0 or snapshots.ended):
-                parts = {"training": training.state(), "snapshots": snapshots.state(), "film": film.state()}
-                artifacts[CHECKPOINT] = packed(about, {**parts, "spent": ({}, needed)})
-            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch)}
-            yield Measurement(epoch, {**best.scores, **rest, **cost, **needed}, artifacts)
+                artifacts[CHECKPOINT] = packed(own, parts)
+            yield Measurement(epoch, {**best.scores, **rest}, artifacts)
         if (collapsed := snapshots.collapsed) is not None:
             updates, epochs = training.average.updates, training.epochs_done
             raise Collapsed(f"{collapsed}, after {updates} updates in {epochs} epochs")
@@ -316,3 +301,7 @@ def _weights(model: nn.Module, generator: nn.Module) -> dict[str, Tensor]:
     """The model's tensors, but the generator's from its average."""
     averaged = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
     return {**model.state_dict(), **averaged}
+
+
+def _as_json(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(values, indent=2, sort_keys=True).encode()
