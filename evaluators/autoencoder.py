@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from evaluators.images import ImageData, Split, as_float, batches
-from evaluators.losses import as_autoencoder, training_loss, variational_bound, with_noise
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.autoencoder_training import AutoencoderTraining
+from evaluators.checkpoints import Part, identity, packed, unpacked
+from evaluators.images import ImageData, as_float, batches
+from evaluators.losses import as_autoencoder, variational_bound, with_noise
+from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.networks import initialised, weights_of, within_memory
 from evaluators.pictures import picture_of_rows
 from evaluators.supernet import SupernetTraining, drawn_from
-from evaluators.training import AUGMENTATIONS, OPTIMISERS, SCHEDULES
 from nas.core.errors import Diverged, UserError
-from nas.core.evaluator import Assumption, Deliverable
+from nas.core.evaluator import CHECKPOINT, Assumption, Deliverable
 from nas.core.supernet import Relaxable, entropy
 from nas.core.trial import Measurement, Objective, Trial
 
@@ -47,7 +48,6 @@ OBJECTIVES = {
 _LIKELIHOODS = ("elbo", "log_likelihood", "kl")
 _WIDEST_ON_CPU = 32
 _COLLAPSED = 2  # epochs in a row with too many skips: among alphas that are nearly equal one alone is chance
-_CHECK_EVERY = 32  # steps between two looks at the loss: each waits for the device
 
 
 class AutoencoderEvaluator:
@@ -103,6 +103,15 @@ class AutoencoderEvaluator:
             return self.train_supernet(trial)
         return within_memory(self._evaluate(trial), self.device)
 
+    def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
+        """As `evaluate`, with checkpoints to go on from; see nas.core.evaluator.Continuable.
+
+        Raises:
+            UserError: the checkpoint is damaged, or of another training.
+            Diverged, OutOfMemory: as in `evaluate`.
+        """
+        return within_memory(self._evaluate(trial, checkpoint, every), self.device)
+
     def train_supernet(self, trial: Trial) -> Iterator[Measurement]:
         """One measurement after every epoch, with a picture and the alphas of all epochs so far as ``alphas.json``.
 
@@ -117,29 +126,37 @@ class AutoencoderEvaluator:
         """
         return within_memory(self._train_supernet(trial), self.device)
 
-    def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
-        started = time.perf_counter()
-        model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-        memory = PeakMemory(self.device)
-        cost = {
-            "parameters": float(parameters(model)),
-            "multiply_adds": float(multiply_adds(model, self._validation[:1])),
-        }
-        training = Training(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
-        spent = time.perf_counter() - started
-        for epoch in range(1, self.epochs + 1):
-            started = time.perf_counter()
-            training.epoch(self._train, memory)
-            metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
-            for name, value in metrics.items():
-                if not math.isfinite(value):
-                    raise Diverged(f"{name} is {value} after epoch {epoch}")
-            artifacts = {"reconstructions.png": picture}
-            if epoch == self.epochs:
-                artifacts["weights.safetensors"] = weights_of(model)
-            spent += time.perf_counter() - started
-            rest = cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
-            yield Measurement(epoch, metrics | rest, artifacts)
+    def _evaluate(
+        self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
+    ) -> Iterator[Measurement]:
+        own = identity("autoencoder", trial, self.epochs, self.data, device=self.device.type)  # generators differ
+        kept = {} if checkpoint is None else unpacked(checkpoint, own)
+        spent = Spent()
+        with spent:
+            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            memory = PeakMemory(self.device)
+            cost = {
+                "parameters": float(parameters(model)),
+                "multiply_adds": float(multiply_adds(model, self._validation[:1])),
+            }
+            training = AutoencoderTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+        parts: dict[str, Part] = {"training": training, "spent": spent}
+        for name, state in kept.items():
+            parts[name].restore(state)
+        for epoch in range(training.epochs_done + 1, self.epochs + 1):
+            with spent:
+                training.epoch(self._train, memory)
+                metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
+                for name, value in metrics.items():
+                    if not math.isfinite(value):
+                        raise Diverged(f"{name} is {value} after epoch {epoch}")
+                artifacts = {"reconstructions.png": picture}
+                if epoch == self.epochs:
+                    artifacts["weights.safetensors"] = weights_of(model)
+            metrics |= cost | spent.metrics(memory)
+            if every is not None and (epoch % every == 0 or epoch == self.epochs):
+                artifacts[CHECKPOINT] = packed(own, parts)
+            yield Measurement(epoch, metrics, artifacts)
 
     def _train_supernet(self, trial: Trial) -> Iterator[Measurement]:
         started = time.perf_counter()
@@ -229,47 +246,3 @@ class AutoencoderEvaluator:
             divergence = float(torch.cat([divergence for _, divergence in parts]).mean())
             metrics |= {"elbo": likelihood - divergence, "log_likelihood": likelihood, "kl": divergence}
         return metrics, picture_of_rows(rows)
-
-
-class Training:
-    """The training of one autoencoder, an epoch at a time."""
-
-    def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
-        self.model, self.hyperparameters, self.epochs = model, dict(hyperparameters), epochs
-        device = next(model.parameters()).device
-        self._order = torch.Generator().manual_seed(seed)
-        self._noise = torch.Generator(device).manual_seed(seed + 1)
-        self._optimiser = OPTIMISERS[hyperparameters["optimiser"]](
-            model.parameters(),
-            lr=hyperparameters["learning_rate"],
-            weight_decay=hyperparameters["weight_decay"],
-        )
-        self._augment = AUGMENTATIONS[hyperparameters.get("augmentation", "none")]
-        self._schedule = SCHEDULES[hyperparameters["schedule"]]
-        self._epochs_done = 0
-
-    def epoch(self, data: Split, memory: PeakMemory) -> None:
-        """One pass over the data in a new order; the last batch is left out where it is not full.
-
-        Raises:
-            Diverged: the loss is not finite.
-        """
-        self.model.train()
-        size = min(self.hyperparameters["batch_size"], len(data))
-        order = torch.randperm(len(data), generator=self._order).to(data.images.device)
-        steps = len(data) // size
-        for step in range(steps):
-            progress = (self._epochs_done + step / steps) / self.epochs
-            for group in self._optimiser.param_groups:
-                group["lr"] = self.hyperparameters["learning_rate"] * self._schedule(progress)
-            images = as_float(data.images[order[step * size : (step + 1) * size]])
-            images = self._augment(images, self._noise)
-            loss = training_loss(as_autoencoder(self.model), images, self.hyperparameters, progress, self._noise)
-            memory.look()
-            looked_at = step % _CHECK_EVERY == 0 or step == steps - 1
-            if looked_at and not math.isfinite(value := loss.item()):
-                raise Diverged(f"the loss is {value} in epoch {self._epochs_done + 1}, step {step + 1}")
-            self._optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            self._optimiser.step()
-        self._epochs_done += 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.catalogue import shown_name
+from evaluators.checkpoints import Part, identity, packed, unpacked
 from evaluators.cyclegan_training import CycleGanTraining, as_cyclegan, translators_of
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.images import Split, as_float, batches
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
 from evaluators.metrics.translations import (
     OF_CLASSES,
     Target,
@@ -26,15 +26,13 @@ from evaluators.metrics.translations import (
     translation_scores,
 )
 from evaluators.networks import as_safetensors, initialised, within_memory
-from evaluators.pictures import animated_picture, picture_of_rows, sheet, spread
+from evaluators.pictures import Film, picture_of_rows
 from evaluators.snapshots import Snapshot, Snapshots
 from nas.core.errors import Collapsed, Diverged
-from nas.core.evaluator import Assumption, Deliverable
+from nas.core.evaluator import CHECKPOINT, Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from evaluators.domains import DomainPair
     from nas.core.genotype import Genotype
     from nas.core.space import SearchSpace
@@ -50,7 +48,7 @@ OBJECTIVES = {
 _WIDEST_ON_CPU = 16
 _USUAL_IMAGES = 12_000
 _EXAMPLES = 16  # of a deliverable
-_COLUMNS, _LEAST_SIDE_MOVING = 8, 24
+_COLUMNS = 8
 
 
 class CycleGanEvaluator:
@@ -120,45 +118,63 @@ class CycleGanEvaluator:
         """
         return within_memory(self._evaluate(trial), self.device)
 
-    def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
-        targets, train = self._targets, self._train  # what is made once for all trials is not the candidate's time
-        protocol = json.dumps(pair_protocol(targets), indent=2, sort_keys=True).encode()
-        started = time.perf_counter()
-        model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-        memory = PeakMemory(self.device)
-        training = CycleGanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
-        translators = training.average.network
-        cost = self._cost(translators_of(as_cyclegan(model)))
+    def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
+        """As `evaluate`, but to the last epoch, with checkpoints to go on from; see nas.core.evaluator.Continuable.
+
+        Raises:
+            UserError: the checkpoint is damaged, or of another training or protocol.
+            Diverged, Collapsed, OutOfMemory: as in `evaluate`.
+        """
+        return within_memory(self._evaluate(trial, checkpoint, every), self.device)
+
+    def _evaluate(
+        self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
+    ) -> Iterator[Measurement]:
+        targets, data = self._targets, self._train  # what is made once for all trials is not the candidate's time
+        protocol = pair_protocol(targets)
+        own = identity("cyclegan", trial, self.epochs, self.data, **protocol)
+        kept = {} if checkpoint is None else unpacked(checkpoint, own)
+        in_full, spent = every is not None, Spent()
+        with spent:
+            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            memory = PeakMemory(self.device)
+            training = CycleGanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+            translators = training.average.network
+            cost = self._cost(translators_of(as_cyclegan(model)))
         samples = min(target.reference.samples for target in targets)
         classes = min(target.classes for target in targets)
-        snapshots = Snapshots(self.epochs, samples, 1.0, classes)  # deviations are in units of the data's
-        frames: list[Image] = []
-        spent = time.perf_counter() - started
-        for epoch in range(1, self.epochs + 1):
-            started = time.perf_counter()
-            training.epoch(*train, memory)
-            scores = translation_scores(targets, *self._translate(translators))
-            for name, value in scores.items():
-                if not math.isfinite(value):
-                    raise Diverged(f"{name} is {value} after epoch {epoch}")
-            rows = self._shown(translators)
-            frames.append(sheet(rows, _LEAST_SIDE_MOVING))
-            tensors = as_safetensors({**model.state_dict(), **translators.state_dict()})
-            snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
-            best, collapsed = snapshots.best, snapshots.collapsed
-            artifacts = {"translations.png": best.picture, "protocol.json": protocol}
-            if snapshots.ended:
-                artifacts["training.gif"] = animated_picture(spread(frames))
-                if collapsed is None:
-                    artifacts["weights.safetensors"] = best.tensors
-            spent += time.perf_counter() - started
-            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch)}
-            rest |= cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
+        # deviations are in units of the data's
+        snapshots = Snapshots(self.epochs, samples, 1.0, classes, to_the_end=in_full)
+        film = Film(self.epochs if in_full else None)
+        parts: dict[str, Part] = {"training": training, "snapshots": snapshots, "film": film, "spent": spent}
+        for name, state in kept.items():
+            parts[name].restore(state)
+        while not snapshots.ended:
+            epoch = training.epochs_done + 1
+            with spent:
+                training.epoch(*data, memory)
+                scores = translation_scores(targets, *self._translate(translators))
+                for name, value in scores.items():
+                    if not math.isfinite(value):
+                        raise Diverged(f"{name} is {value} after epoch {epoch}")
+                rows = self._shown(translators)
+                film.add(epoch, rows)
+                tensors = as_safetensors({**model.state_dict(), **translators.state_dict()})
+                snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
+                best = snapshots.best
+                record = json.dumps(protocol, indent=2, sort_keys=True).encode()
+                artifacts = {"translations.png": best.picture, "protocol.json": record}
+                if snapshots.ended:
+                    artifacts["training.gif"] = film.picture()
+                    if snapshots.collapsed is None:
+                        artifacts["weights.safetensors"] = best.tensors
+            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch), **cost, **spent.metrics(memory)}
+            if every is not None and (epoch % every == 0 or snapshots.ended):
+                artifacts[CHECKPOINT] = packed(own, parts)
             yield Measurement(epoch, {**best.scores, **rest}, artifacts)
-            if snapshots.ended:
-                if collapsed is not None:
-                    raise Collapsed(f"{collapsed}, after {training.average.updates} updates in {epoch} epochs")
-                return
+        if (collapsed := snapshots.collapsed) is not None:
+            updates, epochs = training.average.updates, training.epochs_done
+            raise Collapsed(f"{collapsed}, after {updates} updates in {epochs} epochs")
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of the translated test parts, which no search has seen."""

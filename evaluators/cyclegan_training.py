@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from evaluators.adversarial import discriminator_loss, gradient_penalty
 from evaluators.averaging import MovingAverage
-from evaluators.gan_training import global_randomness
+from evaluators.checkpoints import State, copied, moments_of, restore_moments, under
 from evaluators.image_buffer import ImageBuffer
 from evaluators.images import Split, as_float
 from evaluators.metrics.cost import PeakMemory
-from evaluators.training_state import restore_tensors, state_tensors, under
+from evaluators.networks import global_randomness
 from evaluators.translation_losses import distance, fooling_loss
 from nas.core.errors import Diverged
 from nas.core.space import generator_for
@@ -177,15 +177,19 @@ class CycleGanTraining:
 
     # -- continuing
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> State:
         """Everything to continue from: tensors by name, each with memory of its own, and what fits into JSON."""
-        tensors = state_tensors({**self._networks, "average": self.average.network}, self._optimisers)
+        tensors: dict[str, Tensor] = {}
+        for name, network in (*self._networks.items(), ("average", self.average.network)):
+            tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
+        for name, optimiser in self._optimisers.items():
+            tensors |= {f"{name}_optimiser.{key}": value for key, value in moments_of(optimiser).items()}
         for domain, buffer in self._buffers.items():
-            tensors[f"buffer.{domain}"] = buffer.images[: buffer.filled].cpu().clone()
+            tensors[f"buffer.{domain}"] = buffer.images[: buffer.filled]
         numbers = {"epochs_done": self.epochs_done, "average_updates": self.average.updates, "seed": self.seed}
-        return tensors, numbers | {"hyperparameters": self.hyperparameters}
+        return copied(tensors), numbers | {"hyperparameters": self.hyperparameters}
 
-    def restore(self, state: tuple[Mapping[str, Tensor], Mapping[str, Any]]) -> None:
+    def restore(self, state: State) -> None:
         """Go on from what `state` gave; the number of epochs in all may be another.
 
         Raises:
@@ -195,7 +199,10 @@ class CycleGanTraining:
         for name, own in (("seed", self.seed), ("hyperparameters", self.hyperparameters)):
             if numbers[name] != own:
                 raise ValueError(f"the {name} of the state are {numbers[name]}, not {own}")
-        restore_tensors(tensors, {**self._networks, "average": self.average.network}, self._optimisers)
+        for name, network in (*self._networks.items(), ("average", self.average.network)):
+            network.load_state_dict(under(tensors, name))
+        for name, optimiser in self._optimisers.items():
+            restore_moments(optimiser, under(tensors, f"{name}_optimiser"))
         for domain, images in under(tensors, "buffer").items():
             buffer = self._buffers[domain] = self._buffer(images)
             buffer.filled = len(images)

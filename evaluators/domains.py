@@ -58,6 +58,11 @@ class DomainPair:
         return f"A {self.a.counts}; B {self.b.counts}"
 
     @property
+    def fingerprint(self) -> str:
+        """Both fingerprints: 32 hexadecimal digits."""
+        return self.a.fingerprint + self.b.fingerprint
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was done to the images of each, a sentence each."""
         return (*(f"A: {note}" for note in self.a.notes), *(f"B: {note}" for note in self.b.notes))

@@ -5,28 +5,26 @@ from __future__ import annotations
 import functools
 import json
 import math
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from evaluators.checkpoints import Part, identity, packed, unpacked
 from evaluators.features import FeatureExtractor, extractor_for
-from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, global_randomness, noise_like
+from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
 from evaluators.images import ImageData, Split, as_float
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
-from evaluators.networks import as_safetensors, initialised, within_memory
-from evaluators.pictures import animated_picture, picture_of_rows, sheet, spread
+from evaluators.networks import as_safetensors, global_randomness, initialised, within_memory
+from evaluators.pictures import Film, picture_of_rows
 from evaluators.snapshots import Snapshot, Snapshots
 from nas.core.errors import Collapsed, Diverged
-from nas.core.evaluator import Assumption, Deliverable
+from nas.core.evaluator import CHECKPOINT, Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from nas.core.genotype import Genotype
     from nas.core.space import SearchSpace
 
@@ -57,7 +55,6 @@ _EXAMPLES = 16  # of a deliverable
 _AT_ONCE = 250  # images generated together for scoring
 _GRID = 8  # rows, where no class has one, and columns of a picture
 _MOST_CLASSES = 10
-_LEAST_SIDE_MOVING = 24  # animated pictures compress badly
 
 
 class GanEvaluator:
@@ -130,43 +127,59 @@ class GanEvaluator:
         """
         return within_memory(self._evaluate(trial), self.device)
 
-    def _evaluate(self, trial: Trial) -> Iterator[Measurement]:
+    def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
+        """As `evaluate`, but to the last epoch, with checkpoints to go on from; see nas.core.evaluator.Continuable.
+
+        Raises:
+            UserError: the checkpoint is damaged, or of another training or protocol.
+            Diverged, Collapsed, OutOfMemory: as in `evaluate`.
+        """
+        return within_memory(self._evaluate(trial, checkpoint, every), self.device)
+
+    def _evaluate(
+        self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
+    ) -> Iterator[Measurement]:
         reference = self._reference  # what is made once for all trials is not the candidate's time
-        protocol = json.dumps(reference.protocol.as_dict(), indent=2, sort_keys=True).encode()
-        started = time.perf_counter()
-        model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-        memory = PeakMemory(self.device)
-        training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
-        cost = self._cost(training)
-        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, _classes(reference))
-        frames: list[Image] = []
-        spent = time.perf_counter() - started
-        for epoch in range(1, self.epochs + 1):
-            started = time.perf_counter()
-            training.epoch(self._train, memory)
-            generator, chosen = training.average.network, training.hyperparameters
-            scores = self._scores(training.model, generator, chosen, self.data.validation, reference, trial.seed)
-            for name, value in scores.items():
-                if not math.isfinite(value):
-                    raise Diverged(f"{name} is {value} after epoch {epoch}")
-            rows = self._shown(training.model, generator, chosen, trial.seed)
-            frames.append(sheet(rows, _LEAST_SIDE_MOVING))
-            tensors = as_safetensors(_weights(model, generator))
-            snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
-            best, collapsed = snapshots.best, snapshots.collapsed
-            artifacts = {"samples.png": best.picture, "protocol.json": protocol}
-            if snapshots.ended:
-                artifacts["training.gif"] = animated_picture(spread(frames))
-                if collapsed is None:
-                    artifacts["weights.safetensors"] = best.tensors
-            spent += time.perf_counter() - started
-            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch)}
-            rest |= cost | {"seconds": spent, "peak_memory_mb": memory.megabytes}
+        protocol = reference.protocol.as_dict()
+        own = identity("gan", trial, self.epochs, self.data, **protocol)
+        kept = {} if checkpoint is None else unpacked(checkpoint, own)
+        in_full, classes, spent = every is not None, _classes(reference), Spent()
+        with spent:
+            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            memory = PeakMemory(self.device)
+            training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+            cost = self._cost(training)
+        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
+        film = Film(self.epochs if in_full else None)
+        parts: dict[str, Part] = {"training": training, "snapshots": snapshots, "film": film, "spent": spent}
+        for name, state in kept.items():
+            parts[name].restore(state)
+        while not snapshots.ended:
+            epoch = training.epochs_done + 1
+            with spent:
+                training.epoch(self._train, memory)
+                generator, chosen = training.average.network, training.hyperparameters
+                scores = self._scores(training.model, generator, chosen, self.data.validation, reference, trial.seed)
+                for name, value in scores.items():
+                    if not math.isfinite(value):
+                        raise Diverged(f"{name} is {value} after epoch {epoch}")
+                rows = self._shown(training.model, generator, chosen, trial.seed)
+                film.add(epoch, rows)
+                tensors = as_safetensors(_weights(model, generator))
+                snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
+                best = snapshots.best
+                artifacts = {"samples.png": best.picture, "protocol.json": _as_json(protocol)}
+                if snapshots.ended:
+                    artifacts["training.gif"] = film.picture()
+                    if snapshots.collapsed is None:
+                        artifacts["weights.safetensors"] = best.tensors
+            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch), **cost, **spent.metrics(memory)}
+            if every is not None and (epoch % every == 0 or snapshots.ended):
+                artifacts[CHECKPOINT] = packed(own, parts)
             yield Measurement(epoch, {**best.scores, **rest}, artifacts)
-            if snapshots.ended:
-                if collapsed is not None:
-                    raise Collapsed(f"{collapsed}, after {training.average.updates} updates in {epoch} epochs")
-                return
+        if (collapsed := snapshots.collapsed) is not None:
+            updates, epochs = training.average.updates, training.epochs_done
+            raise Collapsed(f"{collapsed}, after {updates} updates in {epochs} epochs")
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of samples against the test part, which no search has seen."""
@@ -288,3 +301,7 @@ def _weights(model: nn.Module, generator: nn.Module) -> dict[str, Tensor]:
     """The model's tensors, but the generator's from its average."""
     averaged = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
     return {**model.state_dict(), **averaged}
+
+
+def _as_json(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(values, indent=2, sort_keys=True).encode()

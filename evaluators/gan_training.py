@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol, cast
 
 import torch
@@ -19,10 +18,11 @@ from evaluators.adversarial import (
     smoothed_targets,
 )
 from evaluators.averaging import MovingAverage
+from evaluators.checkpoints import State, copied, moments_of, restore_moments, under
 from evaluators.diff_augment import diff_augmented
 from evaluators.images import Split, as_float
 from evaluators.metrics.cost import PeakMemory
-from evaluators.training_state import restore_tensors, state_tensors
+from evaluators.networks import global_randomness
 from nas.core.errors import Diverged, UserError
 from nas.core.space import generator_for
 
@@ -216,13 +216,18 @@ class GanTraining:
 
     # -- continuing
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> State:
         """Everything to continue from: tensors by name, each with memory of its own, and what fits into JSON."""
-        copies = state_tensors({**self._networks, "average": self.average.network}, self._optimisers)
+        tensors: dict[str, Tensor] = {}
+        for name, network in self._networks.items():
+            tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
+            moments = moments_of(self._optimisers[name])
+            tensors |= {f"{name}_optimiser.{key}": value for key, value in moments.items()}
+        tensors |= {f"average.{key}": value for key, value in self.average.network.state_dict().items()}
         numbers = {"epochs_done": self.epochs_done, "average_updates": self.average.updates, "seed": self.seed}
-        return copies, numbers | {"hyperparameters": self.hyperparameters}
+        return copied(tensors), numbers | {"hyperparameters": self.hyperparameters}
 
-    def restore(self, state: tuple[Mapping[str, Tensor], Mapping[str, Any]]) -> None:
+    def restore(self, state: State) -> None:
         """Go on from what `state` gave; the number of epochs in all may be another.
 
         Raises:
@@ -232,13 +237,8 @@ class GanTraining:
         for name, own in (("seed", self.seed), ("hyperparameters", self.hyperparameters)):
             if numbers[name] != own:
                 raise ValueError(f"the {name} of the state are {numbers[name]}, not {own}")
-        restore_tensors(tensors, {**self._networks, "average": self.average.network}, self._optimisers)
+        for name, network in (*self._networks.items(), ("average", self.average.network)):
+            network.load_state_dict(under(tensors, name))
+        for name, optimiser in self._optimisers.items():
+            restore_moments(optimiser, under(tensors, f"{name}_optimiser"))
         self.epochs_done, self.average.updates = numbers["epochs_done"], numbers["average_updates"]
-
-
-@contextlib.contextmanager
-def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds PyTorch's global generators, which dropout and the like draw from, and gives them back as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -80,6 +82,15 @@ class ImageData:
         """Channels, height and width of an image."""
         channels, height, width = self.train.images.shape[1:]
         return int(channels), int(height), int(width)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits of all images, by which the data is recognised."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation, self.test):
+            digest.update(str(tuple(part.images.shape)).encode())
+            digest.update(part.images.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     @property
     def domains(self) -> tuple[ImageData, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import StateDict
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: not quite orthogonal after five steps, but fast at small values
 _STEPS = 5
@@ -35,7 +36,18 @@ class Muon(torch.optim.Optimizer):
         super().__init__([{"params": matrices}], {"lr": lr, "weight_decay": weight_decay})
         self._others = torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay, fused=True) if others else None
         if self._others is not None:
-            self.param_groups += self._others.param_groups  # the same objects: who sets a rate sets both
+            self.param_groups += self._others.param_groups
+        self._share()
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """What `state_dict` gave, of both halves."""
+        super().load_state_dict(state_dict)
+        self._share()
+
+    def _share(self) -> None:
+        """One state and the same groups for both halves: who sets a rate, or keeps the state, has both."""
+        if self._others is not None:
+            self._others.state, self._others.param_groups = self.state, self.param_groups[1:]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]

@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from evaluators.checkpoints import State, as_bytes, as_tensor
+
 _MILLISECONDS = 3000  # of an animated picture, but for its last frame
 _LONGEST = 300
 _AT_THE_END = 1500
-_MOST_FRAMES = 30
+_MOST_FRAMES, _LEAST_SIDE_MOVING = 30, 24  # animated pictures compress badly
 
 
 def picture_of_rows(rows: Sequence[Tensor], least_side: int = 32) -> bytes:
@@ -37,13 +39,6 @@ def animated_picture(frames: Sequence[Image.Image]) -> bytes:
     return buffer.getvalue()
 
 
-def spread(frames: list[Image.Image]) -> list[Image.Image]:
-    """At most 30 frames, evenly spread, the first and the last among them."""
-    if len(frames) <= _MOST_FRAMES:
-        return frames
-    return [frames[round(i * (len(frames) - 1) / (_MOST_FRAMES - 1))] for i in range(_MOST_FRAMES)]
-
-
 def sheet(rows: Sequence[Tensor], least_side: int = 32) -> Image.Image:
     """The picture that `picture_of_rows` writes."""
     images = torch.stack([row.detach().cpu().float().clamp(0, 1) for row in rows])
@@ -54,3 +49,41 @@ def sheet(rows: Sequence[Tensor], least_side: int = 32) -> Image.Image:
     drawn = torch.cat([torch.cat(list(line), dim=2) for line in lines], dim=1)
     pixels = (drawn * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+
+
+class Film:
+    """The animated picture of a training: at most 30 of its epochs, evenly spread, the first and the last among them.
+
+    Args:
+        epochs: how many there will be; None where the training may end earlier.
+    """
+
+    def __init__(self, epochs: int | None = None) -> None:
+        self._wanted = None if epochs is None else {1 + index for index in _spread(epochs)}
+        self._frames: list[bytes] = []
+
+    def add(self, epoch: int, rows: Sequence[Tensor]) -> None:
+        """The rows of images after the next epoch; see `picture_of_rows`."""
+        if self._wanted is None or epoch in self._wanted:
+            self._frames.append(picture_of_rows(rows, _LEAST_SIDE_MOVING))
+
+    def picture(self) -> bytes:
+        """All of it, as GIF."""
+        shown = [self._frames[index] for index in _spread(len(self._frames))]
+        return animated_picture([Image.open(io.BytesIO(frame)) for frame in shown])
+
+    def state(self) -> State:
+        """Everything to continue from."""
+        return {str(index): as_tensor(frame) for index, frame in enumerate(self._frames)}, {}
+
+    def restore(self, state: State) -> None:
+        """Go on from what `state` gave."""
+        frames, _ = state
+        self._frames = [as_bytes(frames[str(index)]) for index in range(len(frames))]
+
+
+def _spread(count: int) -> list[int]:
+    """The indices of at most 30 of so many things, evenly spread, the first and the last among them."""
+    if count <= _MOST_FRAMES:
+        return list(range(count))
+    return [round(index * (count - 1) / (_MOST_FRAMES - 1)) for index in range(_MOST_FRAMES)]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from evaluators.checkpoints import State, as_bytes, as_tensor
 from evaluators.collapse import collapse, deviation_collapse
 
 _COLLAPSED = 2  # epochs in a row: one alone may be an oscillation
@@ -38,6 +39,7 @@ class Snapshots:
 
     Args:
         samples: how many images each score is of.
+        to_the_end: the training ends after its last epoch and never before.
         deviation: the data's; see evaluators.collapse.
         classes: of which modes are counted; 0 where there are none.
 
@@ -48,8 +50,8 @@ class Snapshots:
 
     best: Snapshot
 
-    def __init__(self, epochs: int, samples: int, deviation: float, classes: int) -> None:
-        self._epochs, self._deviation, self._classes = epochs, deviation, classes
+    def __init__(self, epochs: int, samples: int, deviation: float, classes: int, *, to_the_end: bool = False) -> None:
+        self._epochs, self._deviation, self._classes, self._to_the_end = epochs, deviation, classes, to_the_end
         self._margin = 2 * _NOISE / math.sqrt(samples)
         self._patience = max(_LEAST_PATIENCE, math.ceil(epochs / 2))
         self._level, self._level_epoch = math.inf, 0
@@ -67,9 +69,34 @@ class Snapshots:
         same = epoch > self._epochs / 3 and deviation_collapse(snapshot.scores, self._deviation) is not None
         self._alike = self._alike + 1 if same else 0
         waited = epoch - self._level_epoch
-        self.ended = epoch == self._epochs or self._alike == _COLLAPSED or waited >= self._patience
+        hopeless = not self._to_the_end and (self._alike == _COLLAPSED or waited >= self._patience)
+        self.ended = epoch == self._epochs or hopeless
 
     @property
     def collapsed(self) -> str | None:
         """Why the kept snapshot counts as collapsed; None where it does not."""
         return collapse(self.best.scores, self._deviation, self._classes)
+
+    # -- continuing
+
+    def state(self) -> State:
+        """Everything to continue from, after the first snapshot."""
+        best, kept = self.best, {"picture": self.best.picture, "tensors": self.best.tensors}
+        numbers = {
+            "best": {"epoch": best.epoch, "scores": dict(best.scores)},
+            "level": self._level,
+            "level_epoch": self._level_epoch,
+            "alike": self._alike,
+            "ended": self.ended,
+        }
+        return {name: as_tensor(data) for name, data in kept.items()}, numbers
+
+    def restore(self, state: State) -> None:
+        """Go on from what `state` gave."""
+        tensors, numbers = state
+        self.best = Snapshot(
+            **numbers["best"], picture=as_bytes(tensors["picture"]), tensors=as_bytes(tensors["tensors"])
+        )
+        self._least = self.best.scores["fid"]
+        self._level, self._level_epoch = numbers["level"], numbers["level_epoch"]
+        self._alike, self.ended = numbers["alike"], numbers["ended"]

@@ -10,20 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.api import open_run, resume, search
+    from nas.api import open_run, resume, search, train
     from nas.core.errors import UserError
     from nas.run import Candidate, Run
 
 _HOMES = {
     "search": "nas.api",
     "resume": "nas.api",
+    "train": "nas.api",
     "open_run": "nas.api",
     "Run": "nas.run",
     "Candidate": "nas.run",
     "UserError": "nas.core.errors",
 }
 
-__all__ = ["Candidate", "Run", "UserError", "open_run", "resume", "search"]
+__all__ = ["Candidate", "Run", "UserError", "open_run", "resume", "search", "train"]
 
 
 def __getattr__(name: str) -> Any:

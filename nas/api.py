@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import registry
-from nas import run as runs
+from nas import registry, session
 from nas.assembly import ARRAYS, Given
 from nas.config import RunConfig
 from nas.core.errors import UserError
@@ -18,13 +17,14 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.run import Candidate, Run, open_run
+from nas.training import OF_THE_DATA, config_to_train
 
 if TYPE_CHECKING:
     import numpy as np
 
     from evaluators.images import ImageData
 
-__all__ = ["open_run", "resume", "search"]
+__all__ = ["open_run", "resume", "search", "train"]
 
 
 def search(
@@ -56,7 +56,46 @@ def search(
         UserError: bad input.
     """
     config, given = _told(space, data, data_b, strategy, evaluator, {"trials": trials, **options})
-    return runs.start(config, given=given)
+    return session.start(config, given=given)
+
+
+def train(
+    architecture: str | Path | Run | Candidate | Genotype,
+    epochs: int,
+    *,
+    data: str | ImageData | Mapping[str, np.ndarray] | None = None,
+    data_b: str | ImageData | Mapping[str, np.ndarray] | None = None,
+    space: str | SearchSpace | None = None,
+    evaluator: str | Callable[..., Evaluator] | None = None,
+    **options: Any,
+) -> Run:
+    """Train one architecture in full, with checkpoints from which `resume` goes on; export it, and give the run.
+
+    Args:
+        architecture: a Run, of which the best is trained, a Candidate, a Genotype, or what ``nas train`` takes.
+        data, data_b, space, evaluator: as for `search`; by default those of the run. Data that a run was given as an
+            object is taken from it as long as the object `run` has it, and must be given again later.
+        options: every other option of ``nas train``, by its name with underscores: ``checkpoint_every=10``.
+
+    Raises:
+        UserError: bad input.
+    """
+    if isinstance(architecture, Run):
+        architecture = architecture.best
+    if not isinstance(architecture, (str, Path, Candidate, Genotype)):
+        allowed = "a Run, a Candidate, a Genotype, RUN[:TRIAL] or the file of a genotype"
+        raise UserError("architecture", type(architecture).__name__, allowed)
+    things = {"space": space, "evaluator": evaluator}
+    told = {option: _name(thing) for option, thing in things.items() if thing is not None}
+    sets = {"data": data, "data_b": data_b}
+    told |= {f"dataset{key[4:]}": _data_name(key, thing) for key, thing in sets.items() if thing is not None}
+    asked = {"epochs": epochs, **options, **told}
+    config = config_to_train(str(architecture) if isinstance(architecture, Path) else architecture, asked)
+    given = _given(config, space, data, data_b, None, evaluator)
+    if data is data_b is None and isinstance(architecture, Candidate) and not set(options) & {"seed", *OF_THE_DATA}:
+        loaded = architecture.run.loaded
+        given = replace(given, data=None if loaded is None else loaded.data)
+    return session.start(config, given=given)
 
 
 def resume(
@@ -77,7 +116,7 @@ def resume(
     """
     path = run.path if isinstance(run, Run) else Path(run)
     given = _given(open_run(path).config, space, data, data_b, strategy, evaluator)
-    return runs.resume(path, trials=trials, given=given)
+    return session.resume(path, trials=trials, given=given)
 
 
 def _told(
@@ -98,12 +137,19 @@ def _told(
 
 
 def _data_name(argument: str, data: Any) -> str:
+    """What data is called that was given as this argument.
+
+    Raises:
+        UserError: it is no data.
+    """
     from evaluators.images import ImageData
 
-    if not isinstance(data, (str, Mapping, ImageData)):
+    if isinstance(data, str):
+        return data
+    if not isinstance(data, (Mapping, ImageData)):
         allowed = "a data set's name, an ImageData, or a dictionary of arrays with x_train"
         raise UserError(argument, type(data).__name__, allowed)
-    return data if isinstance(data, str) else data.name if isinstance(data, ImageData) else ARRAYS
+    return data.name if isinstance(data, ImageData) else ARRAYS
 
 
 def _architecture(given: Any) -> tuple[Any, Genotype | None]:

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 from nas import registry
 from nas.config import RunConfig
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
-from nas.core.evaluator import Assumption, Evaluator, SupernetEvaluator
+from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvaluator
 from nas.core.genotype import Genotype
 from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
 from nas.core.strategy import Strategy, TrainsSupernets
 from nas.core.trial import Objective
+from nas.strategies.only import only
 
 if TYPE_CHECKING:
     from evaluators.domains import DomainPair
     from evaluators.images import ImageData
 
 DEFAULT_EPOCHS = 4
+TRAIN = "train"
+"""What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
 """The name of data that was given as arrays."""
 
@@ -46,7 +49,7 @@ class Given:
     """Objects that a caller passes instead of names."""
 
     space: SearchSpace | None = None
-    data: ImageData | None = None
+    data: ImageData | DomainPair | None = None
     data_b: ImageData | None = None
     strategy: Callable[..., Strategy] | None = None
     evaluator: Callable[..., Evaluator] | None = None
@@ -57,7 +60,7 @@ NO_OBJECTS = Given()
 
 
 def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assumption, ...] | None = None) -> Parts:
-    """Everything that a search needs.
+    """Everything that a search needs. Of a genotype to be trained nothing is narrowed and nothing assumed.
 
     Args:
         assumed: what the run assumed when it began, on whatever machine; None for a new run.
@@ -67,7 +70,10 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     """
     executor = registry.make("executor", config.executor, registry.load("executor", config.executor))
     space = space_of(config, given)
-    strategy = given.strategy or registry.load("strategy", config.strategy)
+    trained = None if config.genotype is None else Genotype(config.genotype)
+    strategy = only(trained) if trained is not None else given.strategy or registry.load("strategy", config.strategy)
+    if trained is not None and config.strategy != TRAIN:
+        raise UserError("--strategy", config.strategy, TRAIN, why="there is a genotype, which is trained alone")
     known = registry.options(strategy)
     if unknown := set(config.set) - set(known):  # before data is loaded
         raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
@@ -77,6 +83,9 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     data = _data(config, given, space)
     if isinstance(space, Conditionable):
         space = space.conditioned(data.condition)
+    if trained is not None:
+        assumed = ()
+        check_genotype(trained, space)
     epochs = config.epochs or _usual_epochs(evaluator_class, data)
 
     options = {} if config.features is None else {"features": config.features}
@@ -91,6 +100,9 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         return made
 
     evaluator = evaluator_of(space)
+    if trained is not None and not isinstance(evaluator, Continuable):
+        fits = "an evaluator that trains in full, such as autoencoder, gan and cyclegan"
+        raise UserError("--evaluator", type(evaluator).__name__, fits)
     names = config.objective or [next(iter(evaluator.objectives))]
     for name in names:
         if name not in evaluator.objectives:
@@ -112,6 +124,18 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
 
     objectives = tuple(evaluator.objectives[name] for name in names)
     return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs)
+
+
+def check_genotype(genotype: Genotype, space: SearchSpace) -> None:
+    """Refuse to train a genotype that is none of this space, as the data conditions it.
+
+    Raises:
+        UserError: naming the path to the fault.
+    """
+    try:
+        space.validate(genotype)
+    except InvalidGenotype as error:
+        raise UserError("GENOTYPE", genotype.id, f"a genotype of the space {space.name}", why=str(error)) from None
 
 
 def space_of(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
@@ -231,6 +255,9 @@ def _data(config: RunConfig, given: Given, space: SearchSpace) -> ImageData | Do
     Raises:
         UserError: there is one too many or too few, or one cannot be used.
     """
+    from evaluators.data import load_data
+    from evaluators.domains import DomainPair, load_pair, pair_of
+
     between = isinstance(space, BetweenDomains)
     if between and config.dataset_b is None:
         why = f"--space {space.name} translates between two sets of images"
@@ -238,12 +265,11 @@ def _data(config: RunConfig, given: Given, space: SearchSpace) -> ImageData | Do
     if config.dataset_b is not None and not between:
         why = f"--space {space.name} takes one data set"
         raise UserError("--dataset-b", config.dataset_b, "spaces that translate, such as cyclegan", why=why)
+    if isinstance(given.data, DomainPair):
+        return given.data
     for option, name, found in (("data", config.dataset, given.data), ("data_b", config.dataset_b, given.data_b)):
         if name == ARRAYS and found is None:
             raise UserError(option, ARRAYS, "the arrays that the run was begun with", why="must be given again")
-    from evaluators.data import load_data
-    from evaluators.domains import load_pair, pair_of
-
     options: dict[str, Any] = {
         "seed": config.seed,
         "train_size": config.train_size,

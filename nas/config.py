@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from nas.core.errors import UserError, unknown_name
+from nas.core.errors import InvalidGenotype, UserError, unknown_name
+from nas.core.genotype import Genotype
 
 Scalar = bool | int | float | str
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -62,7 +63,10 @@ def _option(name: str) -> str:
 
 
 class RunConfig(BaseModel):
-    """Every option of a search. In YAML the names have dashes, as on the command line."""
+    """Every option of a search. In YAML the names have dashes, as on the command line.
+
+    With a `genotype`, its canonical text, the run is the training of that alone: see nas.training.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -82,6 +86,7 @@ class RunConfig(BaseModel):
     epochs: Whole | None = Field(None, ge=1, le=100_000)
     objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
     from_: str | None = None
+    genotype: str | None = None
     pin: dict[str, Scalar] = Field(default_factory=dict)
     restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(_as_value_lists)] = Field(default_factory=dict)
     set: dict[str, Scalar | None] = Field(default_factory=dict)
@@ -96,6 +101,7 @@ class RunConfig(BaseModel):
     strict: bool = False
     max_failures: Whole | None = Field(None, ge=0)
     keep_weights: Whole | None = Field(None, ge=1)
+    checkpoint_every: Whole = Field(1, ge=1)
 
     @field_validator("time_limit", mode="before")
     @classmethod
@@ -111,6 +117,14 @@ class RunConfig(BaseModel):
         if len(set(value)) < len(value):
             raise ValueError("each objective once")
         return value
+
+    @field_validator("genotype")
+    @classmethod
+    def _genotype(cls, value: str | None) -> str | None:
+        try:
+            return None if value is None else Genotype.parse(value).text
+        except InvalidGenotype as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("name")
     @classmethod
@@ -133,6 +147,11 @@ class RunConfig(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             raise _as_user_error(error, source) from None
+
+    @property
+    def data_sets(self) -> list[str]:
+        """The names of the data sets: one, or those of both domains."""
+        return [self.dataset] if self.dataset_b is None else [self.dataset, self.dataset_b]
 
     def to_yaml(self) -> str:
         """The whole configuration, but for where the run lies, so that ``nas search --config`` repeats it.
@@ -179,6 +198,7 @@ _ALLOWED = {
     "objective": "names of the evaluator's metrics, each once",
     "name": "letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
     "from": "RUN, RUN:TRIAL or a genotype file",
+    "genotype": "the text of a genotype",
     "pin": "decision=value",
     "restrict": "decision=value,value",
     "set": "option=value",

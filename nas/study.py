@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
+import fnmatch
+import math
 import os
 import shutil
 import signal
@@ -93,6 +94,7 @@ class Study:
         self._artifacts = FileSystemArtifactStore(path / "artifacts")
         self._trial_ids: dict[int, int] = {}
         self._latest_artifacts: dict[int, dict[str, bytes]] = {}
+        self._before_restart: dict[int, int] = {}  # the last epoch that earlier sessions measured
 
     # -- opening
 
@@ -238,6 +240,9 @@ class Study:
         value = measurement.metrics.get(self.objective_names[0])
         if value is not None:
             identifier = self._trial_id(trial.number)
+            if measurement.epoch > self._before_restart.get(trial.number, math.inf):  # it has come further than ever
+                self._storage.set_trial_user_attr(identifier, _RESTARTS, 0)
+                del self._before_restart[trial.number]
             self._storage.set_trial_intermediate_value(identifier, measurement.epoch, value)
         kept = self._latest_artifacts.setdefault(trial.number, {})
         kept.update(measurement.artifacts)
@@ -270,7 +275,9 @@ class Study:
     def restarted(self, trial: Trial) -> int:
         """A trial that a killed session left running begins again; gives how often it has by now."""
         identifier = self._trial_id(trial.number)
-        times = int(self._storage.get_trial(identifier).user_attrs.get(_RESTARTS, 0)) + 1
+        frozen = self._storage.get_trial(identifier)
+        self._before_restart[trial.number] = max(frozen.intermediate_values, default=0)
+        times = int(frozen.user_attrs.get(_RESTARTS, 0)) + 1
         self._storage.set_trial_user_attr(identifier, _RESTARTS, times)
         return times
 
@@ -286,6 +293,8 @@ class Study:
         for name, data in self._latest_artifacts.pop(trial.number, {}).items():
             if name == "weights.safetensors":
                 write_atomically(self.weights_path(trial.number), data)
+                continue
+            if self._artifact(identifier, name) == data:  # kept by a session that was killed before the trial's end
                 continue
             with tempfile.TemporaryDirectory(dir=self.path / "artifacts", prefix=".") as folder:
                 file = Path(folder) / name
@@ -346,12 +355,15 @@ class Study:
 
     def picture(self, number: int) -> bytes | None:
         """A trial's picture as PNG; None if it has none."""
-        frozen = self._storage.get_trial(self._trial_id(number))
+        return self._artifact(self._trial_id(number), "*.png")
+
+    def _artifact(self, identifier: int, pattern: str) -> bytes | None:
+        """The latest file of a trial whose name is like this; None if it has none."""
+        frozen = self._storage.get_trial(identifier)
         for meta in reversed(get_all_artifact_meta(frozen, storage=self._storage)):
-            if meta.mimetype == "image/png":
+            if fnmatch.fnmatchcase(meta.filename, pattern):
                 with self._artifacts.open_reader(meta.artifact_id) as reader:
-                    buffer = io.BytesIO(reader.read())
-                return buffer.getvalue()
+                    return bytes(reader.read())
         return None
 
     def started_at(self) -> str:
@@ -412,6 +424,7 @@ def _repair(journal: Path) -> None:
     for leftover in [
         *(path for name in (".best.*", ".export-*") for path in run.glob(name) if now - path.stat().st_mtime > 600),
         *run.glob(".report.html.*"),
+        *run.glob(".checkpoint.zip.*"),
         *artifacts.glob(".*"),
         *(artifacts / "weights").glob(".*"),
     ]:  # a young export may be another process's, at work

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load
 
-from evaluators.autoencoder import AutoencoderEvaluator, Training
+from evaluators.autoencoder import AutoencoderEvaluator
+from evaluators.autoencoder_training import AutoencoderTraining
 from evaluators.losses import training_loss, with_noise
 from evaluators.metrics.cost import PeakMemory
 from evaluators.pictures import picture_of_rows
@@ -91,7 +92,7 @@ def test_memory_that_gives_out_is_said(tiny, monkeypatch):
     def full(*args, **kwargs):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    monkeypatch.setattr(Training, "epoch", full)
+    monkeypatch.setattr(AutoencoderTraining, "epoch", full)
     with pytest.raises(OutOfMemory, match="allocate"):
         list(AutoencoderEvaluator(SPACE, tiny, epochs=1).evaluate(Trial(0, Proposal(drawn()), 1)))
 
@@ -170,7 +171,7 @@ def test_an_epoch_shows_every_image_but_the_rest_of_the_last_batch(tiny):
     model = SPACE.build(genotype, tiny.shape)
     seen = []
     model.encoder.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
-    training = Training(model, SPACE.hyperparameters(genotype), 1, 0)
+    training = AutoencoderTraining(model, SPACE.hyperparameters(genotype), 1, 0)
     training.epoch(tiny.train, PeakMemory(torch.device("cpu")))
     assert seen == [16] * (len(tiny.train) // 16)
 

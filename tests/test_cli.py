@@ -328,7 +328,9 @@ def test_help_is_quick_and_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("command", ["search", "resume", "list", "show", "export", "spaces", "strategies", "datasets"])
+@pytest.mark.parametrize(
+    "command", ["search", "resume", "train", "list", "show", "export", "spaces", "strategies", "datasets"]
+)
 def test_every_command_has_help(command, capsys):
     assert nas([command, "--help"]) == 0
     assert "Usage: nas" in capsys.readouterr().out

@@ -1,12 +1,14 @@
 """The contract suites find what is wrong: each of these breaks one law, and its test fails."""
 
+import json
 import random
 
 import numpy as np
 import pytest
 import torch
 
-from nas.core.errors import InvalidGenotype
+from nas.core.errors import InvalidGenotype, UserError
+from nas.core.evaluator import CHECKPOINT
 from nas.core.genotype import Genotype
 from nas.core.space import sample
 from nas.core.trial import Measurement, Proposal
@@ -218,3 +220,68 @@ def test_evaluators_whose_weights_are_not_those_of_the_trials_seed_are_found(dra
     Evaluators(lambda seed: float(seed)).test_the_same_trial_gives_the_same_numbers()
     with pytest.raises(AssertionError):
         Evaluators(lambda seed: draw()).test_the_same_trial_gives_the_same_numbers()
+
+
+class Walking:
+    """A training whose weight walks at random; `flaw` is what is wrong with how it is continued."""
+
+    def __init__(self, epochs, flaw):
+        self.objectives, self.epochs, self.flaw = {"loss": LOSS}, epochs, flaw
+
+    def evaluate(self, trial):
+        for measurement in self.train(trial):
+            measurement.artifacts.pop(CHECKPOINT)
+            yield measurement
+
+    def train(self, trial, checkpoint=None, *, every=1):
+        own = [trial.seed, trial.genotype.id, self.epochs]
+        done, weight = self.read(checkpoint, own) if checkpoint is not None else (0, 0.0)
+        for epoch in range(done + 1, self.epochs + (self.flaw != "stops early")):
+            step = torch.rand(()).item() if self.flaw == "draws globally" else (trial.seed * 7 + epoch * 5) % 11
+            weight = 0.5 * weight + step
+            files = {"weights.safetensors": str(weight).encode()} if epoch == self.epochs else {}
+            if epoch % every == 0 or epoch == self.epochs or self.flaw == "always":
+                kept = 0.0 if self.flaw == "forgets" else weight
+                files[CHECKPOINT] = json.dumps([own, epoch, kept]).encode()
+            yield Measurement(epoch, {"loss": weight, "seconds": float(epoch)}, files)
+
+    def read(self, checkpoint, own):
+        try:
+            found, epoch, weight = json.loads(checkpoint)
+        except ValueError:
+            raise UserError("checkpoint", "", "a whole one") from None
+        if found != own and self.flaw != "trusts":
+            raise UserError("checkpoint", found, str(own))
+        return (0 if self.flaw == "begins again" else epoch), weight
+
+
+class Walks(EvaluatorContract):
+    def __init__(self, flaw=""):
+        self._flaw = flaw
+
+    def make(self, epochs):
+        return Walking(epochs, self._flaw)
+
+    def genotypes(self):
+        return [sample(ToySpace(), np.random.default_rng(seed)) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("flaw", "law"),
+    [
+        ("forgets", "test_whatever_epoch_a_training_is_continued_after_it_is_as_in_one_go"),
+        ("draws globally", "test_whatever_epoch_a_training_is_continued_after_it_is_as_in_one_go"),
+        ("begins again", "test_whatever_epoch_a_training_is_continued_after_it_is_as_in_one_go"),
+        ("stops early", "test_whatever_epoch_a_training_is_continued_after_it_is_as_in_one_go"),
+        ("always", "test_checkpoints_come_as_often_as_they_are_asked_for"),
+        ("trusts", "test_checkpoints_that_are_damaged_or_of_another_training_are_refused"),
+    ],
+)
+def test_trainings_that_are_not_continued_as_they_were_are_found(flaw, law):
+    getattr(Walks(), law)()
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        getattr(Walks(flaw), law)()
+
+
+def test_a_training_that_begins_as_its_evaluation_is_accepted():
+    Walks().test_a_training_in_full_begins_as_an_evaluation()

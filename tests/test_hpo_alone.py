@@ -15,7 +15,7 @@ from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement
-from nas.run import genotype_from
+from nas.finding import genotype_from
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 from .conftest import tiny_data

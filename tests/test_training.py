@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from evaluators.autoencoder import AutoencoderEvaluator, Training
+from evaluators.autoencoder import AutoencoderEvaluator
+from evaluators.autoencoder_training import AutoencoderTraining
 from evaluators.images import Split, as_float
 from evaluators.losses import training_loss
 from evaluators.metrics.cost import PeakMemory
@@ -26,7 +27,7 @@ def genotype_with(**decisions):
 def shown_in_training(genotype, data, epochs=1):
     model, shown = SPACE.build(genotype, data.shape), []
     model.encoder.register_forward_hook(lambda module, inputs, output: shown.append(inputs[0]))
-    training = Training(model, SPACE.hyperparameters(genotype), epochs, seed=0)
+    training = AutoencoderTraining(model, SPACE.hyperparameters(genotype), epochs, seed=0)
     for _ in range(epochs):
         training.epoch(data.train, PeakMemory(torch.device("cpu")))
     return shown

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
 
 import psutil
 import torch
@@ -59,3 +63,30 @@ class PeakMemory:
     def megabytes(self) -> float:
         """The peak so far, in units of 10^6 bytes."""
         return self._peak / 1e6
+
+
+class Spent:
+    """What a training has taken so far, in earlier sessions too. As a context manager it adds what is done in it."""
+
+    def __init__(self) -> None:
+        self._seconds = self._megabytes = 0.0
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._seconds += time.perf_counter() - self._started
+
+    def metrics(self, memory: PeakMemory) -> dict[str, float]:
+        """``seconds``, and ``peak_memory_mb`` with this session's."""
+        self._megabytes = max(self._megabytes, memory.megabytes)
+        return {"seconds": self._seconds, "peak_memory_mb": self._megabytes}
+
+    def state(self) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
+        """Everything to continue from."""
+        return {}, {"seconds": self._seconds, "megabytes": self._megabytes}
+
+    def restore(self, state: tuple[Mapping[str, Tensor], Mapping[str, Any]]) -> None:
+        """Go on from what `state` gave."""
+        _, numbers = state
+        self._seconds, self._megabytes = numbers["seconds"], numbers["megabytes"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -15,9 +15,12 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from nas.checkpoint import FILE, Reached
+from nas.core.genotype import Genotype
 from nas.core.pareto import most_spread, pareto_front
 
 if TYPE_CHECKING:
+    from nas.core.trial import Measurement as Measured
     from nas.core.trial import Objective, Trial
     from nas.loop import Search
     from nas.run import Run
@@ -26,8 +29,11 @@ _WIDEST = 10_000  # lines are not folded where the output is no terminal
 SHOWN, FRONT_SHOWN = 5, 12
 
 
-class Progress:
-    """A bar on a terminal, plain lines elsewhere: trials done, the best so far, the time left."""
+class Display:
+    """A bar on a terminal, plain lines elsewhere: trials done, the best so far, the time left.
+
+    Of a training in full it is epochs that are counted.
+    """
 
     def __init__(self, silent: bool) -> None:
         self.run: Run | None = None
@@ -37,16 +43,18 @@ class Progress:
         self._began = time.monotonic()
         self._earlier = 0
 
-    def begin(self, run: Run, search: Search) -> Callable[[Trial], None]:
-        """Say what is searched, and give what takes notice of every trial."""
+    def begin(self, run: Run, search: Search) -> None:
+        """Say what is searched, or trained."""
         self.run, self._search = run, search
-        self._earlier = len(search.ended)
+        self._training = run.config.genotype is not None
+        self._total = run.parts.epochs if self._training else search.trials
+        self._earlier = Reached.read(run.path / FILE).epoch if self._training else len(search.ended)
         self._front = front_of(search.ended)
         if not self._silent:
             self._announce(run, search)
         if not self._silent and self._console.is_terminal:
             self._bar = Bar(
-                TextColumn("trials"),
+                TextColumn("epochs" if self._training else "trials"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.description}"),
@@ -55,23 +63,29 @@ class Progress:
                 TimeRemainingColumn(),
                 console=self._console,
             )
-            self._task = self._bar.add_task(self._best(), total=search.trials, completed=self._earlier)
+            self._task = self._bar.add_task(self._best(), total=self._total, completed=self._earlier)
             self._bar.start()
-        return self.ended
 
     def _announce(self, run: Run, search: Search) -> None:
         data, config = run.parts.data, run.config
         shape = " x ".join(str(side) for side in data.shape)
+        what, a_trial = ("training", "") if self._training else (config.strategy, " a trial")
         self._say(
-            f"{config.strategy} on {config.space}, {run.data_name}: images of {shape}, {data.counts}; "
-            f"{config.epochs} epochs a trial on {run.parts.device}; run {run.path}"
+            f"{what} on {config.space}, {run.data_name}: images of {shape}, {data.counts}; "
+            f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {run.path}"
         )
         if search.only_first:
             first = search.objectives[0].name
             self._say(f"{config.strategy} looks at the first objective alone, {first}; the front of all is reported")
         for note in data.notes:
             self._say(note)
-        if (source := run.study.notes.get("from")) is not None:
+        source = run.study.notes.get("from")
+        if self._training:
+            genotype = Genotype(config.genotype or "")
+            self._say(f"the architecture of {source}: {run.parts.space.describe(genotype, data.shape)}")
+            if self._earlier:
+                self._say(f"it goes on after epoch {self._earlier}")
+        elif source is not None:
             space: Any = run.parts.space
             free = [site for site, choice in space.choices().items() if len(choice.values) > 1]
             self._say(f"the architecture is {source}'s; searched are {', '.join(free) or 'no decisions at all'}")
@@ -88,12 +102,27 @@ class Progress:
             return "no result yet"
         first, *others = self._search.objectives
         front = f", front of {len(self._front)}" if others else ""
-        return f"best {values(best, [first])} (trial {best.number}){front}"
+        return f"best {values(best.metrics, [first])} (trial {best.number}){front}"
+
+    def measured(self, trial: Trial, measurement: Measured) -> None:
+        """Take notice of an epoch of a training in full."""
+        if self._silent:
+            return
+        found = values(measurement.metrics, self._search.objectives)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=measurement.epoch, description=found)
+        else:
+            self._say(f"{measurement.epoch}/{self._total} {found}; {self._left(measurement.epoch)}")
+
+    def _left(self, done: int) -> str:
+        """How long the rest will take, if each takes as long as those of this session did."""
+        each = (time.monotonic() - self._began) / max(1, done - self._earlier)
+        return f"{_clock(each * (self._total - done))} left"
 
     def ended(self, trial: Trial) -> None:
         """Take notice of a trial that has ended."""
         self._front = front_of([*self._front, trial])
-        if self._silent:
+        if self._silent or self._training:
             return
         assert trial.outcome is not None
         if trial.outcome.failed and self._bar is not None:
@@ -101,15 +130,13 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, advance=1, description=self._best())
             return
-        result = trial.outcome.reason if trial.outcome.failed else values(trial, self._search.objectives)
+        result = trial.outcome.reason if trial.outcome.failed else values(trial.metrics, self._search.objectives)
         if trial.outcome.kind == "supernet":
             result += " of the mixture"
         done = len(self._search.ended)
-        rate = (time.monotonic() - self._began) / max(1, done - self._earlier)
-        left = rate * (self._search.trials - done)
         self._say(
-            f"{done}/{self._search.trials} trial {trial.number} {trial.outcome.kind}: {result}; "
-            f"{self._best()}; {_clock(left)} left"
+            f"{done}/{self._total} trial {trial.number} {trial.outcome.kind}: {result}; "
+            f"{self._best()}; {self._left(done)}"
         )
 
     def close(self) -> None:
@@ -152,9 +179,9 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
 
 
-def values(trial: Trial, objectives: Sequence[Objective]) -> str:
+def values(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> str:
     """The objectives of a trial that succeeded, in a line."""
-    shown = {objective.name: trial.metrics[objective.name] for objective in objectives}
+    shown = {objective.name: metrics[objective.name] for objective in objectives}
     return ", ".join(
         f"{name} {value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{name} {value:.5g}"
         for name, value in shown.items()

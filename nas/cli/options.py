@@ -58,6 +58,18 @@ def search_options(command: Command) -> Command:
     return command
 
 
+_ALSO_OF_A_TRAINING = (
+    "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
+    "device", "train_size", "image_size", "data_dir", "strict",
+)  # fmt: skip
+
+
+def training_options() -> list[click.Parameter]:
+    """Those options of ``nas search`` that ``nas train`` has as well."""
+    known = {option.name: option for option in click.command(search_options(lambda: None)).params}
+    return [known[name] for name in _ALSO_OF_A_TRAINING]
+
+
 def output_options(command: Command) -> Command:
     """What is printed."""
     for option in reversed(_OUTPUT):
@@ -74,8 +86,8 @@ def run_argument(command: Command) -> Command:
 
 
 def run_path(run: str, runs_dir: Path) -> Path:
-    """The folder that RUN stands for; see nas.run.find_run."""
-    from nas.run import find_run
+    """The folder that RUN stands for; see nas.finding.find_run."""
+    from nas.finding import find_run
 
     return find_run(run, runs_dir)
 
@@ -88,10 +100,10 @@ def given_options(given: dict[str, Any]) -> dict[str, Any]:
     """
     from nas.config import read_yaml
 
-    file = given.pop("config")
+    file = given.pop("config", None)
     options: dict[str, Any] = read_yaml(file) if file is not None else {}
     for option, separator in (("pin", None), ("restrict", ","), ("set", None)):
-        pairs = given.pop("set_" if option == "set" else option)
+        pairs = given.pop("set_" if option == "set" else option, ())
         if pairs:
             inherited = options.get(option) or {}
             if not isinstance(inherited, dict):

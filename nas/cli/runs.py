@@ -23,7 +23,8 @@ def list_command(runs_dir: Path, as_json: bool) -> None:
     """List the runs."""
     from nas.cli.display import console, table
     from nas.core.errors import UserError
-    from nas.run import open_run, runs_in
+    from nas.finding import runs_in
+    from nas.run import open_run
 
     seen, unreadable = [], []
     for path in runs_in(runs_dir):

@@ -15,9 +15,8 @@ import click
 from nas.cli.options import given_options, output_options, run_argument, run_path, search_options
 
 if TYPE_CHECKING:
-    from nas.core.trial import Trial
-    from nas.loop import Search
     from nas.run import Run
+    from nas.session import Progress
 
 
 @click.command("search")
@@ -30,11 +29,11 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
     from nas.config import RunConfig
 
     config = RunConfig.checked(given_options(given))
-    from nas.run import start
+    from nas.session import start
 
-    _configure_logging(verbose)
+    configure_logging(verbose)
 
-    return _searched(lambda progress: start(config, progress=progress), as_json, quiet)
+    return searched(lambda progress: start(config, progress=progress), as_json, quiet)
 
 
 @click.command("resume")
@@ -44,29 +43,27 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
 def resume_command(run: str, runs_dir: Path, trials: int | None, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Go on with a run that was interrupted, or give it more trials."""
     path = run_path(run, runs_dir)
-    from nas.run import resume
+    from nas.session import resume
 
-    _configure_logging(verbose)
+    configure_logging(verbose)
 
-    return _searched(lambda progress: resume(path, trials=trials, progress=progress), as_json, quiet)
+    return searched(lambda progress: resume(path, trials=trials, progress=progress), as_json, quiet)
 
 
-def _searched(
-    search: Callable[[Callable[[Run, Search], Callable[[Trial], None]]], Run], as_json: bool, quiet: bool
-) -> int:
+def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> int:
+    """Turn a search or a training to its end, print what came of it, and give the exit code."""
     from nas.cli import DONE, INTERRUPTED, NOTHING_SUCCEEDED, TOO_MANY_FAILURES
-    from nas.cli.display import Progress, summary
+    from nas.cli.display import Display, summary
 
-    progress = Progress(silent=quiet)
+    progress = Display(silent=quiet)
     try:
-        run = search(progress.begin)
+        run = search(progress)
     except KeyboardInterrupt:
         progress.close()
         if progress.run is None:
             raise
-        done = sum(progress.run.counts().values())
         path = shlex.quote(str(progress.run.path))
-        click.echo(f"interrupted; {done} finished trials are kept. Go on with: nas resume {path}", err=True)
+        click.echo(f"interrupted; {_kept(progress.run)}. Go on with: nas resume {path}", err=True)
         return INTERRUPTED
     finally:
         progress.close()
@@ -97,6 +94,15 @@ def _searched(
     return DONE
 
 
+def _kept(run: Run) -> str:
+    if run.config.genotype is None:
+        return f"{sum(run.counts().values())} finished trials are kept"
+    from nas.checkpoint import FILE, Reached
+
+    reached = Reached.read(run.path / FILE).epoch
+    return f"the training is kept as it was after epoch {reached} of {run.config.epochs}"
+
+
 def _document(run: Run) -> dict[str, Any]:
     best = None
     if run.ranked():
@@ -115,7 +121,8 @@ def _document(run: Run) -> dict[str, Any]:
     return {"run": str(run.path), "best": best, **front, "trials": run.counts(), "seconds": seconds}
 
 
-def _configure_logging(verbose: bool) -> None:
+def configure_logging(verbose: bool) -> None:
+    """What is not the user's is not shown, unless they ask for it."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("nas").setLevel(logging.DEBUG if verbose else logging.WARNING)
     logging.getLogger("optuna").setLevel(logging.WARNING)  # once imported: importing it sets another level

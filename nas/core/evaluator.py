@@ -53,6 +53,27 @@ class SupernetEvaluator(Protocol):
         """
 
 
+CHECKPOINT = "checkpoint.safetensors"
+"""The artifact that a training in full is continued from."""
+
+
+@runtime_checkable
+class Continuable(Evaluator, Protocol):
+    """The evaluator can train one candidate in full, and go on with that after it was interrupted."""
+
+    def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
+        """As `evaluate`, but to the last epoch, however little is to be hoped for.
+
+        The measurements after every so many epochs, and the last, bring the artifact `CHECKPOINT`: weights,
+        optimisers, what is random, and all else that matters. From one of them the training goes on with the next
+        epoch, on a CPU to the same numbers to the last bit; from the last nothing is left to measure.
+
+        Raises:
+            CandidateFailure: as in `evaluate`.
+            UserError: the checkpoint is damaged, or of another genotype, seed, number of epochs or data.
+        """
+
+
 @dataclass(frozen=True)
 class Deliverable:
     """A part of a trained model that is handed over to run by itself.

@@ -7,16 +7,21 @@ import math
 import pytest
 import torch
 
-from nas.core.evaluator import Evaluator
+from nas.core.errors import UserError
+from nas.core.evaluator import CHECKPOINT, Continuable, Evaluator
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Proposal, Trial
 from nas.testing.spaces import disturb_global_generators
 
 
 class EvaluatorContract:
-    """Subclass it and give `make` and `genotypes`."""
+    """Subclass it and give `make` and `genotypes`.
+
+    The laws of trainings in full bind evaluators that are Continuable, for `epochs_in_full` epochs.
+    """
 
     epochs = 2
+    epochs_in_full = 3
     timings = ("seconds", "peak_memory_mb")
 
     def make(self, epochs: int) -> Evaluator:
@@ -29,6 +34,17 @@ class EvaluatorContract:
 
     def _measured(self, genotype: Genotype, seed: int = 1) -> list[Measurement]:
         return list(self.make(self.epochs).evaluate(Trial(0, Proposal(genotype), seed)))
+
+    def _continuable(self, epochs: int) -> Continuable:
+        evaluator = self.make(epochs)
+        if not isinstance(evaluator, Continuable):
+            pytest.skip("it continues nothing")
+        return evaluator
+
+    def _told(self, measurement: Measurement) -> tuple[dict[str, float], dict[str, bytes]]:
+        """What must be the same; a checkpoint holds timings."""
+        metrics = {name: value for name, value in measurement.metrics.items() if name not in self.timings}
+        return metrics, {name: data for name, data in measurement.artifacts.items() if name != CHECKPOINT}
 
     def test_a_measurement_arrives_after_every_epoch(self) -> None:
         for genotype in self.genotypes():
@@ -71,3 +87,46 @@ class EvaluatorContract:
         values = {self._measured(genotype, seed)[-1].metrics[default] for seed in (1, 2)}
         if len(values) == 1:
             pytest.fail("the seed has no effect")
+
+    def test_whatever_epoch_a_training_is_continued_after_it_is_as_in_one_go(self) -> None:
+        """All metrics and all files are the same to the last bit, the trained weights among them."""
+        epochs = self.epochs_in_full
+        for genotype in self.genotypes():
+            trial = Trial(0, Proposal(genotype), 1)
+            disturb_global_generators(1)
+            whole = list(self._continuable(epochs).train(trial))
+            assert [measurement.epoch for measurement in whole] == list(range(1, epochs + 1))
+            assert "weights.safetensors" in whole[-1].artifacts
+            for done in range(1, epochs + 1):
+                disturb_global_generators(2)
+                rest = list(self._continuable(epochs).train(trial, whole[done - 1].artifacts[CHECKPOINT]))
+                assert [measurement.epoch for measurement in rest] == list(range(done + 1, epochs + 1))
+                for again, measurement in zip(rest, whole[done:], strict=True):
+                    assert self._told(again) == self._told(measurement)
+                    assert again.metrics["seconds"] > whole[done - 1].metrics["seconds"]  # of the whole training
+
+    def test_a_training_in_full_begins_as_an_evaluation(self) -> None:
+        trial = Trial(0, Proposal(self.genotypes()[0]), 1)
+        trained = next(self._continuable(self.epochs_in_full).train(trial))
+        evaluated = next(self.make(self.epochs_in_full).evaluate(trial))
+        assert self._told(trained) == self._told(evaluated)
+
+    def test_checkpoints_come_as_often_as_they_are_asked_for(self) -> None:
+        trial = Trial(0, Proposal(self.genotypes()[0]), 1)
+        measurements = self._continuable(self.epochs_in_full).train(trial, every=2)
+        found = [measurement.epoch for measurement in measurements if CHECKPOINT in measurement.artifacts]
+        assert found == [epoch for epoch in range(1, self.epochs_in_full + 1) if epoch in (2, 4, self.epochs_in_full)]
+
+    def test_checkpoints_that_are_damaged_or_of_another_training_are_refused(self) -> None:
+        genotypes, seed, epochs = self.genotypes(), 1, 1
+        trial = Trial(0, Proposal(genotypes[0]), seed)
+        checkpoint = next(self._continuable(epochs).train(trial)).artifacts[CHECKPOINT]
+        refused = [
+            (epochs + 1, trial, checkpoint),
+            (epochs, Trial(0, Proposal(genotypes[0]), seed + 1), checkpoint),
+            *((epochs, Trial(0, Proposal(other), seed), checkpoint) for other in genotypes[1:]),
+            *((epochs, trial, checkpoint[:length]) for length in (0, 9, len(checkpoint) // 2, len(checkpoint) - 1)),
+        ]
+        for epochs_asked, asked, given in refused:
+            with pytest.raises(UserError, match="checkpoint"):
+                list(self._continuable(epochs_asked).train(asked, given))

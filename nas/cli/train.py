@@ -1,0 +1,33 @@
+"""``nas train``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nas.cli.options import given_options, output_options, training_options
+
+
+@click.command("train", params=training_options())
+@click.argument("source", metavar="RUN[:TRIAL]|FILE")
+@click.option("--epochs", type=int, required=True, help="Epochs to train for, in all.")
+@click.option("--checkpoint-every", type=int, help="Epochs between two checkpoints (default 1).")
+@output_options
+def train_command(source: str, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> int:
+    """Train one architecture in full, and export it.
+
+    RUN[:TRIAL] is a trial of a run, by default its best; FILE holds a genotype that nas show RUN --genotype has
+    printed. What is not given is as in the run: the data, its size, the evaluator, the objectives, the seed.
+
+    The training is a run of its own, of one trial. However it is interrupted, nas resume goes on from its last
+    checkpoint, on a CPU to the same numbers.
+    """
+    from nas.training import config_to_train
+
+    config = config_to_train(source, given_options(given))
+    from nas.cli.search import configure_logging, searched
+    from nas.session import start
+
+    configure_logging(verbose)
+    return searched(lambda progress: start(config, progress=progress), as_json, quiet)

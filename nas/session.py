@@ -1,0 +1,244 @@
+"""A run begun, or gone on with, by this process: the search turned to its end, the best tested and exported."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import re
+import sys
+import time
+import unicodedata
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from evaluators.catalogue import absolute_name
+from nas.assembly import NO_OBJECTS, Given, assemble, fix_architecture
+from nas.checkpoint import FILE, Checkpointed
+from nas.config import RunConfig, seconds
+from nas.core.errors import UserError
+from nas.core.evaluator import Continuable, Evaluator, Testable
+from nas.core.trial import Measurement, Trial
+from nas.finding import genotype_from, runs_in
+from nas.loop import Search, TimeLimit
+from nas.run import Candidate, Run, best_first, config_of, recorded_assumptions
+from nas.study import Study
+
+log = logging.getLogger(__name__)
+
+
+class Progress(Protocol):
+    """Who is shown how a run goes on."""
+
+    def begin(self, run: Run, search: Search) -> None:
+        """Once, before the first trial."""
+
+    def measured(self, trial: Trial, measurement: Measurement) -> None:
+        """An epoch of a training in full; of a search's trials they are not shown."""
+
+    def ended(self, trial: Trial) -> None:
+        """A trial has ended."""
+
+
+def start(
+    config: RunConfig,
+    *,
+    given: Given = NO_OBJECTS,
+    progress: Progress | None = None,
+) -> Run:
+    """Search as configured, or train the genotype that is configured, in a new folder, and export the best.
+
+    Raises:
+        UserError: bad input; nothing has been written.
+        KeyboardInterrupt: stopped by the user; what is finished is kept, and `resume` goes on.
+    """
+    source = config.from_
+    if source is not None and config.genotype is None:
+        genotype = given.genotype or genotype_from(source, config.runs_dir)
+        config = fix_architecture(config, genotype, given)
+    parts = assemble(config, given)
+    names = zip(("dataset", "dataset_b"), config.data_sets, strict=False)
+    absolute = {option: absolute_name(name) for option, name in names}
+    config = config.model_copy(update={"epochs": parts.epochs, **absolute})
+    if config.runs_dir.exists() and not config.runs_dir.is_dir():
+        raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
+    parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
+    path = config.runs_dir / (config.name or _free_name(config))
+    environment = json.dumps(_environment(parts.device), indent=2, sort_keys=True) + "\n"
+    files = {"config.yaml": config.to_yaml(), "environment.json": environment}
+    study = Study.create(path, parts.space, parts.objectives, files)
+    run = Run(study, config, parts)
+    try:
+        run.remember_data()
+        if source is not None:
+            study.note("from", source)
+        return _searched(run, progress)
+    finally:
+        study.close()
+
+
+def resume(
+    path: Path,
+    *,
+    trials: int | None = None,
+    given: Given = NO_OBJECTS,
+    progress: Progress | None = None,
+) -> Run:
+    """Go on with a run that was interrupted, or that shall have more trials.
+
+    Args:
+        trials: the new number of trials in all; by default what the run was last asked for.
+
+    Raises:
+        UserError: no such run, it is in use, or its data has changed.
+        ReplayMismatch: the strategy no longer proposes what it did.
+    """
+    config = config_of(path)
+    if trials is not None and config.genotype is not None:
+        raise UserError("--trials", trials, "runs that search", why=f"{path.name} is a training, of one trial")
+    if trials is not None:
+        trials = RunConfig.checked({"trials": trials}).trials
+    study = Study.reopen(path)
+    try:
+        parts = assemble(config, given, recorded_assumptions(study))
+        study.space = parts.space
+        recorded = study.notes.get("data")
+        if recorded not in (None, found := parts.data.fingerprint):
+            raise UserError(
+                "RUN",
+                str(path),
+                f"the data it began with ({recorded})",
+                why=f"{' and '.join(config.data_sets)} is now {found}",
+            )
+        if trials is not None:
+            done = len(study.trials(parts.objectives))
+            if trials < done:
+                raise UserError("--trials", trials, f"{done} or more", why=f"{done} trials were begun already")
+            study.note("trials", trials)
+        run = Run(study, config, parts)
+        run.remember_data()
+        return _searched(run, progress)
+    finally:
+        study.close()
+
+
+def _searched(run: Run, progress: Progress | None) -> Run:
+    """Run the search to its end, then test and export the best."""
+    parts, config, study = run.parts, run.config, run.study
+    search = Search(
+        parts.space,
+        parts.strategy(parts.space),
+        parts.objectives,
+        study,
+        seed=config.seed,
+        trials=run.target,
+        history=study.history(parts.objectives),
+        max_failures=config.max_failures,
+        limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)),
+    )
+    if progress is not None:
+        progress.begin(run, search)
+    kept: list[Trial] = []
+
+    def keep(trial: Trial) -> None:
+        if config.keep_weights is None:
+            return
+        kept[:] = best_first([*kept, trial])
+        if len(kept) > config.keep_weights:
+            study.weights_path(kept.pop().number).unlink(missing_ok=True)
+
+    for earlier in search.ended:
+        keep(earlier)
+
+    def ended(trial: Trial) -> None:
+        keep(trial)
+        if progress is not None:
+            progress.ended(trial)
+
+    began = time.monotonic()
+    try:
+        parts.executor.run(search, _evaluator(run, progress), ended)
+        (study.path / FILE).unlink(missing_ok=True)
+    except KeyboardInterrupt:
+        study.interrupted()
+        raise
+    finally:
+        before = study.notes.get("seconds", 0.0)
+        study.note("seconds", round(before + time.monotonic() - began, 3))
+    run.exhausted = search.exhausted
+    if search.best is not None:
+        study.note("recommended", {"number": search.best.number, "after": len(search.ended)})
+        _finish(run, run.candidate(None))
+    study.note("finished", len(search.ended))
+    return run
+
+
+def _evaluator(run: Run, progress: Progress | None) -> Evaluator:
+    """The run's, which of a training goes on from its checkpoint."""
+    evaluator, config = run.parts.evaluator, run.config
+    if config.genotype is None:
+        return evaluator
+
+    def seen(trial: Trial, measurement: Measurement) -> None:
+        if progress is not None:
+            progress.measured(trial, measurement)
+
+    continued = cast(Continuable, evaluator)  # assembled so
+    return Checkpointed(continued, run.path / FILE, every=config.checkpoint_every, seen=seen)
+
+
+def _finish(run: Run, best: Candidate) -> None:
+    evaluator = run.parts.evaluator
+    whole = isinstance(evaluator, Testable) and run.study.weights_path(best.number).is_file()
+    if whole and not run.tested:
+        run.study.note("test", {"number": best.number, "metrics": best.test()})
+    run.report()
+    if whole:
+        run.export(best)
+    else:
+        name = type(evaluator).__name__
+        log.warning("no model is exported: %s brings no weights, or has no test and deliverables", name)
+
+
+def _free_name(config: RunConfig) -> str:
+    data = "-".join(_plain(name.rpartition("/")[2]) or "data" for name in config.data_sets)
+    strategy = _plain(config.strategy.rpartition(":")[2]) or "strategy"
+    stem = f"{data[:40]}-{strategy[:40]}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    taken = {path.name for path in runs_in(config.runs_dir)}
+    return next(name for n in range(1, 1000) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
+
+
+def _plain(text: str) -> str:
+    """A text as part of a run's name: letters, digits and dashes."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "optuna",
+    "torchmetrics",
+    "safetensors",
+    "onnx",
+    "onnxruntime",
+    "nas-generative",
+)
+
+
+def _environment(device: str) -> dict[str, Any]:
+    import torch
+
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
