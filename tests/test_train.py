@@ -1,5 +1,6 @@
 """One architecture is trained in full; whatever interrupts it, it goes on to the same numbers."""
 
+import errno
 import json
 import os
 import signal
@@ -329,6 +330,24 @@ def test_a_training_that_comes_further_each_time_may_be_killed_as_often_as_it_li
     assert nas.resume(tmp_path / "further", **PARTS).trials[0].outcome.kind == "complete"
     stuck = nas.resume(tmp_path / "stuck", **PARTS).trials[0].outcome
     assert (stuck.kind, stuck.reason) == ("failed", "the process was killed 3 times while it was evaluated")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_full_disk_is_not_the_candidates_fault(tmp_path, monkeypatch):
+    def full(path, data):
+        if json.loads(Reached.read(path).checkpoint or b"[0]")[0] == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    write = nas.checkpoint.write_atomically
+    with monkeypatch.context() as patch:
+        patch.setattr(nas.checkpoint, "write_atomically", full)
+        with pytest.raises(UserError, match=r"checkpoint '.*': No space left on device; allowed"):
+            nas.train(TOY, EPOCHS, runs_dir=tmp_path, name="full", **PARTS)
+    assert nas.open_run(tmp_path / "full").trials[0].outcome is None
+    Counting.epochs_trained.clear()
+    assert nas.resume(tmp_path / "full", **PARTS).trials[0].outcome.kind == "complete"
+    assert Counting.epochs_trained == [3, 4]
 
 
 @pytest.mark.usefixtures("quick")
