@@ -52,7 +52,11 @@ class Reached:
             yield replace(last, artifacts=self.artifacts)
 
     def write(self, path: Path) -> None:
-        """Keep it in one file, which is there whole or not at all."""
+        """Keep it in one file, which is there whole or not at all.
+
+        Raises:
+            UserError: the disk is full, or the like; it is not the candidate that has failed.
+        """
         buffer = io.BytesIO()
         contents = {
             "measurements": [{"epoch": m.epoch, "metrics": dict(m.metrics)} for m in self.measurements],
@@ -63,7 +67,11 @@ class Reached:
             archive.writestr(CHECKPOINT, self.checkpoint or b"")
             for name, data in self.artifacts.items():
                 archive.writestr(_ARTIFACTS + name, data)
-        write_atomically(path, buffer.getvalue())
+        try:
+            write_atomically(path, buffer.getvalue())
+        except OSError as error:
+            allowed = "a place that can be written to and has space left"
+            raise UserError("checkpoint", str(path), allowed, why=error.strerror or str(error)) from error
 
     @classmethod
     def read(cls, path: Path) -> Reached:
@@ -113,7 +121,7 @@ class Checkpointed:
         """One measurement after every epoch, those of earlier sessions included.
 
         Raises:
-            UserError: what was kept is damaged, or of another training.
+            UserError: what was kept is damaged or of another training, or nothing can be kept.
         """
         reached = Reached.read(self._path)
         yield from reached.again()

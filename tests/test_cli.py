@@ -1,14 +1,12 @@
-"""The command line, as a user meets it; each in a process of its own where that matters."""
+"""The command line, as a user meets it; in a process of its own where that matters."""
 
 import errno
+import importlib
 import io
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import filelock
@@ -16,25 +14,23 @@ import numpy as np
 import pytest
 
 from nas.cli import run as nas
-from nas.core.errors import UserError
 from nas.run import open_run
-
-QUICK = ["--epochs", "1", "--train-size", "64", "--pin", "network=fully_connected", "--pin", "hidden_width=64",
-         "--restrict", "decoder_hidden_width=64", "--pin", "batch_size=32"]  # fmt: skip
+from tests.command_line import QUICK, finished
 
 
-def process(*arguments, cwd, **options):
-    program = [sys.executable, "-c", "from nas.cli import main; main()", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        program, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **options
-    )
+@pytest.fixture
+def ran(tmp_path, monkeypatch, capsys):
+    """Runs a command in an empty folder, and gives its exit code and what it wrote; imports are not paid for again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    importlib.invalidate_caches()
 
+    def run(*arguments):
+        capsys.readouterr()
+        code = nas(list(arguments))
+        return code, *capsys.readouterr()
 
-def finished(*arguments, cwd):
-    ran = process(*arguments, cwd=cwd)
-    out, err = ran.communicate(timeout=300)
-    return ran.returncode, out, err
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -96,104 +92,27 @@ def test_list_show_and_export(searched, capsys, tmp_path):
     }  # fmt: skip
 
 
-def test_more_trials_go_on_where_it_ended(searched, tmp_path):
-    code, out, err = finished("search", "--trials", "3", "--name", "grown", "-q", *QUICK, cwd=tmp_path)
+def test_more_trials_go_on_where_it_ended(ran, searched):
+    code, out, err = ran("search", "--trials", "3", "--name", "grown", "-q", *QUICK)
     assert code == 0, err
     assert out.strip() == "runs/grown/best"
     assert err == ""
-    code, out, err = finished("resume", "grown", "--trials", "4", "--json", cwd=tmp_path)
+    code, out, err = ran("resume", "grown", "--trials", "4", "--json")
     assert code == 0, err
     assert json.loads(out)["trials"]["complete"] == 4
-    code, _, err = finished("resume", "grown", "--json", cwd=tmp_path)
+    code, _, err = ran("resume", "grown", "--json")
     assert code == 0, err
 
 
-def test_a_config_file_repeats_a_run_and_the_command_line_wins(searched, tmp_path):
+def test_a_config_file_repeats_a_run_and_the_command_line_wins(ran, searched, tmp_path):
     folder, _, _ = searched
     config = folder / "runs" / "five" / "config.yaml"
-    code, again, err = finished("search", "--config", str(config), "--trials", "2", "--json", cwd=tmp_path)
+    code, again, err = ran("search", "--config", str(config), "--trials", "2", "--json")
     assert code == 0, err
     first = open_run(folder / "runs" / "five").trials
     second = open_run(tmp_path / json.loads(again)["run"]).trials
     assert [t.genotype for t in second] == [t.genotype for t in first[:2]]
     assert [t.metrics["mse"] for t in second] == [t.metrics["mse"] for t in first[:2]]
-
-
-def journal_trials(path):
-    """How many trials the journal tells the end of; a reader never waits for the writer."""
-    try:
-        return sum(t.outcome is not None for t in open_run(path).trials)
-    except (FileNotFoundError, UserError):
-        return 0
-
-
-def kill_when(running, path, trials, number, extra=0.0):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and running.poll() is None:
-        if (path / "study.journal").is_file() and journal_trials(path) >= trials:
-            time.sleep(extra)
-            running.send_signal(number)
-            return
-        time.sleep(0.02)
-    pytest.fail(f"it ended before: {running.communicate()}")
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_it_goes_on_to_the_same_genotypes(tmp_path):
-    options = ["--trials", "8", "--json", "--set", "population=3", *QUICK]
-    code, _, err = finished("search", "--name", "whole", *options, cwd=tmp_path)
-    assert code == 0, err
-    whole = open_run(tmp_path / "runs" / "whole").trials
-    path = tmp_path / "runs" / "killed"
-    running = process("search", "--name", "killed", *options, cwd=tmp_path)
-    kill_when(running, path, 2, signal.SIGKILL, extra=0.03)
-    running.communicate()
-    kept = [t for t in open_run(path).trials if t.outcome is not None]
-    with (path / "study.journal").open("ab") as journal:
-        journal.write(b'{"op_code": 6, "half a li')
-    lock = path / "study.journal.lock"
-    if not lock.is_symlink():  # the kill may have come while it was held
-        lock.symlink_to("study.journal")
-    running = process("resume", "killed", "--json", cwd=tmp_path)
-    kill_when(running, path, 5, signal.SIGKILL)
-    running.communicate()
-    code, out, err = finished("resume", "killed", "--json", cwd=tmp_path)
-    assert code == 0, err
-    assert json.loads(out)["trials"] == {"complete": 8, "pruned": 0, "failed": 0}
-    resumed = open_run(path).trials
-    assert [t.genotype for t in resumed] == [t.genotype for t in whole]
-    assert [t.metrics["mse"] for t in resumed] == [t.metrics["mse"] for t in whole]
-    assert [t.number for t in resumed] == list(range(8))
-    for trial in kept:  # nothing that was finished was done again
-        assert resumed[trial.number].metrics["seconds"] == trial.metrics["seconds"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_says_how_to_go_on(tmp_path, number):
-    running = process("search", "--name", "cut", "--trials", "500", *QUICK, cwd=tmp_path)
-    kill_when(running, tmp_path / "runs" / "cut", 2, number)
-    sent = time.monotonic()
-    out, err = running.communicate(timeout=60)
-    assert time.monotonic() - sent < 5
-    assert running.returncode == 130
-    assert "nas resume runs/cut" in err
-    assert "Traceback" not in err
-    assert out == ""
-    assert journal_trials(tmp_path / "runs" / "cut") >= 2
-
-
-@pytest.mark.slow
-def test_two_processes_cannot_own_one_run(tmp_path):
-    running = process("search", "--name", "mine", "--trials", "500", *QUICK, cwd=tmp_path)
-    path = tmp_path / "runs" / "mine"
-    while journal_trials(path) < 1:
-        assert running.poll() is None
-        time.sleep(0.05)
-    code, _, err = finished("resume", "mine", cwd=tmp_path)
-    assert (code, "is in use" in err) == (2, True)
-    running.kill()
-    running.communicate()
 
 
 @pytest.mark.parametrize(
@@ -264,30 +183,28 @@ def test_no_room_on_the_disk_is_the_users_matter(capsys, monkeypatch, tmp_path):
     assert "No space left" in capsys.readouterr().err
 
 
-def test_a_search_in_which_all_fail_is_no_success(tmp_path):
+def test_a_search_in_which_all_fail_is_no_success(ran, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from search_spaces.autoencoder.space import AutoencoderSpace\n"
         "class Broken(AutoencoderSpace):\n"
         "    def build(self, genotype, shape):\n"
         "        raise RuntimeError('cannot be <b>built</b>')\n"
     )
-    code, out, err = finished(
-        "search", "--space", "mine:Broken", "--trials", "3", "--name", "x", "--json", cwd=tmp_path
-    )
+    code, out, err = ran("search", "--space", "mine:Broken", "--trials", "3", "--name", "x", "--json")
     assert code == 3, err
     assert json.loads(out)["best"] is None
     assert json.loads(out)["trials"]["failed"] == 3
     assert "cannot be <b>built</b>" in err
     options = ["--space", "mine:Broken", "--trials", "30", "--max-failures", "2"]
-    code, _, err = finished("search", *options, "--name", "y", cwd=tmp_path)
+    code, _, err = ran("search", *options, "--name", "y")
     assert code == 3
     assert "all 3 failed" in err
-    code, out, _ = finished("show", "x", cwd=tmp_path)
+    code, out, _ = ran("show", "x")
     assert code == 0
     assert "RuntimeError: cannot be <b>built</b>" in out
 
 
-def test_more_failures_than_allowed_is_exit_code_4(tmp_path):
+def test_more_failures_than_allowed_is_exit_code_4(ran, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from search_spaces.autoencoder.space import AutoencoderSpace\n"
         "class Brittle(AutoencoderSpace):\n"
@@ -297,13 +214,13 @@ def test_more_failures_than_allowed_is_exit_code_4(tmp_path):
         "        return super().build(genotype, shape)\n"
     )
     quick = [*QUICK, "--space", "mine:Brittle", "--trials", "60", "--max-failures", "2", "-q"]
-    code, out, err = finished("search", *quick, "--name", "x", cwd=tmp_path)
+    code, out, err = ran("search", *quick, "--name", "x")
     assert code == 4, err
     assert "more than --max-failures 2" in err
     assert out.strip() == "runs/x/best"
 
 
-def test_an_exhausted_space_ends_the_search(tmp_path):
+def test_an_exhausted_space_ends_the_search(ran):
     arguments = [*QUICK]
     for name, choice in (
         ("family", "plain"), ("latent", "8"), ("normalisation", "batch"), ("activation", "relu"),
@@ -313,7 +230,7 @@ def test_an_exhausted_space_ends_the_search(tmp_path):
         arguments += ["--pin", f"{name}={choice}"]
     arguments.remove("--restrict")
     arguments.remove("decoder_hidden_width=64")
-    code, out, err = finished("search", *arguments, "--json", cwd=tmp_path)
+    code, out, err = ran("search", *arguments, "--json")
     assert code == 0, err
     assert json.loads(out)["trials"]["complete"] == 4  # the numbers of stages
     assert "nothing that was not tried" in err
@@ -350,22 +267,22 @@ def test_the_catalogue(capsys):
         assert all(word in out for word in words), out
 
 
-def test_a_csv_becomes_a_model_and_the_run_is_shown_without_it(tmp_path):
+def test_a_csv_becomes_a_model_and_the_run_is_shown_without_it(ran, tmp_path):
     generator = np.random.default_rng(0)
     rows = [",".join(map(str, [i % 2, *generator.integers(0, 255, 36)])) for i in range(60)]
     Path(tmp_path / "d.csv").write_text("\n".join(rows))
-    code, out, err = finished(
+    code, out, err = ran(
         "search", "--dataset", "csv:d.csv", "--trials", "2", "--epochs", "1", "--pin", "network=convolutional",
-        "--pin", "width=8", "--restrict", "decoder_width=8", "--pin", "latent=4", "-q", cwd=tmp_path,
+        "--pin", "width=8", "--restrict", "decoder_width=8", "--pin", "latent=4", "-q",
     )  # fmt: skip
     assert code == 0, err
     assert (tmp_path / out.strip() / "model.onnx").is_file()
     (tmp_path / "d.csv").unlink()
     name = Path(out.strip()).parent.name
-    code, out, err = finished("show", name, "--trial", "0", cwd=tmp_path)
+    code, out, err = ran("show", name, "--trial", "0")
     assert code == 0, err
     assert "latent 4 (undercomplete)" in out
-    code, out, err = finished("export", name, cwd=tmp_path)
+    code, out, err = ran("export", name)
     assert code == 2
     assert "d.csv': does not exist" in err
 
@@ -494,7 +411,7 @@ def test_a_narrow_table_drops_columns_rather_than_digits(searched):
     assert "\u2026" not in texts[1]
 
 
-def test_own_parts_of_the_folder_one_stands_in(tmp_path):
+def test_own_parts_of_the_folder_one_stands_in(ran, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from search_spaces.autoencoder.space import AutoencoderSpace\nclass Mine(AutoencoderSpace): name = 'mine'\n"
     )
@@ -505,7 +422,7 @@ def test_own_parts_of_the_folder_one_stands_in(tmp_path):
     assert code == 0, err
     export = ["export", "own", "--format", "python"]
     for arguments in (["show", "own", "--trial", "0"], export, ["spaces", "mine:Mine"]):
-        code, _, err = finished(*arguments, cwd=tmp_path)
+        code, _, err = ran(*arguments)
         assert code == 0, err
 
 
@@ -521,7 +438,7 @@ def test_a_run_that_may_only_be_read_is_shown(searched, tmp_path, monkeypatch, c
     assert "ended" in capsys.readouterr().out
 
 
-def test_a_time_limit_too_short_for_any_trial_is_told(tmp_path):
-    code, _, err = finished("search", "--time-limit", "0.000001s", "--name", "x", *QUICK, cwd=tmp_path)
+def test_a_time_limit_too_short_for_any_trial_is_told(ran):
+    code, _, err = ran("search", "--time-limit", "0.000001s", "--name", "x", *QUICK)
     assert code == 3
     assert "none had ended when --time-limit was over" in err

@@ -27,6 +27,7 @@ from nas import registry
 from nas.assembly import Given, assemble
 from nas.config import RunConfig
 from nas.core.errors import Collapsed, Diverged, OutOfMemory
+from nas.core.evaluator import CHECKPOINT
 from nas.core.space import Condition, sample
 from nas.core.trial import Proposal, Trial
 from nas.testing import EvaluatorContract
@@ -211,6 +212,25 @@ def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digi
     assert [m.epoch for m in measurements] == [1, 2, 3, 4, 5]  # two in a row after the first third
     assert {"samples.png", "training.gif"} <= set(measurements[-1].artifacts)
     assert "weights.safetensors" not in measurements[-1].artifacts
+
+
+def test_a_training_in_full_goes_on_though_images_are_alike_and_says_so_at_its_end_however_often_it_is_continued(
+    some_digits, monkeypatch
+):
+    """A search would have given up; the patience and the rule for images that are alike are tested for Snapshots."""
+    monkeypatch.setattr("evaluators.snapshots.deviation_collapse", lambda *found: "all alike")
+    monkeypatch.setattr("evaluators.snapshots.collapse", lambda *found: "all alike")
+    trial = Trial(0, Proposal(PLAIN), 1)
+    found = {}
+    for method in ("evaluate", "train"):
+        measurements = getattr(GanEvaluator(TOLD, some_digits, epochs=6), method)(trial)
+        found[method] = [next(measurements) for _ in range(4 if method == "evaluate" else 6)]
+        with pytest.raises(Collapsed, match=f"all alike, after {'40' if method == 'evaluate' else '60'} updates"):
+            next(measurements)
+    last = found["train"][-1].artifacts
+    assert "weights.safetensors" not in last
+    with pytest.raises(Collapsed, match="all alike, after 60 updates in 6 epochs"):
+        list(GanEvaluator(TOLD, some_digits, epochs=6).train(trial, last[CHECKPOINT]))
 
 
 def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):

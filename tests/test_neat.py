@@ -383,9 +383,8 @@ def test_xor_is_solved_as_in_the_paper_in_ten_runs():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [10, 32, 55, 78])
-def test_xor_is_solved_as_in_the_paper_in_ninety_more(first):
-    check_that_xor_is_solved_as_in_the_paper(range(first, {10: 32, 32: 55, 55: 78, 78: 100}[first]))
+def test_xor_is_solved_as_in_the_paper_in_twenty_more():  # benchmarks/neat_xor.py has all hundred
+    check_that_xor_is_solved_as_in_the_paper(range(10, 30))
 
 
 def test_fitness_is_the_papers():

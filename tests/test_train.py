@@ -1,5 +1,6 @@
 """One architecture is trained in full; whatever interrupts it, it goes on to the same numbers."""
 
+import errno
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ from evaluators.training import OPTIMISERS
 from nas.checkpoint import FILE, Checkpointed, Reached
 from nas.cli import run as cli
 from nas.config import RunConfig, read_yaml
-from nas.core.errors import UserError
+from nas.core.errors import Collapsed, UserError
 from nas.core.evaluator import CHECKPOINT
 from nas.core.genotype import Genotype
 from nas.core.space import generator_for, sample
@@ -332,6 +333,24 @@ def test_a_training_that_comes_further_each_time_may_be_killed_as_often_as_it_li
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_full_disk_is_not_the_candidates_fault(tmp_path, monkeypatch):
+    def full(path, data):
+        if json.loads(Reached.read(path).checkpoint or b"[0]")[0] == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    write = nas.checkpoint.write_atomically
+    with monkeypatch.context() as patch:
+        patch.setattr(nas.checkpoint, "write_atomically", full)
+        with pytest.raises(UserError, match=r"checkpoint '.*': No space left on device; allowed"):
+            nas.train(TOY, EPOCHS, runs_dir=tmp_path, name="full", **PARTS)
+    assert nas.open_run(tmp_path / "full").trials[0].outcome is None
+    Counting.epochs_trained.clear()
+    assert nas.resume(tmp_path / "full", **PARTS).trials[0].outcome.kind == "complete"
+    assert Counting.epochs_trained == [3, 4]
+
+
+@pytest.mark.usefixtures("quick")
 def test_what_was_interrupted_says_how_to_go_on_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("toy.json").write_text(TOY.text)
@@ -590,3 +609,21 @@ def test_the_trial_of_a_run_is_trained_as_it_was_evaluated_but_for_its_seed(tiny
     trained, evaluated = list(evaluator.train(trial)), list(evaluator.evaluate(trial))
     assert trained[-1].artifacts["weights.safetensors"] == evaluated[-1].artifacts["weights.safetensors"]
     assert CHECKPOINT not in evaluated[-1].artifacts
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_training_that_fails_says_why(tmp_path, monkeypatch, capsys):
+    def collapsing(self, trial, checkpoint=None, *, every=1):
+        yield from train(self, trial, checkpoint, every=every)
+        raise Collapsed("modes is 2 of 10, under 5")
+
+    train = Counting.train
+    monkeypatch.setattr(Counting, "train", collapsing)
+    monkeypatch.chdir(tmp_path)
+    Path("toy.json").write_text(TOY.text)
+    options = ["--space", "nas.testing.toys:ToySpace", "--evaluator", f"{__name__}:Counting", "--train-size", "50"]
+    assert cli(["train", "toy.json", "--epochs", "2", "--name", "bad", "-q", *options]) == 3
+    assert capsys.readouterr().err == "nas: the training failed: modes is 2 of 10, under 5\n"
+    trial = nas.open_run("runs/bad").trials[0]
+    assert (trial.outcome.kind, len(trial.measurements)) == ("collapsed", 2)
+    assert not Path("runs/bad", FILE).exists()

@@ -81,7 +81,8 @@ def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> i
             return NOTHING_SUCCEEDED
         reasons = {trial.outcome.reason for trial in run.trials if trial.outcome is not None}
         some = "; ".join(sorted(reasons)[:3])
-        click.echo(f"nas: no trial succeeded: all {counts['failed']} failed ({some})", err=True)
+        nothing = f"no trial succeeded: all {counts['failed']} failed ({some})"
+        click.echo(f"nas: {nothing if run.config.genotype is None else f'the training failed: {some}'}", err=True)
         return NOTHING_SUCCEEDED
     if run.config.max_failures is not None and counts["failed"] > run.config.max_failures:
         click.echo(
