@@ -120,6 +120,11 @@ def test_arrays_are_given_again(tmp_path):
     with pytest.raises(nas.UserError, match="data_b 'list'"):
         nas.search("cyclegan", {"x_train": images}, data_b=[1], trials=1, runs_dir=tmp_path)
     config = nas.api._told("cyclegan", {"x_train": images}, {"x_train": images}, "random", None, {})[0]
+    given = nas.api._given(config, "cyclegan", {"x_train": images}, {"x_train": images}, "random", None)
+    parts = nas.assembly.assemble(config, given)
+    assert parts.data.name == "arrays and arrays"
+    assert parts.evaluator.data is parts.data
+    assert parts.epochs == 177  # as many as show 12,000 of 68 images
     with pytest.raises(nas.UserError, match="data_b 'arrays': must be given again"):
         nas.assembly.assemble(config, nas.assembly.Given(data=nas.api._image_data({"x_train": images}, config)))
 
