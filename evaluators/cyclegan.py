@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
-import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.catalogue import shown_name
-from evaluators.checkpoints import Part, identity, packed, unpacked
+from evaluators.checkpoints import identity
+from evaluators.course import Begun, Look, course
 from evaluators.cyclegan_training import CycleGanTraining, as_cyclegan, translators_of
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.images import Split, as_float, batches
-from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.translations import (
     OF_CLASSES,
     Target,
@@ -25,11 +24,9 @@ from evaluators.metrics.translations import (
     targets_of,
     translation_scores,
 )
-from evaluators.networks import as_safetensors, initialised, within_memory
-from evaluators.pictures import Film, picture_of_rows
-from evaluators.snapshots import Snapshot, Snapshots
-from nas.core.errors import Collapsed, Diverged
-from nas.core.evaluator import CHECKPOINT, Assumption, Deliverable
+from evaluators.networks import initialised, within_memory
+from evaluators.snapshots import Snapshots
+from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -132,49 +129,28 @@ class CycleGanEvaluator:
     ) -> Iterator[Measurement]:
         targets, data = self._targets, self._train  # what is made once for all trials is not the candidate's time
         protocol = pair_protocol(targets)
-        own = identity("cyclegan", trial, self.epochs, self.data, **protocol)
-        kept = {} if checkpoint is None else unpacked(checkpoint, own)
-        in_full, spent = every is not None, Spent()
-        with spent:
+
+        def begin() -> Begun:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
             memory = PeakMemory(self.device)
             training = CycleGanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
             translators = training.average.network
+
+            def look() -> Look:
+                scores = translation_scores(targets, *self._translate(translators))
+                return Look(scores, self._shown(translators), {**model.state_dict(), **translators.state_dict()})
+
             cost = self._cost(translators_of(as_cyclegan(model)))
+            return Begun(training, lambda: training.epoch(*data, memory), look, memory, cost)
+
         samples = sum(target.reference.samples for target in targets)  # the mean of two FIDs has the noise of so many
         classes = min(target.classes for target in targets)
         # deviations are in units of the data's
-        snapshots = Snapshots(self.epochs, samples, 1.0, classes, to_the_end=in_full)
-        film = Film(self.epochs if in_full else None)
-        parts: dict[str, Part] = {"training": training, "snapshots": snapshots, "film": film, "spent": spent}
-        for name, state in kept.items():
-            parts[name].restore(state)
-        while not snapshots.ended:
-            epoch = training.epochs_done + 1
-            with spent:
-                training.epoch(*data, memory)
-                scores = translation_scores(targets, *self._translate(translators))
-                for name, value in scores.items():
-                    if not math.isfinite(value):
-                        raise Diverged(f"{name} is {value} after epoch {epoch}")
-                rows = self._shown(translators)
-                film.add(epoch, rows)
-                tensors = as_safetensors({**model.state_dict(), **translators.state_dict()})
-                snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
-                best = snapshots.best
-                record = json.dumps(protocol, indent=2, sort_keys=True).encode()
-                artifacts = {"translations.png": best.picture, "protocol.json": record}
-                if snapshots.ended:
-                    artifacts["training.gif"] = film.picture()
-                    if snapshots.collapsed is None:
-                        artifacts["weights.safetensors"] = best.tensors
-            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch), **cost, **spent.metrics(memory)}
-            if every is not None and (epoch % every == 0 or snapshots.ended):
-                artifacts[CHECKPOINT] = packed(own, parts)
-            yield Measurement(epoch, {**best.scores, **rest}, artifacts)
-        if (collapsed := snapshots.collapsed) is not None:
-            updates, epochs = training.average.updates, training.epochs_done
-            raise Collapsed(f"{collapsed}, after {updates} updates in {epochs} epochs")
+        snapshots = Snapshots(self.epochs, samples, 1.0, classes, to_the_end=every is not None)
+        own = identity("cyclegan", trial, self.epochs, self.data, **protocol)
+        yield from course(
+            begin, snapshots, own, picture="translations.png", protocol=protocol, checkpoint=checkpoint, every=every
+        )
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of the translated test parts, which no search has seen."""

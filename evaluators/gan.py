@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import functools
-import json
-import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.checkpoints import Part, identity, packed, unpacked
+from evaluators.checkpoints import identity
+from evaluators.course import Begun, Look, course
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
 from evaluators.images import ImageData, Split, as_float
-from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
-from evaluators.networks import as_safetensors, global_randomness, initialised, within_memory
-from evaluators.pictures import Film, picture_of_rows
-from evaluators.snapshots import Snapshot, Snapshots
-from nas.core.errors import Collapsed, Diverged
-from nas.core.evaluator import CHECKPOINT, Assumption, Deliverable
+from evaluators.networks import global_randomness, initialised, within_memory
+from evaluators.snapshots import Snapshots
+from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -141,45 +138,27 @@ class GanEvaluator:
     ) -> Iterator[Measurement]:
         reference = self._reference  # what is made once for all trials is not the candidate's time
         protocol = reference.protocol.as_dict()
-        own = identity("gan", trial, self.epochs, self.data, **protocol)
-        kept = {} if checkpoint is None else unpacked(checkpoint, own)
-        in_full, classes, spent = every is not None, _classes(reference), Spent()
-        with spent:
+
+        def begin() -> Begun:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
             memory = PeakMemory(self.device)
             training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
-            cost = self._cost(training)
-        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
-        film = Film(self.epochs if in_full else None)
-        parts: dict[str, Part] = {"training": training, "snapshots": snapshots, "film": film, "spent": spent}
-        for name, state in kept.items():
-            parts[name].restore(state)
-        while not snapshots.ended:
-            epoch = training.epochs_done + 1
-            with spent:
-                training.epoch(self._train, memory)
-                generator, chosen = training.average.network, training.hyperparameters
-                scores = self._scores(training.model, generator, chosen, self.data.validation, reference, trial.seed)
-                for name, value in scores.items():
-                    if not math.isfinite(value):
-                        raise Diverged(f"{name} is {value} after epoch {epoch}")
+            generator, chosen = training.average.network, training.hyperparameters
+
+            def look() -> Look:
+                part = self.data.validation
+                scores = self._scores(training.model, generator, chosen, part, reference, trial.seed)
                 rows = self._shown(training.model, generator, chosen, trial.seed)
-                film.add(epoch, rows)
-                tensors = as_safetensors(_weights(model, generator))
-                snapshots.add(Snapshot(epoch, scores, picture_of_rows(rows), tensors))
-                best = snapshots.best
-                artifacts = {"samples.png": best.picture, "protocol.json": _as_json(protocol)}
-                if snapshots.ended:
-                    artifacts["training.gif"] = film.picture()
-                    if snapshots.collapsed is None:
-                        artifacts["weights.safetensors"] = best.tensors
-            rest = {"epoch_fid": scores["fid"], "kept_epoch": float(best.epoch), **cost, **spent.metrics(memory)}
-            if every is not None and (epoch % every == 0 or snapshots.ended):
-                artifacts[CHECKPOINT] = packed(own, parts)
-            yield Measurement(epoch, {**best.scores, **rest}, artifacts)
-        if (collapsed := snapshots.collapsed) is not None:
-            updates, epochs = training.average.updates, training.epochs_done
-            raise Collapsed(f"{collapsed}, after {updates} updates in {epochs} epochs")
+                return Look(scores, rows, _weights(model, generator))
+
+            return Begun(training, lambda: training.epoch(self._train, memory), look, memory, self._cost(training))
+
+        in_full, classes = every is not None, _classes(reference)
+        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
+        own = identity("gan", trial, self.epochs, self.data, **protocol)
+        yield from course(
+            begin, snapshots, own, picture="samples.png", protocol=protocol, checkpoint=checkpoint, every=every
+        )
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of samples against the test part, which no search has seen."""
@@ -301,7 +280,3 @@ def _weights(model: nn.Module, generator: nn.Module) -> dict[str, Tensor]:
     """The model's tensors, but the generator's from its average."""
     averaged = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
     return {**model.state_dict(), **averaged}
-
-
-def _as_json(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values, indent=2, sort_keys=True).encode()

@@ -1,0 +1,123 @@
+"""The course of an adversarial training: epochs, each looked at, of which the best is kept, with checkpoints."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from evaluators.averaging import MovingAverage
+from evaluators.checkpoints import Identity, Part, packed, unpacked
+from evaluators.metrics.cost import PeakMemory, Spent
+from evaluators.networks import as_safetensors
+from evaluators.pictures import Film, picture_of_rows
+from evaluators.snapshots import Snapshot, Snapshots
+from nas.core.errors import Collapsed, Diverged
+from nas.core.evaluator import CHECKPOINT
+from nas.core.trial import Measurement
+
+
+class Training(Part, Protocol):
+    """What is trained, an epoch at a time."""
+
+    average: MovingAverage
+    epochs: int
+    epochs_done: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is found of a model after an epoch.
+
+    Attributes:
+        scores: by name, ``fid`` among them.
+        rows: of images, for the picture.
+        tensors: the model's, by name, the averages in place of what they follow.
+    """
+
+    scores: Mapping[str, float]
+    rows: list[Tensor]
+    tensors: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A training that has begun.
+
+    Attributes:
+        epoch: trains the next.
+        look: at what is there now.
+        cost: metrics that stay as they are.
+    """
+
+    training: Training
+    epoch: Callable[[], None]
+    look: Callable[[], Look]
+    memory: PeakMemory
+    cost: Mapping[str, float]
+
+
+def course(
+    begin: Callable[[], Begun],
+    snapshots: Snapshots,
+    own: Identity,
+    *,
+    picture: str,
+    protocol: Mapping[str, str | int | float],
+    checkpoint: bytes | None,
+    every: int | None,
+) -> Iterator[Measurement]:
+    """One measurement after every epoch, of the snapshot that is kept; the last brings its weights as well.
+
+    Args:
+        own: what a checkpoint must be of.
+        picture: the name of that of the snapshot.
+        protocol: what the scores depend on.
+        checkpoint: what to go on from; None from the beginning.
+        every: so many epochs a checkpoint is brought; None for never, in a search.
+
+    Raises:
+        Diverged: a score is not finite.
+        Collapsed: the training is over and the kept snapshot counts as collapsed.
+        UserError: the checkpoint is damaged, or of another training.
+    """
+    kept = {} if checkpoint is None else unpacked(checkpoint, own)
+    spent = Spent()
+    with spent:
+        begun = begin()
+    training = begun.training
+    film = Film(None if every is None else training.epochs)
+    parts: dict[str, Part] = {"training": training, "snapshots": snapshots, "film": film, "spent": spent}
+    for name, state in kept.items():
+        parts[name].restore(state)
+    while not snapshots.ended:
+        epoch = training.epochs_done + 1
+        with spent:
+            begun.epoch()
+            found = begun.look()
+            for name, value in found.scores.items():
+                if not math.isfinite(value):
+                    raise Diverged(f"{name} is {value} after epoch {epoch}")
+            film.add(epoch, found.rows)
+            snapshots.add(Snapshot(epoch, found.scores, picture_of_rows(found.rows), as_safetensors(found.tensors)))
+            best = snapshots.best
+            artifacts = {picture: best.picture, "protocol.json": _as_json(protocol)}
+            if snapshots.ended:
+                artifacts["training.gif"] = film.picture()
+                if snapshots.collapsed is None:
+                    artifacts["weights.safetensors"] = best.tensors
+        rest = {"epoch_fid": found.scores["fid"], "kept_epoch": float(best.epoch)}
+        rest |= {**begun.cost, **spent.metrics(begun.memory)}
+        if every is not None and (epoch % every == 0 or snapshots.ended):
+            artifacts[CHECKPOINT] = packed(own, parts)
+        yield Measurement(epoch, {**best.scores, **rest}, artifacts)
+    if (collapsed := snapshots.collapsed) is not None:
+        raise Collapsed(f"{collapsed}, after {training.average.updates} updates in {training.epochs_done} epochs")
+
+
+def _as_json(values: Mapping[str, str | int | float]) -> bytes:
+    return json.dumps(dict(values), indent=2, sort_keys=True).encode()
