@@ -13,7 +13,7 @@ from evaluators.catalogue import shown_name
 from evaluators.checkpoints import identity
 from evaluators.course import Begun, Look, course
 from evaluators.cyclegan_training import CycleGanTraining, as_cyclegan, translators_of
-from evaluators.features import FeatureExtractor, extractor_for
+from evaluators.features import FeatureExtractor, extractor_for, usual_kind
 from evaluators.images import Split, as_float, batches
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.translations import (
@@ -87,9 +87,9 @@ class CycleGanEvaluator:
     def objectives(self) -> Mapping[str, Objective]:
         """Every metric above; the default is the mean FID."""
         a, b = self.data.domains
-        labelled = a.train.labels is not None and b.train.labels is not None and a.classes == b.classes
-        labelled = labelled and self._features in ("auto", "classifier")
-        return {name: OBJECTIVES[name] for name in OBJECTIVES if labelled or name not in OF_CLASSES}
+        kinds = {usual_kind(domain) if self._features == "auto" else self._features for domain in (a, b)}
+        classified = kinds == {"classifier"} and a.classes == b.classes
+        return {name: OBJECTIVES[name] for name in OBJECTIVES if classified or name not in OF_CLASSES}
 
     def assumptions(self, objective: str) -> list[Assumption]:
         """What keeps a search within reach."""

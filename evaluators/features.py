@@ -119,9 +119,9 @@ def extractor_for(
         name = "torchvision Inception v3, ImageNet, 2048 features"
         resize = "bilinear to 299 x 299, antialiased"
         return FeatureExtractor(photographs, name, content_hash(photographs.state_dict()), device, resize=resize)
-    present = 0 if data.train.labels is None else len(torch.unique(data.train.labels))
+    present = _classes_in(data)
     if kind == "auto":
-        kind = "classifier" if 2 <= present <= len(data.train) // _IMAGES_A_CLASS else "self_supervised"
+        kind = usual_kind(data)
     if kind == "classifier" and present < 2:
         why = f"{data.name} has no labels" if present == 0 else f"all images of {data.name} have one label"
         raise UserError("--features", kind, "auto, self_supervised, inception", why=why)
@@ -137,6 +137,16 @@ def extractor_for(
         accuracy=accuracy,
         shape=data.shape,
     )
+
+
+def usual_kind(data: ImageData) -> str:
+    """What ``auto`` stands for."""
+    worth_predicting = 2 <= _classes_in(data) <= len(data.train) // _IMAGES_A_CLASS
+    return "classifier" if worth_predicting else "self_supervised"
+
+
+def _classes_in(data: ImageData) -> int:
+    return 0 if data.train.labels is None else len(torch.unique(data.train.labels))
 
 
 def content_hash(tensors: Mapping[str, Tensor]) -> str:

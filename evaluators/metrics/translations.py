@@ -54,7 +54,7 @@ class Target:
         shares = self.reference.shares
         self.classes = int((shares > 0).sum()) if same and shares is not None else 0
         self._extractor = extractor
-        self._deviation = sample_deviation(as_float(own.train.images[:_ENOUGH_FOR_DEVIATION]))
+        self._deviation = max(sample_deviation(as_float(own.train.images[:_ENOUGH_FOR_DEVIATION])), 1e-12)
 
     @property
     def protocol(self) -> dict[str, str | int | float]:
@@ -72,7 +72,7 @@ class Target:
             Diverged: a translation is not finite.
         """
         scores = sample_scores(translations, self._extractor, self.reference)
-        scores["sample_deviation"] /= max(self._deviation, 1e-12)
+        scores["sample_deviation"] /= self._deviation
         if not self.classes:
             return {name: value for name, value in scores.items() if name not in OF_CLASSES}
         logits, labels = self._extractor.logits(translations), self.sources.labels
