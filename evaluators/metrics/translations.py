@@ -114,16 +114,14 @@ def translation_scores(targets: tuple[Target, Target], a_to_b: Translate, b_to_a
     images_a, images_b = as_float(target_b.sources.images), as_float(target_a.sources.images)
     fake_b, fake_a = a_to_b(images_a), b_to_a(images_b)
     into_a, into_b = target_a.scores(fake_a), target_b.scores(fake_b)
-    scores = {"fid": (into_a["fid"] + into_b["fid"]) / 2}
-    for name in ("fid", "kid", "coverage"):
-        scores |= {f"{name}_a": into_a[name], f"{name}_b": into_b[name]}
-    for name in ("coverage", "sample_deviation", "modes", "label_entropy"):
-        if name in into_a and name in into_b:
-            scores[name] = min(into_a[name], into_b[name])
-    if "label_agreement" in into_a and "label_agreement" in into_b:
-        scores["label_agreement"] = (into_a["label_agreement"] + into_b["label_agreement"]) / 2
+    both = into_a.keys() & into_b.keys()
+    means, lesser = ("fid", "label_agreement"), ("coverage", "sample_deviation", "modes", "label_entropy")
+    scores: dict[str, float] = {name: (into_a[name] + into_b[name]) / 2 for name in means if name in both}
     scores["cycle_error"] = (_difference(b_to_a(fake_b), images_a) + _difference(a_to_b(fake_a), images_b)) / 2
     scores["identity_error"] = (_difference(a_to_b(images_b), images_b) + _difference(b_to_a(images_a), images_a)) / 2
+    for name in ("fid", "kid", "coverage"):
+        scores |= {f"{name}_a": into_a[name], f"{name}_b": into_b[name]}
+    scores |= {name: min(into_a[name], into_b[name]) for name in lesser if name in both}
     return scores
 
 

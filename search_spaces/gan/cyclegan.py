@@ -91,16 +91,17 @@ class CycleGanSpace(ChoiceSpace):
 def decide_cycle_training(ask: Asker) -> str:
     """Ask for everything that the evaluator needs to know; gives the loss, on which some layers depend.
 
-    The usual answers are those of Zhu et al. 2017: least squares, a buffer of 50 images, lambda 10 (section 4), half of
-    it for the identity (section 5.2), Adam at 0.0002 with beta1 0.5 and a rate that falls in the second half. The
-    paper's batches have one image of 256 x 256; of small images four have fewer pixels than that and take a quarter of
-    the steps.
+    The usual answers are those of Zhu et al. 2017: least squares, a buffer of 50 images, lambda 10 (section 4), Adam at
+    0.0002 with beta1 0.5 and a rate that falls in the second half. The identity loss, whose weight is in units of
+    lambda, is not part of their objective (equation 3) but of some applications, with 0.5 (section 5.2): it asks for
+    translations near their originals. The paper's batches have one image of 256 x 256; of small images four have fewer
+    pixels than that and take a quarter of the steps.
     """
     loss = str(ask.hyperparameter("loss", LOSSES, usual="least_squares"))
     if loss == "wasserstein_gradient_penalty":
         ask.hyperparameter("gradient_penalty", (1.0, 10.0), ordered=True, usual=10.0)
     ask.hyperparameter("cycle_weight", (1.0, 3.0, 10.0, 30.0), ordered=True, usual=10.0)
-    ask.hyperparameter("identity_weight", (0.0, 0.1, 0.5), ordered=True, usual=0.5)
+    ask.hyperparameter("identity_weight", (0.0, 0.1, 0.5), ordered=True, usual=0.0)
     ask.hyperparameter("buffer", (0, 50), ordered=True, usual=50)
     ask.hyperparameter("batch", (1, 4, 16), ordered=True, usual=4)
     ask.hyperparameter("generator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0002)
