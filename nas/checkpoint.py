@@ -58,8 +58,9 @@ class Reached:
             UserError: the disk is full, or the like; it is not the candidate that has failed.
         """
         buffer = io.BytesIO()
+        plain = [{name: float(value) for name, value in m.metrics.items()} for m in self.measurements]
         contents = {
-            "measurements": [{"epoch": m.epoch, "metrics": dict(m.metrics)} for m in self.measurements],
+            "measurements": [{"epoch": m.epoch, "metrics": p} for m, p in zip(self.measurements, plain, strict=True)],
             "artifacts": sorted(self.artifacts),
         }
         with zipfile.ZipFile(buffer, "w") as archive:  # stored as it is, with check sums

@@ -183,7 +183,9 @@ def test_a_film_of_known_length_keeps_what_is_shown_and_is_continued():
 
 
 REACHED = Reached(
-    (Measurement(1, {"loss": 0.1}), Measurement(2, {"loss": 1e-17})), {"a.png": b"\x89PNG", "b.json": b"{}"}, b"01" * 99
+    (Measurement(1, {"loss": 0.1}), Measurement(2, {"loss": np.float32(0.5)})),
+    {"a.png": b"\x89PNG", "b.json": b"{}"},
+    b"01" * 99,
 )
 
 
