@@ -1,0 +1,64 @@
+"""When a supernet of pairs has collapsed and shall begin anew (Gong et al. 2019, AutoGAN)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from evaluators.collapse import deviation_collapse
+
+LEAST_VARIANCE = 1e-3
+"""Of a loss over the window: under it, nobody wins or learns any more."""
+_WINDOW, _LEAST_WINDOW = 500, 50
+_ALIKE = 2  # epochs in a row whose samples are all alike: one alone may be an oscillation
+
+
+class Watch:
+    """Looks at one beginning of a supernet's training.
+
+    It has collapsed when a loss, the generator's or the discriminator's, varies by less than 1e-3 over 500 updates, or
+    a quarter of the training where that is shorter, but 50 at least; or when after two epochs in a row, not of those in
+    the first third, the samples are all alike (see evaluators.collapse). Wasserstein losses have no scale of their own
+    and are not looked at.
+
+    Args:
+        loss: the base's, by name.
+        epochs: of the whole training.
+        updates: of the generator in an epoch.
+        deviation: the data's; see evaluators.collapse.
+    """
+
+    def __init__(self, loss: str, epochs: int, updates: int, deviation: float) -> None:
+        self._scaled = not loss.startswith("wasserstein")
+        window = max(_LEAST_WINDOW, min(_WINDOW, epochs * updates // 4))
+        self._losses: deque[list[float]] = deque(maxlen=window)
+        self._epochs, self._deviation = epochs, deviation
+        self._seen = self._alike = 0
+
+    def collapsed(self, losses: Tensor, scores: Mapping[str, float]) -> str | None:
+        """Why the training shall begin anew after its next epoch, in words; None where it shall go on.
+
+        Args:
+            losses: of every update of the epoch, (updates, 2): the discriminator's and the generator's.
+            scores: of samples after it; see evaluators.collapse.
+        """
+        self._seen += 1
+        self._losses.extend(losses.tolist())
+        if self._scaled and len(self._losses) == self._losses.maxlen:
+            for name, row in zip(("discriminator", "generator"), zip(*self._losses, strict=True), strict=True):
+                variance = _variance(row)
+                if variance < LEAST_VARIANCE:
+                    return (
+                        f"the {name}'s loss has a variance of {variance:.2g}, under {LEAST_VARIANCE:g}, "
+                        f"over {len(row)} updates"
+                    )
+        same = deviation_collapse(scores, self._deviation)
+        self._alike = self._alike + 1 if same is not None and self._seen > self._epochs / 3 else 0
+        return same if self._alike == _ALIKE else None
+
+
+def _variance(values: tuple[float, ...]) -> float:
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / len(values)
