@@ -164,14 +164,21 @@ class PairSupernetTraining(GanTraining):
         return () if conditions is None else (conditions[batch],)
 
     def _optimise(self, name: str, loss: Tensor) -> None:
-        """The weights alone: the other half's alphas, and its own, have a part in the loss."""
+        """The weights alone: the other half's alphas, and its own, have a part in the loss.
+
+        A draw may hold nothing on every way through the discriminator: then the generator has nothing to learn.
+        """
+        if not loss.requires_grad:
+            return
         optimiser = self._optimisers[name]
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss, inputs=optimiser.param_groups[0]["params"])
         optimiser.step()
 
     def _move(self, name: str, loss: Tensor) -> None:
-        """A half's alphas alone."""
+        """A half's alphas alone, as far as there is something to learn."""
+        if not loss.requires_grad:
+            return
         alphas = self._alphas[name]
         for row, gradient in zip(alphas, first_order(loss, alphas), strict=True):
             row.grad = gradient
