@@ -27,6 +27,7 @@ from nas.core.trial import Measurement
 
 MOST_RESETS = 3
 _CALIBRATION = 16  # batches
+_ANEW = 3  # of the keys of random numbers that of the weights with which it begins anew
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class PairSupernet:
 
     def _begin(self, epoch: int, alphas: list[Tensor] | None = None) -> None:
         """New weights and optimisers; the alphas are new as well, or those that are given."""
-        seed = self.seed if alphas is None else int(generator_for(self.seed, self.resets, 7).integers(2**63))
+        seed = self.seed if alphas is None else int(generator_for(self.seed, self.resets, _ANEW).integers(2**63))
         model = initialised(lambda: self.space.relax(self.base, self.shape, self.plan), seed, self.device)
         if alphas is not None:
             with torch.no_grad():

@@ -99,8 +99,8 @@ def test_more_trials_than_candidates_train_another_supernet():
 
 
 @pytest.mark.parametrize("options", [
-    {"trials": 1}, {"supernet_epochs": 0}, {"warm_up": 20, "supernet_epochs": 20}, {"max_skips": -1}, {"supernets": 0}, {"supernets": 11},
-    {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"weight_decay": -1.0},
+    {"trials": 1}, {"supernet_epochs": 0}, {"warm_up": 20, "supernet_epochs": 20}, {"max_skips": -1}, {"supernets": 0},
+    {"supernets": 11}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"weight_decay": -1.0},
 ])  # fmt: skip
 def test_impossible_options_are_refused(options):
     with pytest.raises(UserError, match=r"--set|--trials"):

@@ -25,6 +25,7 @@ from nas.core.evaluator import SupernetEvaluator
 from nas.core.supernet import Supernet, probabilities
 from nas.core.trial import Proposal, Trial
 from nas.testing.spaces import disturb_global_generators
+from search_spaces.gan.adversarialnas import AdversarialNasSpace
 from search_spaces.gan.modules import Gan
 from search_spaces.gan.space import GanSpace
 from search_spaces.gan.supernet import PairArchitecture
@@ -362,6 +363,23 @@ def test_a_supernet_that_collapses_again_and_again_fails():
         assert net.resets == reset + 1
     with pytest.raises(Collapsed, match="4th time, in epoch 1: alike"):
         net._begin_anew(1, "alike")
+
+
+class Narrow(AdversarialNasSpace):
+    latent, generator_channels, discriminator_channels = 12, 8, 8
+
+
+def test_adversarialnas_is_searched_by_its_own_supernet():
+    space = Narrow()
+    base = space.base(lambda choice: choice.values[0] if choice.usual is None else choice.usual)
+    plan = Supernet(1, relaxation="gumbel_softmax", samples=1, max_skips=2)
+    scoring = Scoring(Scores(), lambda model, generator: b"picture", 1.0)
+    data = PART.take(torch.arange(16))
+    (measurement,) = PairSupernet(space, base, plan, (1, 8, 8), data, 0, scoring).measurements()
+    assert len(measurement.derived) == 2
+    for genotype in measurement.derived:
+        space.validate(genotype)
+        assert space.hyperparameters(genotype)["discriminator_steps"] == 5
 
 
 # -- when it has collapsed

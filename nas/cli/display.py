@@ -104,7 +104,7 @@ class Progress:
             return
         result = trial.outcome.reason if trial.outcome.failed else values(trial, self._search.objectives)
         if trial.outcome.kind == "supernet":
-            result += " of the mixture"
+            result += " of the supernet"
         done = len(self._search.ended)
         rate = (time.monotonic() - self._began) / max(1, done - self._earlier)
         left = rate * (self._search.trials - done)
@@ -198,7 +198,7 @@ def supernet_table(trials: Sequence[Trial], objective: str) -> Table:
     """One row a supernet: how far it was trained, and what its alphas were then."""
     names = [objective, "skips", "entropy", "seconds"]
     rows = [[t.number, len(t.measurements), *(t.metrics.get(name, "-") for name in names)] for t in trials]
-    return table(["supernet", "epochs", f"{objective} of the mixture", *names[1:]], rows)
+    return table(["supernet", "epochs", f"{objective} of the supernet", *names[1:]], rows)
 
 
 _COSTS = {

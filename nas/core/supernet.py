@@ -43,8 +43,8 @@ class Supernet:
             geometrically for ``gumbel_softmax``.
         partial_channels: K; one in K channels go through the mixtures, the others pass (PC-DARTS, Xu et al. 2020).
         edge_normalisation: a node's edges have log-weights of their own (PC-DARTS).
-        max_skips: the most skip connections of a derived cell; the training ends where it keeps having more (DARTS+,
-            Liang et al. 2019). None for no guard.
+        max_skips: the most skip connections of a derived cell; a supernet of autoencoders is trained no further where
+            it keeps having more (DARTS+, Liang et al. 2019). None for no guard.
         warm_up: epochs at the beginning in which weights alone are trained. None: 3 in 10.
         samples: how many further genotypes to draw from the final alphas.
         learning_rate, betas, weight_decay: of Adam, for the alphas. None: 3e-4 as in the paper, and more where there
