@@ -14,7 +14,7 @@ def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> No
     """Give every batch normalisation the mean statistics of these batches, in place; evaluation mode from then on.
 
     Shared weights see the statistics of all candidates; scored with them, a candidate does not do what its weights
-    can do (Guo et al. 2020, section 3.4). No weight changes.
+    can do (Guo et al. 2020). No weight changes.
 
     Args:
         batches: the arguments of each forward pass. Each layer sees what the layers before make of the batch by its

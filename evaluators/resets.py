@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from evaluators.collapse import deviation_collapse
@@ -32,8 +32,8 @@ class Watch:
 
     def __init__(self, loss: str, epochs: int, updates: int, deviation: float) -> None:
         self._scaled = not loss.startswith("wasserstein")
-        window = max(_LEAST_WINDOW, min(_WINDOW, epochs * updates // 4))
-        self._losses: deque[list[float]] = deque(maxlen=window)
+        self._window = max(_LEAST_WINDOW, min(_WINDOW, epochs * updates // 4))
+        self._losses = torch.zeros(0, 2, dtype=torch.double)  # the last ones
         self._epochs, self._deviation = epochs, deviation
         self._seen = self._alike = 0
 
@@ -45,20 +45,21 @@ class Watch:
             scores: of samples after it; see evaluators.collapse.
         """
         self._seen += 1
-        self._losses.extend(losses.tolist())
-        if self._scaled and len(self._losses) == self._losses.maxlen:
-            for name, row in zip(("discriminator", "generator"), zip(*self._losses, strict=True), strict=True):
-                variance = _variance(row)
-                if variance < LEAST_VARIANCE:
-                    return (
-                        f"the {name}'s loss has a variance of {variance:.2g}, under {LEAST_VARIANCE:g}, "
-                        f"over {len(row)} updates"
-                    )
         same = deviation_collapse(scores, self._deviation)
         self._alike = self._alike + 1 if same is not None and self._seen > self._epochs / 3 else 0
-        return same if self._alike == _ALIKE else None
+        return self._still(losses) or (same if self._alike == _ALIKE else None)
 
-
-def _variance(values: tuple[float, ...]) -> float:
-    mean = sum(values) / len(values)
-    return sum((value - mean) ** 2 for value in values) / len(values)
+    def _still(self, losses: Tensor) -> str | None:
+        """Whether a loss has stayed where it is in a window that ends in this epoch."""
+        known = torch.cat([self._losses, losses.detach().cpu().double()])
+        self._losses = known[1 - self._window :]
+        if not self._scaled or len(known) < self._window:
+            return None
+        least = known.unfold(0, self._window, 1).var(2, correction=0).amin(0)
+        for name, variance in zip(("discriminator", "generator"), least.tolist(), strict=True):
+            if variance < LEAST_VARIANCE:
+                return (
+                    f"the {name}'s loss has a variance of {variance:.2g}, under {LEAST_VARIANCE:g}, "
+                    f"over {self._window} updates"
+                )
+        return None

@@ -110,7 +110,7 @@ class Architecture(nn.Module):
             if self._relaxation == "gumbel_softmax":
                 return F.softmax(row, dim=0)
             return F.one_hot(row.argmax(), len(row)).to(row)
-        # GDAS, equations 3 and 4; AdversarialNAS, equation 5
+        # GDAS, equations 3 and 4; AdversarialNAS, section 3
         soft = F.softmax((row + self._noise[self._index[name]]) / self._temperature, dim=0)
         if self._relaxation == "gumbel_softmax":
             return soft

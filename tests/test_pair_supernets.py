@@ -408,6 +408,8 @@ def test_a_loss_that_stays_is_a_collapse_over_500_updates_or_a_quarter_of_the_tr
     assert watched(Watch("hinge", 1, 8, 1.0), flat(49)) is None  # 50 at least
     turned = [[b, a] for a, b in flat(200)]
     assert "generator's loss" in watched(Watch("hinge", 100, 8, 1.0), turned)
+    within = lively(30) + flat(200) + lively(30)  # at whatever moment of an epoch
+    assert watched(Watch("hinge", 100, 8, 1.0), within) is not None
 
 
 def test_losses_without_a_scale_are_not_looked_at():

@@ -155,7 +155,7 @@ def test_an_alpha_of_8_among_7_operations_is_drawn_998_times_in_1000():
 
 
 def test_a_mixture_with_noise_is_that_of_the_logits_at_any_temperature():
-    """Gao et al. 2020, equation 5, with the log-weights themselves, and without noise once it has settled."""
+    """Gao et al. 2020, section 3, with the log-weights themselves, and without noise once it has settled."""
     architecture = one_strong("gumbel_softmax")
     for progress, temperature in ((0.0, 10.0), (0.5, 1.0), (1.0, 0.1)):
         architecture.draw(progress, torch.Generator().manual_seed(3))

@@ -1,4 +1,4 @@
-"""Supernets of pairs: generator and discriminator with log-weights of their own (Gao et al. 2020, section 3.2)."""
+"""Supernets of pairs: generator and discriminator with log-weights of their own (Gao et al. 2020, section 3)."""
 
 from __future__ import annotations
 
