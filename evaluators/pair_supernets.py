@@ -143,6 +143,7 @@ class PairSupernet:
 
     def _candidate(self, genotype: Genotype) -> nn.Module:
         """A pair's generator with the weights of the supernet's moving average."""
+        # the names of a pair's choices begin with those of its halves
         path = {name: held for name, held in self.space.path(genotype).items() if name.startswith("generator")}
         random = torch.Generator(self.device).manual_seed(self.seed)
         model, told = self.training.model, conditions_of(self.training.model, self.train)
