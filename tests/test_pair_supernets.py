@@ -89,11 +89,11 @@ def training(plan, images=256, hyperparameters=USUAL, seed=0, **options):
 @pytest.mark.parametrize("relaxation", ["softmax", "gumbel_softmax"])
 def test_in_both_halves_the_option_that_can_learn_is_found(relaxation):
     """Not by GDAS's draws: they compare an option with its own zero, and around the right image that is noise."""
-    plan = Supernet(30, relaxation=relaxation, learning_rate=0.03, temperature=(5.0, 0.5))
+    plan = Supernet(20, relaxation=relaxation, learning_rate=0.05, temperature=(5.0, 0.5))
     rates = {"generator_learning_rate": 0.01, "discriminator_learning_rate": 0.01}
     game, data = training(plan, hyperparameters=USUAL | rates), bright()
     found = []
-    for _ in range(30):
+    for _ in range(plan.epochs):
         game.epoch(data, MEMORY)
         found.append(game.architecture.alphas())
     for half in ("generator", "discriminator"):
@@ -303,10 +303,11 @@ def test_the_last_measurement_has_the_strongest_pair_and_then_draws_by_their_sco
 
 def test_the_same_seed_gives_the_same_measurements():
     found = []
-    for seed in (1, 1, 2):
-        disturb_global_generators(seed)
-        found.append([m.artifacts["alphas.json"] for m in supernet(epochs=1, seed=seed).measurements()])
-    assert found[0] == found[1] != found[2]
+    for disturbance in (1, 2):
+        disturb_global_generators(disturbance)
+        (measurement,) = supernet(epochs=1).measurements()
+        found.append((measurement.artifacts, measurement.derived, measurement.metrics["generator_training_loss"]))
+    assert found[0] == found[1]
 
 
 def test_scoring_a_candidate_leaves_the_supernet_as_it_is():
@@ -374,7 +375,7 @@ def test_adversarialnas_is_searched_by_its_own_supernet():
     base = space.base(lambda choice: choice.values[0] if choice.usual is None else choice.usual)
     plan = Supernet(1, relaxation="gumbel_softmax", samples=1, max_skips=2)
     scoring = Scoring(Scores(), lambda model, generator: b"picture", 1.0)
-    data = PART.take(torch.arange(16))
+    data = PART.take(torch.arange(8))
     (measurement,) = PairSupernet(space, base, plan, (1, 8, 8), data, 0, scoring).measurements()
     assert len(measurement.derived) == 2
     for genotype in measurement.derived:
