@@ -138,10 +138,11 @@ class GanEvaluator:
         """One measurement after every epoch, with a picture and the alphas of all epochs so far as ``alphas.json``.
 
         Metrics: the scores of the strongest pair's generator with the weights of the supernet's average, its batch
-        normalisation recalibrated; the mean losses of both halves on the weights' images and on the alphas'; ``skips``
-        of the derived cell that has the most of them, ``entropy`` of an edge (nats, the mean), ``resets``, how often
-        the supernet has collapsed and begun anew, and what it costs. The last brings the derived pairs, after the
-        strongest those of least FID with the supernet's weights first, and these FIDs as ``paths.json``.
+        normalisation recalibrated; ``mixture_deviation``, the deviation of the images that all operations make
+        together; the mean losses of both halves on the weights' images and on the alphas'; ``skips`` of the derived
+        cell that has the most of them, ``entropy`` of an edge (nats, the mean), ``resets``, how often the supernet has
+        collapsed and begun anew, and what it costs. The last brings the derived pairs, after the strongest those of
+        least FID with the supernet's weights first, and these FIDs as ``paths.json``.
 
         Raises:
             UserError: the evaluator's space has no supernets, or the plan is of second order.

@@ -16,6 +16,7 @@ from evaluators.gan_supernet import LOSSES, PairSupernetTraining, candidate_of
 from evaluators.gan_training import BATCH, GanModel, conditions_of, noise_like
 from evaluators.images import Split
 from evaluators.metrics.cost import PeakMemory, parameters
+from evaluators.metrics.samples import sample_deviation
 from evaluators.networks import initialised
 from evaluators.resets import Watch
 from evaluators.supernet import drawn_from
@@ -27,6 +28,7 @@ from nas.core.trial import Measurement
 
 MOST_RESETS = 3
 _CALIBRATION = 16  # batches
+_MIXED = 4  # batches of the supernet's own images, of all operations together
 _ANEW = 3  # of the keys of random numbers that of the weights with which it begins anew
 
 
@@ -105,7 +107,8 @@ class PairSupernet:
             row: dict[str, object] = {"epoch": epoch, "alphas": alphas}
             files = {"samples.png": self.scoring.picture(self.training.model, generator)}
             means = dict(zip(LOSSES, self.training.losses.mean(0).tolist(), strict=True))
-            reason = self._watch.collapsed(self.training.losses[:, :2], scores)
+            deviation = self._deviation()
+            reason = self._watch.collapsed(self.training.losses[:, :2], deviation)
             last = epoch == self.epochs
             derived: tuple[Genotype, ...] = ()
             if last:
@@ -118,6 +121,7 @@ class PairSupernet:
             rest = {
                 "skips": float(found.skips),
                 "entropy": entropy(alphas),
+                "mixture_deviation": deviation,
                 "resets": float(self.resets),
                 "seconds": time.perf_counter() - started,
                 "peak_memory_mb": memory.megabytes,
@@ -141,15 +145,25 @@ class PairSupernet:
         rows = [{"id": genotype.id, "fid": fids[genotype]} for genotype in ordered]
         return ordered, json.dumps(rows).encode()
 
+    @torch.no_grad()
+    def _deviation(self) -> float:
+        """That of the images which all operations make together: a path's may be alike because it is but a path."""
+        batches = self._batches(_MIXED)
+        return sample_deviation(torch.cat([self.training.average.network(*batch) for batch in batches]))
+
     def _candidate(self, genotype: Genotype) -> nn.Module:
         """A pair's generator with the weights of the supernet's moving average."""
         # the names of a pair's choices begin with those of its halves
         path = {name: held for name, held in self.space.path(genotype).items() if name.startswith("generator")}
+        return candidate_of(self.training.average.network, path, self._batches(_CALIBRATION))
+
+    def _batches(self, count: int) -> list[tuple[Tensor, ...]]:
+        """Arguments of the generator, always the same ones."""
         random = torch.Generator(self.device).manual_seed(self.seed)
         model, told = self.training.model, conditions_of(self.training.model, self.train)
-        batches = []
-        for _ in range(_CALIBRATION):
+        batches: list[tuple[Tensor, ...]] = []
+        for _ in range(count):
             noise = noise_like(self.hyperparameters, BATCH, model.latent, random, self.device)
             drawn = torch.randint(len(self.train), (BATCH,), generator=random, device=self.device)
             batches.append((noise,) if told is None else (noise, told[drawn]))
-        return candidate_of(self.training.average.network, path, batches)
+        return batches

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -19,9 +17,9 @@ class Watch:
     """Looks at one beginning of a supernet's training.
 
     It has collapsed when a loss, the generator's or the discriminator's, varies by less than 1e-3 over 500 updates, or
-    a quarter of the training where that is shorter, but 50 at least; or when after two epochs in a row, not of those in
-    the first third, the samples are all alike (see evaluators.collapse). Wasserstein losses have no scale of their own
-    and are not looked at.
+    a quarter of the training where that is shorter, but 50 at least; or when after two epochs in a row, later than the
+    first third and the first 500 updates, the supernet's samples are all alike (see evaluators.collapse): those of a
+    young one always are. Wasserstein losses have no scale of their own and are not looked at.
 
     Args:
         loss: the base's, by name.
@@ -34,19 +32,20 @@ class Watch:
         self._scaled = not loss.startswith("wasserstein")
         self._window = max(_LEAST_WINDOW, min(_WINDOW, epochs * updates // 4))
         self._losses = torch.zeros(0, 2, dtype=torch.double)  # the last ones
-        self._epochs, self._deviation = epochs, deviation
+        self._young = max(epochs * updates / 3, _WINDOW)
+        self._updates, self._deviation = updates, deviation
         self._seen = self._alike = 0
 
-    def collapsed(self, losses: Tensor, scores: Mapping[str, float]) -> str | None:
+    def collapsed(self, losses: Tensor, deviation: float) -> str | None:
         """Why the training shall begin anew after its next epoch, in words; None where it shall go on.
 
         Args:
             losses: of every update of the epoch, (updates, 2): the discriminator's and the generator's.
-            scores: of samples after it; see evaluators.collapse.
+            deviation: of the supernet's samples after it; see evaluators.metrics.samples.sample_deviation.
         """
-        self._seen += 1
-        same = deviation_collapse(scores, self._deviation)
-        self._alike = self._alike + 1 if same is not None and self._seen > self._epochs / 3 else 0
+        self._seen += self._updates
+        same = deviation_collapse({"sample_deviation": deviation}, self._deviation)
+        self._alike = self._alike + 1 if same is not None and self._seen > self._young else 0
         return self._still(losses) or (same if self._alike == _ALIKE else None)
 
     def _still(self, losses: Tensor) -> str | None:

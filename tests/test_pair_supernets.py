@@ -259,21 +259,21 @@ PART = Split(torch.rand(96, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 class Scores:
-    """Of generators: FIDs that follow from what they are, and deviations that are given."""
+    """Of generators: FIDs that follow from what they are."""
 
-    def __init__(self, deviations=()):
-        self.deviations, self.fids = list(deviations), {}
+    def __init__(self):
+        self.fids = {}
 
     def __call__(self, model, generator):
         assert not generator.training
         path = str(generator.architecture._path)
         self.fids.setdefault(path, 100.0 - len(self.fids) % 7)
-        return {"fid": self.fids[path], "sample_deviation": self.deviations.pop(0) if self.deviations else 1.0}
+        return {"fid": self.fids[path], "sample_deviation": 1.0}
 
 
-def supernet(epochs=3, deviations=(), seed=1, **options):
+def supernet(epochs=3, seed=1, **options):
     plan = Supernet(epochs, **{"relaxation": "gumbel_softmax", "learning_rate": 0.05, "samples": 4} | options)
-    scoring = Scoring(Scores(deviations), lambda model, generator: b"picture", 1.0)
+    scoring = Scoring(Scores(), lambda model, generator: b"picture", 1.0)
     return PairSupernet(SPACE, BASE, plan, (1, 8, 8), PART, seed, scoring)
 
 
@@ -328,8 +328,12 @@ def test_scoring_a_candidate_leaves_the_supernet_as_it_is():
         )  # an image follows from its latent alone
 
 
-def test_a_collapsed_supernet_begins_anew_with_its_alphas():
-    net = supernet(epochs=6, deviations=[1, 1, 0.1, 0.1, 1, 1])
+def test_a_collapsed_supernet_begins_anew_with_its_alphas(monkeypatch):
+    net = supernet(epochs=6)
+    deviations = iter([1.0, 1.0, 0.1, 0.1, 1.0, 1.0])
+    monkeypatch.setattr(PairSupernet, "_deviation", lambda self: next(deviations))
+    monkeypatch.setattr("evaluators.resets._WINDOW", 1)
+    net._begin(0)
     seen, models = [], []
     for measurement in net.measurements():
         seen.append(measurement)
@@ -387,7 +391,7 @@ def test_adversarialnas_is_searched_by_its_own_supernet():
 
 
 def watched(watch, rows, deviation=1.0):
-    return watch.collapsed(torch.tensor(rows), {"sample_deviation": deviation})
+    return watch.collapsed(torch.tensor(rows), deviation)
 
 
 def flat(updates):
@@ -418,10 +422,12 @@ def test_losses_without_a_scale_are_not_looked_at():
         assert watched(Watch(loss, 100, 8, 1.0), flat(200)) is None
 
 
-def test_samples_that_are_alike_are_a_collapse_after_a_third_of_the_training_twice_in_a_row():
-    watch = Watch("hinge", 9, 4, 1.0)
+def test_samples_that_are_alike_are_a_collapse_twice_in_a_row_but_of_a_young_supernet():
+    watch = Watch("hinge", 9, 200, 1.0)  # 600 updates are a third
     alike = [1.0, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1]
-    assert [watched(watch, lively(4), value) is not None for value in alike] == [False] * 6 + [True]
+    assert [watched(watch, lively(200), value) is not None for value in alike] == [False] * 6 + [True]
+    watch = Watch("hinge", 9, 100, 1.0)  # and here 300, but 500 it must be
+    assert [watched(watch, lively(100), 0.1) is not None for _ in range(7)] == [False] * 6 + [True]
 
 
 # -- the evaluator
