@@ -37,7 +37,7 @@ class Watch:
         self._seen = self._alike = 0
 
     def collapsed(self, losses: Tensor, deviation: float) -> str | None:
-        """Why the training shall begin anew after its next epoch, in words; None where it shall go on.
+        """After an epoch, why the training shall begin anew, in words; None where it shall go on.
 
         Args:
             losses: of every update of the epoch, (updates, 2): the discriminator's and the generator's.
