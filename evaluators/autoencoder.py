@@ -48,6 +48,7 @@ OBJECTIVES = {
 _LIKELIHOODS = ("elbo", "log_likelihood", "kl")
 _WIDEST_ON_CPU = 32
 _COLLAPSED = 2  # epochs in a row with too many skips: among alphas that are nearly equal one alone is chance
+_SUPERNET_EPOCHS = 20
 
 
 class AutoencoderEvaluator:
@@ -160,8 +161,10 @@ class AutoencoderEvaluator:
 
     def _train_supernet(self, trial: Trial) -> Iterator[Measurement]:
         started = time.perf_counter()
-        space, base, plan = self.space, trial.genotype, trial.proposal.supernet
-        assert plan is not None
+        space, base, asked = self.space, trial.genotype, trial.proposal.supernet
+        assert asked is not None
+        plan = asked.completed(_SUPERNET_EPOCHS, "softmax")
+        epochs, warm_up = plan.schedule
         if not isinstance(space, Relaxable):
             raise UserError("--space", space.name, "a space that has supernets")
         model = initialised(lambda: space.relax(base, self.data.shape, plan), trial.seed, self.device)
@@ -170,16 +173,16 @@ class AutoencoderEvaluator:
         training = SupernetTraining(model, plan, space.hyperparameters(base), self._train, trial.seed)
         history = []
         in_a_row = 0
-        for epoch in range(1, plan.epochs + 1):
+        for epoch in range(1, epochs + 1):
             losses = training.epoch(memory)
             metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
             alphas = training.architecture.alphas()
             history.append({"epoch": epoch, "alphas": alphas})
             found = space.derive(base, alphas, plan.max_skips)
-            meant = epoch > plan.warm_up  # before, the alphas are what they were at the beginning
+            meant = epoch > warm_up  # before, the alphas are what they were at the beginning
             collapsing = meant and plan.max_skips is not None and found.skips > plan.max_skips
             in_a_row = in_a_row + 1 if collapsing else 0
-            last = epoch == plan.epochs or in_a_row == _COLLAPSED
+            last = epoch == epochs or in_a_row == _COLLAPSED
             derived = [found.genotype] if meant else []
             if last:
                 derived += drawn_from(space, base, alphas, plan, trial.seed)

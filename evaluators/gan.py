@@ -17,8 +17,12 @@ from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
 from evaluators.networks import global_randomness, initialised, within_memory
+from evaluators.pair_supernets import PairSupernet, Scoring
+from evaluators.pictures import picture_of_rows
 from evaluators.snapshots import Snapshots
+from nas.core.errors import UserError
 from nas.core.evaluator import Assumption, Deliverable
+from nas.core.supernet import SharesWeights
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -122,6 +126,8 @@ class GanEvaluator:
                 evaluators.collapse. The last measurement before shows it.
             OutOfMemory: the allocator gave up.
         """
+        if trial.proposal.supernet is not None:
+            return self.train_supernet(trial)
         return within_memory(self._evaluate(trial), self.device)
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
@@ -132,6 +138,40 @@ class GanEvaluator:
             Diverged, Collapsed, OutOfMemory: as in `evaluate`.
         """
         return within_memory(self._evaluate(trial, checkpoint, every), self.device)
+
+    def train_supernet(self, trial: Trial) -> Iterator[Measurement]:
+        """One measurement after every epoch, with a picture and the alphas of all epochs so far as ``alphas.json``.
+
+        Metrics: the scores of the strongest pair's generator with the weights of the supernet's average, its batch
+        normalisation recalibrated; ``mixture_deviation``, the deviation of the images that all operations make
+        together; the mean losses of both halves on the weights' images and on the alphas'; ``skips`` of the derived
+        cell that has the most of them, ``entropy`` of an edge (nats, the mean), ``resets``, how often the supernet has
+        collapsed and begun anew, and what it costs. The last brings the derived pairs, after the strongest those of
+        least FID with the supernet's weights first, and these FIDs as ``paths.json``.
+
+        Raises:
+            UserError: the evaluator's space has no supernets, or the plan is of second order.
+            Collapsed: the supernet has collapsed four times.
+            Diverged, OutOfMemory: as in `evaluate`.
+        """
+        return within_memory(self._train_supernet(trial), self.device)
+
+    def _train_supernet(self, trial: Trial) -> Iterator[Measurement]:
+        space, base, plan, seed = self.space, trial.genotype, trial.proposal.supernet, trial.seed
+        assert plan is not None
+        if not isinstance(space, SharesWeights):
+            raise UserError("--space", space.name, "a space that has supernets, whose paths are its genotypes")
+        chosen, reference = space.hyperparameters(base), self._reference
+
+        def scores(model: GanModel, generator: nn.Module) -> dict[str, float]:
+            return self._scores(model, generator, chosen, self.data.validation, reference, seed)
+
+        def picture(model: GanModel, generator: nn.Module) -> bytes:
+            return picture_of_rows(self._shown(model, generator, chosen, seed))
+
+        plan = plan.completed(self.usual_epochs(self.data), "gumbel_softmax")
+        scoring = Scoring(scores, picture, self._deviation)
+        yield from PairSupernet(space, base, plan, self.data.shape, self._train, seed, scoring).measurements()
 
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None

@@ -101,7 +101,7 @@ class GanTraining:
         self.average = MovingAverage(self.model.generator, chosen["ema"])
         self._optimisers = {
             name: torch.optim.Adam(
-                network.parameters(),
+                self._weights(network),
                 lr=chosen[f"{name}_learning_rate"],
                 betas=(chosen["beta1"], chosen["beta2"]),
                 fused=True,  # one kernel a step, on CPU and CUDA alike
@@ -110,11 +110,15 @@ class GanTraining:
         }
         self._targets = smoothed_targets(chosen.get("label_smoothing", "none"), chosen.get("smoothing", 0.0))
         self._random = torch.Generator(self._device)
-        self._judges = [weight for weight in self.model.discriminator.parameters() if weight.requires_grad]
+        self._judges = [weight for weight in self._weights(self.model.discriminator) if weight.requires_grad]
 
     @property
     def _networks(self) -> dict[str, nn.Module]:
         return {"generator": self.model.generator, "discriminator": self.model.discriminator}
+
+    def _weights(self, network: nn.Module) -> list[nn.Parameter]:
+        """What of a network is trained."""
+        return list(network.parameters())
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
         """``len(data) // 64`` updates of the generator, at least one, each after ``discriminator_steps`` of the other.
@@ -165,6 +169,14 @@ class GanTraining:
         return judged.detach(), loss.detach()
 
     def _update_discriminator(self, real: Tensor, fake: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
+        loss = self._discriminator_loss(real, fake, told, noise)
+        self._optimise("discriminator", loss)
+        if "clip" in self.hyperparameters:
+            clip_weights(self._judges, self.hyperparameters["clip"])
+        return loss
+
+    def _discriminator_loss(self, real: Tensor, fake: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
+        """With its penalties."""
         chosen = self.hyperparameters
         real.requires_grad_(bool(chosen["r1"]))
         real_logits = self._judge(real, told, noise)
@@ -175,9 +187,6 @@ class GanTraining:
             loss = loss + gradient_penalty(
                 lambda images: self._judge(images, told, noise), real, fake, chosen["gradient_penalty"], self._random
             )
-        self._optimise("discriminator", loss)
-        if "clip" in chosen:
-            clip_weights(self._judges, chosen["clip"])
         return loss
 
     def _generated(self, count: int, told: tuple[Tensor, ...]) -> Tensor:

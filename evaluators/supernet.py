@@ -83,6 +83,12 @@ def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(one) if grad is None else grad for one, grad in zip(of, found, strict=True)]
 
 
+def architect(alphas: Sequence[Tensor], plan: Supernet, steps: int) -> torch.optim.Optimizer:
+    """What moves the alphas; `steps` is how often it will."""
+    rate = plan.learning_rate or min(_FASTEST, _PAPERS_RATE * max(1.0, _PAPERS_STEPS / steps))
+    return torch.optim.Adam(alphas, lr=rate, betas=plan.betas, weight_decay=plan.weight_decay)
+
+
 class SupernetTraining:
     """The training of one supernet of autoencoders, an epoch at a time (algorithm 1).
 
@@ -112,9 +118,8 @@ class SupernetTraining:
             self._weights, lr=hyperparameters["learning_rate"], weight_decay=hyperparameters["weight_decay"]
         )
         self._size = min(hyperparameters["batch_size"], len(self._train))
-        steps = len(self._train) // self._size * (plan.epochs - plan.warm_up)
-        rate = plan.learning_rate or min(_FASTEST, _PAPERS_RATE * max(1.0, _PAPERS_STEPS / steps))
-        self._architect = torch.optim.Adam(self._alphas, lr=rate, betas=plan.betas, weight_decay=plan.weight_decay)
+        self._epochs, self._warm_up = plan.schedule
+        self._architect = architect(self._alphas, plan, len(self._train) // self._size * (self._epochs - self._warm_up))
         self._augment = AUGMENTATIONS[hyperparameters.get("augmentation", "none")]
         self._schedule = SCHEDULES[hyperparameters["schedule"]]
         self._epochs_done = 0
@@ -134,7 +139,7 @@ class SupernetTraining:
         ]
         totals = torch.zeros(2, device=self._device)
         for step in range(steps):
-            progress = (self._epochs_done + step / steps) / self.plan.epochs
+            progress = (self._epochs_done + step / steps) / self._epochs
             here = slice(step * size, (step + 1) * size)
             images = [
                 as_float(half.images[order[here]])
@@ -164,7 +169,7 @@ class SupernetTraining:
         def validation() -> Tensor:
             return self._loss(unseen, progress, seeds[1])
 
-        if self._epochs_done < self.plan.warm_up:
+        if self._epochs_done < self._warm_up:
             with torch.no_grad():
                 loss = validation()
         elif self.plan.order == 1:

@@ -116,7 +116,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
             strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
         )
         if isinstance(made, TrainsSupernets) and not isinstance(evaluator, SupernetEvaluator):
-            fits = "an evaluator that can train supernets, such as autoencoder"
+            fits = "an evaluator that can train supernets, such as autoencoder and gan"
             raise UserError(
                 "--evaluator", type(evaluator).__name__, fits, why=f"--strategy {config.strategy} needs one"
             )

@@ -69,7 +69,9 @@ def test_the_plan_holds_the_options():
     plan = darts(**options).ask(0).supernet
     assert (plan.epochs, plan.samples, plan.betas) == (9, 20, (0.5, 0.999))
     assert all(getattr(plan, name) == value for name, value in options.items() if name != "supernet_epochs")
-    assert darts(supernet_epochs=20).ask(0).supernet.warm_up == 6
+    left = darts().ask(0).supernet
+    assert (left.epochs, left.relaxation, left.warm_up) == (None, None, None)  # the evaluator's own
+    assert darts(supernet_epochs=20).ask(0).supernet.completed(9, "softmax").schedule == (20, 6)
 
 
 def test_a_supernet_that_fails_is_followed_by_one_around_another_base():
@@ -97,8 +99,8 @@ def test_more_trials_than_candidates_train_another_supernet():
 
 
 @pytest.mark.parametrize("options", [
-    {"trials": 1}, {"supernet_epochs": 0}, {"warm_up": 20}, {"max_skips": -1}, {"supernets": 0}, {"supernets": 11},
-    {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"weight_decay": -1.0},
+    {"trials": 1}, {"supernet_epochs": 0}, {"warm_up": 20, "supernet_epochs": 20}, {"max_skips": -1}, {"supernets": 0},
+    {"supernets": 11}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"weight_decay": -1.0},
 ])  # fmt: skip
 def test_impossible_options_are_refused(options):
     with pytest.raises(UserError, match=r"--set|--trials"):

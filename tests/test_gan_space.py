@@ -69,6 +69,7 @@ class TestGanSpaceOfLabels(Quicker):
 class TestGanSpaceOfVectors(Quicker):
     condition = Condition("vector", 7)
     test_restricted_to_one_value_a_decision_is_no_longer_asked_for = None
+    test_what_a_supernet_stands_for_is_of_the_space_and_builds = None
 
     def make(self):
         return GanSpace().conditioned(self.condition).restrict(SMALL)

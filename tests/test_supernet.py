@@ -14,10 +14,10 @@ from torch import nn
 from evaluators.autoencoder import AutoencoderEvaluator
 from evaluators.metrics.cost import PeakMemory, parameters
 from evaluators.supernet import SupernetTraining, first_order, second_order
-from nas.core.errors import Diverged, InvalidGenotype
+from nas.core.errors import Diverged, InvalidGenotype, UserError
 from nas.core.evaluator import SupernetEvaluator
 from nas.core.space import drawing
-from nas.core.supernet import Relaxable, Supernet, entropy, perturbed, probabilities
+from nas.core.supernet import Relaxable, SharesWeights, Supernet, entropy, perturbed, probabilities
 from nas.core.trial import Proposal, Trial
 from nas.testing.spaces import disturb_global_generators
 from nas.testing.toys import RelaxableToySpace
@@ -117,16 +117,16 @@ def test_an_edge_is_the_weighted_sum_of_its_operations_and_leaves_its_input_alon
     x, weights = torch.randn(4, 8, 5, 5), torch.tensor([0.5, 0.2, 0.3])
     kept = x.clone()
     with torch.no_grad():
-        assert torch.allclose(edge(x, weights), 0.2 * x + 0.3 * edge.operations[2](x), atol=1e-6)
-        assert torch.equal(edge(x, weights, only=1), 0.2 * x)
-        assert edge(x, weights, only=0).abs().sum() == 0
+        assert torch.allclose(edge(x, weights, (0, 1, 2)), 0.2 * x + 0.3 * edge.operations[2](x), atol=1e-6)
+        assert torch.equal(edge(x, weights, (1,)), 0.2 * x)
+        assert edge(x, weights, (0,)).abs().sum() == 0
     assert torch.equal(x, kept)
 
 
 def test_partial_channels_pass_the_others_and_are_shuffled():
     edge = MixedEdge(("none", "conv_1x1"), 8, "none", "relu", 4)
     x = torch.arange(8.0)[None, :, None, None].expand(1, 8, 2, 2).contiguous()
-    out = edge(x, torch.tensor([1.0, 0.0]))[0, :, 0, 0].tolist()
+    out = edge(x, torch.tensor([1.0, 0.0]), (0, 1))[0, :, 0, 0].tolist()
     assert sorted(out) == [0, 0, 2, 3, 4, 5, 6, 7]  # two of eight went into the mixture, here nothing
     assert out != sorted(out)
 
@@ -135,8 +135,7 @@ def test_partial_channels_pass_the_others_and_are_shuffled():
 
 
 def one_strong(relaxation):
-    edges = {(0, 1): ("none", *OPERATION_NAMES[:6])}
-    architecture = Architecture({"cell": edges}, Supernet(1, relaxation=relaxation))
+    architecture = Architecture({"cell.0-1": ("none", *OPERATION_NAMES[:6])}, Supernet(1, relaxation=relaxation))
     with torch.no_grad():
         architecture.log_weights[0].copy_(torch.tensor([0.0, 0, 0, 8, 0, 0, 0]))
     return architecture
@@ -153,6 +152,18 @@ def test_an_alpha_of_8_among_7_operations_is_drawn_998_times_in_1000():
             architecture.draw(progress, generator)
             hits += int(architecture.weights("cell.0-1").argmax()) == 3
         assert hits / 2000 == pytest.approx(expected, abs=0.004)
+
+
+def test_a_mixture_with_noise_is_that_of_the_logits_at_any_temperature():
+    """Gao et al. 2020, section 3, with the log-weights themselves, and without noise once it has settled."""
+    architecture = one_strong("gumbel_softmax")
+    for progress, temperature in ((0.0, 10.0), (0.5, 1.0), (1.0, 0.1)):
+        architecture.draw(progress, torch.Generator().manual_seed(3))
+        noise = -torch.empty(7).exponential_(generator=torch.Generator().manual_seed(3)).log()
+        expected = torch.softmax((architecture.log_weights[0] + noise) / temperature, 0)
+        assert torch.allclose(architecture.weights("cell.0-1"), expected, atol=1e-5)
+    architecture.settle()
+    assert torch.allclose(architecture.weights("cell.0-1"), torch.softmax(architecture.log_weights[0], 0))
 
 
 def test_draws_in_numbers_follow_the_softmax():
@@ -286,6 +297,49 @@ def test_the_derived_model_holds_what_its_genotype_uses_and_no_more():
     assert cells < mixed / 4
 
 
+# -- paths
+
+
+def with_weights_by_shape(model):
+    """Weights that follow from the shapes alone: then models of the same layers compute the same."""
+    with torch.no_grad():
+        for module in model.modules():
+            for name, weight in module.named_parameters(recurse=False):
+                if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d)):
+                    weight.fill_(float(name == "weight"))
+                elif not isinstance(module, nn.ParameterList):
+                    generator = torch.Generator().manual_seed(weight.numel())
+                    weight.copy_(0.3 * torch.randn(weight.shape, generator=generator))
+    return model
+
+
+def test_a_path_computes_what_its_candidate_does():
+    space, images = AutoencoderSpace(), torch.rand(4, *SHAPE)
+    assert isinstance(space, SharesWeights)
+    fixed = {site: values[0] for site, values in FIXED.items()}
+    fixed |= {"normalisation": "group", "decoder": "searched", "decoder_width": 16}
+    base = space.base(lambda choice: fixed.get(choice.site, choice.usual))
+    supernet = with_weights_by_shape(space.relax(base, SHAPE, Supernet(1, edge_normalisation=True)))
+    around = {site: value for site, value in base.content.items() if "_cell." not in site}
+    for seed in range(6):
+        draw = drawing(np.random.default_rng(seed))
+        decided = around | {"encoder_cell.nodes": 1 + seed % 3}
+        genotype = space.grow(lambda choice, draw=draw, decided=decided: decided.get(choice.site, draw(choice)))
+        candidate = with_weights_by_shape(space.build(genotype, SHAPE))
+        supernet.architecture.follow(space.path(genotype))
+        with torch.no_grad():
+            assert torch.allclose(supernet(images), candidate(images), atol=1e-4)
+    supernet.architecture.follow(None)
+    with torch.no_grad():
+        assert not torch.allclose(supernet(images), candidate(images), atol=1e-4)
+
+
+def test_a_path_that_the_supernet_does_not_have_is_refused():
+    supernet = FEW.relax(base_of(FEW), SHAPE, Supernet(1))
+    with pytest.raises(ValueError, match="conv_5x5"):
+        supernet.architecture.follow({"encoder_cell.0-1": ("conv_5x5",)})
+
+
 # -- the bilevel gradient
 
 
@@ -334,14 +388,14 @@ class OneEdge(nn.Module):
 
     def __init__(self, plan, scale):
         super().__init__()
-        self.architecture = Architecture({"c": {(0, 1): ("none", "skip", "max_pool_3x3")}}, plan)
+        self.architecture = Architecture({"c.0-1": ("none", "skip", "max_pool_3x3")}, plan)
         self.edge = MixedEdge(self.architecture.choices["c.0-1"], 1, "none", "relu", 1)
         self.scale = nn.Parameter(torch.full((1,), scale))
         self.output = nn.Hardtanh(0.0, 1.0)
 
     def encode(self, images):
         weights = self.architecture.weights("c.0-1")
-        return self.edge(images, weights, int(weights.argmax()) if self.architecture.sampled else None)
+        return self.edge(images, weights, self.architecture.held("c.0-1", weights))
 
     def decoder(self, code):
         return self.scale * code
@@ -458,3 +512,14 @@ def test_divergence_is_said():
 def test_a_plan_is_the_same_after_json():
     plan = Supernet(3, order=2, relaxation="gumbel", temperature=(5.0, 0.5), max_skips=1, learning_rate=0.01)
     assert Supernet.of(json.loads(json.dumps(dataclasses.asdict(plan)))) == plan
+
+
+def test_what_a_plan_leaves_open_is_completed():
+    plan = Supernet(None, relaxation=None, warm_up=None)
+    with pytest.raises(ValueError, match="how long"):
+        _ = plan.schedule
+    done = plan.completed(50, "gumbel")
+    assert (done.schedule, done.relaxation) == ((50, 15), "gumbel")
+    assert Supernet(8, warm_up=2).completed(50, "gumbel") == Supernet(8, warm_up=2)
+    with pytest.raises(UserError, match=r"--set warm_up 50: the supernet has 50 epochs; allowed: 0 to 49"):
+        Supernet(None, warm_up=50).completed(50, "gumbel")

@@ -132,7 +132,7 @@ class Display:
             return
         result = trial.outcome.reason if trial.outcome.failed else values(trial.metrics, self._search.objectives)
         if trial.outcome.kind == "supernet":
-            result += " of the mixture"
+            result += " of the supernet"
         done = len(self._search.ended)
         self._say(
             f"{done}/{self._total} trial {trial.number} {trial.outcome.kind}: {result}; "
@@ -224,7 +224,7 @@ def supernet_table(trials: Sequence[Trial], objective: str) -> Table:
     """One row a supernet: how far it was trained, and what its alphas were then."""
     names = [objective, "skips", "entropy", "seconds"]
     rows = [[t.number, len(t.measurements), *(t.metrics.get(name, "-") for name in names)] for t in trials]
-    return table(["supernet", "epochs", f"{objective} of the mixture", *names[1:]], rows)
+    return table(["supernet", "epochs", f"{objective} of the supernet", *names[1:]], rows)
 
 
 _COSTS = {

@@ -46,7 +46,7 @@ class SupernetEvaluator(Protocol):
         """Train the supernet around the trial's genotype, and say after every epoch what is derived from it.
 
         The last measurement's ``derived`` has, after the strongest genotype, as many further ones as the plan's
-        ``samples``. No weights are kept: nothing of a supernet is exported.
+        ``samples``, those first that shall be tried first. No weights are kept: nothing of a supernet is exported.
 
         Raises:
             CandidateFailure: the supernet diverged or did not fit into memory.

@@ -11,7 +11,7 @@ from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, drawing, generator_for
 from nas.core.strategy import BestSeen
-from nas.core.supernet import Relaxable, Supernet
+from nas.core.supernet import Relaxable, Relaxation, Supernet
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
@@ -29,8 +29,9 @@ class Darts:
     first), and draws from the final alphas. All but the cells is as usual; fix it otherwise with --pin.
 
     Options: `order` 2 differentiates through a step of the weights; `relaxation` ``gumbel`` draws single operations
-    (Dong & Yang 2019); `partial_channels` and `edge_normalisation` are those of Xu et al. 2020; `max_skips` guards
-    against cells of skip connections (Liang et al. 2019).
+    (Dong & Yang 2019), ``gumbel_softmax`` mixes all with noise (Gao et al. 2020); `partial_channels` and
+    `edge_normalisation` are those of Xu et al. 2020; `max_skips` guards against cells of skip connections (Liang et
+    al. 2019).
 
     A supernet that fails is followed by one around another base, at most five times in a row. Where there are more
     trials than it has candidates, another supernet is trained.
@@ -44,9 +45,9 @@ class Darts:
         *,
         seed: int,
         trials: int,
-        supernet_epochs: Annotated[int, "passes over the training part, for a supernet"] = 20,
+        supernet_epochs: Annotated[int | None, "of a supernet; by default what suits the models, 20 or more"] = None,
         order: Annotated[Literal[1, 2], "of the alphas' gradient"] = 1,
-        relaxation: Annotated[Literal["softmax", "gumbel"], "mix all operations, or draw one"] = "softmax",
+        relaxation: Annotated[Relaxation | None, "mix all operations, or draw one; by default what suits"] = None,
         partial_channels: Annotated[Literal[1, 2, 4, 8], "K: one in K channels is mixed, the others pass"] = 1,
         edge_normalisation: Annotated[bool, "learn how much each edge of a node counts"] = False,
         max_skips: Annotated[int | None, "the most skip connections in a derived cell; none for any number"] = 2,
@@ -55,12 +56,10 @@ class Darts:
         weight_decay: Annotated[float, "of the alphas"] = 1e-3,
         supernets: Annotated[int, "how many supernets share the trials"] = 1,
     ) -> None:
-        if warm_up is None:
-            warm_up = math.floor(0.3 * supernet_epochs)
         for name, value, least, most in (
-            ("supernet_epochs", supernet_epochs, 1, math.inf),
+            ("supernet_epochs", 1 if supernet_epochs is None else supernet_epochs, 1, math.inf),
             ("max_skips", 0 if max_skips is None else max_skips, 0, math.inf),
-            ("warm_up", warm_up, 0, supernet_epochs - 1),
+            ("warm_up", warm_up or 0, 0, math.inf if supernet_epochs is None else supernet_epochs - 1),
             ("weight_decay", weight_decay, 0, math.inf),
             ("supernets", supernets, 1, max(1, trials // 2)),
         ):
@@ -73,7 +72,7 @@ class Darts:
         if trials < 2:
             raise UserError("--trials", trials, "2 or more", why="darts trains a supernet first")
         if not isinstance(space, Relaxable):
-            fits = "spaces that have a supernet, such as autoencoder"
+            fits = "spaces that have a supernet, such as autoencoder and gan"
             raise UserError("--strategy", "darts", fits, why=f"the space {space.name} has none")
         self._space, self._relaxable = space, space
         self._seed, self._supernets = seed, supernets
@@ -93,7 +92,7 @@ class Darts:
         try:
             self._base()
         except InvalidGenotype as error:
-            fits = "spaces with cells to relax: network=convolutional, their cells not pinned"
+            fits = "spaces with cells to relax, neither pinned nor of another kind of network"
             raise UserError("--strategy", "darts", fits, why=str(error)) from None
 
     def ask(self, number: int) -> Proposal | None:

@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from torch import nn
 
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
-from nas.core.space import Evolvable, Restrictable, SearchSpace, Shape, Traceable, sample
+from nas.core.space import Evolvable, Restrictable, SearchSpace, Shape, Traceable, drawing, sample
+from nas.core.supernet import Relaxable, SharesWeights, Supernet, perturbed
 
 
 def disturb_global_generators(seed: int) -> None:
@@ -116,8 +118,12 @@ class SpaceContract:
                 made += [mutant.text, change, space.crossover(first, second, generator).text]
         return made
 
-    def check(self, model: nn.Module, shape: Shape) -> None:
-        """Fail unless the model is what the space promises for images of this shape."""
+    def check(self, model: nn.Module, shape: Shape, whole: bool = True) -> None:
+        """Fail unless the model is what the space promises for images of this shape.
+
+        Args:
+            whole: whether all of its parameters have a part in what it computes.
+        """
         with torch.no_grad():
             assert model.eval()(torch.rand(2, *shape)).shape == (2, *shape)
 
@@ -222,6 +228,24 @@ class SpaceContract:
             weights.append(space.build(drawn[0], self.shapes[0]).state_dict())
         assert weights[0].keys() == weights[1].keys()
         assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+    def test_what_a_supernet_stands_for_is_of_the_space_and_builds(self, space: SearchSpace) -> None:
+        if not isinstance(space, Relaxable) or not self.shapes:
+            pytest.skip("the space has no supernets")
+        generator = np.random.default_rng(7)
+        base = space.base(drawing(generator, 0.75))
+        space.validate(base)
+        supernet = space.relax(base, self.shapes[0], Supernet(1))
+        architecture: Any = supernet.architecture
+        alphas = perturbed(architecture.alphas(), generator)
+        derived, guarded = space.derive(base, alphas), space.derive(base, alphas, max_skips=0)
+        assert derived == space.derive(base, alphas)
+        assert derived.skips == guarded.skips
+        space.validate(derived.genotype)
+        self._assert_builds(space, guarded.genotype)
+        if isinstance(space, SharesWeights):  # a path of the supernet is a model as its candidate is
+            architecture.follow(space.path(derived.genotype))
+            self.check(supernet, self.shapes[0], whole=False)
 
     def test_restricted_to_one_value_a_decision_is_no_longer_asked_for(
         self, space: SearchSpace, drawn: list[Genotype]

@@ -98,14 +98,15 @@ def toy_supernet(trial: Trial, space: RelaxableToySpace) -> tuple[Measurement, .
         for site, letters in space.letters(trial.genotype).items()
     }
     measurements = []
-    for epoch in range(1, plan.epochs + 1):
-        trust = 2 * epoch / plan.epochs
+    epochs, _ = plan.completed(20, "softmax").schedule
+    for epoch in range(1, epochs + 1):
+        trust = 2 * epoch / epochs
         alphas = {
             site: {letter: value + trust * (letter == "abcdeabc"[int(site[-1])]) for letter, value in row.items()}
             for site, row in noise.items()
         }
         derived = [space.derive(trial.genotype, alphas).genotype]
-        if epoch == plan.epochs:
+        if epoch == epochs:
             derived += [
                 space.derive(trial.genotype, perturbed(alphas, generator)).genotype for _ in range(plan.samples)
             ]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Shape, Value
-from nas.core.supernet import Alphas, Derived, Supernet
+from nas.core.supernet import Alphas, Derived, Path, Supernet
 from search_spaces.cells.canonical import canonical_cell
-from search_spaces.cells.derivation import derive_cell, relaxed_edges
+from search_spaces.cells.derivation import derive_cell, path_of_cell, relaxed_edges
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.choices import Asker, ChoiceSpace
 
@@ -98,7 +98,7 @@ class AutoencoderSpace(ChoiceSpace):
         self.validate(genotype)
         return build(genotype.content, shape)
 
-    # -- nas.core.supernet.Relaxable: the supernet of the edge cells
+    # -- nas.core.supernet.SharesWeights: the supernet of the edge cells
 
     def base(self, choose: Choose) -> Genotype:
         """A convolutional genotype whose edge cells are as large as they may be; see Relaxable.base."""
@@ -120,11 +120,11 @@ class AutoencoderSpace(ChoiceSpace):
     def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
         """The supernet of a base, mirrored cells with the same alphas; see Relaxable.relax."""
         from search_spaces.autoencoder.build import build
-        from search_spaces.supernet import Architecture, MixedCell, without_running_statistics
+        from search_spaces.supernet import Architecture, MixedCell, choices_of, without_running_statistics
 
         allowed = self._allowed(genotype)
         edges = {cell: relaxed_edges(allowed, cell) for cell in _cells(genotype)}
-        architecture = Architecture(edges, plan)
+        architecture = Architecture(choices_of(edges, plan), plan)
 
         def mixed(cell: str, channels: int, norm: str, act: str) -> nn.Module:
             return MixedCell(cell, edges[cell], channels, norm, act, architecture, plan)
@@ -141,6 +141,15 @@ class AutoencoderSpace(ChoiceSpace):
         derived = Genotype.of(self.name, self.version, {**genotype.content, **decisions})
         self.validate(derived)
         return Derived(derived, max(skips for _, skips in cells))
+
+    def path(self, genotype: Genotype) -> Path:
+        """The edges of its cells; see nas.core.supernet.SharesWeights."""
+        edges = ENCODINGS["edge"].edges
+        return {
+            name: held
+            for cell in _cells(genotype)
+            for name, held in path_of_cell(edges(genotype.content, cell), cell).items()
+        }
 
     def _allowed(self, genotype: Genotype) -> dict[str, tuple[Value, ...]]:
         """What each site of a base may be; the number of nodes stays."""

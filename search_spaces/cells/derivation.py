@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nas.core.space import Value
 from nas.core.supernet import Alphas, probabilities
-from search_spaces.cells.edge import OPERATION_NAMES
+from search_spaces.cells.edge import OPERATION_NAMES, Edge
 
 NONE, SKIP = "none", "skip"
 Allowed = Mapping[str, tuple[Value, ...]]
@@ -40,6 +40,15 @@ def relaxed_edges(allowed: Allowed, cell: str) -> dict[tuple[int, int], tuple[st
 def _nodes(allowed: Allowed, cell: str) -> int:
     (nodes,) = allowed[f"{cell}.nodes"]
     return int(nodes)
+
+
+def path_of_cell(edges: Iterable[Edge], cell: str) -> dict[str, tuple[str, ...]]:
+    """A cell as a path through its supernet; see nas.core.supernet.Path. Two edges may join the same nodes."""
+    held: dict[str, tuple[str, ...]] = {}
+    for edge in edges:
+        name = edge_name(cell, edge.source, edge.target)
+        held[name] = (*held.get(name, ()), edge.operation)
+    return held
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
-from nas.core.space import Shape
+from nas.core.space import Choose, Shape
+from nas.core.supernet import Alphas, Derived, Path, Supernet
 from search_spaces.choices import Asker, ChoiceSpace
+from search_spaces.gan.derivation import derive_adversarialnas
 from search_spaces.gan.describing import describe_training
 from search_spaces.gan.training import decide_recipe
 
@@ -60,6 +63,36 @@ class AdversarialNasSpace(ChoiceSpace):
 
         self.validate(genotype)
         return build(genotype.content, shape, self.latent, self.generator_channels, self.discriminator_channels)
+
+    # -- nas.core.supernet.SharesWeights: the paper's own supernet
+
+    def base(self, choose: Choose) -> Genotype:
+        """Any genotype: all operations are relaxed; see Relaxable.base."""
+        genotype = self.grow(choose)
+        if not any(d.choice.role == "operation" and len(d.choice.values) > 1 for d in self.trace(genotype)):
+            raise InvalidGenotype("generator_stage0", "every edge is decided, there is nothing to relax")
+        return genotype
+
+    def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
+        """The supernet, with log-weights for every edge of every cell; see Relaxable.relax."""
+        from search_spaces.gan.supernet import relax_adversarialnas
+
+        allowed = {d.choice.site: d.choice.values for d in self.trace(genotype)}
+        channels = self.generator_channels, self.discriminator_channels
+        return relax_adversarialnas(allowed, shape, self.latent, channels, plan)
+
+    def derive(self, genotype: Genotype, alphas: Alphas, max_skips: int | None = None) -> Derived:
+        """The strongest operations, and the authors' rules; see search_spaces.gan.derivation."""
+        cells = {"generator": GENERATOR_CELLS, "discriminator": DISCRIMINATOR_CELLS}
+        decided, skips = derive_adversarialnas(alphas, cells, max_skips)
+        derived = Genotype.of(self.name, self.version, {**genotype.content, **decided})
+        self.validate(derived)
+        return Derived(derived, skips)
+
+    def path(self, genotype: Genotype) -> Path:
+        """The operation of every edge; see nas.core.supernet.SharesWeights."""
+        operations = {d.choice.site: str(d.value) for d in self.trace(genotype) if d.choice.role == "operation"}
+        return {site: (name,) for site, name in operations.items() if name != "none"}
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: every cell's operations."""

@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 
 from nas.core.space import Shape
-from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.gan.conditioning import Conditioning
 from search_spaces.gan.discriminator_modules import (
     Discriminator,
@@ -17,17 +16,24 @@ from search_spaces.gan.discriminator_modules import (
     MinibatchStandardDeviation,
     SumPool,
 )
-from search_spaces.gan.layers import widths
+from search_spaces.gan.layers import Filling, decided, widths
 from search_spaces.operations import activation, convolution, down_sampling, normalisation, sizes
 
 Content = Mapping[str, Any]
 KERNELS, DIMENSIONS = 32, 8  # of minibatch discrimination
 
 
-def build_discriminator(content: Content, shape: Shape, conditioning: Conditioning) -> nn.Module:
-    """A discriminator of images (N, *shape), spectral normalisation not yet around its layers."""
-    family = _fully_connected if content["discriminator"] == "fully_connected" else _maps
-    layers, features = family(content, shape)
+def build_discriminator(
+    content: Content, shape: Shape, conditioning: Conditioning, filling: Filling | None = None
+) -> nn.Module:
+    """A discriminator of images (N, *shape), spectral normalisation not yet around its layers.
+
+    `filling` is given if it is another than was decided.
+    """
+    if content["discriminator"] == "fully_connected":
+        layers, features = _fully_connected(content, shape)
+    else:
+        layers, features = _maps(content, shape, filling or decided(content))
     if content["minibatch"] == "discrimination":
         layers.append(MinibatchDiscrimination(features, KERNELS, DIMENSIONS))
         features += KERNELS
@@ -58,7 +64,7 @@ def _fully_connected(content: Content, shape: Shape) -> tuple[list[nn.Module], i
     return layers, inputs
 
 
-def _maps(content: Content, shape: Shape) -> tuple[list[nn.Module], int]:
+def _maps(content: Content, shape: Shape, filling: Filling) -> tuple[list[nn.Module], int]:
     """Stages that halve the size; the first is not normalised, as in DCGAN (Radford et al. 2016, section 3)."""
     norm, act = _normalisation(content), content["discriminator_activation"]
     down, stages = content["down_sampling"], content["discriminator_stages"]
@@ -80,7 +86,7 @@ def _maps(content: Content, shape: Shape) -> tuple[list[nn.Module], int]:
             layers.append(down_sampling(down, channels, width, here, act))
             size = sizes((1, *size), 1)[-1]
         if content["discriminator"] == "cells":
-            layers.append(ENCODINGS["edge"].build(content, "discriminator_cell", width, norm, act))
+            layers.append(filling.cell("discriminator_cell", width, norm, act))
         layers += _dropout(content)
         channels = width
     if content["minibatch"] == "standard_deviation":  # and one more convolution over it, as Karras et al. 2018

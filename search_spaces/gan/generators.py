@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +10,8 @@ from typing import Any
 from torch import nn
 
 from nas.core.space import Shape
-from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.gan.conditioning import Conditioning
-from search_spaces.gan.layers import cropped, doubled, normalised, widths
+from search_spaces.gan.layers import Filling, cropped, decided, doubled, normalised, widths
 from search_spaces.gan.modules import Generator, Layers, UpCell, UpCells
 from search_spaces.gan.style import AdaptiveInstanceNorm, MappingNetwork, Noise, StyleBlock, StyleGenerator
 from search_spaces.operations import activation, sizes, up_sampling
@@ -19,13 +19,20 @@ from search_spaces.operations import activation, sizes, up_sampling
 Content = Mapping[str, Any]
 
 
-def build_generator(content: Content, shape: Shape, conditioning: Conditioning) -> nn.Module:
-    """A generator of images (N, *shape) in [0, 1] from noise (N, latent)."""
+def build_generator(
+    content: Content,
+    shape: Shape,
+    conditioning: Conditioning,
+    filling: Filling | None = None,
+) -> nn.Module:
+    """A generator of images (N, *shape) in [0, 1] from noise (N, latent); `filling` if it is another than decided."""
     if content["generator"] == "style":
         return _style(content, shape, conditioning)
     code, inputs = conditioning.code(content["latent"])
     style, width = conditioning.style()
-    family = {"fully_connected": _fully_connected, "convolutional": _convolutional, "cells": _cells}
+    if content["generator"] == "cells":
+        return Generator(_cells(content, shape, inputs, width, filling or decided(content)), code, style)
+    family = {"fully_connected": _fully_connected, "convolutional": _convolutional}
     layers = family[content["generator"]](content, shape, inputs, width)
     return Generator(layers, code, style)
 
@@ -71,7 +78,7 @@ def _convolutional(content: Content, shape: Shape, inputs: int, style: int | Non
     return _row([*layers, nn.Sigmoid()], style)
 
 
-def _cells(content: Content, shape: Shape, inputs: int, style: int | None) -> nn.Module:
+def _cells(content: Content, shape: Shape, inputs: int, style: int | None, filling: Filling) -> nn.Module:
     """Cells that each double the size; see search_spaces.gan.space for their decisions."""
     act, stages = content["generator_activation"], content["generator_stages"]
     spots = sizes(shape, stages)[::-1]  # from the smallest map to the image
@@ -82,7 +89,7 @@ def _cells(content: Content, shape: Shape, inputs: int, style: int | None) -> nn
     channels = [*channels, channels[-1]]  # before and after each cell
     cells: list[nn.Module] = []
     for stage in range(stages):
-        cells.append(_up_cell(content, stage, spots, channels, style))
+        cells.append(_up_cell(content, stage, spots, channels, style, filling))
     end: list[nn.Module] = [
         nn.BatchNorm2d(channels[-1]),
         activation(act),
@@ -93,13 +100,18 @@ def _cells(content: Content, shape: Shape, inputs: int, style: int | None) -> nn
 
 
 def _up_cell(
-    content: Content, stage: int, spots: list[tuple[int, int]], channels: list[int], style: int | None
+    content: Content,
+    stage: int,
+    spots: list[tuple[int, int]],
+    channels: list[int],
+    style: int | None,
+    filling: Filling,
 ) -> UpCell:
     name = f"generator_stage{stage}"
-    norm, up, act = content[f"{name}.normalisation"], content[f"{name}.up_sampling"], content["generator_activation"]
+    norm, up, act = content[f"{name}.normalisation"], f"{name}.up_sampling", content["generator_activation"]
     inputs, outputs = channels[stage], channels[stage + 1]
     size, grown = spots[stage], spots[stage + 1]
-    double = doubled(up, inputs, size, grown)
+    double = filling.layers(up, lambda way: doubled(way, inputs, size, grown))
     if content[f"{name}.block"] == "residual":
         between = [nn.Conv2d(inputs, outputs, 3, padding=1), nn.Conv2d(outputs, outputs, 3, padding=1)]
         if content[f"{name}.order"] == "pre_activation":
@@ -111,17 +123,24 @@ def _up_cell(
     else:
         convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
         first = [*double, convolution, *normalised(norm, outputs, style), activation(act)]
-        second = [ENCODINGS["edge"].build(content, "generator_cell", outputs, norm, act)]
+        second = [filling.cell("generator_cell", outputs, norm, act)]
     shortcut = None
     if content[f"{name}.shortcut"]:
-        shortcut = nn.Sequential(*doubled(up, inputs, size, grown), nn.Conv2d(inputs, outputs, 1))
+        again = filling.layers(up, lambda way: doubled(way, inputs, size, grown))
+        shortcut = nn.Sequential(*again, nn.Conv2d(inputs, outputs, 1))
     sources = tuple(earlier for earlier in range(stage) if content[f"{name}.skip_in{earlier}"])
-    skips = [_skip(up, source, stage, spots, channels) for source in sources]
+    skips: list[nn.Module] = [
+        nn.Sequential(
+            *filling.layers(up, functools.partial(_brought, source, stage, spots, channels)),
+            nn.Conv2d(channels[source + 1], outputs, 1),
+        )
+        for source in sources
+    ]
     return UpCell(Layers(first), Layers(second), shortcut, sources, skips)
 
 
-def _skip(up: str, source: int, stage: int, spots: list[tuple[int, int]], channels: list[int]) -> nn.Module:
-    """From the feature of an earlier cell to a later one's size and width (Gong et al. 2019, section 3.1)."""
+def _brought(source: int, stage: int, spots: list[tuple[int, int]], channels: list[int], up: str) -> list[nn.Module]:
+    """From the feature of an earlier cell to a later one's size (Gong et al. 2019, section 3.1)."""
     width = channels[source + 1]
     before, after = spots[source + 1], spots[stage + 1]
     layers: list[nn.Module] = []
@@ -131,7 +150,7 @@ def _skip(up: str, source: int, stage: int, spots: list[tuple[int, int]], channe
     else:
         for step in range(source + 1, stage + 1):
             layers += doubled(up, width, spots[step], spots[step + 1])
-    return nn.Sequential(*layers, nn.Conv2d(width, channels[stage + 1], 1))
+    return layers
 
 
 def _style(content: Content, shape: Shape, conditioning: Conditioning) -> nn.Module:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from torch import nn
 
+from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.cells.modules import Crop
 from search_spaces.gan.discriminator_modules import SpectralNorm
 from search_spaces.gan.modules import ConditionalScale
@@ -11,6 +17,24 @@ from search_spaces.operations import normalisation
 
 Size = tuple[int, int]
 """Height and width of a map."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What is put into the frame of a pair.
+
+    Attributes:
+        cell: of a cell's name (``generator_cell``), channels, normalisation and activation, the cell.
+        layers: of a site and of what its values stand for, the layers there.
+    """
+
+    cell: Callable[[str, int, str, str], nn.Module]
+    layers: Callable[[str, Callable[[str], list[nn.Module]]], list[nn.Module]]
+
+
+def decided(content: Mapping[str, Any]) -> Filling:
+    """What was decided."""
+    return Filling(functools.partial(ENCODINGS["edge"].build, content), lambda site, make: make(content[site]))
 
 
 def widths(width: int, growth: float, stages: int) -> list[int]:

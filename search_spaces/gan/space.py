@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
-from nas.core.space import Condition, Shape
+from nas.core.space import Choice, Choose, Condition, Shape, Value
+from nas.core.supernet import Alphas, Derived, Path, Supernet
 from search_spaces.cells.canonical import canonical_cell
+from search_spaces.cells.derivation import path_of_cell
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.choices import Asker, ChoiceSpace
+from search_spaces.gan.derivation import CELLS, derive_pair
 from search_spaces.gan.describing import describe
 from search_spaces.gan.training import decide_training
 
@@ -30,6 +33,9 @@ GROWTH = (1.0, 1.5, 2.0)
 UP = ("transposed_convolution", "nearest", "bilinear", "pixel_shuffle")
 DOWN = ("strided_convolution", "average", "max")
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
+
+
+_RELAXABLE: dict[str, Value] = {"generator": "cells", "discriminator": "cells"}
 
 
 class GanSpace(ChoiceSpace):
@@ -136,15 +142,62 @@ class GanSpace(ChoiceSpace):
             raise InvalidGenotype("condition", "cannot be built before it is known what the data says of an image")
         return build(genotype.content, shape, self._condition)
 
+    # -- nas.core.supernet.SharesWeights: the supernet of both halves' edge cells, and of the generator's up-samplings
+
+    def base(self, choose: Choose) -> Genotype:
+        """A pair of edge cells as large as they may be, all of one width as AdversarialNAS's; see Relaxable.base."""
+
+        def answer(choice: Choice) -> Value:
+            if choice.site.endswith("_cell.nodes"):
+                return max(choice.values)
+            if choice.site.endswith("_growth"):
+                return min(choice.values)
+            needed = "edge" if choice.site.endswith(".block") else _RELAXABLE.get(choice.site)
+            return needed if needed in choice.values else choose(choice)
+
+        genotype = self.grow(answer)
+        for site, needed in _RELAXABLE.items():
+            if genotype.content[site] != needed:
+                raise InvalidGenotype(site, f"is {genotype.content[site]!r}, a supernet needs {needed!r}")
+        if "generator_cell.nodes" not in genotype.content:
+            raise InvalidGenotype("generator_stage0.block", "no block is 'edge', a supernet needs one")
+        if not any(len(values) > 1 for site, values in self._allowed(genotype).items() if "_cell." in site):
+            raise InvalidGenotype("generator_cell", "both cells are decided in full, there is nothing to relax")
+        return genotype
+
+    def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
+        """The supernet of a base, each half with log-weights of its own; see Relaxable.relax."""
+        from search_spaces.gan.supernet import relax_pair
+
+        return relax_pair(genotype.content, self._allowed(genotype), shape, self._condition, plan)
+
+    def derive(self, genotype: Genotype, alphas: Alphas, max_skips: int | None = None) -> Derived:
+        """The base with the cells and the up-samplings that the alphas stand for; see Relaxable.derive."""
+        decided, skips = derive_pair(self._allowed(genotype), alphas, max_skips)
+        derived = Genotype.of(self.name, self.version, {**genotype.content, **decided})
+        self.validate(derived)
+        return Derived(derived, skips)
+
+    def path(self, genotype: Genotype) -> Path:
+        """The edges of both cells, and every up-sampling of the generator; see nas.core.supernet.SharesWeights."""
+        content, edges = genotype.content, ENCODINGS["edge"].edges
+        ups = {site: (str(way),) for site, way in content.items() if site.endswith(".up_sampling")}
+        cells = [path_of_cell(edges(content, cell), cell) for cell in CELLS]
+        return {**ups, **cells[0], **cells[1]}
+
+    def _allowed(self, genotype: Genotype) -> dict[str, tuple[Value, ...]]:
+        """What each site of a base may be; the number of nodes stays."""
+        allowed = {d.choice.site: d.choice.values for d in self.trace(genotype)}
+        return allowed | {f"{cell}.nodes": (genotype.content[f"{cell}.nodes"],) for cell in CELLS}
+
     def canonical_form(self, genotype: Genotype) -> str:
         """Cells as what they compute, all other decisions as they are; see nas.core.space.Canonical."""
-        cells = ("generator_cell", "discriminator_cell")
         content: dict[str, Any] = {
             site: value
             for site, value in genotype.content.items()
-            if not site.startswith(tuple(f"{c}." for c in cells))
+            if not site.startswith(tuple(f"{c}." for c in CELLS))
         }
-        for cell in cells:
+        for cell in CELLS:
             if f"{cell}.nodes" in genotype.content:
                 content[cell] = canonical_cell(ENCODINGS["edge"].edges(genotype.content, cell))
         for half in ("generator", "discriminator"):

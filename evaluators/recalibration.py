@@ -1,0 +1,35 @@
+"""Batch normalisation of one candidate among those that share weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
+    """Give every batch normalisation the mean statistics of these batches, in place; evaluation mode from then on.
+
+    Shared weights see the statistics of all candidates; scored with them, a candidate does not do what its weights
+    can do (Guo et al. 2020). No weight changes.
+
+    Args:
+        batches: the arguments of each forward pass. Each layer sees what the layers before make of the batch by its
+            own statistics, and ends with the mean of its inputs' means and unbiased variances.
+    """
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, _NORMALISATIONS):
+            where = next(network.parameters()).device
+            module.track_running_stats, module.momentum = True, None  # no momentum: the mean of all batches
+            module.running_mean = torch.zeros(module.num_features, device=where)
+            module.running_var = torch.ones(module.num_features, device=where)
+            module.num_batches_tracked = torch.zeros((), dtype=torch.long, device=where)
+            module.train()
+    with torch.no_grad():
+        for batch in batches:
+            network(*batch)
+    network.eval()
