@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -128,7 +128,7 @@ class CycleGanEvaluator:
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
     ) -> Iterator[Measurement]:
         targets, data = self._targets, self._train  # what is made once for all trials is not the candidate's time
-        protocol = pair_protocol(targets)
+        protocol = self.protocol("validation")
 
         def begin() -> Begun:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
@@ -173,10 +173,9 @@ class CycleGanEvaluator:
             for way, domain, (source, target) in ways
         }
 
-    @property
-    def protocol(self) -> dict[str, str | int | float]:
-        """What the scores of the test parts depend on, for the model card."""
-        return pair_protocol(self._test_targets)
+    def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
+        """What the scores of both directions depend on; see nas.core.evaluator.WithProtocol."""
+        return pair_protocol(self._targets if part == "validation" else self._test_targets)
 
     # -- made once, when first needed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -177,7 +177,7 @@ class GanEvaluator:
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
     ) -> Iterator[Measurement]:
         reference = self._reference  # what is made once for all trials is not the candidate's time
-        protocol = reference.protocol.as_dict()
+        protocol = self.protocol("validation")
 
         def begin() -> Begun:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
@@ -227,10 +227,9 @@ class GanEvaluator:
             ),
         }
 
-    @property
-    def protocol(self) -> dict[str, str | int | float]:
-        """What the scores of the test part depend on, for the model card."""
-        return self._test.protocol.as_dict()
+    def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
+        """What the scores depend on; see nas.core.evaluator.WithProtocol."""
+        return (self._reference if part == "validation" else self._test).protocol.as_dict()
 
     # -- made once, when first needed
 

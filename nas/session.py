@@ -20,7 +20,7 @@ from nas.assembly import NO_OBJECTS, Given, assemble, fix_architecture
 from nas.checkpoint import FILE, Checkpointed
 from nas.config import RunConfig, seconds
 from nas.core.errors import UserError
-from nas.core.evaluator import Continuable, Evaluator, Testable
+from nas.core.evaluator import Continuable, Evaluator, Testable, WithProtocol
 from nas.core.trial import Measurement, Trial
 from nas.finding import genotype_from, runs_in
 from nas.loop import Search, TimeLimit
@@ -128,6 +128,7 @@ def resume(
 def _searched(run: Run, progress: Progress | None) -> Run:
     """Run the search to its end, then test and export the best."""
     parts, config, study = run.parts, run.config, run.study
+    _measure_alike(run)
     search = Search(
         parts.space,
         parts.strategy(parts.space),
@@ -174,6 +175,26 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         _finish(run, run.candidate(None))
     study.note("finished", len(search.ended))
     return run
+
+
+def _measure_alike(run: Run) -> None:
+    """Note what the scores depend on, or refuse to rank new ones with those of another protocol.
+
+    Raises:
+        UserError: naming what has changed.
+    """
+    evaluator = run.parts.evaluator
+    if not isinstance(evaluator, WithProtocol):
+        return
+    found, recorded = dict(evaluator.protocol("validation")), run.study.notes.get("protocol")
+    if recorded is None:
+        run.study.note("protocol", found)
+        return
+    changed = [name for name in {**recorded, **found} if recorded.get(name) != found.get(name)]
+    if changed:
+        why = "; ".join(f"their {name} was {recorded.get(name)} and is {found.get(name)} here" for name in changed)
+        allowed = "scores that are measured alike; extractors are kept in NAS_DATA_DIR/features"
+        raise UserError("RUN", str(run.path), allowed, why=f"does not compare with new scores: {why}")
 
 
 def _evaluator(run: Run, progress: Progress | None) -> Evaluator:

@@ -141,7 +141,7 @@ def test_what_is_translated_is_of_the_validation_part_and_in_the_end_of_the_test
     assert protocol["a sources_sha256"] != protocol["b sources_sha256"]
     assert protocol["a extractor_sha256"] != protocol["b extractor_sha256"]
     assert protocol["a part"] == "train and validation"
-    assert evaluator.protocol["b part"] == "test"
+    assert evaluator.protocol("test")["b part"] == "test"
 
 
 @pytest.mark.usefixtures("lenient")

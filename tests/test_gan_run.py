@@ -54,6 +54,17 @@ def test_the_discriminator_is_exported_where_it_is_asked_for(run):
 
 
 @pytest.mark.slow
+def test_scores_of_another_protocol_are_not_ranked_with_those_there_are(run, monkeypatch):
+    kept = run.study.notes["protocol"]
+    assert kept["samples"] > 100
+    other = {**kept, "extractor_sha256": "00"}
+    monkeypatch.setattr("evaluators.gan.GanEvaluator.protocol", lambda self, part: other)
+    with pytest.raises(nas.UserError, match=r"their extractor_sha256 was [0-9a-f]+ and is 00 here"):
+        nas.resume(run, trials=3)
+    assert len(nas.open_run(run.path).trials) == 2
+
+
+@pytest.mark.slow
 def test_a_run_is_looked_at_and_resumed_without_its_parts(run):
     opened = nas.open_run(run.path)
     assert opened.space.build(opened.best.genotype, opened.shape).condition == "label"

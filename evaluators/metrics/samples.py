@@ -1,7 +1,8 @@
 """How good samples are: distances between samples and a fixed reference, and what the samples lack.
 
 Scores depend on much that is not the generator: the extractor, how many samples there are, which images they are
-compared with. All of it is a `Protocol`, and scores of different protocols are never ranked together.
+compared with. All of it is a `Protocol`, and scores of different protocols are never ranked together: see
+nas.session.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -65,21 +65,6 @@ class Protocol:
     def as_dict(self) -> dict[str, str | int | float]:
         """Plain values by name, for records."""
         return asdict(self)
-
-
-def refuse_mixed(protocols: Iterable[Protocol]) -> None:
-    """Refuse to rank scores together that were not measured alike.
-
-    Raises:
-        UserError: the protocols differ; names in what.
-    """
-    found = [protocol.as_dict() for protocol in protocols]
-    differing = [name for name in (found[0] if found else ()) if len({values[name] for values in found}) > 1]
-    if differing:
-        name = differing[0]
-        seen = ", ".join(sorted({str(values[name]) for values in found}))
-        why = f"scores with different {', '.join(differing)} do not compare"
-        raise UserError("protocol", seen, "scores that were measured alike", why=why)
 
 
 class Reference:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Objective, Trial
@@ -50,6 +50,17 @@ class SupernetEvaluator(Protocol):
 
         Raises:
             CandidateFailure: the supernet diverged or did not fit into memory.
+        """
+
+
+@runtime_checkable
+class WithProtocol(Protocol):
+    """The evaluator's scores depend on more than the candidate: on an extractor, on the images it is compared with."""
+
+    def protocol(self, part: Literal["validation", "test"]) -> Mapping[str, str | int | float]:
+        """All that its scores in a search, or of the test part, depend on, by name.
+
+        Scores of different protocols do not compare: a run whose protocol has changed is not gone on with.
         """
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import math
 from typing import TYPE_CHECKING
 
+from nas.core.evaluator import WithProtocol
 from nas.export.card import Card
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def card_of(candidate: Candidate) -> Card:
     """What is told of a trial's model."""
     run, trial = candidate.run, candidate.trial
-    data, space = run.parts.data, run.parts.space
+    data, space, evaluator = run.parts.data, run.parts.space, run.parts.evaluator
     best = run.candidate(None).number == trial.number
     return Card(
         title=f"{run.config.space} for {run.data_name}",
@@ -35,6 +36,6 @@ def card_of(candidate: Candidate) -> Card:
         strategy=run.config.strategy,
         run=run.path.name,
         trial=trial.number,
-        protocol=getattr(run.parts.evaluator, "protocol", {}),
+        protocol=evaluator.protocol("test") if isinstance(evaluator, WithProtocol) else {},
         versions={name: importlib.metadata.version(name) for name in ("torch", "nas-generative")},
     )
