@@ -68,6 +68,7 @@ def course(
     *,
     picture: str,
     protocol: Mapping[str, str | int | float],
+    usual: int,
     checkpoint: bytes | None,
     every: int | None,
 ) -> Iterator[Measurement]:
@@ -77,6 +78,7 @@ def course(
         own: what a checkpoint must be of.
         picture: the name of that of the snapshot.
         protocol: what the scores depend on.
+        usual: how many epochs it takes to tell a collapsed one, for whoever asked for fewer.
         checkpoint: what to go on from; None from the beginning.
         every: so many epochs a checkpoint is brought; None for never, in a search.
 
@@ -116,7 +118,9 @@ def course(
             artifacts[CHECKPOINT] = packed(own, parts)
         yield Measurement(epoch, {**best.scores, **rest}, artifacts)
     if (collapsed := snapshots.collapsed) is not None:
-        raise Collapsed(f"{collapsed}, after {training.average.updates} updates in {training.epochs_done} epochs")
+        young = f"; it may be too young to tell: {usual} epochs are usual" if training.epochs < usual else ""
+        updates, epochs = training.average.updates, training.epochs_done
+        raise Collapsed(f"{collapsed}, after {updates} updates in {epochs} epochs{young}")
 
 
 def _as_json(values: Mapping[str, str | int | float]) -> bytes:

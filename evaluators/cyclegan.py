@@ -149,7 +149,14 @@ class CycleGanEvaluator:
         snapshots = Snapshots(self.epochs, samples, 1.0, classes, to_the_end=every is not None)
         own = identity("cyclegan", trial, self.epochs, self.data, **protocol)
         yield from course(
-            begin, snapshots, own, picture="translations.png", protocol=protocol, checkpoint=checkpoint, every=every
+            begin,
+            snapshots,
+            own,
+            picture="translations.png",
+            protocol=protocol,
+            usual=self.usual_epochs(self.data),
+            checkpoint=checkpoint,
+            every=every,
         )
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:

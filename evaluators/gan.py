@@ -197,7 +197,14 @@ class GanEvaluator:
         snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
         own = identity("gan", trial, self.epochs, self.data, **protocol)
         yield from course(
-            begin, snapshots, own, picture="samples.png", protocol=protocol, checkpoint=checkpoint, every=every
+            begin,
+            snapshots,
+            own,
+            picture="samples.png",
+            protocol=protocol,
+            usual=self.usual_epochs(self.data),
+            checkpoint=checkpoint,
+            every=every,
         )
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:

@@ -208,7 +208,7 @@ def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digi
     measurements, reason = run(GanEvaluator(Constant(), some_digits, epochs=9))
     assert "sample_deviation" in reason
     assert "25%" in reason
-    assert "after 50 updates in 5 epochs" in reason
+    assert "after 50 updates in 5 epochs; it may be too young to tell: 80 epochs are usual" in reason
     assert [m.epoch for m in measurements] == [1, 2, 3, 4, 5]  # two in a row after the first third
     assert {"samples.png", "training.gif"} <= set(measurements[-1].artifacts)
     assert "weights.safetensors" not in measurements[-1].artifacts
