@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,12 @@ from evaluators.course import Begun, Look, course
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
 from evaluators.images import ImageData, Split, as_float
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
-from evaluators.networks import global_randomness, initialised, within_memory
+from evaluators.networks import initialised, within_memory
 from evaluators.pair_supernets import PairSupernet, Scoring
 from evaluators.pictures import picture_of_rows
+from evaluators.sampling import Noise, cost_of, drawn, shown
 from evaluators.snapshots import Snapshots
 from nas.core.errors import UserError
 from nas.core.evaluator import Assumption, Deliverable
@@ -53,9 +54,6 @@ _WIDEST_ON_CPU = 64
 _USUAL_UPDATES = 800
 _ENOUGH_FOR_DEVIATION = 5000
 _EXAMPLES = 16  # of a deliverable
-_AT_ONCE = 250  # images generated together for scoring
-_GRID = 8  # rows, where no class has one, and columns of a picture
-_MOST_CLASSES = 10
 
 
 class GanEvaluator:
@@ -161,13 +159,14 @@ class GanEvaluator:
         assert plan is not None
         if not isinstance(space, SharesWeights):
             raise UserError("--space", space.name, "a space that has supernets, whose paths are its genotypes")
-        chosen, reference = space.hyperparameters(base), self._reference
+        noise = Noise(space.hyperparameters(base), seed, self.device)
+        part, reference = self.data.validation, self._reference
 
         def scores(model: GanModel, generator: nn.Module) -> dict[str, float]:
-            return self._scores(model, generator, chosen, self.data.validation, reference, seed)
+            return self._scores(model, generator, noise, part, reference)
 
         def picture(model: GanModel, generator: nn.Module) -> bytes:
-            return picture_of_rows(self._shown(model, generator, chosen, seed))
+            return picture_of_rows(shown(model, generator, noise, part))
 
         plan = plan.completed(self.usual_epochs(self.data), "gumbel_softmax")
         scoring = Scoring(scores, picture, self._deviation)
@@ -183,15 +182,15 @@ class GanEvaluator:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
             memory = PeakMemory(self.device)
             training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
-            generator, chosen = training.average.network, training.hyperparameters
+            gan, generator, part = training.model, training.average.network, self.data.validation
+            noise = Noise(training.hyperparameters, trial.seed, self.device)
 
             def look() -> Look:
-                part = self.data.validation
-                scores = self._scores(training.model, generator, chosen, part, reference, trial.seed)
-                rows = self._shown(training.model, generator, chosen, trial.seed)
-                return Look(scores, rows, _weights(model, generator))
+                scores = self._scores(gan, generator, noise, part, reference)
+                return Look(scores, shown(gan, generator, noise, part), _weights(model, generator))
 
-            return Begun(training, lambda: training.epoch(self._train, memory), look, memory, self._cost(training))
+            cost = cost_of(gan, generator, self.data.train, self.device)
+            return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost)
 
         in_full, classes = every is not None, _classes(reference)
         snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
@@ -210,8 +209,8 @@ class GanEvaluator:
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The scores of samples against the test part, which no search has seen."""
         gan = as_gan(model.to(self.device).eval())
-        chosen = self.space.hyperparameters(genotype)
-        return self._scores(gan, gan.generator, chosen, self.data.test, self._test, seed)
+        noise = Noise(self.space.hyperparameters(genotype), seed, self.device)
+        return self._scores(gan, gan.generator, noise, self.data.test, self._test)
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """The generator, with noise for 16 samples; and the discriminator, with the first images of the test part."""
@@ -261,60 +260,11 @@ class GanEvaluator:
         """The standard deviation of a pixel over images of the data, the mean of all pixels."""
         return sample_deviation(as_float(self.data.train.images[:_ENOUGH_FOR_DEVIATION]))
 
-    # -- of one generator
-
     def _scores(
-        self,
-        model: GanModel,
-        generator: nn.Module,
-        hyperparameters: Mapping[str, Any],
-        part: Split,
-        reference: Reference,
-        seed: int,
+        self, model: GanModel, generator: nn.Module, noise: Noise, part: Split, reference: Reference
     ) -> dict[str, float]:
-        """Of as many samples as the reference asks for; conditions are drawn from those of the part."""
-        count = reference.samples
-        random = torch.Generator(self.device).manual_seed(seed)
-        noise = noise_like(hyperparameters, count, model.latent, random, self.device)
-        conditions = conditions_of(model, part)
-        if conditions is not None:
-            drawn = torch.randint(len(part), (count,), generator=random, device=self.device)
-            conditions = conditions.to(self.device)[drawn]
-        return sample_scores(self._generated(generator, noise, conditions, seed), self._extractor, reference)
-
-    def _shown(
-        self, model: GanModel, generator: nn.Module, hyperparameters: Mapping[str, Any], seed: int
-    ) -> list[Tensor]:
-        """Rows of images for a picture: of each class where labels are told, all from the same noise."""
-        random = torch.Generator(self.device).manual_seed(seed)
-        conditions = conditions_of(model, self.data.validation)
-        if conditions is None:
-            noise = noise_like(hyperparameters, _GRID * _GRID, model.latent, random, self.device)
-        else:
-            conditions = torch.unique(conditions)[:_MOST_CLASSES] if model.condition == "label" else conditions[:_GRID]
-            noise = noise_like(hyperparameters, _GRID, model.latent, random, self.device).repeat(len(conditions), 1)
-            conditions = conditions.to(self.device).repeat_interleave(_GRID, dim=0)
-        return list(torch.split(self._generated(generator, noise, conditions, seed), _GRID))
-
-    @torch.no_grad()
-    def _generated(self, generator: nn.Module, noise: Tensor, conditions: Tensor | None, seed: int) -> Tensor:
-        images = []
-        with global_randomness(seed, self.device):  # generators may have noise of their own
-            for start in range(0, len(noise), _AT_ONCE):
-                part = slice(start, start + _AT_ONCE)
-                images.append(
-                    generator(noise[part]) if conditions is None else generator(noise[part], conditions[part])
-                )
-        return torch.cat(images)
-
-    def _cost(self, training: GanTraining) -> dict[str, float]:
-        model = training.model
-        noise = torch.zeros((1, model.latent), device=self.device)
-        conditions = conditions_of(model, self.data.train)
-        told = () if conditions is None else (conditions[:1].to(self.device),)
-        with global_randomness(0, self.device):
-            made = multiply_adds(training.average.network, noise, *told)
-        return {"parameters": float(parameters(model.generator)), "multiply_adds": float(made)}
+        samples = drawn(model, generator, noise, part, reference.samples)
+        return sample_scores(samples, self._extractor, reference)
 
 
 def _classes(reference: Reference) -> int:
