@@ -10,17 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.adversarial import discriminator_loss, gradient_penalty
-from evaluators.averaging import MovingAverage
-from evaluators.checkpoints import State, copied, moments_of, restore_moments, under
+from evaluators.adversarial_training import CHECK_EVERY, AdversarialTraining
+from evaluators.checkpoints import State, copied, under
 from evaluators.image_buffer import ImageBuffer
 from evaluators.images import Split, as_float
 from evaluators.metrics.cost import PeakMemory
 from evaluators.networks import global_randomness
 from evaluators.translation_losses import distance, fooling_loss
 from nas.core.errors import Diverged
-from nas.core.space import generator_for
-
-_CHECK_EVERY = 32  # steps between two looks at the losses: each waits for the device
 
 
 class CycleGanModel(Protocol):
@@ -46,12 +43,10 @@ def translators_of(model: CycleGanModel) -> nn.ModuleDict:
     return nn.ModuleDict({"a_to_b": model.a_to_b, "b_to_a": model.b_to_a})
 
 
-class CycleGanTraining:
+class CycleGanTraining(AdversarialTraining):
     """Trains a CycleGAN in place, and follows its translators with a moving average.
 
-    Everything random in an epoch is keyed by the seed and the epoch's number, and the buffers are part of the state. So
-    tensors and a few numbers are all there is to continue from, and what was restored trains on to the same numbers
-    (bit for bit on a CPU).
+    The buffers are part of its state.
 
     Args:
         model: see CycleGanModel; on its device already.
@@ -63,27 +58,10 @@ class CycleGanTraining:
     """
 
     def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
-        self.model, self.hyperparameters = as_cyclegan(model), dict(hyperparameters)
-        self.epochs, self.seed, self.epochs_done = epochs, seed, 0
-        self._device = next(model.parameters()).device
-        chosen = self.hyperparameters
-        self._networks = {
-            "generator": translators_of(self.model),
-            "discriminator": nn.ModuleDict({"a": self.model.discriminator_a, "b": self.model.discriminator_b}),
-        }
-        self.average = MovingAverage(self._networks["generator"], chosen["ema"])
-        self._optimisers = {
-            name: torch.optim.Adam(
-                network.parameters(),
-                lr=chosen[f"{name}_learning_rate"],
-                betas=(chosen["beta1"], chosen["beta2"]),
-                fused=True,  # one kernel a step, on CPU and CUDA alike
-            )
-            for name, network in self._networks.items()
-        }
-        self._judges = [weight for weight in self._networks["discriminator"].parameters() if weight.requires_grad]
+        self.model = as_cyclegan(model)
+        judges = nn.ModuleDict({"a": self.model.discriminator_a, "b": self.model.discriminator_b})
+        super().__init__(translators_of(self.model), judges, hyperparameters, epochs, seed)
         self._buffers: dict[str, ImageBuffer] = {}
-        self._random = torch.Generator(self._device)
         self._places = torch.Generator()
 
     def epoch(self, a: Split, b: Split, memory: PeakMemory) -> None:
@@ -105,7 +83,7 @@ class CycleGanTraining:
             indices = [_indices(len(part), steps * size, orders).view(steps, size).to(self._device) for part in (a, b)]
             for step in range(steps):
                 self._set_rates((self.epochs_done + step / steps) / self.epochs)
-                looked_at = step % _CHECK_EVERY == 0 or step == steps - 1
+                looked_at = step % CHECK_EVERY == 0 or step == steps - 1
                 real = tuple(as_float(part.images[own[step]]) for part, own in zip((a, b), indices, strict=True))
                 losses = self._step(real[0], real[1], memory, looked_at)
                 if looked_at and not math.isfinite(sum(values := [loss.item() for loss in losses])):
@@ -162,52 +140,21 @@ class CycleGanTraining:
             for group in optimiser.param_groups:
                 group["lr"] = factor * self.hyperparameters[f"{name}_learning_rate"]
 
-    def _optimise(self, name: str, loss: Tensor) -> None:
-        self._optimisers[name].zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        self._optimisers[name].step()
-
-    def _only_judge(self, frozen: bool) -> None:
-        """Whether the discriminators have gradients of their own: the translators' step needs none of them."""
-        for parameter in self._judges:
-            parameter.requires_grad_(not frozen)
-
-    def _key(self, purpose: int) -> int:
-        return int(generator_for(self.seed, self.epochs_done, purpose).integers(2**63))
-
     # -- continuing
 
     def state(self) -> State:
-        """Everything to continue from: tensors by name, each with memory of its own, and what fits into JSON."""
-        tensors: dict[str, Tensor] = {}
-        for name, network in (*self._networks.items(), ("average", self.average.network)):
-            tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-        for name, optimiser in self._optimisers.items():
-            tensors |= {f"{name}_optimiser.{key}": value for key, value in moments_of(optimiser).items()}
-        for domain, buffer in self._buffers.items():
-            tensors[f"buffer.{domain}"] = buffer.images[: buffer.filled]
-        numbers = {"epochs_done": self.epochs_done, "average_updates": self.average.updates, "seed": self.seed}
-        return copied(tensors), numbers | {"hyperparameters": self.hyperparameters}
+        """As that of any such training, with the images of the buffers."""
+        tensors, numbers = super().state()
+        images = {f"buffer.{domain}": buffer.images[: buffer.filled] for domain, buffer in self._buffers.items()}
+        return {**tensors, **copied(images)}, numbers
 
     def restore(self, state: State) -> None:
-        """Go on from what `state` gave; the number of epochs in all may be another.
-
-        Raises:
-            ValueError: the state is of another seed or other hyperparameters.
-        """
-        tensors, numbers = state
-        for name, own in (("seed", self.seed), ("hyperparameters", self.hyperparameters)):
-            if numbers[name] != own:
-                raise ValueError(f"the {name} of the state are {numbers[name]}, not {own}")
-        for name, network in (*self._networks.items(), ("average", self.average.network)):
-            network.load_state_dict(under(tensors, name))
-        for name, optimiser in self._optimisers.items():
-            restore_moments(optimiser, under(tensors, f"{name}_optimiser"))
-        for domain, images in under(tensors, "buffer").items():
+        """Go on from what `state` gave; see AdversarialTraining.restore."""
+        super().restore(state)
+        for domain, images in under(state[0], "buffer").items():
             buffer = self._buffers[domain] = self._buffer(images)
             buffer.filled = len(images)
             buffer.images[: len(images)] = images
-        self.epochs_done, self.average.updates = numbers["epochs_done"], numbers["average_updates"]
 
 
 def _indices(count: int, wanted: int, generator: torch.Generator) -> Tensor:

@@ -17,18 +17,14 @@ from evaluators.adversarial import (
     r1_penalty,
     smoothed_targets,
 )
-from evaluators.averaging import MovingAverage
-from evaluators.checkpoints import State, copied, moments_of, restore_moments, under
+from evaluators.adversarial_training import CHECK_EVERY, AdversarialTraining
 from evaluators.diff_augment import diff_augmented
 from evaluators.images import Split, as_float
 from evaluators.metrics.cost import PeakMemory
-from evaluators.networks import global_randomness
+from evaluators.networks import BATCH_NORMALISATIONS, global_randomness
 from nas.core.errors import Diverged, UserError
-from nas.core.space import generator_for
 
 BATCH = 64
-_CHECK_EVERY = 32  # steps between two looks at the losses: each waits for the device
-_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class GanModel(Protocol):
@@ -78,11 +74,8 @@ def noise_like(
     return torch.rand((count, latent), generator=generator, device=device) * (2 * half) - half
 
 
-class GanTraining:
+class GanTraining(AdversarialTraining):
     """Trains a GAN in place, and follows its generator with a moving average.
-
-    Everything random in an epoch is keyed by the seed and the epoch's number. So tensors and that number are all
-    there is to continue from, and what was restored trains on to the same numbers (bit for bit on a CPU).
 
     Args:
         model: see GanModel; on its device already. Its batch normalisations get the momentum that was decided.
@@ -91,34 +84,13 @@ class GanTraining:
     """
 
     def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
-        self.model, self.hyperparameters, self.epochs, self.seed = as_gan(model), dict(hyperparameters), epochs, seed
-        self.epochs_done = 0
-        self._device = next(model.parameters()).device
-        chosen = self.hyperparameters
+        self.model = as_gan(model)
         for module in model.modules():
-            if isinstance(module, _NORMALISATIONS):
-                module.momentum = chosen["batch_norm_momentum"]
-        self.average = MovingAverage(self.model.generator, chosen["ema"])
-        self._optimisers = {
-            name: torch.optim.Adam(
-                self._weights(network),
-                lr=chosen[f"{name}_learning_rate"],
-                betas=(chosen["beta1"], chosen["beta2"]),
-                fused=True,  # one kernel a step, on CPU and CUDA alike
-            )
-            for name, network in self._networks.items()
-        }
+            if isinstance(module, BATCH_NORMALISATIONS):
+                module.momentum = hyperparameters["batch_norm_momentum"]
+        super().__init__(self.model.generator, self.model.discriminator, hyperparameters, epochs, seed)
+        chosen = self.hyperparameters
         self._targets = smoothed_targets(chosen.get("label_smoothing", "none"), chosen.get("smoothing", 0.0))
-        self._random = torch.Generator(self._device)
-        self._judges = [weight for weight in self._weights(self.model.discriminator) if weight.requires_grad]
-
-    @property
-    def _networks(self) -> dict[str, nn.Module]:
-        return {"generator": self.model.generator, "discriminator": self.model.discriminator}
-
-    def _weights(self, network: nn.Module) -> list[nn.Parameter]:
-        """What of a network is trained."""
-        return list(network.parameters())
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
         """``len(data) // 64`` updates of the generator, at least one, each after ``discriminator_steps`` of the other.
@@ -140,7 +112,7 @@ class GanTraining:
             passes = [torch.randperm(len(data), generator=order)[: steps * size] for _ in range(rounds)]
             indices = torch.cat(passes).view(steps, rounds, size).to(self._device)
             for step in range(steps):
-                looked_at = step % _CHECK_EVERY == 0 or step == steps - 1
+                looked_at = step % CHECK_EVERY == 0 or step == steps - 1
                 losses = self._step(data, indices[step], self._instance_noise(step / steps), memory, looked_at)
                 if looked_at and not math.isfinite(sum(values := [loss.item() for loss in losses])):
                     found = "discriminator's loss is {}, the generator's {}".format(*values)
@@ -209,45 +181,3 @@ class GanTraining:
             return 0.0
         progress = (self.epochs_done + part) / self.epochs
         return begin * max(0.0, 1 - progress / float(self.hyperparameters["instance_noise_decay"]))
-
-    def _optimise(self, name: str, loss: Tensor) -> None:
-        self._optimisers[name].zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        self._optimisers[name].step()
-
-    def _only_judge(self, frozen: bool) -> None:
-        """Whether the discriminator has gradients of its own: the generator's step needs none of them."""
-        for parameter in self._judges:
-            parameter.requires_grad_(not frozen)
-
-    def _key(self, purpose: int) -> int:
-        return int(generator_for(self.seed, self.epochs_done, purpose).integers(2**63))
-
-    # -- continuing
-
-    def state(self) -> State:
-        """Everything to continue from: tensors by name, each with memory of its own, and what fits into JSON."""
-        tensors: dict[str, Tensor] = {}
-        for name, network in self._networks.items():
-            tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-            moments = moments_of(self._optimisers[name])
-            tensors |= {f"{name}_optimiser.{key}": value for key, value in moments.items()}
-        tensors |= {f"average.{key}": value for key, value in self.average.network.state_dict().items()}
-        numbers = {"epochs_done": self.epochs_done, "average_updates": self.average.updates, "seed": self.seed}
-        return copied(tensors), numbers | {"hyperparameters": self.hyperparameters}
-
-    def restore(self, state: State) -> None:
-        """Go on from what `state` gave; the number of epochs in all may be another.
-
-        Raises:
-            ValueError: the state is of another seed or other hyperparameters.
-        """
-        tensors, numbers = state
-        for name, own in (("seed", self.seed), ("hyperparameters", self.hyperparameters)):
-            if numbers[name] != own:
-                raise ValueError(f"the {name} of the state are {numbers[name]}, not {own}")
-        for name, network in (*self._networks.items(), ("average", self.average.network)):
-            network.load_state_dict(under(tensors, name))
-        for name, optimiser in self._optimisers.items():
-            restore_moments(optimiser, under(tensors, f"{name}_optimiser"))
-        self.epochs_done, self.average.updates = numbers["epochs_done"], numbers["average_updates"]

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from nas.core.errors import OutOfMemory
 from nas.core.trial import Measurement
 
+BATCH_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
 
 def initialised(make: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
     """What `make` makes with PyTorch's global generators seeded, on the device; they are left as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with global_randomness(seed, device):
         model = make()
     # pooling and depthwise convolutions run up to four times as fast with channels last, nothing slower
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+from evaluators.networks import BATCH_NORMALISATIONS
 
 
 def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
@@ -22,7 +22,7 @@ def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> No
     """
     network.eval()
     for module in network.modules():
-        if isinstance(module, _NORMALISATIONS):
+        if isinstance(module, BATCH_NORMALISATIONS):
             where = next(network.parameters()).device
             module.track_running_stats, module.momentum = True, None  # no momentum: the mean of all batches
             module.running_mean = torch.zeros(module.num_features, device=where)
