@@ -11,9 +11,15 @@ from evaluators.image_buffer import ImageBuffer
 from evaluators.metrics.cost import PeakMemory
 from evaluators.translation_losses import distance, fooling_loss
 from nas.core.errors import Diverged
-from nas.testing.spaces import disturb_global_generators, global_generators
+from nas.testing.spaces import disturb_global_generators
 
 from .cyclegan_parts import USUAL, TinyCycleGan, random_parts
+from .training_parts import (
+    check_that_a_state_of_another_training_is_refused,
+    check_that_global_generators_are_left_alone_and_do_not_matter,
+    numbers,
+    same,
+)
 
 CPU = torch.device("cpu")
 MEMORY = PeakMemory(CPU)
@@ -24,14 +30,6 @@ def training(epochs=2, seed=1, layout=torch.contiguous_format, **changed):
         torch.manual_seed(7)
         model = TinyCycleGan((1, 8, 8)).to(memory_format=layout)
     return CycleGanTraining(model, USUAL | changed, epochs, seed)
-
-
-def numbers(training):
-    return training.state()[0]
-
-
-def same(first, second):
-    return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
 # -- losses
@@ -200,26 +198,13 @@ def test_a_buffer_that_is_not_full_yet_is_restored_as_well():
 
 
 def test_a_state_of_another_training_is_refused():
-    state = training(seed=1).state()
-    with pytest.raises(ValueError, match="seed"):
-        training(seed=2).restore(state)
-    with pytest.raises(ValueError, match="hyperparameters"):
-        training(seed=1, cycle_weight=1.0).restore(state)
+    check_that_a_state_of_another_training_is_refused(training, {"cycle_weight": 1.0})
 
 
 def test_global_generators_are_left_alone_and_do_not_matter():
-    results = []
-    for seed in (1, 2):
-        disturb_global_generators(seed)
-        before = global_generators()
-        one = training(1)
-        one.epoch(*random_parts(), MEMORY)
-        assert global_generators() == before
-        results.append(numbers(one))
-    assert same(*results)
-    other = training(1, seed=2)
-    other.epoch(*random_parts(), MEMORY)
-    assert not same(results[0], numbers(other))
+    check_that_global_generators_are_left_alone_and_do_not_matter(
+        training, lambda one: one.epoch(*random_parts(), MEMORY)
+    )
 
 
 @pytest.mark.parametrize(("first", "second", "batch", "steps"), [(48, 40, 16, 3), (20, 50, 4, 12), (3, 2, 16, 1)])

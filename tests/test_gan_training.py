@@ -15,9 +15,15 @@ from evaluators.images import Split
 from evaluators.metrics.cost import PeakMemory
 from nas.core.errors import Diverged, UserError
 from nas.core.space import Condition
-from nas.testing.spaces import disturb_global_generators, global_generators
+from nas.testing.spaces import disturb_global_generators
 
 from .gan_parts import USUAL, TinyGan
+from .training_parts import (
+    check_that_a_state_of_another_training_is_refused,
+    check_that_global_generators_are_left_alone_and_do_not_matter,
+    numbers,
+    same,
+)
 
 CPU = torch.device("cpu")
 MEMORY = PeakMemory(CPU)
@@ -35,14 +41,6 @@ def training(epochs=2, seed=1, condition=None, layout=torch.contiguous_format, n
         torch.manual_seed(7)
         model = TinyGan((1, 8, 8), condition, noisy=noisy).to(memory_format=layout)
     return GanTraining(model, USUAL | changed, epochs, seed)
-
-
-def numbers(training):
-    return training.state()[0]
-
-
-def same(first, second):
-    return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
 EVERYTHING = {
@@ -76,26 +74,11 @@ def test_what_is_restored_goes_on_to_the_same_numbers(layout, changed):
 
 
 def test_a_state_of_another_training_is_refused():
-    state = training(seed=1).state()
-    with pytest.raises(ValueError, match="seed"):
-        training(seed=2).restore(state)
-    with pytest.raises(ValueError, match="hyperparameters"):
-        training(seed=1, beta1=0.9).restore(state)
+    check_that_a_state_of_another_training_is_refused(training, {"beta1": 0.9})
 
 
 def test_global_generators_are_left_alone_and_do_not_matter():
-    results = []
-    for seed in (1, 2):
-        disturb_global_generators(seed)
-        before = global_generators()
-        one = training(1)
-        one.epoch(data(), MEMORY)
-        assert global_generators() == before
-        results.append(numbers(one))
-    assert same(*results)
-    other = training(1, seed=2)
-    other.epoch(data(), MEMORY)
-    assert not same(results[0], numbers(other))
+    check_that_global_generators_are_left_alone_and_do_not_matter(training, lambda one: one.epoch(data(), MEMORY))
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
