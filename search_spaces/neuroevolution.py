@@ -316,12 +316,13 @@ def _with_node(network: Network, generator: Generator) -> Network | None:
 def _with_link(network: Network, generator: Generator) -> Network | None:
     """Two nodes that no gene joins are joined, with a random weight."""
     places = network.places
-    free = [
+    # sorted: a network that was read has its nodes in the text's order, one that was made in the order of their making
+    free = sorted(
         f"{source}>{target}"
         for source, low in places.items()
         for target, high in places.items()
         if low < high and f"{source}>{target}" not in network.connections
-    ]
+    )
     if not free:
         return None
     weight = round(2 * float(generator.random()) - 1, 4)
