@@ -32,6 +32,8 @@ SCORES = ("fid", "kid", "density", "coverage", "modes")
 DCGAN = {  # where the space's usual pair is another
     "generator_width": 64,
     "discriminator_width": 64,
+    "generator_learning_rate": 0.0002,
+    "discriminator_learning_rate": 0.0002,
     "ema": 0.0,
 }
 

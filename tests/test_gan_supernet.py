@@ -52,7 +52,7 @@ def test_the_base_is_of_cells_in_both_halves_and_usual_elsewhere():
     assert all(base[f"generator_stage{stage}.block"] == "edge" for stage in range(base["generator_stages"]))
     assert base["generator_cell.nodes"] == base["discriminator_cell.nodes"] == 3
     assert base["generator_growth"] == base["discriminator_growth"] == 1.0
-    assert (base["loss"], base["generator_learning_rate"], base["generator_width"]) == ("non_saturating", 0.0002, 64)
+    assert (base["loss"], base["generator_learning_rate"], base["generator_width"]) == ("non_saturating", 0.0008, 32)
 
 
 @pytest.mark.parametrize(("pins", "path"), [

@@ -41,10 +41,11 @@ _RELAXABLE: dict[str, Value] = {"generator": "cells", "discriminator": "cells"}
 class GanSpace(ChoiceSpace):
     """Pairs of a generator and a discriminator of images, of several families each, searched together.
 
-    Unless the values say otherwise the usual pair is DCGAN (Radford et al. 2016). A generator begins at the size that
-    its stages leave when each halves the image's, rounded up, while both sides are at least 4, and crops what
-    doubling adds: every genotype serves every size of image from 4x4 on. Batch normalisation in the discriminator
-    cannot meet the gradient penalty, which is a term of single images (Gulrajani et al. 2017, section 4).
+    Unless the values say otherwise the usual pair is DCGAN (Radford et al. 2016) at half its width, with quicker
+    learning rates. A generator begins at the size that its stages leave when each halves the image's, rounded up, while
+    both sides are at least 4, and crops what doubling adds: every genotype serves every size of image from 4x4 on.
+    Batch normalisation in the discriminator cannot meet the gradient penalty, which is a term of single images
+    (Gulrajani et al. 2017, section 4).
 
     How both halves are told a condition is a decision as well. What is told, if anything, is known once the space is
     `conditioned` on the data; before that, genotypes with a condition cannot be built.
@@ -96,7 +97,7 @@ class GanSpace(ChoiceSpace):
             ask.structure("generator_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
             return
         stages = ask.structure("generator_stages", STAGES, ordered=True, usual=3)
-        ask.structure("generator_width", WIDTHS, ordered=True, usual=64)
+        ask.structure("generator_width", WIDTHS, ordered=True, usual=32)
         ask.structure("generator_growth", GROWTH, ordered=True, usual=2.0)
         if family in ("convolutional", "style"):
             ask.structure("up_sampling", UP, usual="transposed_convolution")
@@ -122,7 +123,7 @@ class GanSpace(ChoiceSpace):
             ask.structure("discriminator_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
             return
         ask.structure("discriminator_stages", STAGES, ordered=True, usual=3)
-        ask.structure("discriminator_width", WIDTHS, ordered=True, usual=64)
+        ask.structure("discriminator_width", WIDTHS, ordered=True, usual=32)
         ask.structure("discriminator_growth", GROWTH, ordered=True, usual=2.0)
         ask.structure("down_sampling", DOWN, usual="strided_convolution")
         ask.structure("discriminator_head", ("flatten", "sum"), usual="flatten")

@@ -20,7 +20,9 @@ LEARNING_RATES = (0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016)
 def decide_training(ask: Asker) -> str:
     """Ask for everything that the evaluator needs to know; gives the loss, on which some layers depend.
 
-    The usual answers are those of Radford et al. 2016 (DCGAN): Adam at 0.0002 with beta1 0.5, the non-saturating loss.
+    The usual answers are those of Radford et al. 2016 (DCGAN), Adam with beta1 0.5 and the non-saturating loss, but for
+    the learning rates: their 0.0002 suits trainings of 100,000 updates, 0.0008 the 1,000 or so that a trial has
+    (docs/benchmarks.md), and the generator is averaged.
     """
     loss = str(ask.hyperparameter("loss", LOSSES, usual="non_saturating"))
     if loss == "wasserstein_clipping":
@@ -39,8 +41,8 @@ def decide_training(ask: Asker) -> str:
         ask.hyperparameter("instance_noise_decay", (0.25, 0.5, 1.0), ordered=True, usual=0.5)
     ask.hyperparameter("diff_augment", ("none", "colour", "translation", "cutout", "all"), usual="none")
     ask.hyperparameter("batch_norm_momentum", (0.01, 0.1, 0.3), ordered=True, usual=0.1)
-    ask.hyperparameter("generator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0002)
-    ask.hyperparameter("discriminator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0002)
+    ask.hyperparameter("generator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0008)
+    ask.hyperparameter("discriminator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0008)
     ask.hyperparameter("beta1", (0.0, 0.5, 0.9), ordered=True, usual=0.5)
     ask.hyperparameter("beta2", (0.9, 0.99, 0.999), ordered=True, usual=0.999)
     ask.hyperparameter("ema", (0.0, 0.9, 0.99, 0.999), ordered=True, usual=0.99)
