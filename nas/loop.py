@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from nas.core.errors import ReplayMismatch
 from nas.core.space import SearchSpace, generator_for
 from nas.core.strategy import Strategy
-from nas.core.trial import Measurement, Objective, Outcome, Trial
+from nas.core.trial import Measurement, Objective, Outcome, Start, Trial
 
 Decision = Literal["continue", "stop"]
 _MOST_KILLS = 3  # a candidate that takes its process with it, out of memory, must not do so for ever
@@ -85,6 +85,7 @@ class Search:
         trials: how many trials there shall be in all, those of earlier sessions included.
         history: the events of earlier sessions in their order; trials asked and never told are run again.
         max_failures: end once more trials than this have failed; None for no limit.
+        start: what a trial begins from; None for a search in which all begin from nothing.
 
     Raises:
         ReplayMismatch: the strategy, executed again, proposes something else than was recorded.
@@ -102,10 +103,12 @@ class Search:
         history: tuple[Event, ...] = (),
         max_failures: int | None = None,
         limit: Limits | None = None,
+        start: Callable[[Trial], Start | None] | None = None,
     ) -> None:
         self._space, self._strategy, self.objectives, self._record = space, strategy, objectives, record
         self._seed, self.trials, self._max_failures = seed, trials, max_failures
         self._limit = limit or TimeLimit(None)
+        self._start = start or (lambda trial: None)
         self.ended: list[Trial] = []
         self.failures = 0
         self._running: dict[int, Trial] = {}
@@ -142,7 +145,7 @@ class Search:
             trial = self._again.popleft()
             killed = self._record.restarted(trial)
             if killed < _MOST_KILLS:
-                return trial
+                return replace(trial, start=self._start(trial))
             self.end(trial, Outcome("failed", f"the process was killed {killed} times while it was evaluated"))
         if self.finished or self._asked >= self.trials or self._limit.reached() or self._too_many_failures:
             return None
@@ -157,7 +160,7 @@ class Search:
         self._events += 1
         self._asked += 1
         self._running[number] = trial
-        return trial
+        return replace(trial, start=self._start(trial))
 
     def report(self, trial: Trial, measurement: Measurement) -> Decision:
         """Take notice of a measurement and say whether to go on with the trial."""

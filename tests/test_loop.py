@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from nas.core.errors import ReplayMismatch
-from nas.core.trial import Measurement, Outcome
+from nas.core.trial import Measurement, Outcome, Start
 from nas.executors.inline import Inline
 from nas.loop import Event, InMemory, Search, TimeLimit
 from nas.strategies.evolution import Evolution
@@ -102,6 +102,21 @@ def test_no_trial_begins_after_the_time_limit():
 def test_a_seed_of_a_trial_depends_on_its_number_and_the_runs_seed():
     seeds = {machine.next().seed for machine in (search(), search(seed=1)) for _ in range(3)}
     assert len(seeds) == 6
+
+
+def test_a_trial_begins_from_what_the_search_is_told_also_when_it_runs_again():
+    def first_of(trial):
+        return Start(0, trial.genotype, b"tensors") if trial.number else None
+
+    diary = Diary()
+    machine = search(record=diary, start=first_of)
+    begun = [machine.next(), machine.next()]
+    assert [trial.start for trial in begun] == [None, Start(0, begun[1].genotype, b"tensors")]
+    machine.report(begun[1], Measurement(1, {"loss": 1.0}))
+    assert machine.end(begun[1], Outcome("complete")).start is None  # the search holds no tensors
+    assert [event.trial.start for event in diary.events] == [None] * 3
+    again = search(history=tuple(diary.events[:2]), start=first_of)
+    assert [again.next().start for _ in range(2)] == [trial.start for trial in begun]
 
 
 def test_files_are_the_records_not_the_searchs():

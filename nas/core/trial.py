@@ -42,6 +42,21 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What an earlier trial has left, for another to begin from.
+
+    Attributes:
+        number: of the earlier trial.
+        genotype: its genotype.
+        tensors: its weights by name in the safetensors format, as its last measurement brought them.
+    """
+
+    number: int
+    genotype: Genotype
+    tensors: bytes
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What an evaluator found after an epoch.
 
@@ -89,6 +104,7 @@ class Trial:
         measurements: so far, in order.
         outcome: None while it runs.
         losses: one for each objective, less is better, infinite where it has no score; empty while it runs.
+        start: what it begins from, if not from nothing; only an evaluator is given it, no record holds it.
     """
 
     number: int
@@ -97,6 +113,7 @@ class Trial:
     measurements: tuple[Measurement, ...] = ()
     outcome: Outcome | None = None
     losses: tuple[float, ...] = ()
+    start: Start | None = None
 
     @property
     def genotype(self) -> Genotype:
