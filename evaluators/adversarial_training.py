@@ -79,19 +79,11 @@ class AdversarialTraining:
             tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
         for name, optimiser in self._optimisers.items():
             tensors |= {f"{name}_optimiser.{key}": value for key, value in moments_of(optimiser).items()}
-        numbers = {"epochs_done": self.epochs_done, "average_updates": self.average.updates, "seed": self.seed}
-        return copied(tensors), numbers | {"hyperparameters": self.hyperparameters}
+        return copied(tensors), {"epochs_done": self.epochs_done, "average_updates": self.average.updates}
 
     def restore(self, state: State) -> None:
-        """Go on from what `state` gave; the number of epochs in all may be another.
-
-        Raises:
-            ValueError: the state is of another seed or other hyperparameters.
-        """
+        """Go on from what `state` gave; seed, hyperparameters and the number of epochs in all may be others."""
         tensors, numbers = state
-        for name, own in (("seed", self.seed), ("hyperparameters", self.hyperparameters)):
-            if numbers[name] != own:
-                raise ValueError(f"the {name} of the state are {numbers[name]}, not {own}")
         for name, network in (*self._networks.items(), ("average", self.average.network)):
             network.load_state_dict(under(tensors, name))
         for name, optimiser in self._optimisers.items():

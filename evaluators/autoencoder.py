@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.autoencoder_training import AutoencoderTraining
-from evaluators.checkpoints import Part, identity, packed, unpacked
+from evaluators.checkpoints import Part, going_on, identity, last_epoch, packed
 from evaluators.images import ImageData, as_float, batches
 from evaluators.losses import as_autoencoder, variational_bound, with_noise
 from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
@@ -21,7 +21,7 @@ from evaluators.networks import initialised, weights_of, within_memory
 from evaluators.pictures import picture_of_rows
 from evaluators.supernet import SupernetTraining, drawn_from
 from nas.core.errors import Diverged, UserError
-from nas.core.evaluator import CHECKPOINT, Assumption, Deliverable
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable
 from nas.core.supernet import Relaxable, entropy
 from nas.core.trial import Measurement, Objective, Trial
 
@@ -131,7 +131,8 @@ class AutoencoderEvaluator:
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
     ) -> Iterator[Measurement]:
         own = identity("autoencoder", trial, self.epochs, self.data, device=self.device.type)  # generators differ
-        kept = {} if checkpoint is None else unpacked(checkpoint, own)
+        kept, last = going_on(trial, own, checkpoint), last_epoch(trial, self.epochs)
+        portion = trial.proposal.portion is not None
         spent = Spent()
         with spent:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
@@ -144,7 +145,7 @@ class AutoencoderEvaluator:
         parts: dict[str, Part] = {"training": training, "spent": spent}
         for name, state in kept.items():
             parts[name].restore(state)
-        for epoch in range(training.epochs_done + 1, self.epochs + 1):
+        for epoch in range(training.epochs_done + 1, last + 1):
             with spent:
                 training.epoch(self._train, memory)
                 metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
@@ -152,10 +153,10 @@ class AutoencoderEvaluator:
                     if not math.isfinite(value):
                         raise Diverged(f"{name} is {value} after epoch {epoch}")
                 artifacts = {"reconstructions.png": picture}
-                if epoch == self.epochs:
-                    artifacts["weights.safetensors"] = weights_of(model)
+                if epoch == last:
+                    artifacts[WEIGHTS] = weights_of(model)
             metrics |= cost | spent.metrics(memory)
-            if every is not None and (epoch % every == 0 or epoch == self.epochs):
+            if (every is not None and epoch % every == 0) or (epoch == last and (portion or every is not None)):
                 artifacts[CHECKPOINT] = packed(own, parts)
             yield Measurement(epoch, metrics, artifacts)
 

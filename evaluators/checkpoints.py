@@ -81,6 +81,39 @@ def unpacked(checkpoint: bytes, training: Identity) -> dict[str, State]:
     return {part: (under(tensors, part), numbers[part]) for part in numbers}
 
 
+def going_on(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[str, State]:
+    """The states that a trial's training goes on from; nothing where it begins.
+
+    Args:
+        own: the identity of the trial's training; a portion goes on with one of another seed and other
+            hyperparameters.
+        checkpoint: of this very training; None to look at what the trial starts from.
+
+    Raises:
+        UserError: a checkpoint is damaged, of another training, or of another epoch than the portion goes on with.
+    """
+    portion = trial.proposal.portion
+    if checkpoint is not None:
+        return unpacked(checkpoint, own)
+    if portion is None or portion.continues is None:
+        return {}
+    if trial.start is None:
+        why = f"trial {trial.number} goes on with trial {portion.continues}"
+        raise UserError("checkpoint", None, "what that trial has left", why=why)
+    kin = {name: value for name, value in own.items() if name not in ("genotype", "seed")}
+    states = unpacked(trial.start.tensors, kin)
+    done, before = states["training"][1]["epochs_done"], portion.epochs(int(own["epochs"])).start - 1
+    if done != before:
+        raise UserError("checkpoint", f"{done} epochs", f"{before} epochs", why="is of another portion")
+    return states
+
+
+def last_epoch(trial: Trial, epochs: int) -> int:
+    """The epoch after which a trial's evaluation ends: that of its portion, or of the whole training."""
+    portion = trial.proposal.portion
+    return epochs if portion is None else portion.epochs(epochs).stop - 1
+
+
 def _metadata(checkpoint: bytes) -> dict[str, str]:
     """What safetensors keeps beside the tensors: 8 bytes say how long the JSON is that begins the file."""
     length = int.from_bytes(checkpoint[:8], "little")

@@ -11,14 +11,14 @@ from typing import Protocol
 from torch import Tensor
 
 from evaluators.averaging import MovingAverage
-from evaluators.checkpoints import Identity, Part, packed, unpacked
+from evaluators.checkpoints import Identity, Part, going_on, last_epoch, packed
 from evaluators.metrics.cost import PeakMemory, Spent
 from evaluators.networks import as_safetensors
 from evaluators.pictures import Film, picture_of_rows
 from evaluators.snapshots import Snapshot, Snapshots
 from nas.core.errors import Collapsed, Diverged
-from nas.core.evaluator import CHECKPOINT
-from nas.core.trial import Measurement
+from nas.core.evaluator import CHECKPOINT, WEIGHTS
+from nas.core.trial import Measurement, Trial
 
 
 class Training(Part, Protocol):
@@ -62,6 +62,7 @@ class Begun:
 
 
 def course(
+    trial: Trial,
     begin: Callable[[], Begun],
     snapshots: Snapshots,
     own: Identity,
@@ -74,7 +75,10 @@ def course(
 ) -> Iterator[Measurement]:
     """One measurement after every epoch, of the snapshot that is kept; the last brings its weights as well.
 
+    A portion of a training brings them too, unless they count as collapsed, and a checkpoint.
+
     Args:
+        trial: whose training it is.
         own: what a checkpoint must be of.
         picture: the name of that of the snapshot.
         protocol: what the scores depend on.
@@ -84,19 +88,21 @@ def course(
 
     Raises:
         Diverged: a score is not finite.
-        Collapsed: the training is over and the kept snapshot counts as collapsed.
+        Collapsed: the training is over, or a portion of it that others of `usual` epochs reach as well, and the kept
+            snapshot counts as collapsed.
         UserError: the checkpoint is damaged, or of another training.
     """
-    kept = {} if checkpoint is None else unpacked(checkpoint, own)
+    kept = going_on(trial, own, checkpoint)
     spent = Spent()
     with spent:
         begun = begin()
     training = begun.training
+    last = last_epoch(trial, training.epochs)
     film = Film(None if every is None else training.epochs)
     parts: dict[str, Part] = {"training": training, "snapshots": snapshots, "film": film, "spent": spent}
     for name, state in kept.items():
         parts[name].restore(state)
-    while not snapshots.ended:
+    while not snapshots.ended and training.epochs_done < last:
         epoch = training.epochs_done + 1
         with spent:
             begun.epoch()
@@ -108,16 +114,19 @@ def course(
             snapshots.add(Snapshot(epoch, found.scores, picture_of_rows(found.rows), as_safetensors(found.tensors)))
             best = snapshots.best
             artifacts = {picture: best.picture, "protocol.json": _as_json(protocol)}
-            if snapshots.ended:
+            over = snapshots.ended or epoch == last
+            if over:
                 artifacts["training.gif"] = film.picture()
                 if snapshots.collapsed is None:
-                    artifacts["weights.safetensors"] = best.tensors
+                    artifacts[WEIGHTS] = best.tensors
         rest = {"epoch_fid": found.scores["fid"], "kept_epoch": float(best.epoch)}
         rest |= {**begun.cost, **spent.metrics(begun.memory)}
-        if every is not None and (epoch % every == 0 or snapshots.ended):
+        portion = trial.proposal.portion is not None
+        if (every is not None and epoch % every == 0) or (over and (portion or every is not None)):
             artifacts[CHECKPOINT] = packed(own, parts)
         yield Measurement(epoch, {**best.scores, **rest}, artifacts)
-    if (collapsed := snapshots.collapsed) is not None:
+    old_enough = snapshots.ended or training.epochs_done >= usual
+    if old_enough and (collapsed := snapshots.collapsed) is not None:
         young = f"; it may be too young to tell: {usual} epochs are usual" if training.epochs < usual else ""
         updates, epochs = training.average.updates, training.epochs_done
         raise Collapsed(f"{collapsed}, after {updates} updates in {epochs} epochs{young}")

@@ -146,9 +146,11 @@ class CycleGanEvaluator:
         samples = sum(target.reference.samples for target in targets)  # the mean of two FIDs has the noise of so many
         classes = min(target.classes for target in targets)
         # deviations are in units of the data's
-        snapshots = Snapshots(self.epochs, samples, 1.0, classes, to_the_end=every is not None)
+        in_full = every is not None or trial.proposal.portion is not None
+        snapshots = Snapshots(self.epochs, samples, 1.0, classes, to_the_end=in_full)
         own = identity("cyclegan", trial, self.epochs, self.data, **protocol)
         yield from course(
+            trial,
             begin,
             snapshots,
             own,

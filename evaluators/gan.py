@@ -192,10 +192,12 @@ class GanEvaluator:
             cost = cost_of(gan, generator, self.data.train, self.device)
             return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost)
 
-        in_full, classes = every is not None, _classes(reference)
+        # whether a portion ends early is the strategy's to say
+        in_full, classes = every is not None or trial.proposal.portion is not None, _classes(reference)
         snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
         own = identity("gan", trial, self.epochs, self.data, **protocol)
         yield from course(
+            trial,
             begin,
             snapshots,
             own,

@@ -14,7 +14,7 @@ from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvaluator
 from nas.core.genotype import Genotype
 from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
-from nas.core.strategy import Strategy, TrainsSupernets
+from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
 from nas.core.trial import Objective
 from nas.strategies.only import only
 
@@ -120,6 +120,13 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
             raise UserError(
                 "--evaluator", type(evaluator).__name__, fits, why=f"--strategy {config.strategy} needs one"
             )
+        if isinstance(made, TrainsPortions):
+            if not isinstance(evaluator, Continuable):
+                fits, why = "one that can go on with a training", f"--strategy {config.strategy} needs it"
+                raise UserError("--evaluator", type(evaluator).__name__, fits, why=why)
+            if made.portions > epochs:
+                why = f"a training of {epochs} epochs has no more portions"
+                raise UserError("--set portions", made.portions, f"at most {epochs}", why=why)
         return made
 
     objectives = tuple(evaluator.objectives[name] for name in names)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from nas.core.errors import ReplayMismatch
+from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, generator_for
 from nas.core.strategy import Strategy
-from nas.core.trial import Measurement, Objective, Outcome, Start, Trial
+from nas.core.supernet import Supernet
+from nas.core.trial import Measurement, Objective, Outcome, Portion, Proposal, Start, Trial
 
 Decision = Literal["continue", "stop"]
 _MOST_KILLS = 3  # a candidate that takes its process with it, out of memory, must not do so for ever
@@ -111,7 +113,7 @@ class Search:
         self._start = start or (lambda trial: None)
         self.ended: list[Trial] = []
         self.failures = 0
-        self._running: dict[int, Trial] = {}
+        self._running: dict[int, Trial] = {}  # those to be run again included
         self._again: deque[Trial] = deque()
         self._asked = 0
         self._events = 0
@@ -126,8 +128,7 @@ class Search:
                 self._told(trial)
             else:
                 proposal = self._strategy.ask(trial.number)
-                recorded = (trial.genotype, trial.proposal.supernet)
-                if proposal is None or (proposal.genotype, proposal.supernet) != recorded:
+                if proposal is None or _asked(proposal) != _asked(trial.proposal):
                     raise ReplayMismatch(
                         f"trial {trial.number} was recorded as genotype {trial.genotype.id}, but the strategy "
                         f"now proposes {proposal.genotype.id if proposal else 'nothing'}: the code, the strategy's "
@@ -194,6 +195,11 @@ class Search:
         self.failures += trial.outcome is not None and trial.outcome.failed
 
     @property
+    def running(self) -> list[Trial]:
+        """The trials that have begun and not ended, in any session."""
+        return list(self._running.values())
+
+    @property
     def _too_many_failures(self) -> bool:
         return self._max_failures is not None and self.failures > self._max_failures
 
@@ -217,3 +223,8 @@ class Search:
         """The trial that the strategy recommends; None before any has succeeded."""
         number = self._strategy.recommend()
         return next((trial for trial in self.ended if trial.number == number), None)
+
+
+def _asked(proposal: Proposal) -> tuple[Genotype, Supernet | None, Portion | None]:
+    """What is evaluated, as opposed to where it comes from."""
+    return proposal.genotype, proposal.supernet, proposal.portion

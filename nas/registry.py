@@ -34,6 +34,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "neat": "nas.strategies.neat:Neat",
         "nsga2": "nas.strategies.optuna_samplers:NSGA2",
         "optuna": "nas.strategies.optuna_samplers:Optuna",
+        "pbt": "nas.strategies.pbt:PopulationBased",
         "predictor": "nas.strategies.predictor:Predictor",
         "random": "nas.strategies.random:Random",
         "reinforce": "nas.strategies.reinforce:Reinforce",

@@ -25,6 +25,7 @@ from nas.core.trial import Measurement, Trial
 from nas.finding import genotype_from, runs_in
 from nas.loop import Search, TimeLimit
 from nas.run import Candidate, Run, best_first, config_of, recorded_assumptions
+from nas.starting import forget_checkpoints, start_of
 from nas.study import Study
 
 log = logging.getLogger(__name__)
@@ -139,6 +140,7 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         history=study.history(parts.objectives),
         max_failures=config.max_failures,
         limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)),
+        start=lambda trial: start_of(trial, study),
     )
     if progress is not None:
         progress.begin(run, search)
@@ -156,6 +158,8 @@ def _searched(run: Run, progress: Progress | None) -> Run:
 
     def ended(trial: Trial) -> None:
         keep(trial)
+        if trial.proposal.portion is not None:
+            forget_checkpoints(search, study)
         if progress is not None:
             progress.ended(trial)
 

@@ -26,10 +26,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.core.errors import RunInUse, UserError
+from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Traceable
 from nas.core.supernet import Supernet
-from nas.core.trial import Direction, Measurement, Objective, Outcome, Proposal, Trial
+from nas.core.trial import Direction, Measurement, Objective, Outcome, Portion, Proposal, Trial
 from nas.loop import Event
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 STUDY_NAME = "search"
 JOURNAL = "study.journal"
 _RESTARTS = "restarts"
+_FOLDERS = {WEIGHTS: "weights", CHECKPOINT: "checkpoints"}
 _METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
 # a supernet is no candidate: Optuna's best must not see it
 _STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "supernet": TrialState.PRUNED}
@@ -208,6 +210,8 @@ class Study:
         }
         if trial.proposal.supernet is not None:
             attributes["supernet"] = dataclasses.asdict(trial.proposal.supernet)
+        if trial.proposal.portion is not None:
+            attributes["portion"] = dataclasses.asdict(trial.proposal.portion)
         parameters, distributions = self._parameters(trial.genotype)
         template = FrozenTrial(
             number=-1,
@@ -291,8 +295,8 @@ class Study:
 
     def _keep(self, trial: Trial, identifier: int) -> None:
         for name, data in self._latest_artifacts.pop(trial.number, {}).items():
-            if name == "weights.safetensors":
-                write_atomically(self.weights_path(trial.number), data)
+            if name in (WEIGHTS, CHECKPOINT):
+                write_atomically(self.weights_path(trial.number, name), data)
                 continue
             if self._artifact(identifier, name) == data:  # kept by a session that was killed before the trial's end
                 continue
@@ -349,9 +353,13 @@ class Study:
                 events.append(Event(frozen.user_attrs["told"], "tell", trial))
         return tuple(sorted(events, key=lambda event: event.number))
 
-    def weights_path(self, number: int) -> Path:
-        """Where a trial's weights are, if they were kept."""
-        return self.path / "artifacts" / "weights" / f"{number:04d}.safetensors"
+    def weights_path(self, number: int, name: str = WEIGHTS) -> Path:
+        """Where a trial's weights are, if they were kept; or its checkpoint."""
+        return self.path / "artifacts" / _FOLDERS[name] / f"{number:04d}.safetensors"
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints that are kept, each named by its trial's number."""
+        return sorted((self.path / "artifacts" / _FOLDERS[CHECKPOINT]).glob("[0-9]*.safetensors"))
 
     def picture(self, number: int) -> bytes | None:
         """A trial's picture as PNG; None if it has none."""
@@ -374,12 +382,13 @@ class Study:
 
 def _trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
     attributes = frozen.user_attrs
-    plan = attributes.get("supernet")
+    plan, portion = attributes.get("supernet"), attributes.get("portion")
     proposal = Proposal(
         Genotype(attributes["genotype"]),
         tuple(attributes["parents"]),
         origin=attributes["origin"],
         supernet=None if plan is None else Supernet.of(plan),
+        portion=None if portion is None else Portion(**portion),
     )
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())
@@ -426,7 +435,7 @@ def _repair(journal: Path) -> None:
         *run.glob(".report.html.*"),
         *run.glob(".checkpoint.zip.*"),
         *artifacts.glob(".*"),
-        *(artifacts / "weights").glob(".*"),
+        *(path for folder in _FOLDERS.values() for path in (artifacts / folder).glob(".*")),
     ]:  # a young export may be another process's, at work
         if leftover.is_dir():
             shutil.rmtree(leftover)

@@ -15,8 +15,8 @@ from nas.testing.spaces import disturb_global_generators
 
 from .cyclegan_parts import USUAL, TinyCycleGan, random_parts
 from .training_parts import (
-    check_that_a_state_of_another_training_is_refused,
     check_that_global_generators_are_left_alone_and_do_not_matter,
+    check_that_other_hyperparameters_go_on_from_a_state,
     numbers,
     same,
 )
@@ -197,8 +197,8 @@ def test_a_buffer_that_is_not_full_yet_is_restored_as_well():
     assert same(numbers(one), numbers(again))
 
 
-def test_a_state_of_another_training_is_refused():
-    check_that_a_state_of_another_training_is_refused(training, {"cycle_weight": 1.0})
+def test_other_hyperparameters_go_on_from_a_state():
+    check_that_other_hyperparameters_go_on_from_a_state(training, lambda one: one.epoch(*random_parts(), MEMORY))
 
 
 def test_global_generators_are_left_alone_and_do_not_matter():

@@ -19,8 +19,8 @@ from nas.testing.spaces import disturb_global_generators
 
 from .gan_parts import USUAL, TinyGan
 from .training_parts import (
-    check_that_a_state_of_another_training_is_refused,
     check_that_global_generators_are_left_alone_and_do_not_matter,
+    check_that_other_hyperparameters_go_on_from_a_state,
     numbers,
     same,
 )
@@ -73,8 +73,8 @@ def test_what_is_restored_goes_on_to_the_same_numbers(layout, changed):
     assert again.state()[1] == whole.state()[1]
 
 
-def test_a_state_of_another_training_is_refused():
-    check_that_a_state_of_another_training_is_refused(training, {"beta1": 0.9})
+def test_other_hyperparameters_go_on_from_a_state():
+    check_that_other_hyperparameters_go_on_from_a_state(training, lambda one: one.epoch(data(), MEMORY))
 
 
 def test_global_generators_are_left_alone_and_do_not_matter():

@@ -1,6 +1,5 @@
 """What is asked of every training of generators against discriminators."""
 
-import pytest
 import torch
 
 from nas.testing.spaces import disturb_global_generators, global_generators
@@ -14,12 +13,19 @@ def same(first, second):
     return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def check_that_a_state_of_another_training_is_refused(training, changed):
-    state = training(seed=1).state()
-    with pytest.raises(ValueError, match="seed"):
-        training(seed=2).restore(state)
-    with pytest.raises(ValueError, match="hyperparameters"):
-        training(seed=1, **changed).restore(state)
+def check_that_other_hyperparameters_go_on_from_a_state(training, epoch):
+    """What population-based training needs: the networks and the moments are the state's, the rates its own."""
+    one = training(2)
+    epoch(one)
+    state = one.state()
+    faster = training(2, seed=2, generator_learning_rate=0.01, beta1=0.9)
+    faster.restore(state)
+    assert same(numbers(faster), numbers(one))
+    (group,) = faster._optimisers["generator"].param_groups
+    assert (group["lr"], group["betas"][0]) == (0.01, 0.9)
+    epoch(one)
+    epoch(faster)
+    assert not same(numbers(faster), numbers(one))
 
 
 def check_that_global_generators_are_left_alone_and_do_not_matter(training, epoch):

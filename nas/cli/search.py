@@ -91,7 +91,7 @@ def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> i
         )
         return TOO_MANY_FAILURES
     if run.exhausted and not quiet:
-        click.echo("the strategy found nothing that was not tried", err=True)
+        click.echo("the strategy has nothing further to propose", err=True)
     return DONE
 
 

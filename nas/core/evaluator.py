@@ -64,13 +64,21 @@ class WithProtocol(Protocol):
         """
 
 
+WEIGHTS = "weights.safetensors"
+"""The artifact that a trained model is made from."""
 CHECKPOINT = "checkpoint.safetensors"
-"""The artifact that a training in full is continued from."""
+"""The artifact that a training is continued from."""
 
 
 @runtime_checkable
 class Continuable(Evaluator, Protocol):
-    """The evaluator can train one candidate in full, and go on with that after it was interrupted."""
+    """The evaluator can train one candidate in full, and go on with that after it was interrupted.
+
+    Its `evaluate` also trains portions (`Proposal.portion`): the epochs that are the portion's, from the checkpoint in
+    ``trial.start`` where it continues one. The genotype may have other hyperparameters than the trial that left that,
+    but the same network. The last measurement of a portion brings the weights, and a checkpoint. Portions one after
+    another, with one seed and the same hyperparameters, are a training in full.
+    """
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
         """As `evaluate`, but to the last epoch, however little is to be hoped for.

@@ -38,6 +38,17 @@ class TrainsSupernets(Protocol):
     trains_supernets: bool
 
 
+@runtime_checkable
+class TrainsPortions(Protocol):
+    """The strategy proposes portions of trainings: it needs an evaluator that can train them.
+
+    Attributes:
+        portions: how many a whole training has; no more than its epochs.
+    """
+
+    portions: int
+
+
 class BestSeen:
     """The recommendation of strategies without a model of their own: the trial of least loss, the first such.
 

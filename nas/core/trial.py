@@ -26,6 +26,34 @@ class Objective:
 
 
 @dataclass(frozen=True)
+class Portion:
+    """A part of a training, after which the strategy decides how it goes on (Jaderberg et al. 2017).
+
+    Attributes:
+        number: of this portion, counted from 0.
+        count: how many the whole training has.
+        member: whose training it is: members of a population are counted from 0.
+        continues: the number of the trial whose training it goes on with, with the genotype's hyperparameters; None
+            where it begins.
+    """
+
+    number: int
+    count: int
+    member: int
+    continues: int | None = None
+
+    def epochs(self, total: int) -> range:
+        """Its epochs, counted from 1, of a whole training of `total`: all portions have as many, or one more."""
+        first, last = (total * number // self.count for number in (self.number, self.number + 1))
+        return range(first + 1, last + 1)
+
+    @property
+    def last(self) -> bool:
+        """Whether the training ends with it."""
+        return self.number == self.count - 1
+
+
+@dataclass(frozen=True)
 class Proposal:
     """A genotype that a strategy wants evaluated.
 
@@ -33,12 +61,14 @@ class Proposal:
         parents: the numbers of the trials it descends from.
         origin: how it was made, in words: ``random``, ``mutation: latent 16 -> 32``.
         supernet: train no candidate but the supernet around the genotype, which then is its base.
+        portion: train a part only, and leave a checkpoint.
     """
 
     genotype: Genotype
     parents: tuple[int, ...] = ()
     origin: str = ""
     supernet: Supernet | None = None
+    portion: Portion | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +78,8 @@ class Start:
     Attributes:
         number: of the earlier trial.
         genotype: its genotype.
-        tensors: its weights by name in the safetensors format, as its last measurement brought them.
+        tensors: its weights by name in the safetensors format, as its last measurement brought them; for a trial that
+            goes on with its training, its checkpoint.
     """
 
     number: int

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from nas.core.errors import UserError
-from nas.core.evaluator import CHECKPOINT, Continuable, Evaluator
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Continuable, Evaluator
 from nas.core.genotype import Genotype
-from nas.core.trial import Measurement, Proposal, Trial
+from nas.core.trial import Measurement, Portion, Proposal, Start, Trial
 from nas.testing.spaces import disturb_global_generators
 
 
@@ -104,6 +104,33 @@ class EvaluatorContract:
                 for again, measurement in zip(rest, whole[done:], strict=True):
                     assert self._told(again) == self._told(measurement)
                     assert again.metrics["seconds"] > whole[done - 1].metrics["seconds"]  # of the whole training
+
+    def test_portions_one_after_another_are_a_training_in_full(self) -> None:
+        """With one seed and the same hyperparameters to the last bit, the trained weights included."""
+        epochs, genotype = self.epochs_in_full, self.genotypes()[0]
+        whole = list(self._continuable(epochs).train(Trial(0, Proposal(genotype), 1)))
+        start, measured = None, []
+        for number in range(2):
+            portion = Portion(number, 2, member=0, continues=number - 1 if number else None)
+            trial = Trial(number, Proposal(genotype, portion=portion), 1, start=start)
+            part = list(self._continuable(epochs).evaluate(trial))
+            assert [m.epoch for m in part] == list(portion.epochs(epochs))
+            assert WEIGHTS in part[-1].artifacts
+            start = Start(number, genotype, part[-1].artifacts[CHECKPOINT])
+            measured += part
+        assert [self._told(m)[0] for m in measured] == [self._told(m)[0] for m in whole]
+        assert self._told(measured[-1]) == self._told(whole[-1])
+
+    def test_a_portion_goes_on_with_what_it_is_given_alone(self) -> None:
+        epochs, genotypes = self.epochs_in_full, self.genotypes()
+        evaluator = self._continuable(epochs)
+        first = Trial(0, Proposal(genotypes[0], portion=Portion(0, epochs, 0)), 1)
+        checkpoint = list(evaluator.evaluate(first))[-1].artifacts[CHECKPOINT]
+        for number, tensors in ((1, None), (2, checkpoint), (1, checkpoint[:-1])):
+            start = None if tensors is None else Start(0, genotypes[0], tensors)
+            following = Proposal(genotypes[0], portion=Portion(number, epochs, 0, continues=0))
+            with pytest.raises(UserError, match="checkpoint"):
+                list(evaluator.evaluate(Trial(1, following, 2, start=start)))
 
     def test_a_training_in_full_begins_as_an_evaluation(self) -> None:
         trial = Trial(0, Proposal(self.genotypes()[0]), 1)
