@@ -135,6 +135,8 @@ def _trial_document(trial: Trial) -> dict[str, Any]:
     if trial.proposal.supernet is not None:
         document["supernet"] = dataclasses.asdict(trial.proposal.supernet)
         document["derived"] = [json.loads(m.derived[0].text) if m.derived else None for m in trial.measurements]
+    if trial.proposal.portion is not None:
+        document["portion"] = dataclasses.asdict(trial.proposal.portion)
     return document
 
 
@@ -153,6 +155,8 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
     for name in ("outcome", "reason", "origin", "parents", "seed"):
         if document[name] not in ("", []):
             out.print(Text(f"{name:9} {document[name]}"))
+    if (portion := trial.proposal.portion) is not None:
+        out.print(Text(f"portion   {portion.number + 1} of {portion.count} of the training of member {portion.member}"))
     if document["epochs"]:
         names = list(document["epochs"][-1])
         out.print(table(names, [[epoch.get(name, "-") for name in names] for epoch in document["epochs"]]))
