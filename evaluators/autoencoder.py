@@ -13,11 +13,21 @@ from torch import Tensor, nn
 
 from evaluators.autoencoder_training import AutoencoderTraining
 from evaluators.checkpoints import Part, going_on, identity, last_epoch, packed
+from evaluators.gan_supernet import CALIBRATION, candidate_of
 from evaluators.images import ImageData, as_float, batches
 from evaluators.losses import as_autoencoder, variational_bound, with_noise
 from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.networks import initialised, weights_of, within_memory
+from evaluators.one_shot import (
+    AutoencoderPaths,
+    PathScoring,
+    scored_path,
+    shares_weights,
+    start_of_path,
+    supernet_of,
+    trained_paths,
+)
 from evaluators.pictures import picture_of_rows
 from evaluators.supernet import SupernetTraining, drawn_from
 from nas.core.errors import Diverged, UserError
@@ -49,6 +59,7 @@ _LIKELIHOODS = ("elbo", "log_likelihood", "kl")
 _WIDEST_ON_CPU = 32
 _COLLAPSED = 2  # epochs in a row with too many skips: among alphas that are nearly equal one alone is chance
 _SUPERNET_EPOCHS = 20
+_SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
 
 
 class AutoencoderEvaluator:
@@ -102,7 +113,8 @@ class AutoencoderEvaluator:
         """
         if trial.proposal.supernet is not None:
             return self.train_supernet(trial)
-        return within_memory(self._evaluate(trial), self.device)
+        of = self._evaluate_path if trial.proposal.shares is not None else self._evaluate
+        return within_memory(of(trial), self.device)
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
         """As `evaluate`, with checkpoints to go on from; see nas.core.evaluator.Continuable.
@@ -121,11 +133,15 @@ class AutoencoderEvaluator:
         that has the most of them, ``entropy`` of an edge (nats, the mean); and what it costs. After two epochs in a
         row with more skips than the plan's ``max_skips``, the training ends.
 
+        Of a supernet that is trained by paths: the metrics of the base's path, and what it costs.
+
         Raises:
             UserError: the evaluator's space has no supernets.
             Diverged, OutOfMemory: as in `evaluate`.
         """
-        return within_memory(self._train_supernet(trial), self.device)
+        assert trial.proposal.supernet is not None
+        by_gradient = trial.proposal.supernet.paths is None
+        return within_memory((self._train_supernet if by_gradient else self._train_paths)(trial), self.device)
 
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
@@ -137,10 +153,7 @@ class AutoencoderEvaluator:
         with spent:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
             memory = PeakMemory(self.device)
-            cost = {
-                "parameters": float(parameters(model)),
-                "multiply_adds": float(multiply_adds(model, self._validation[:1])),
-            }
+            cost = self._cost(model)
             training = AutoencoderTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
         parts: dict[str, Part] = {"training": training, "spent": spent}
         for name, state in kept.items():
@@ -197,6 +210,43 @@ class AutoencoderEvaluator:
             yield Measurement(epoch, metrics | losses | cost | rest, files, tuple(derived))
             if last:
                 return
+
+    def _train_paths(self, trial: Trial) -> Iterator[Measurement]:
+        base, asked = trial.genotype, trial.proposal.supernet
+        assert asked is not None
+        space, plan = shares_weights(self.space), asked.completed(_SUPERNET_EPOCHS, "gumbel")
+        model = supernet_of(space, base, self.data.shape, trial.seed, self.device, trial.start)
+        training, memory = AutoencoderPaths(model, space, trial, plan), PeakMemory(self.device)
+
+        def epoch() -> None:
+            training.epoch(self._train, memory)
+
+        scoring = self._scoring(model, self.space.hyperparameters(base))
+        yield from trained_paths(base, training.epochs, epoch, scoring, lambda: weights_of(model), memory)
+
+    def _evaluate_path(self, trial: Trial) -> Iterator[Measurement]:
+        start, space, memory = start_of_path(trial), shares_weights(self.space), PeakMemory(self.device)
+        model = supernet_of(space, start.genotype, self.data.shape, trial.seed, self.device, start)
+        yield from scored_path(trial.genotype, self._scoring(model, self.space.hyperparameters(trial.genotype)), memory)
+
+    def _scoring(self, supernet: nn.Module, hyperparameters: Mapping[str, Any]) -> PathScoring:
+        """How the paths of a supernet are scored: all with the same noise."""
+        space, size = shares_weights(self.space), int(hyperparameters["batch_size"])
+        parts = torch.split(self._train.images, size)[:CALIBRATION]
+        few = [(as_float(images),) for images in parts]
+
+        def score(candidate: nn.Module) -> tuple[dict[str, float], dict[str, bytes]]:
+            metrics, picture = self._score(candidate, self._validation, hyperparameters, _SAME_NOISE)
+            return metrics, {"reconstructions.png": picture}
+
+        def cost(genotype: Genotype) -> dict[str, float]:
+            return self._cost(initialised(lambda: self.space.build(genotype, self.data.shape), 0, self.device))
+
+        return PathScoring(lambda genotype: candidate_of(supernet, space.path(genotype), few), score, cost)
+
+    def _cost(self, model: nn.Module) -> dict[str, float]:
+        made = multiply_adds(model, self._validation[:1])
+        return {"parameters": float(parameters(model)), "multiply_adds": float(made)}
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The metrics of quality on the test part, which no search has seen."""

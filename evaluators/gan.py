@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +12,26 @@ from torch import Tensor, nn
 from evaluators.checkpoints import identity
 from evaluators.course import Begun, Look, course
 from evaluators.features import FeatureExtractor, extractor_for
+from evaluators.gan_supernet import CALIBRATION, batches_to_generate, candidate_of
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
 from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
-from evaluators.networks import initialised, within_memory
+from evaluators.networks import as_safetensors, initialised, within_memory
+from evaluators.one_shot import (
+    GanPaths,
+    PathScoring,
+    scored_path,
+    shares_weights,
+    start_of_path,
+    supernet_of,
+    trained_paths,
+)
 from evaluators.pair_supernets import PairSupernet, Scoring
 from evaluators.pictures import picture_of_rows
 from evaluators.sampling import Noise, cost_of, drawn, shown
 from evaluators.snapshots import Snapshots
-from nas.core.errors import UserError
 from nas.core.evaluator import Assumption, Deliverable
-from nas.core.supernet import SharesWeights
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -126,7 +134,8 @@ class GanEvaluator:
         """
         if trial.proposal.supernet is not None:
             return self.train_supernet(trial)
-        return within_memory(self._evaluate(trial), self.device)
+        of = self._evaluate_path if trial.proposal.shares is not None else self._evaluate
+        return within_memory(of(trial), self.device)
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
         """As `evaluate`, but to the last epoch, with checkpoints to go on from; see nas.core.evaluator.Continuable.
@@ -147,19 +156,21 @@ class GanEvaluator:
         collapsed and begun anew, and what it costs. The last brings the derived pairs, after the strongest those of
         least FID with the supernet's weights first, and these FIDs as ``paths.json``.
 
+        Of a supernet that is trained by paths: the scores of the base's path, and what it costs.
+
         Raises:
             UserError: the evaluator's space has no supernets, or the plan is of second order.
             Collapsed: the supernet has collapsed four times.
             Diverged, OutOfMemory: as in `evaluate`.
         """
-        return within_memory(self._train_supernet(trial), self.device)
+        assert trial.proposal.supernet is not None
+        by_gradient = trial.proposal.supernet.paths is None
+        return within_memory((self._train_supernet if by_gradient else self._train_paths)(trial), self.device)
 
     def _train_supernet(self, trial: Trial) -> Iterator[Measurement]:
-        space, base, plan, seed = self.space, trial.genotype, trial.proposal.supernet, trial.seed
+        space, base, plan, seed = shares_weights(self.space), trial.genotype, trial.proposal.supernet, trial.seed
         assert plan is not None
-        if not isinstance(space, SharesWeights):
-            raise UserError("--space", space.name, "a space that has supernets, whose paths are its genotypes")
-        noise = Noise(space.hyperparameters(base), seed, self.device)
+        noise = Noise(self.space.hyperparameters(base), seed, self.device)
         part, reference = self.data.validation, self._reference
 
         def scores(model: GanModel, generator: nn.Module) -> dict[str, float]:
@@ -171,6 +182,49 @@ class GanEvaluator:
         plan = plan.completed(self.usual_epochs(self.data), "gumbel_softmax")
         scoring = Scoring(scores, picture, self._deviation)
         yield from PairSupernet(space, base, plan, self.data.shape, self._train, seed, scoring).measurements()
+
+    def _train_paths(self, trial: Trial) -> Iterator[Measurement]:
+        base, asked = trial.genotype, trial.proposal.supernet
+        assert asked is not None
+        space, plan = shares_weights(self.space), asked.completed(self.usual_epochs(self.data), "gumbel")
+        model = supernet_of(space, base, self.data.shape, trial.seed, self.device, trial.start)
+        training, memory = GanPaths(model, space, trial, plan), PeakMemory(self.device)
+        generator = training.average.network
+
+        def epoch() -> None:
+            training.epoch(self._train, memory)
+
+        def weights() -> bytes:
+            return as_safetensors(_weights(model, generator))
+
+        scoring = self._path_scoring(training.model, generator, training.hyperparameters)
+        yield from trained_paths(base, training.epochs, epoch, scoring, weights, memory)
+
+    def _evaluate_path(self, trial: Trial) -> Iterator[Measurement]:
+        start, space, memory = start_of_path(trial), shares_weights(self.space), PeakMemory(self.device)
+        model = as_gan(supernet_of(space, start.genotype, self.data.shape, trial.seed, self.device, start))
+        scoring = self._path_scoring(model, model.generator, self.space.hyperparameters(trial.genotype))
+        yield from scored_path(trial.genotype, scoring, memory)
+
+    def _path_scoring(self, gan: GanModel, generator: nn.Module, hyperparameters: Mapping[str, Any]) -> PathScoring:
+        """How the paths of a supernet's generator are scored: all with the same noise."""
+        space, noise, part = shares_weights(self.space), Noise(hyperparameters, 0, self.device), self.data.validation
+        reference = self._reference
+        batches = batches_to_generate(gan, hyperparameters, self._train, 0, CALIBRATION)
+
+        def candidate(genotype: Genotype) -> nn.Module:
+            path = {name: held for name, held in space.path(genotype).items() if name.startswith("generator")}
+            return candidate_of(generator, path, batches)
+
+        def score(candidate: nn.Module) -> tuple[dict[str, float], dict[str, bytes]]:
+            rows = shown(gan, candidate, noise, part)
+            return self._scores(gan, candidate, noise, part, reference), {"samples.png": picture_of_rows(rows)}
+
+        def cost(genotype: Genotype) -> dict[str, float]:
+            own = as_gan(initialised(lambda: self.space.build(genotype, self.data.shape), 0, self.device))
+            return cost_of(own, own.generator, self.data.train, self.device)
+
+        return PathScoring(candidate, score, cost)
 
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None

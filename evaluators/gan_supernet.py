@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.adversarial import generator_loss
-from evaluators.gan_training import BATCH, GanTraining, conditions_of
+from evaluators.gan_training import BATCH, GanModel, GanTraining, conditions_of, noise_like
 from evaluators.images import Split, as_float
 from evaluators.metrics.cost import PeakMemory
 from evaluators.networks import global_randomness
@@ -27,6 +27,9 @@ LOSSES = (
     "generator_validation_loss",
 )
 """What an epoch gives of each update. Validation losses, which the alphas follow, are NaN while the weights warm up."""
+
+CALIBRATION = 16
+"""Batches that the statistics of a candidate's batch normalisation are of."""
 
 
 class Half(Protocol):
@@ -190,6 +193,21 @@ def _halves(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """The images of the weights, and those of the alphas."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     return order[: count // 2], order[count // 2 :]
+
+
+def batches_to_generate(
+    model: GanModel, hyperparameters: Mapping[str, Any], data: Split, seed: int, count: int
+) -> list[tuple[Tensor, ...]]:
+    """Arguments of a generator for so many batches, with what images of the data are; the same for the same seed."""
+    device = data.images.device
+    random = torch.Generator(device).manual_seed(seed)
+    told = conditions_of(model, data)
+    batches: list[tuple[Tensor, ...]] = []
+    for _ in range(count):
+        noise = noise_like(hyperparameters, BATCH, model.latent, random, device)
+        drawn = torch.randint(len(data), (BATCH,), generator=random, device=device)
+        batches.append((noise,) if told is None else (noise, told[drawn]))
+    return batches
 
 
 def candidate_of(network: nn.Module, path: Path, batches: Iterable[tuple[Tensor, ...]]) -> nn.Module:

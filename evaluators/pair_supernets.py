@@ -12,8 +12,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.gan_supernet import LOSSES, PairSupernetTraining, candidate_of
-from evaluators.gan_training import BATCH, GanModel, conditions_of, noise_like
+from evaluators.gan_supernet import CALIBRATION, LOSSES, PairSupernetTraining, batches_to_generate, candidate_of
+from evaluators.gan_training import GanModel
 from evaluators.images import Split
 from evaluators.metrics.cost import PeakMemory, parameters
 from evaluators.metrics.samples import sample_deviation
@@ -27,7 +27,6 @@ from nas.core.supernet import Alphas, SharesWeights, Supernet, entropy
 from nas.core.trial import Measurement
 
 MOST_RESETS = 3
-_CALIBRATION = 16  # batches
 _MIXED = 4  # batches of the supernet's own images, of all operations together
 _ANEW = 3  # of the keys of random numbers that of the weights with which it begins anew
 
@@ -155,15 +154,7 @@ class PairSupernet:
         """A pair's generator with the weights of the supernet's moving average."""
         # the names of a pair's choices begin with those of its halves
         path = {name: held for name, held in self.space.path(genotype).items() if name.startswith("generator")}
-        return candidate_of(self.training.average.network, path, self._batches(_CALIBRATION))
+        return candidate_of(self.training.average.network, path, self._batches(CALIBRATION))
 
     def _batches(self, count: int) -> list[tuple[Tensor, ...]]:
-        """Arguments of the generator, always the same ones."""
-        random = torch.Generator(self.device).manual_seed(self.seed)
-        model, told = self.training.model, conditions_of(self.training.model, self.train)
-        batches: list[tuple[Tensor, ...]] = []
-        for _ in range(count):
-            noise = noise_like(self.hyperparameters, BATCH, model.latent, random, self.device)
-            drawn = torch.randint(len(self.train), (BATCH,), generator=random, device=self.device)
-            batches.append((noise,) if told is None else (noise, told[drawn]))
-        return batches
+        return batches_to_generate(self.training.model, self.hyperparameters, self.train, self.seed, count)

@@ -179,6 +179,8 @@ class Search:
             outcome = Outcome("failed", f"the evaluator did not measure {missing[0]}")
         elif not outcome.failed and trial.proposal.supernet is not None:
             outcome = Outcome("supernet", outcome.reason)
+        elif not outcome.failed and trial.proposal.shares is not None:
+            outcome = Outcome("shared", outcome.reason)
         if outcome.scored:
             losses = tuple(objective.loss(running.metrics[objective.name]) for objective in self.objectives)
         else:
@@ -225,6 +227,6 @@ class Search:
         return next((trial for trial in self.ended if trial.number == number), None)
 
 
-def _asked(proposal: Proposal) -> tuple[Genotype, Supernet | None, Portion | None]:
+def _asked(proposal: Proposal) -> tuple[Genotype, Supernet | None, Portion | None, int | None]:
     """What is evaluated, as opposed to where it comes from."""
-    return proposal.genotype, proposal.supernet, proposal.portion
+    return proposal.genotype, proposal.supernet, proposal.portion, proposal.shares

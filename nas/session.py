@@ -140,7 +140,7 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         history=study.history(parts.objectives),
         max_failures=config.max_failures,
         limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)),
-        start=lambda trial: start_of(trial, study),
+        start=lambda trial: start_of(trial, search, study),
     )
     if progress is not None:
         progress.begin(run, search)

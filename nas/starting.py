@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 from nas.core.errors import UserError
-from nas.core.evaluator import CHECKPOINT
-from nas.core.trial import Start, Trial
+from nas.core.evaluator import CHECKPOINT, WEIGHTS
+from nas.core.trial import Proposal, Start, Trial
 from nas.loop import Search
 from nas.study import Study
 
 
-def start_of(trial: Trial, study: Study) -> Start | None:
+def start_of(trial: Trial, search: Search, study: Study) -> Start | None:
     """What a trial begins from; None where it begins from nothing.
 
     Raises:
-        UserError: it goes on with a training whose checkpoint is gone.
+        UserError: it begins from what is gone.
     """
-    portion = trial.proposal.portion
-    if portion is None or portion.continues is None:
+    source, name = _source(trial.proposal)
+    if source is None:
         return None
-    path = study.weights_path(portion.continues, CHECKPOINT)
+    path = study.weights_path(source, name)
     try:
         tensors = path.read_bytes()
     except FileNotFoundError:
-        why = f"trial {trial.number} goes on with it"
-        raise UserError("RUN", str(study.path), f"a run that has {path.name} among its checkpoints", why=why) from None
-    return Start(portion.continues, trial.genotype, tensors)
+        why = f"trial {trial.number} begins from it"
+        allowed = f"a run that has {path.name} among its {path.parent.name}"
+        raise UserError("RUN", str(study.path), allowed, why=why) from None
+    genotype = next(earlier.genotype for earlier in search.ended if earlier.number == source)
+    return Start(source, genotype, tensors)
+
+
+def _source(proposal: Proposal) -> tuple[int | None, str]:
+    """The number of the trial that a proposal begins from, and what of it."""
+    if proposal.portion is not None:
+        return proposal.portion.continues, CHECKPOINT
+    if proposal.supernet is not None:
+        return proposal.supernet.continues, WEIGHTS
+    return proposal.shares, WEIGHTS
 
 
 def forget_checkpoints(search: Search, study: Study) -> None:

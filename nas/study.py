@@ -41,8 +41,8 @@ JOURNAL = "study.journal"
 _RESTARTS = "restarts"
 _FOLDERS = {WEIGHTS: "weights", CHECKPOINT: "checkpoints"}
 _METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
-# a supernet is no candidate: Optuna's best must not see it
-_STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "supernet": TrialState.PRUNED}
+# Optuna's best must see neither a supernet, which is no candidate, nor a score with a supernet's weights
+_STATES = {"complete": TrialState.COMPLETE} | dict.fromkeys(("stopped", "shared", "supernet"), TrialState.PRUNED)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -212,6 +212,8 @@ class Study:
             attributes["supernet"] = dataclasses.asdict(trial.proposal.supernet)
         if trial.proposal.portion is not None:
             attributes["portion"] = dataclasses.asdict(trial.proposal.portion)
+        if trial.proposal.shares is not None:
+            attributes["shares"] = trial.proposal.shares
         parameters, distributions = self._parameters(trial.genotype)
         template = FrozenTrial(
             number=-1,
@@ -389,6 +391,7 @@ def _trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
         origin=attributes["origin"],
         supernet=None if plan is None else Supernet.of(plan),
         portion=None if portion is None else Portion(**portion),
+        shares=attributes.get("shares"),
     )
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())

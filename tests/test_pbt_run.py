@@ -102,7 +102,7 @@ def test_a_checkpoint_that_is_gone_is_named(tmp_path):
         start(config(tmp_path, "cut"), given=GIVEN, progress=Until(4))
     for path in open_run(tmp_path / "cut").study.checkpoints():
         path.unlink()
-    with pytest.raises(UserError, match=r"trial 4 goes on with it.*0001\.safetensors"):
+    with pytest.raises(UserError, match=r"trial 4 begins from it.*0001\.safetensors"):
         resume(tmp_path / "cut", given=GIVEN)
 
 

@@ -48,6 +48,9 @@ class SupernetEvaluator(Protocol):
         The last measurement's ``derived`` has, after the strongest genotype, as many further ones as the plan's
         ``samples``, those first that shall be tried first. No weights are kept: nothing of a supernet is exported.
 
+        Where the plan has `paths`, nothing is derived: the last measurement brings the weights, of all paths, and
+        `evaluate` scores a trial whose proposal `shares` them by what is in its ``trial.start``.
+
         Raises:
             CandidateFailure: the supernet diverged or did not fit into memory.
         """

@@ -11,7 +11,7 @@ import numpy as np
 
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
-from nas.core.space import Choose, Generator, Shape
+from nas.core.space import Choose, Generator, SearchSpace, Shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,6 +49,10 @@ class Supernet:
         samples: how many further genotypes to draw from the final alphas.
         learning_rate, betas, weight_decay: of Adam, for the alphas. None: 3e-4 as in the paper, and more where there
             are fewer steps than there (about 20,000), so that the alphas can go as far.
+        paths: None to learn alphas, as above. Else there are none: every step trains the weights of one candidate,
+            drawn anew (Guo et al. 2020) from these genotypes, by their texts, or from the whole space where there are
+            none; of the rest `epochs` alone has a meaning.
+        continues: the number of the trial whose supernet is trained further; None for new weights.
     """
 
     epochs: int | None
@@ -63,6 +67,8 @@ class Supernet:
     learning_rate: float | None = None
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 1e-3
+    paths: tuple[str, ...] | None = None
+    continues: int | None = None
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Supernet:
@@ -136,6 +142,13 @@ class SharesWeights(Relaxable, Protocol):
         """What a genotype holds at every relaxed choice of a supernet around a base that it differs from there alone.
 
         A supernet's ``architecture`` follows it; see search_spaces.supernet.Architecture.
+        """
+
+    def paths(self, base: Genotype) -> SearchSpace:
+        """The genotypes that are paths through the supernet around a base: this space with all else as the base has it.
+
+        Raises:
+            UserError: the base is alone.
         """
 
 

@@ -10,7 +10,7 @@ from nas.core.genotype import Genotype
 from nas.core.supernet import Supernet
 
 Direction = Literal["minimize", "maximize"]
-OutcomeKind = Literal["complete", "stopped", "supernet", "failed", "diverged", "collapsed", "out_of_memory"]
+OutcomeKind = Literal["complete", "stopped", "shared", "supernet", "failed", "diverged", "collapsed", "out_of_memory"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class Proposal:
         origin: how it was made, in words: ``random``, ``mutation: latent 16 -> 32``.
         supernet: train no candidate but the supernet around the genotype, which then is its base.
         portion: train a part only, and leave a checkpoint.
+        shares: train nothing, but score the genotype with the weights of the supernet that the trial of this number has
+            trained.
     """
 
     genotype: Genotype
@@ -69,6 +71,7 @@ class Proposal:
     origin: str = ""
     supernet: Supernet | None = None
     portion: Portion | None = None
+    shares: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ class Start:
     Attributes:
         number: of the earlier trial.
         genotype: its genotype.
-        tensors: its weights by name in the safetensors format, as its last measurement brought them; for a trial that
-            goes on with its training, its checkpoint.
+        tensors: its weights by name in the safetensors format, as its last measurement brought them (of a supernet,
+            all of them); for a trial that goes on with its training, its checkpoint.
     """
 
     number: int
@@ -108,7 +111,8 @@ class Measurement:
 class Outcome:
     """How a trial ended, and why where it did not end well.
 
-    A supernet that was trained has not failed, but it is no candidate: it has no score that counts.
+    A supernet that was trained has not failed, but it is no candidate: it has no score that counts. What was scored
+    with a supernet's weights is ``shared``.
     """
 
     kind: OutcomeKind
@@ -122,7 +126,7 @@ class Outcome:
     @property
     def scored(self) -> bool:
         """Whether a candidate was measured: it takes part in rankings."""
-        return self.kind in ("complete", "stopped")
+        return self.kind in ("complete", "stopped", "shared")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
@@ -150,6 +150,12 @@ class AutoencoderSpace(ChoiceSpace):
             for cell in _cells(genotype)
             for name, held in path_of_cell(edges(genotype.content, cell), cell).items()
         }
+
+    def paths(self, base: Genotype) -> Self:
+        """The cells' decisions are left open; see nas.core.supernet.SharesWeights."""
+        return self.restrict(
+            {site: (v,) for site, v in base.content.items() if "_cell." not in site}, "--weight-sharing"
+        )
 
     def _allowed(self, genotype: Genotype) -> dict[str, tuple[Value, ...]]:
         """What each site of a base may be; the number of nodes stays."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
@@ -93,6 +93,11 @@ class AdversarialNasSpace(ChoiceSpace):
         """The operation of every edge; see nas.core.supernet.SharesWeights."""
         operations = {d.choice.site: str(d.value) for d in self.trace(genotype) if d.choice.role == "operation"}
         return {site: (name,) for site, name in operations.items() if name != "none"}
+
+    def paths(self, base: Genotype) -> Self:
+        """Every operation is left open; see nas.core.supernet.SharesWeights."""
+        fixed = {d.choice.site: (d.value,) for d in self.trace(base) if d.choice.role != "operation"}
+        return self.restrict(fixed, "--weight-sharing")
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: every cell's operations."""

@@ -186,6 +186,11 @@ class GanSpace(ChoiceSpace):
         cells = [path_of_cell(edges(content, cell), cell) for cell in CELLS]
         return {**ups, **cells[0], **cells[1]}
 
+    def paths(self, base: Genotype) -> Self:
+        """Both cells' decisions and the up-samplings are left open; see nas.core.supernet.SharesWeights."""
+        fixed = {s: (v,) for s, v in base.content.items() if "_cell." not in s and not s.endswith(".up_sampling")}
+        return self.restrict(fixed, "--weight-sharing")
+
     def _allowed(self, genotype: Genotype) -> dict[str, tuple[Value, ...]]:
         """What each site of a base may be; the number of nodes stays."""
         allowed = {d.choice.site: d.choice.values for d in self.trace(genotype)}
