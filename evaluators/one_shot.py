@@ -46,7 +46,7 @@ def supernet_of(
     space: SharesWeights, base: Genotype, shape: Shape, seed: int, device: torch.device, start: Start | None
 ) -> nn.Module:
     """The supernet around a base: with new weights, or those that an earlier trial has left."""
-    plan = Supernet(epochs=1, relaxation="gumbel")  # which relaxation has no meaning where paths are followed
+    plan = Supernet(epochs=1, relaxation="gumbel", paths=())  # a relaxation has no meaning where paths are followed
     model = initialised(lambda: space.relax(base, shape, plan), seed, device)
     if start is not None:
         model.load_state_dict(load(start.tensors))

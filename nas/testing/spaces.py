@@ -246,12 +246,14 @@ class SpaceContract:
         if isinstance(space, SharesWeights):  # a path of the supernet is a model as its candidate is
             architecture.follow(space.path(derived.genotype))
             self.check(supernet, self.shapes[0], whole=False)
-            paths = space.paths(base)
+            paths, shared = space.paths(base), space.relax(base, self.shapes[0], Supernet(1, paths=()))
             paths.validate(derived.genotype)
+            followed: Any = shared.architecture
             for _ in range(10):
                 candidate = sample(paths, generator)
                 space.validate(candidate)
-                architecture.follow(space.path(candidate))  # raises where the supernet has no such path
+                followed.follow(space.path(candidate))  # raises where the supernet has no such path
+            self.check(shared, self.shapes[0], whole=False)
 
     def test_restricted_to_one_value_a_decision_is_no_longer_asked_for(
         self, space: SearchSpace, drawn: list[Genotype]

@@ -62,7 +62,7 @@ def relax_pair(
 ) -> nn.Module:
     """The supernet around a base of the space ``gan``: both cells' edges, and every cell's up-sampling.
 
-    Where a stage does not double the size, its up-sampling is the base's.
+    Where a stage does not double the size, alphas could learn nothing of its up-sampling, which then is the base's.
 
     Args:
         content: the base's.
@@ -74,7 +74,8 @@ def relax_pair(
     for stage in range(content["generator_stages"]):
         site = f"generator_stage{stage}.up_sampling"
         doubles = spots[stage] != spots[stage + 1]
-        ups[site] = tuple(str(value) for value in allowed[site]) if doubles else (content[site],)
+        relaxed = doubles or plan.paths is not None
+        ups[site] = tuple(str(value) for value in allowed[site]) if relaxed else (content[site],)
     generator = Architecture(choices_of({CELLS[0]: edges[CELLS[0]]}, plan) | ups, plan)
     discriminator = Architecture(choices_of({CELLS[1]: edges[CELLS[1]]}, plan), plan)
 
