@@ -19,6 +19,7 @@ from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.networks import initialised, weights_of, within_memory
 from evaluators.pictures import picture_of_rows
+from evaluators.sharing import begin_from
 from evaluators.supernet import SupernetTraining, drawn_from
 from nas.core.errors import Diverged, UserError
 from nas.core.evaluator import CHECKPOINT, Assumption, Deliverable
@@ -60,8 +61,11 @@ class AutoencoderEvaluator:
     Metrics, of the validation part: ``mse``, ``psnr`` (dB) and ``ssim`` of the reconstructions; for denoising
     families ``denoising_mse``, from an input with noise; for variational ones ``elbo`` and its two parts,
     ``log_likelihood`` and ``kl`` (nats an image, one sample of the code an image); ``parameters``,
-    ``multiply_adds`` (an image), ``seconds`` (of training and scoring so far) and ``peak_memory_mb``.
+    ``multiply_adds`` (an image), ``seconds`` (of training and scoring so far) and ``peak_memory_mb``. Of a trial with a
+    start also those of evaluators.sharing.begin_from.
     """
+
+    inherits = True
 
     def __init__(self, space: SearchSpace, data: ImageData, *, epochs: int, device: str = "cpu") -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
@@ -135,8 +139,9 @@ class AutoencoderEvaluator:
         spent = Spent()
         with spent:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            shared = begin_from(trial.start, model, self.space, self.data.shape, self._passed, self.device)
             memory = PeakMemory(self.device)
-            cost = {
+            cost = shared | {
                 "parameters": float(parameters(model)),
                 "multiply_adds": float(multiply_adds(model, self._validation[:1])),
             }
@@ -207,6 +212,9 @@ class AutoencoderEvaluator:
         """The autoencoder, shown on the first 16 images of the test part."""
         inputs = {"images": self.data.test.images[:16]}
         return {"autoencoder": Deliverable(model, inputs, "reconstructions", "autoencoder")}
+
+    def _passed(self, model: nn.Module) -> None:
+        model(self._validation[:2])
 
     @torch.no_grad()
     def _score(

@@ -19,7 +19,8 @@ from evaluators.metrics.samples import Reference, reference_of, sample_deviation
 from evaluators.networks import initialised, within_memory
 from evaluators.pair_supernets import PairSupernet, Scoring
 from evaluators.pictures import picture_of_rows
-from evaluators.sampling import Noise, cost_of, drawn, shown
+from evaluators.sampling import Noise, cost_of, drawn, passed, shown
+from evaluators.sharing import begin_from
 from evaluators.snapshots import Snapshots
 from nas.core.errors import UserError
 from nas.core.evaluator import Assumption, Deliverable
@@ -67,7 +68,8 @@ class GanEvaluator:
     ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and
     ``label_entropy`` (what they depend on is in ``protocol.json`` among the artifacts); ``epoch_fid`` of this epoch and
     ``kept_epoch``, that of the snapshot; ``parameters`` and ``multiply_adds`` (an image) of the generator, ``seconds``
-    (of training and scoring so far) and ``peak_memory_mb``.
+    (of training and scoring so far) and ``peak_memory_mb``. Of a trial with a start also those of
+    evaluators.sharing.begin_from; then the average generator begins as the other does.
 
     Args:
         features: which extractor: see evaluators.features.extractor_for.
@@ -75,6 +77,8 @@ class GanEvaluator:
     Raises:
         UserError: Inception's weights are asked for and cannot be had.
     """
+
+    inherits = True
 
     def __init__(
         self,
@@ -180,6 +184,8 @@ class GanEvaluator:
 
         def begin() -> Begun:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            one_pass = functools.partial(passed, part=self.data.train, device=self.device)
+            shared = begin_from(trial.start, model, self.space, self.data.shape, one_pass, self.device)
             memory = PeakMemory(self.device)
             training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
             gan, generator, part = training.model, training.average.network, self.data.validation
@@ -189,7 +195,7 @@ class GanEvaluator:
                 scores = self._scores(gan, generator, noise, part, reference)
                 return Look(scores, shown(gan, generator, noise, part), _weights(model, generator))
 
-            cost = cost_of(gan, generator, self.data.train, self.device)
+            cost = shared | cost_of(gan, generator, self.data.train, self.device)
             return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost)
 
         in_full, classes = every is not None, _classes(reference)

@@ -17,6 +17,7 @@ from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSp
 from nas.core.strategy import Strategy, TrainsSupernets
 from nas.core.trial import Objective
 from nas.strategies.only import only
+from nas.weight_sharing import check_inheritance
 
 if TYPE_CHECKING:
     from evaluators.domains import DomainPair
@@ -120,6 +121,8 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
             raise UserError(
                 "--evaluator", type(evaluator).__name__, fits, why=f"--strategy {config.strategy} needs one"
             )
+        if config.weight_sharing == "inherit":
+            check_inheritance(made, config.strategy, evaluator, config.keep_weights)
         return made
 
     objectives = tuple(evaluator.objectives[name] for name in names)

@@ -21,11 +21,12 @@ from nas.checkpoint import FILE, Checkpointed
 from nas.config import RunConfig, seconds
 from nas.core.errors import UserError
 from nas.core.evaluator import Continuable, Evaluator, Testable, WithProtocol
-from nas.core.trial import Measurement, Trial
+from nas.core.trial import Measurement, Start, Trial
 from nas.finding import genotype_from, runs_in
 from nas.loop import Search, TimeLimit
 from nas.run import Candidate, Run, best_first, config_of, recorded_assumptions
 from nas.study import Study
+from nas.weight_sharing import start_of
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,10 @@ def _searched(run: Run, progress: Progress | None) -> Run:
     """Run the search to its end, then test and export the best."""
     parts, config, study = run.parts, run.config, run.study
     _measure_alike(run)
+
+    def begins_from(trial: Trial) -> Start | None:
+        return start_of(trial, search.ended, study.weights_path, parts.space)
+
     search = Search(
         parts.space,
         parts.strategy(parts.space),
@@ -139,6 +144,7 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         history=study.history(parts.objectives),
         max_failures=config.max_failures,
         limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)),
+        start=begins_from if config.weight_sharing == "inherit" else None,
     )
     if progress is not None:
         progress.begin(run, search)
