@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from evaluators.autoencoder_training import AutoencoderTraining
 from evaluators.checkpoints import Part, identity, packed, unpacked
+from evaluators.growth import Growth, blocks_of
 from evaluators.images import ImageData, as_float, batches
 from evaluators.losses import as_autoencoder, variational_bound, with_noise
 from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
@@ -63,12 +64,18 @@ class AutoencoderEvaluator:
     ``log_likelihood`` and ``kl`` (nats an image, one sample of the code an image); ``parameters``,
     ``multiply_adds`` (an image), ``seconds`` (of training and scoring so far) and ``peak_memory_mb``. Of a trial with a
     start also those of evaluators.sharing.begin_from.
+
+    Args:
+        grow: networks are smaller at first, see evaluators.growth.Growth; measurements then bring its metrics as well.
     """
 
     inherits = True
 
-    def __init__(self, space: SearchSpace, data: ImageData, *, epochs: int, device: str = "cpu") -> None:
+    def __init__(
+        self, space: SearchSpace, data: ImageData, *, epochs: int, device: str = "cpu", grow: bool = False
+    ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
+        self._grow = grow
         self._train = data.train.to(self.device)
         self._validation = as_float(data.validation.images.to(self.device))
 
@@ -146,6 +153,8 @@ class AutoencoderEvaluator:
                 "multiply_adds": float(multiply_adds(model, self._validation[:1])),
             }
             training = AutoencoderTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+            if self._grow:
+                training.growth = Growth(model, blocks_of(model, self._passed), self.epochs)
         parts: dict[str, Part] = {"training": training, "spent": spent}
         for name, state in kept.items():
             parts[name].restore(state)
@@ -160,6 +169,8 @@ class AutoencoderEvaluator:
                 if epoch == self.epochs:
                     artifacts["weights.safetensors"] = weights_of(model)
             metrics |= cost | spent.metrics(memory)
+            if training.growth is not None:
+                metrics |= training.growth.metrics(epoch)
             if every is not None and (epoch % every == 0 or epoch == self.epochs):
                 artifacts[CHECKPOINT] = packed(own, parts)
             yield Measurement(epoch, metrics, artifacts)

@@ -13,6 +13,7 @@ from evaluators.checkpoints import identity
 from evaluators.course import Begun, Look, course
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
+from evaluators.growth import Growth, blocks_of
 from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
@@ -73,6 +74,8 @@ class GanEvaluator:
 
     Args:
         features: which extractor: see evaluators.features.extractor_for.
+        grow: pairs are smaller at first, see evaluators.growth.Growth; measurements then bring its metrics as well, and
+            the snapshot that is kept is of an epoch in which the pair has grown.
 
     Raises:
         UserError: Inception's weights are asked for and cannot be had.
@@ -88,9 +91,10 @@ class GanEvaluator:
         epochs: int,
         device: str = "cpu",
         features: str = "auto",
+        grow: bool = False,
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
-        self._features = features
+        self._features, self._grow = features, grow
         if features == "inception":  # what has to be downloaded is refused here, before a run begins
             _ = self._extractor
 
@@ -196,7 +200,9 @@ class GanEvaluator:
                 return Look(scores, shown(gan, generator, noise, part), _weights(model, generator))
 
             cost = shared | cost_of(gan, generator, self.data.train, self.device)
-            return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost)
+            if self._grow:  # what it costs is that of the whole
+                training.growth = Growth(model, blocks_of(model, one_pass), self.epochs, {"generator": generator})
+            return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost, training.growth)
 
         in_full, classes = every is not None, _classes(reference)
         snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)

@@ -89,9 +89,13 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         check_genotype(trained, space)
     epochs = config.epochs or _usual_epochs(evaluator_class, data)
 
-    options = {} if config.features is None else {"features": config.features}
+    options: dict[str, Any] = {} if config.features is None else {"features": config.features}
     if options and "features" not in inspect.signature(evaluator_class).parameters:
         raise UserError("--features", config.features, "evaluators that score samples, such as gan")
+
+    if config.grow:
+        _check_growth(config, epochs, evaluator_class)
+        options["grow"] = True
 
     def evaluator_of(space: SearchSpace) -> Evaluator:
         made: Evaluator = registry.make(
@@ -244,6 +248,22 @@ def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Eva
         fits = "evaluators of translators, such as cyclegan" if two else "evaluators of one data set"
         raise UserError("--evaluator", name, fits, why=f"does not fit --space {space.name}")
     return loaded
+
+
+def _check_growth(config: RunConfig, epochs: int, evaluator_class: Callable[..., Evaluator]) -> None:
+    """Refuse to let networks grow where they cannot.
+
+    Raises:
+        UserError: naming the option that does not fit.
+    """
+    if config.weight_sharing != "none":
+        why = "--grow leaves out what children inherit"
+        raise UserError("--weight-sharing", config.weight_sharing, "none, or no --grow", why=why)
+    if epochs < 2:
+        raise UserError("--epochs", epochs, "2 or more", why="--grow needs an epoch before the last")
+    if "grow" not in inspect.signature(evaluator_class).parameters:
+        name = config.evaluator or config.space
+        raise UserError("--grow", name, "evaluators whose networks can grow: autoencoder and gan")
 
 
 def _usual_epochs(evaluator_class: Callable[..., Evaluator], data: ImageData | DomainPair) -> int:

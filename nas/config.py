@@ -100,6 +100,7 @@ class RunConfig(BaseModel):
     data_dir: Folder | None = None
     strict: bool = False
     weight_sharing: Literal["none", "inherit"] = "none"
+    grow: bool = False
     max_failures: Whole | None = Field(None, ge=0)
     keep_weights: Whole | None = Field(None, ge=1)
     checkpoint_every: Whole = Field(1, ge=1)
@@ -207,6 +208,7 @@ _ALLOWED = {
     "runs-dir": "a folder",
     "data-dir": "a folder",
     "strict": "true or false",
+    "grow": "true or false",
     "space": "a name, or module:Class",
     "dataset": "a name, folder:PATH, csv:PATH or npz:PATH",
     "dataset-b": "a name, folder:PATH, csv:PATH or npz:PATH",

@@ -142,7 +142,6 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
     from rich.text import Text
 
     from nas.cli.display import console, table
-    from nas.weight_sharing import inheritance_of
 
     document = _trial_document(trial)
     if as_json:
@@ -154,8 +153,8 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
     for name in ("outcome", "reason", "origin", "parents", "seed"):
         if document[name] not in ("", []):
             out.print(Text(f"{name:9} {document[name]}"))
-    if inherited := inheritance_of(trial, run.config.weight_sharing):
-        out.print(Text(f"inherited {inherited}"))
+    for remark in run.candidate(trial.number).remarks:
+        out.print(Text(remark))
     if document["epochs"]:
         names = list(document["epochs"][-1])
         out.print(table(names, [[epoch.get(name, "-") for name in names] for epoch in document["epochs"]]))

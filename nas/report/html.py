@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from nas.report.figures import front_figure, progress_figure
-from nas.weight_sharing import inheritance_of
 
 if TYPE_CHECKING:
     from nas.core.trial import Trial
@@ -46,7 +45,7 @@ def _row(run: Run, trial: Trial) -> dict[str, Any]:
         "trial": trial,
         "values": [_number(trial.metrics[objective.name]) for objective in run.objectives],
         "description": candidate.description,
-        "inherited": inheritance_of(trial, run.config.weight_sharing),
+        "remarks": candidate.remarks,
         "picture": _as_url(picture) if picture is not None else "",
     }
 
