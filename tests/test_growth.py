@@ -134,8 +134,11 @@ def test_what_does_not_go_with_it_is_refused(options, message):
 
 def test_a_run_says_how_its_trials_grew(tmp_path, monkeypatch):
     monkeypatch.setattr(Run, "export", lambda *arguments: None)
-    pins = {"latent": 8, "width": 8, "cells": "edge", "encoder_cell.node1.operation0": "conv_1x1", "batch_size": 64}
-    run = nas.search(data=tiny_data(), trials=2, epochs=2, strategy="random", grow=True, runs_dir=tmp_path, name="grown",
-                     pin={"network": "convolutional", "decoder": "mirrored", "encoder_cell.nodes": 1, **pins})  # fmt: skip
+    pins = {
+        "latent": 8, "width": 8, "cells": "edge", "encoder_cell.node1.operation0": "conv_1x1", "batch_size": 64,
+        "network": "convolutional", "decoder": "mirrored", "encoder_cell.nodes": 1,
+    }  # fmt: skip
+    options = {"strategy": "random", "runs_dir": tmp_path, "name": "grown"}
+    run = nas.search(data=tiny_data(), trials=2, epochs=2, grow=True, pin=pins, **options)
     assert [run.candidate(number).remarks for number in (0, 1)] == [["grown in 2 stages"]] * 2
     assert "grown in 2 stages" in (run.path / "report.html").read_text()
