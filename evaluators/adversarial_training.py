@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from evaluators.averaging import MovingAverage
 from evaluators.checkpoints import State, copied, moments_of, restore_moments, under
+from evaluators.growth import Growth
 from nas.core.space import generator_for
 
 CHECK_EVERY = 32
@@ -31,12 +32,14 @@ class AdversarialTraining:
     Attributes:
         average: of the generator.
         epochs_done: so far.
+        growth: of both sides, if they grow.
     """
 
     def __init__(
         self, generator: nn.Module, discriminator: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int
     ) -> None:
         self.hyperparameters, self.epochs, self.seed, self.epochs_done = dict(hyperparameters), epochs, seed, 0
+        self.growth: Growth | None = None
         self._networks = {"generator": generator, "discriminator": discriminator}
         self._device = next(generator.parameters()).device
         chosen = self.hyperparameters
@@ -60,6 +63,8 @@ class AdversarialTraining:
     def _optimise(self, name: str, loss: Tensor) -> None:
         self._optimisers[name].zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        if self.growth is not None:
+            self.growth.hold()
         self._optimisers[name].step()
 
     def _only_judge(self, frozen: bool) -> None:

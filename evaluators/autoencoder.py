@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from evaluators.autoencoder_training import AutoencoderTraining
 from evaluators.checkpoints import Part, going_on, identity, last_epoch, packed
 from evaluators.gan_supernet import CALIBRATION, candidate_of
+from evaluators.growth import Growth, blocks_of
 from evaluators.images import ImageData, as_float, batches
 from evaluators.losses import as_autoencoder, variational_bound, with_noise
 from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
@@ -29,6 +30,7 @@ from evaluators.one_shot import (
     trained_paths,
 )
 from evaluators.pictures import picture_of_rows
+from evaluators.sharing import begin_from
 from evaluators.supernet import SupernetTraining, drawn_from
 from nas.core.errors import Diverged, UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable
@@ -71,11 +73,20 @@ class AutoencoderEvaluator:
     Metrics, of the validation part: ``mse``, ``psnr`` (dB) and ``ssim`` of the reconstructions; for denoising
     families ``denoising_mse``, from an input with noise; for variational ones ``elbo`` and its two parts,
     ``log_likelihood`` and ``kl`` (nats an image, one sample of the code an image); ``parameters``,
-    ``multiply_adds`` (an image), ``seconds`` (of training and scoring so far) and ``peak_memory_mb``.
+    ``multiply_adds`` (an image), ``seconds`` (of training and scoring so far) and ``peak_memory_mb``. Of a trial with a
+    start also those of evaluators.sharing.begin_from.
+
+    Args:
+        grow: networks are smaller at first, see evaluators.growth.Growth; measurements then bring its metrics as well.
     """
 
-    def __init__(self, space: SearchSpace, data: ImageData, *, epochs: int, device: str = "cpu") -> None:
+    inherits = True
+
+    def __init__(
+        self, space: SearchSpace, data: ImageData, *, epochs: int, device: str = "cpu", grow: bool = False
+    ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
+        self._grow = grow
         self._train = data.train.to(self.device)
         self._validation = as_float(data.validation.images.to(self.device))
 
@@ -152,9 +163,12 @@ class AutoencoderEvaluator:
         spent = Spent()
         with spent:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            shared = begin_from(trial.heritage, model, self.space, self.data.shape, self._passed, self.device)
             memory = PeakMemory(self.device)
-            cost = self._cost(model)
+            cost = shared | self._cost(model)
             training = AutoencoderTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+            if self._grow:
+                training.growth = Growth(model, blocks_of(model, self._passed), self.epochs)
         parts: dict[str, Part] = {"training": training, "spent": spent}
         for name, state in kept.items():
             parts[name].restore(state)
@@ -169,6 +183,8 @@ class AutoencoderEvaluator:
                 if epoch == last:
                     artifacts[WEIGHTS] = weights_of(model)
             metrics |= cost | spent.metrics(memory)
+            if training.growth is not None:
+                metrics |= training.growth.metrics(epoch)
             if (every is not None and epoch % every == 0) or (epoch == last and (portion or every is not None)):
                 artifacts[CHECKPOINT] = packed(own, parts)
             yield Measurement(epoch, metrics, artifacts)
@@ -258,6 +274,9 @@ class AutoencoderEvaluator:
         """The autoencoder, shown on the first 16 images of the test part."""
         inputs = {"images": self.data.test.images[:16]}
         return {"autoencoder": Deliverable(model, inputs, "reconstructions", "autoencoder")}
+
+    def _passed(self, model: nn.Module) -> None:
+        model(self._validation[:2])
 
     @torch.no_grad()
     def _score(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.checkpoints import State, copied, moments_of, restore_moments, under
+from evaluators.growth import Growth
 from evaluators.images import Split, as_float
 from evaluators.losses import as_autoencoder, training_loss
 from evaluators.metrics.cost import PeakMemory
@@ -31,11 +32,15 @@ class AutoencoderTraining:
     Args:
         model: see evaluators.autoencoder.AutoencoderEvaluator; on its device already.
         epochs: of the whole training, which learning rates and warm-ups are fractions of.
+
+    Attributes:
+        growth: of the model, if it grows.
     """
 
     def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
         self.model, self.hyperparameters, self.epochs, self.seed = model, dict(hyperparameters), epochs, seed
         self.epochs_done = 0
+        self.growth: Growth | None = None
         self._device = next(model.parameters()).device
         self._generators = {
             "order": torch.Generator().manual_seed(seed),
@@ -66,17 +71,23 @@ class AutoencoderTraining:
                 if looked_at and not math.isfinite(value := loss.item()):
                     raise Diverged(f"the loss is {value} in epoch {self.epochs_done + 1}, step {step + 1}")
         self.epochs_done += 1
+        if self.growth is not None:
+            self.growth.to(self.epochs_done)
 
     def _step(self, batch: Tensor, part: float, memory: PeakMemory) -> Tensor:
         """One update with a batch of images, after `part` of this epoch; gives the loss."""
         progress, noise = (self.epochs_done + part) / self.epochs, self._generators["noise"]
         for group in self._optimiser.param_groups:
             group["lr"] = self.hyperparameters["learning_rate"] * self._schedule(progress)
+        if self.growth is not None:
+            self.growth.to(self.epochs_done + part)
         images = self._augment(as_float(batch), noise)
         loss = training_loss(as_autoencoder(self.model), images, self.hyperparameters, progress, noise)
         memory.look()
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        if self.growth is not None:
+            self.growth.hold()
         self._optimiser.step()
         return loss.detach()
 

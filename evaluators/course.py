@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evaluators.averaging import MovingAverage
 from evaluators.checkpoints import Identity, Part, going_on, last_epoch, packed
+from evaluators.growth import Growth
 from evaluators.metrics.cost import PeakMemory, Spent
 from evaluators.networks import as_safetensors
 from evaluators.pictures import Film, picture_of_rows
@@ -52,6 +53,7 @@ class Begun:
         epoch: trains the next.
         look: at what is there now.
         cost: metrics that stay as they are.
+        growth: of what is trained, if it grows.
     """
 
     training: Training
@@ -59,6 +61,7 @@ class Begun:
     look: Callable[[], Look]
     memory: PeakMemory
     cost: Mapping[str, float]
+    growth: Growth | None = None
 
 
 def course(
@@ -111,7 +114,11 @@ def course(
                 if not math.isfinite(value):
                     raise Diverged(f"{name} is {value} after epoch {epoch}")
             film.add(epoch, found.rows)
-            snapshots.add(Snapshot(epoch, found.scores, picture_of_rows(found.rows), as_safetensors(found.tensors)))
+            growth = begun.growth
+            snapshots.add(
+                Snapshot(epoch, found.scores, picture_of_rows(found.rows), as_safetensors(found.tensors)),
+                growing=growth is not None and growth.stage(epoch) < growth.stages,
+            )
             best = snapshots.best
             artifacts = {picture: best.picture, "protocol.json": _as_json(protocol)}
             over = snapshots.ended or epoch == last
@@ -121,6 +128,8 @@ def course(
                     artifacts[WEIGHTS] = best.tensors
         rest = {"epoch_fid": found.scores["fid"], "kept_epoch": float(best.epoch)}
         rest |= {**begun.cost, **spent.metrics(begun.memory)}
+        if growth is not None:
+            rest |= growth.metrics(epoch)
         portion = trial.proposal.portion is not None
         if (every is not None and epoch % every == 0) or (over and (portion or every is not None)):
             artifacts[CHECKPOINT] = packed(own, parts)

@@ -25,6 +25,7 @@ from evaluators.metrics.translations import (
     translation_scores,
 )
 from evaluators.networks import initialised, within_memory
+from evaluators.sharing import begin_from
 from evaluators.snapshots import Snapshots
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
@@ -59,7 +60,8 @@ class CycleGanEvaluator:
     ``fid_a`` and ``fid_b``; ``cycle_error`` and ``identity_error``; ``kid_a``, ``kid_b``, ``coverage_a``,
     ``coverage_b``, ``coverage``, ``sample_deviation`` and, where both domains have labels of the same classes,
     ``modes``, ``label_entropy`` and ``label_agreement``. ``epoch_fid`` is of this epoch and ``kept_epoch`` the
-    snapshot's. ``parameters`` and ``multiply_adds`` (an image each way) are of both translators.
+    snapshot's. ``parameters`` and ``multiply_adds`` (an image each way) are of both translators. Of a trial with a
+    start also those of evaluators.sharing.begin_from.
 
     Args:
         features: which extractors: see evaluators.features.extractor_for; each domain has its own.
@@ -69,6 +71,7 @@ class CycleGanEvaluator:
     """
 
     domains = 2
+    inherits = True
 
     def __init__(
         self, space: SearchSpace, data: DomainPair, *, epochs: int, device: str = "cpu", features: str = "auto"
@@ -132,6 +135,7 @@ class CycleGanEvaluator:
 
         def begin() -> Begun:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            shared = begin_from(trial.heritage, model, self.space, self.data.shape, self._passed, self.device)
             memory = PeakMemory(self.device)
             training = CycleGanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
             translators = training.average.network
@@ -140,7 +144,7 @@ class CycleGanEvaluator:
                 scores = translation_scores(targets, *self._translate(translators))
                 return Look(scores, self._shown(translators), {**model.state_dict(), **translators.state_dict()})
 
-            cost = self._cost(translators_of(as_cyclegan(model)))
+            cost = shared | self._cost(translators_of(as_cyclegan(model)))
             return Begun(training, lambda: training.epoch(*data, memory), look, memory, cost)
 
         samples = sum(target.reference.samples for target in targets)  # the mean of two FIDs has the noise of so many
@@ -206,6 +210,11 @@ class CycleGanEvaluator:
         return targets_of(self.data, self._extractors, "test")
 
     # -- of both translators
+
+    def _passed(self, model: nn.Module) -> None:
+        image, cyclegan = torch.zeros((2, *self.data.shape), device=self.device), as_cyclegan(model)
+        cyclegan.discriminator_b(cyclegan.a_to_b(image))
+        cyclegan.discriminator_a(cyclegan.b_to_a(image))
 
     def _translate(self, translators: Any) -> tuple[Translate, Translate]:
         """Both translators, in evaluation mode, as functions of images on any device."""

@@ -14,6 +14,7 @@ from evaluators.course import Begun, Look, course
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_supernet import CALIBRATION, batches_to_generate, candidate_of
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
+from evaluators.growth import Growth, blocks_of
 from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
@@ -29,7 +30,8 @@ from evaluators.one_shot import (
 )
 from evaluators.pair_supernets import PairSupernet, Scoring
 from evaluators.pictures import picture_of_rows
-from evaluators.sampling import Noise, cost_of, drawn, shown
+from evaluators.sampling import Noise, cost_of, drawn, passed, shown
+from evaluators.sharing import begin_from
 from evaluators.snapshots import Snapshots
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
@@ -75,14 +77,19 @@ class GanEvaluator:
     ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and
     ``label_entropy`` (what they depend on is in ``protocol.json`` among the artifacts); ``epoch_fid`` of this epoch and
     ``kept_epoch``, that of the snapshot; ``parameters`` and ``multiply_adds`` (an image) of the generator, ``seconds``
-    (of training and scoring so far) and ``peak_memory_mb``.
+    (of training and scoring so far) and ``peak_memory_mb``. Of a trial with a start also those of
+    evaluators.sharing.begin_from; then the average generator begins as the other does.
 
     Args:
         features: which extractor: see evaluators.features.extractor_for.
+        grow: pairs are smaller at first, see evaluators.growth.Growth; measurements then bring its metrics as well, and
+            the snapshot that is kept is of an epoch in which the pair has grown.
 
     Raises:
         UserError: Inception's weights are asked for and cannot be had.
     """
+
+    inherits = True
 
     def __init__(
         self,
@@ -92,9 +99,10 @@ class GanEvaluator:
         epochs: int,
         device: str = "cpu",
         features: str = "auto",
+        grow: bool = False,
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
-        self._features = features
+        self._features, self._grow = features, grow
         if features == "inception":  # what has to be downloaded is refused here, before a run begins
             _ = self._extractor
 
@@ -234,6 +242,8 @@ class GanEvaluator:
 
         def begin() -> Begun:
             model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            one_pass = functools.partial(passed, part=self.data.train, device=self.device)
+            shared = begin_from(trial.heritage, model, self.space, self.data.shape, one_pass, self.device)
             memory = PeakMemory(self.device)
             training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
             gan, generator, part = training.model, training.average.network, self.data.validation
@@ -243,8 +253,10 @@ class GanEvaluator:
                 scores = self._scores(gan, generator, noise, part, reference)
                 return Look(scores, shown(gan, generator, noise, part), _weights(model, generator))
 
-            cost = cost_of(gan, generator, self.data.train, self.device)
-            return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost)
+            cost = shared | cost_of(gan, generator, self.data.train, self.device)
+            if self._grow:  # what it costs is that of the whole
+                training.growth = Growth(model, blocks_of(model, one_pass), self.epochs, {"generator": generator})
+            return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost, training.growth)
 
         # whether a portion ends early is the strategy's to say
         in_full, classes = every is not None or trial.proposal.portion is not None, _classes(reference)

@@ -112,12 +112,16 @@ class GanTraining(AdversarialTraining):
             passes = [torch.randperm(len(data), generator=order)[: steps * size] for _ in range(rounds)]
             indices = torch.cat(passes).view(steps, rounds, size).to(self._device)
             for step in range(steps):
+                if self.growth is not None:
+                    self.growth.to(self.epochs_done + step / steps)
                 looked_at = step % CHECK_EVERY == 0 or step == steps - 1
                 losses = self._step(data, indices[step], self._instance_noise(step / steps), memory, looked_at)
                 if looked_at and not math.isfinite(sum(values := [loss.item() for loss in losses])):
                     found = "discriminator's loss is {}, the generator's {}".format(*values)
                     raise Diverged(f"the {found} in epoch {self.epochs_done + 1}, step {step + 1}")
         self.epochs_done += 1
+        if self.growth is not None:
+            self.growth.to(self.epochs_done)
 
     def _step(
         self, data: Split, batches: Tensor, noise: float, memory: PeakMemory, looked_at: bool

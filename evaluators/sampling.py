@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluators.gan_training import GanModel, conditions_of, noise_like
+from evaluators.gan_training import GanModel, as_gan, conditions_of, noise_like
 from evaluators.images import Split
 from evaluators.metrics.cost import multiply_adds, parameters
 from evaluators.networks import global_randomness
@@ -67,6 +67,14 @@ def cost_of(model: GanModel, generator: nn.Module, part: Split, device: torch.de
     with global_randomness(0, device):
         made = multiply_adds(generator, codes, *told)
     return {"parameters": float(parameters(model.generator)), "multiply_adds": float(made)}
+
+
+def passed(model: nn.Module, part: Split, device: torch.device) -> None:
+    """Pass two codes through both halves of a pair, told what the first of these images are."""
+    gan = as_gan(model)
+    conditions = conditions_of(gan, part)
+    told = () if conditions is None else (conditions[:2].to(device),)
+    gan.discriminator(gan.generator(torch.zeros((2, gan.latent), device=device), *told), *told)
 
 
 @torch.no_grad()

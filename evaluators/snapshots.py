@@ -59,8 +59,11 @@ class Snapshots:
         self._alike = 0
         self.ended = False
 
-    def add(self, snapshot: Snapshot) -> None:
-        """Take notice of the next epoch."""
+    def add(self, snapshot: Snapshot, *, growing: bool = False) -> None:
+        """Take notice of the next epoch; while networks are `growing` the next replaces it, whatever its FID."""
+        if growing:
+            self.best = snapshot
+            return
         epoch, fid = snapshot.epoch, snapshot.scores["fid"]
         if fid < self._least:
             self._least, self.best = fid, snapshot

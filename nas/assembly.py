@@ -16,7 +16,9 @@ from nas.core.genotype import Genotype
 from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
 from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
 from nas.core.trial import Objective
+from nas.strategies.one_shot import OneShot
 from nas.strategies.only import only
+from nas.weight_sharing import check_inheritance
 
 if TYPE_CHECKING:
     from evaluators.domains import DomainPair
@@ -75,6 +77,8 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     if trained is not None and config.strategy != TRAIN:
         raise UserError("--strategy", config.strategy, TRAIN, why="there is a genotype, which is trained alone")
     known = registry.options(strategy)
+    if config.weight_sharing == "supernet":
+        known = {**known, **registry.options(OneShot)}
     if unknown := set(config.set) - set(known):  # before data is loaded
         raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
     space = _narrowed(space, config)
@@ -88,9 +92,13 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         check_genotype(trained, space)
     epochs = config.epochs or _usual_epochs(evaluator_class, data)
 
-    options = {} if config.features is None else {"features": config.features}
+    options: dict[str, Any] = {} if config.features is None else {"features": config.features}
     if options and "features" not in inspect.signature(evaluator_class).parameters:
         raise UserError("--features", config.features, "evaluators that score samples, such as gan")
+
+    if config.grow:
+        _check_growth(config, epochs, evaluator_class)
+        options["grow"] = True
 
     def evaluator_of(space: SearchSpace) -> Evaluator:
         made: Evaluator = registry.make(
@@ -112,9 +120,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         evaluator = evaluator_of(space)
 
     def make(of: SearchSpace) -> Strategy:
-        made = registry.make_strategy(
-            strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
-        )
+        made = _strategy(config, strategy, of)
         if isinstance(made, TrainsSupernets) and not isinstance(evaluator, SupernetEvaluator):
             fits = "an evaluator that can train supernets, such as autoencoder and gan"
             raise UserError(
@@ -127,10 +133,32 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
             if made.portions > epochs:
                 why = f"a training of {epochs} epochs has no more portions"
                 raise UserError("--set portions", made.portions, f"at most {epochs}", why=why)
+        if config.weight_sharing == "inherit":
+            check_inheritance(made, config.strategy, evaluator, config.keep_weights)
         return made
 
     objectives = tuple(evaluator.objectives[name] for name in names)
     return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs)
+
+
+def _strategy(config: RunConfig, strategy: Callable[..., Strategy], space: SearchSpace) -> Strategy:
+    """The strategy that was named, alone or within one that shares the weights of a supernet."""
+
+    def make(within: SearchSpace, trials: int) -> Strategy:
+        made = registry.make_strategy(strategy, config.strategy, within, seed=config.seed, trials=trials, given=given)
+        if shared and isinstance(made, (TrainsSupernets, TrainsPortions)):
+            why = f"--strategy {config.strategy} has its own way to train"
+            raise UserError("--weight-sharing", config.weight_sharing, "none", why=why)
+        return made
+
+    shared = config.weight_sharing == "supernet"
+    own = {name: value for name, value in config.set.items() if shared and name in registry.options(OneShot)}
+    given = {name: value for name, value in config.set.items() if name not in own}
+    if not shared:
+        return make(space, config.trials)
+    return registry.make_strategy(
+        OneShot, "supernet", space, seed=config.seed, trials=config.trials, given=own, make=make
+    )
 
 
 def check_genotype(genotype: Genotype, space: SearchSpace) -> None:
@@ -248,6 +276,22 @@ def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Eva
         fits = "evaluators of translators, such as cyclegan" if two else "evaluators of one data set"
         raise UserError("--evaluator", name, fits, why=f"does not fit --space {space.name}")
     return loaded
+
+
+def _check_growth(config: RunConfig, epochs: int, evaluator_class: Callable[..., Evaluator]) -> None:
+    """Refuse to let networks grow where they cannot.
+
+    Raises:
+        UserError: naming the option that does not fit.
+    """
+    if config.weight_sharing != "none":
+        why = "--grow leaves out what children inherit"
+        raise UserError("--weight-sharing", config.weight_sharing, "none, or no --grow", why=why)
+    if epochs < 2:
+        raise UserError("--epochs", epochs, "2 or more", why="--grow needs an epoch before the last")
+    if "grow" not in inspect.signature(evaluator_class).parameters:
+        name = config.evaluator or config.space
+        raise UserError("--grow", name, "evaluators whose networks can grow: autoencoder and gan")
 
 
 def _usual_epochs(evaluator_class: Callable[..., Evaluator], data: ImageData | DomainPair) -> int:

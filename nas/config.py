@@ -99,6 +99,8 @@ class RunConfig(BaseModel):
     image_size: Whole | None = Field(None, ge=4, le=256)
     data_dir: Folder | None = None
     strict: bool = False
+    weight_sharing: Literal["none", "inherit", "supernet"] = "none"
+    grow: bool = False
     max_failures: Whole | None = Field(None, ge=0)
     keep_weights: Whole | None = Field(None, ge=1)
     checkpoint_every: Whole = Field(1, ge=1)
@@ -194,6 +196,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 _ALLOWED = {
     "device": "auto, cpu, cuda",
+    "weight-sharing": "none, inherit, supernet",
     "time-limit": "a duration such as 90s, 10m or 1.5h",
     "objective": "names of the evaluator's metrics, each once",
     "name": "letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
@@ -205,6 +208,7 @@ _ALLOWED = {
     "runs-dir": "a folder",
     "data-dir": "a folder",
     "strict": "true or false",
+    "grow": "true or false",
     "space": "a name, or module:Class",
     "dataset": "a name, folder:PATH, csv:PATH or npz:PATH",
     "dataset-b": "a name, folder:PATH, csv:PATH or npz:PATH",

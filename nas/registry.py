@@ -155,13 +155,13 @@ class Option:
 
 
 def options(constructor: Callable[..., Any]) -> dict[str, Option]:
-    """The options of a strategy: its keyword arguments but `space`, `seed` and `trials`."""
+    """The options of a strategy: its keyword arguments but `space`, `seed` and `trials`, and `make` of one within."""
     hints = typing.get_type_hints(
         constructor.__init__ if inspect.isclass(constructor) else constructor, include_extras=True
     )
     found = {}
     for parameter in inspect.signature(constructor).parameters.values():
-        if parameter.name in ("space", "seed", "trials") or parameter.kind in _ANY:
+        if parameter.name in ("space", "seed", "trials", "make") or parameter.kind in _ANY:
             continue
         hint, text = hints.get(parameter.name, str), ""
         if typing.get_origin(hint) is typing.Annotated:
@@ -171,9 +171,16 @@ def options(constructor: Callable[..., Any]) -> dict[str, Option]:
 
 
 def make_strategy(
-    constructor: Callable[..., Any], name: str, space: SearchSpace, *, seed: int, trials: int, given: Mapping[str, Any]
+    constructor: Callable[..., Any],
+    name: str,
+    space: SearchSpace,
+    *,
+    seed: int,
+    trials: int,
+    given: Mapping[str, Any],
+    **parts: Any,
 ) -> Strategy:
-    """A new strategy with the options given, texts converted to the types the options have.
+    """A new strategy with the options given, texts converted to the types the options have, and parts as they are.
 
     Raises:
         UserError: an unknown option, or a value it does not take.
@@ -184,7 +191,7 @@ def make_strategy(
         if option not in known:
             raise unknown_name(f"--set ({name})", option, known)
         keywords[option] = _converted(option, value, known[option].type)
-    strategy: Strategy = make("strategy", name, constructor, space, seed=seed, trials=trials, **keywords)
+    strategy: Strategy = make("strategy", name, constructor, space, seed=seed, trials=trials, **keywords, **parts)
     return strategy
 
 

@@ -18,6 +18,7 @@ from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
 from nas.study import JOURNAL, Study, write_atomically
+from nas.weight_sharing import inheritance_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,6 +81,18 @@ class Candidate:
     def description(self) -> str:
         """One line that says what the architecture is."""
         return self.run.space.describe(self.genotype, self.run.shape)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was done to make its training cheaper, in words."""
+        remarks = []
+        if inherited := inheritance_of(self.trial, self.run.config.weight_sharing):
+            remarks.append(f"inherited {inherited}")
+        if "stages" in self.metrics:
+            stages, last = int(self.metrics["stages"]), int(self.metrics["stage"])
+            grown = f"in {stages} stages" if last == stages else f"until stage {last} of {stages}"
+            remarks.append(f"grown {grown}" if stages > 1 else "not grown: none of its blocks can be left out")
+        return remarks
 
     def model(self) -> nn.Module:
         """The trained module, in evaluation mode.

@@ -130,6 +130,8 @@ def _searched(run: Run, progress: Progress | None) -> Run:
     """Run the search to its end, then test and export the best."""
     parts, config, study = run.parts, run.config, run.study
     _measure_alike(run)
+
+    heirs = parts.space if config.weight_sharing == "inherit" else None
     search = Search(
         parts.space,
         parts.strategy(parts.space),
@@ -140,7 +142,7 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         history=study.history(parts.objectives),
         max_failures=config.max_failures,
         limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)),
-        start=lambda trial: start_of(trial, search, study),
+        start=lambda trial: start_of(trial, search, study, heirs),
     )
     if progress is not None:
         progress.begin(run, search)

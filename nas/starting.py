@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
+from nas.core.space import SearchSpace
 from nas.core.trial import Proposal, Start, Trial
 from nas.loop import Search
 from nas.study import Study
+from nas.weight_sharing import heritage_of
 
 
-def start_of(trial: Trial, search: Search, study: Study) -> Start | None:
+def start_of(trial: Trial, search: Search, study: Study, heirs: SearchSpace | None) -> Start | None:
     """What a trial begins from; None where it begins from nothing.
+
+    Args:
+        heirs: the space, where children begin from their parents' weights.
 
     Raises:
         UserError: it begins from what is gone.
     """
     source, name = _source(trial.proposal)
     if source is None:
-        return None
+        return None if heirs is None else heritage_of(trial, search.ended, study.weights_path, heirs)
     path = study.weights_path(source, name)
     try:
         tensors = path.read_bytes()

@@ -354,3 +354,26 @@ def test_without_a_word_of_epochs_there_are_enough_updates(some_digits):
         parts = assemble(config, Given(space=SPACE, data=some_digits))
         assert (parts.epochs, parts.evaluator.epochs) == (epochs, epochs)
         assert isinstance(parts.evaluator, GanEvaluator)
+
+
+@pytest.mark.usefixtures("lenient")
+def test_a_pair_that_grows_keeps_a_snapshot_of_the_whole(some_digits, monkeypatch):
+    """The first two of four epochs are of smaller pairs: their better scores do not count."""
+    falsified = iter([1.0, 2.0, 7.0, 9.0])
+    monkeypatch.setattr(evaluators.gan, "sample_scores", lambda *args: sample_scores(*args) | {"fid": next(falsified)})
+    space = registry.load("space", "gan")().conditioned(None)
+    wanted = {"generator": "cells", "generator_stages": 2, "generator_width": 16, "latent": 16, "spectral_norm": True}
+    genotype = space.grow(
+        lambda choice: wanted.get(choice.site, choice.values[0] if choice.usual is None else choice.usual)
+    )
+    found = measured(some_digits, genotype, epochs=4, space=space, grow=True)
+    monkeypatch.undo()
+    assert [(m.metrics["stage"], m.metrics["fid"], m.metrics["kept_epoch"]) for m in found] == [
+        (1, 1, 1), (2, 2, 2), (3, 7, 3), (3, 7, 3),
+    ]  # fmt: skip
+    model = space.build(genotype, some_digits.shape).eval()
+    model.load_state_dict(load(found[-1].artifacts["weights.safetensors"]))
+    evaluator = GanEvaluator(space, some_digits, epochs=4)
+    noise = Noise(space.hyperparameters(genotype), 1, evaluator.device)
+    scores = evaluator._scores(model, model.generator, noise, some_digits.validation, evaluator._reference)
+    assert scores["kid"] == pytest.approx(found[-1].metrics["kid"], rel=1e-3)

@@ -43,7 +43,7 @@ def strategy(inner=Evolution, trials=20, space=None, **options):
     def make(within, candidates):
         return inner(within, seed=1, trials=candidates)
 
-    return OneShot(make, space or SharingToySpace(), seed=1, trials=trials, **options)
+    return OneShot(space or SharingToySpace(), seed=1, trials=trials, make=make, **options)
 
 
 def run(machine, trials, end=ended):

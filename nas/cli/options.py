@@ -40,6 +40,11 @@ _SEARCH = (
     click.option("--image-size", type=int, help="Resize images to S x S."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
     click.option("--strict", is_flag=True, default=None, help="Refuse a folder with an unreadable picture."),
+    click.option(
+        "--weight-sharing",
+        help="none (default); inherit: children begin from their parents' weights; supernet: candidates are its paths.",
+    ),
+    click.option("--grow", is_flag=True, default=None, help="Train networks without some of their blocks at first."),
     click.option("--max-failures", type=int, help="Give up after more failed candidates than this."),
     click.option("--keep-weights", type=int, help="Keep the weights of the best N only (default all)."),
 )  # fmt: skip

@@ -157,6 +157,8 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
             out.print(Text(f"{name:9} {document[name]}"))
     if (portion := trial.proposal.portion) is not None:
         out.print(Text(f"portion   {portion.number + 1} of {portion.count} of the training of member {portion.member}"))
+    for remark in run.candidate(trial.number).remarks:
+        out.print(Text(remark))
     if document["epochs"]:
         names = list(document["epochs"][-1])
         out.print(table(names, [[epoch.get(name, "-") for name in names] for epoch in document["epochs"]]))

@@ -67,6 +67,17 @@ class WithProtocol(Protocol):
         """
 
 
+@runtime_checkable
+class Inherits(Protocol):
+    """The evaluator lets a trial with a start begin from that.
+
+    Its measurements then bring ``inherited``, the share of the model's parameters that the start has given, 0 to 1, and
+    ``inherited_from``, the start's number. They are no objectives.
+    """
+
+    inherits: bool
+
+
 WEIGHTS = "weights.safetensors"
 """The artifact that a trained model is made from."""
 CHECKPOINT = "checkpoint.safetensors"

@@ -49,6 +49,13 @@ class TrainsPortions(Protocol):
     portions: int
 
 
+@runtime_checkable
+class Descends(Protocol):
+    """The strategy's proposals have parents, except at the beginning: so a child can begin from a parent's weights."""
+
+    descends: bool
+
+
 class BestSeen:
     """The recommendation of strategies without a model of their own: the trial of least loss, the first such.
 

@@ -156,6 +156,11 @@ class Trial:
         return self.proposal.genotype
 
     @property
+    def heritage(self) -> Start | None:
+        """The weights that its network begins with as far as they fit; None where it goes on with a training."""
+        return None if self.proposal.portion is not None else self.start
+
+    @property
     def metrics(self) -> Mapping[str, float]:
         """The metrics of the last measurement; empty before the first."""
         return self.measurements[-1].metrics if self.measurements else {}

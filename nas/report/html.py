@@ -45,6 +45,7 @@ def _row(run: Run, trial: Trial) -> dict[str, Any]:
         "trial": trial,
         "values": [_number(trial.metrics[objective.name]) for objective in run.objectives],
         "description": candidate.description,
+        "remarks": candidate.remarks,
         "picture": _as_url(picture) if picture is not None else "",
     }
 

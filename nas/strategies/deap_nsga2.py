@@ -35,6 +35,7 @@ class DeapNSGA2:
     """
 
     multi_objective = True
+    descends = True
 
     def __init__(
         self,

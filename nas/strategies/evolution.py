@@ -29,6 +29,8 @@ class Evolution:
     ``--set usual=0`` draws them uniformly, as the paper does.
     """
 
+    descends = True
+
     def __init__(
         self,
         space: SearchSpace,

@@ -29,6 +29,8 @@ class Hierarchical:
     and a tournament has at least 5 members: 5% of a population of 20 would be one, and no selection.
     """
 
+    descends = True
+
     def __init__(
         self,
         space: SearchSpace,

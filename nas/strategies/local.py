@@ -25,6 +25,8 @@ class Local:
     decision from it with probability `usual`; ``--set usual=0`` starts uniformly at random, as the papers do.
     """
 
+    descends = True
+
     def __init__(
         self,
         space: SearchSpace,

@@ -69,6 +69,8 @@ class Neat:
     which shares could be computed: then a member's fitness is the number of members that it is not worse than.
     """
 
+    descends = True
+
     def __init__(
         self,
         space: SearchSpace,

@@ -32,18 +32,18 @@ class OneShot:
     the round before, and on nothing else: with reinforce that is ENAS, whose weights and controller learn in turns.
 
     Args:
-        make: the strategy that proposes the candidates, of a space and as many trials.
+        make: gives the strategy that proposes the candidates, of a space and so many trials.
     """
 
     trains_supernets = True
 
     def __init__(
         self,
-        make: Callable[[SearchSpace, int], Strategy],
         space: SearchSpace,
         *,
         seed: int,
         trials: int,
+        make: Callable[[SearchSpace, int], Strategy],
         supernet_epochs: Annotated[
             int | None, "of the supernet, over all rounds; by default what suits the models, 20 or more"
         ] = None,

@@ -45,6 +45,8 @@ class Predictor:
     themselves say that they are noisy, by a likelihood ratio; else the best seen.
     """
 
+    descends = True
+
     def __init__(
         self,
         space: SearchSpace,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
 import torch
 
 from nas.core.errors import UserError
-from nas.core.evaluator import CHECKPOINT, WEIGHTS, Continuable, Evaluator
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Continuable, Evaluator, Inherits
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Portion, Proposal, Start, Trial
 from nas.testing.spaces import disturb_global_generators
@@ -41,7 +42,7 @@ class EvaluatorContract:
             pytest.skip("it continues nothing")
         return evaluator
 
-    def _told(self, measurement: Measurement) -> tuple[dict[str, float], dict[str, bytes]]:
+    def _timeless(self, measurement: Measurement) -> tuple[dict[str, float], dict[str, bytes]]:
         """What must be the same; a checkpoint holds timings."""
         metrics = {name: value for name, value in measurement.metrics.items() if name not in self.timings}
         return metrics, {name: data for name, data in measurement.artifacts.items() if name != CHECKPOINT}
@@ -88,6 +89,35 @@ class EvaluatorContract:
         if len(values) == 1:
             pytest.fail("the seed has no effect")
 
+    def _started(self, genotype: Genotype, start: Genotype) -> list[Measurement]:
+        """The measurements of a trial that begins from what an earlier one has left."""
+        evaluator = self.make(self.epochs)
+        if not isinstance(evaluator, Inherits):
+            pytest.skip("it takes no starts")
+        weights = self._measured(start, seed=3)[-1].artifacts["weights.safetensors"]
+        return list(evaluator.evaluate(Trial(5, Proposal(genotype, (3,)), 1, start=Start(3, start, weights))))
+
+    def test_a_start_of_the_same_genotype_is_inherited_whole(self) -> None:
+        genotypes = self.genotypes()[:2]
+        for genotype in genotypes:
+            measurements, fresh = self._started(genotype, genotype), self._measured(genotype)
+            assert [measurement.epoch for measurement in measurements] == list(range(1, self.epochs + 1))
+            for measurement, other in zip(measurements, fresh, strict=True):
+                assert measurement.metrics["inherited"] == 1
+                assert measurement.metrics["inherited_from"] == 3
+                assert set(measurement.metrics) == set(other.metrics) | {"inherited", "inherited_from"}
+            weights = [run[-1].artifacts["weights.safetensors"] for run in (measurements, fresh)]
+            assert weights[0] != weights[1]  # it has made a difference
+        again = self._started(genotypes[0], genotypes[0])[-1]
+        measured = self._started(genotypes[0], genotypes[0])[-1]
+        assert self._timeless(again) == self._timeless(measured)
+
+    def test_a_start_of_any_genotype_gives_what_it_can(self) -> None:
+        for child, parent in itertools.pairwise(self.genotypes()[:3]):
+            for measurement in self._started(child, parent):
+                assert 0 <= measurement.metrics["inherited"] <= 1
+                assert all(math.isfinite(value) for value in measurement.metrics.values())
+
     def test_whatever_epoch_a_training_is_continued_after_it_is_as_in_one_go(self) -> None:
         """All metrics and all files are the same to the last bit, the trained weights among them."""
         epochs = self.epochs_in_full
@@ -102,7 +132,7 @@ class EvaluatorContract:
                 rest = list(self._continuable(epochs).train(trial, whole[done - 1].artifacts[CHECKPOINT]))
                 assert [measurement.epoch for measurement in rest] == list(range(done + 1, epochs + 1))
                 for again, measurement in zip(rest, whole[done:], strict=True):
-                    assert self._told(again) == self._told(measurement)
+                    assert self._timeless(again) == self._timeless(measurement)
                     assert again.metrics["seconds"] > whole[done - 1].metrics["seconds"]  # of the whole training
 
     def test_portions_one_after_another_are_a_training_in_full(self) -> None:
@@ -118,8 +148,8 @@ class EvaluatorContract:
             assert WEIGHTS in part[-1].artifacts
             start = Start(number, genotype, part[-1].artifacts[CHECKPOINT])
             measured += part
-        assert [self._told(m)[0] for m in measured] == [self._told(m)[0] for m in whole]
-        assert self._told(measured[-1]) == self._told(whole[-1])
+        assert [self._timeless(m)[0] for m in measured] == [self._timeless(m)[0] for m in whole]
+        assert self._timeless(measured[-1]) == self._timeless(whole[-1])
 
     def test_a_portion_goes_on_with_what_it_is_given_alone(self) -> None:
         epochs, genotypes = self.epochs_in_full, self.genotypes()
@@ -136,7 +166,7 @@ class EvaluatorContract:
         trial = Trial(0, Proposal(self.genotypes()[0]), 1)
         trained = next(self._continuable(self.epochs_in_full).train(trial))
         evaluated = next(self.make(self.epochs_in_full).evaluate(trial))
-        assert self._told(trained) == self._told(evaluated)
+        assert self._timeless(trained) == self._timeless(evaluated)
 
     def test_checkpoints_come_as_often_as_they_are_asked_for(self) -> None:
         trial = Trial(0, Proposal(self.genotypes()[0]), 1)

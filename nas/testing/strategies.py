@@ -9,7 +9,7 @@ import pytest
 
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, sample
-from nas.core.strategy import Strategy
+from nas.core.strategy import Descends, Strategy
 from nas.core.trial import Trial
 from nas.testing.spaces import disturb_global_generators, from_another_process, global_generators
 from nas.testing.toys import ToySpace, ended, toy_loss
@@ -51,6 +51,13 @@ class StrategyContract:
         space = ToySpace()
         for trial in self._run(self.make(space, 0, self.trials), self.trials):
             space.validate(trial.genotype)
+
+    def test_parents_are_trials_that_have_ended_and_who_descends_has_some(self) -> None:
+        strategy = self.make(ToySpace(), 0, self.trials)
+        history = self._run(strategy, self.trials)
+        assert all(parent < trial.number for trial in history for parent in trial.proposal.parents)
+        if isinstance(strategy, Descends):
+            assert any(trial.proposal.parents for trial in history)
 
     def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(self) -> None:
         runs = [self._run(self.make(ToySpace(), seed, self.short), self.short) for seed in (3, 3, 4)]
