@@ -96,7 +96,7 @@ class Candidate:
                 "--trial",
                 self.number,
                 ", ".join(map(str, kept)) or "nothing: none were kept",
-                why="has no weights",
+                why="was stopped early and has no weights" if self.trial.stopped else "has no weights",
             )
         model = self.run.space.build(self.genotype, self.run.shape)
         model.load_state_dict(load_file(path))
@@ -178,13 +178,20 @@ class Run:
         return int(self.study.notes.get("trials", self.config.trials))
 
     def ranked(self) -> list[Trial]:
-        """The trials that succeeded, the best first: by non-dominated front, then by the first objective."""
+        """The trials with a score, the best first: by non-dominated front, then by the first objective.
+
+        Those that were stopped early come after all complete ones.
+        """
         return best_first([trial for trial in self.trials if trial.outcome is not None and trial.outcome.scored])
 
     def front(self) -> list[Trial]:
-        """The trials that no other dominates, the best in the first objective first."""
+        """The complete trials that no other dominates, the best in the first objective first.
+
+        Only where nothing is complete it is that of the stopped ones.
+        """
         ranked = self.ranked()
-        return [ranked[index] for index in pareto_front([trial.losses for trial in ranked])]
+        alike = [trial for trial in ranked if trial.stopped == ranked[0].stopped]
+        return [alike[index] for index in pareto_front([trial.losses for trial in alike])]
 
     @property
     def best(self) -> Candidate:
@@ -214,6 +221,20 @@ class Run:
         if not 0 <= number < len(trials):
             raise UserError("--trial", number, f"0 to {len(trials) - 1}" if trials else "nothing: there are no trials")
         return Candidate(self, trials[number])
+
+    @property
+    def epochs_run(self) -> int:
+        """How many epochs candidates were trained for, of those that have ended."""
+        return sum(len(trial.measurements) for trial in self._candidates)
+
+    @property
+    def epochs_asked(self) -> int:
+        """How many it would have been, had each been trained to its last epoch."""
+        return len(self._candidates) * (self.config.epochs or 0)
+
+    @property
+    def _candidates(self) -> list[Trial]:
+        return [t for t in self.trials if t.outcome is not None and t.proposal.supernet is None]
 
     def counts(self) -> dict[str, int]:
         """How many trials ended how; supernets where there were any."""
@@ -328,6 +349,7 @@ class Run:
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:
-    """Trials with a score, by non-dominated front, then by the first objective, then by number."""
+    """Trials by non-dominated front, then by the first objective, then by number; stopped ones after all others."""
     by_number = sorted(trials, key=lambda trial: trial.number)
-    return [by_number[index] for index in ranking([trial.losses for trial in by_number])]
+    ranked = [by_number[index] for index in ranking([trial.losses for trial in by_number])]
+    return sorted(ranked, key=lambda trial: trial.stopped)

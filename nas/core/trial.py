@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -79,6 +80,12 @@ class Outcome:
         return self.kind in ("complete", "stopped")
 
 
+def curve_of(measurements: Iterable[Measurement], objective: Objective) -> dict[int, float]:
+    """A learning curve: epoch -> loss in the objective, of the measurements that have it; infinite for what is NaN."""
+    found = {m.epoch: objective.loss(m.metrics[objective.name]) for m in measurements if objective.name in m.metrics}
+    return {epoch: math.inf if math.isnan(loss) else loss for epoch, loss in found.items()}
+
+
 @dataclass(frozen=True)
 class Trial:
     """One evaluation of a proposal.
@@ -89,6 +96,7 @@ class Trial:
         measurements: so far, in order.
         outcome: None while it runs.
         losses: one for each objective, less is better, infinite where it has no score; empty while it runs.
+        curve: the learning curve so far, epoch -> loss in the first objective, the epochs in order.
     """
 
     number: int
@@ -97,6 +105,7 @@ class Trial:
     measurements: tuple[Measurement, ...] = ()
     outcome: Outcome | None = None
     losses: tuple[float, ...] = ()
+    curve: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def genotype(self) -> Genotype:
@@ -107,3 +116,8 @@ class Trial:
     def metrics(self) -> Mapping[str, float]:
         """The metrics of the last measurement; empty before the first."""
         return self.measurements[-1].metrics if self.measurements else {}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped early: its losses are not those of a whole training, and it has no weights."""
+        return self.outcome is not None and self.outcome.kind == "stopped"
