@@ -81,14 +81,15 @@ class Hyperband:
         self._brackets = [_rungs(start, reduction, epochs) for start in starts]
         most = len(starts) - 1  # s_max, which the paper counts s down from
         self._rows: dict[int, list[int]] = {}  # drawn once, since they are asked for again and again
-        self.shares = [math.ceil((most + 1) * reduction**s / (s + 1)) for s in range(most, -1, -1)]
+        self.shares: list[int] = [math.ceil((most + 1) * reduction**s / (s + 1)) for s in range(most, -1, -1)]
 
     def bracket(self, number: int) -> int:
         """Of the trial of this number; the first, 0, stops earliest."""
         row, place = divmod(number, sum(self.shares))
         if row not in self._rows:
             slots = [bracket for bracket, share in enumerate(self.shares) for _ in range(share)]
-            self._rows[row] = generator_for(self._seed, row, _OF_BRACKETS).permutation(slots).tolist()
+            order = generator_for(self._seed, row, _OF_BRACKETS).permutation(len(slots))
+            self._rows[row] = [slots[int(place)] for place in order]
         return self._rows[row][place]
 
     def reason_to_stop(self, trial: Trial, others: Sequence[Trial]) -> str | None:

@@ -184,14 +184,15 @@ class Run:
         """
         return best_first([trial for trial in self.trials if trial.outcome is not None and trial.outcome.scored])
 
-    def front(self) -> list[Trial]:
-        """The complete trials that no other dominates, the best in the first objective first.
-
-        Only where nothing is complete it is that of the stopped ones.
-        """
+    def contenders(self) -> list[Trial]:
+        """The complete trials, the best first; only where nothing is complete, those that were stopped early."""
         ranked = self.ranked()
-        alike = [trial for trial in ranked if trial.stopped == ranked[0].stopped]
-        return [alike[index] for index in pareto_front([trial.losses for trial in alike])]
+        return [trial for trial in ranked if trial.stopped == ranked[0].stopped]
+
+    def front(self) -> list[Trial]:
+        """The contenders that no other dominates, the best in the first objective first."""
+        contenders = self.contenders()
+        return [contenders[index] for index in pareto_front([trial.losses for trial in contenders])]
 
     @property
     def best(self) -> Candidate:

@@ -115,8 +115,10 @@ class StrategyContract:
                     trial = curved(trial, [loss], "stopped")
                 strategy.tell(trial)
                 history.append(trial)
-                complete = [t for t in history if t.outcome is not None and t.outcome.kind == "complete"]
-                assert strategy.recommend() in ([t.number for t in complete] or [None])
+                complete: set[int | None] = {
+                    t.number for t in history if t.outcome is not None and t.outcome.kind == "complete"
+                }
+                assert strategy.recommend() in (complete or (None,))
             histories.append(history)
         assert histories[0] == histories[1]
 
