@@ -242,16 +242,16 @@ def test_rules_are_given_by_name_as_classes_or_made(tmp_path, capsys):
         ("class", Impatient, {}),
         ("made", Impatient(OBJECTIVES["mse"], epochs=9, seed=0), {}),
     ):
-        run = searched(tmp_path, name=name, trials=2, early_stopping=rule, **options)
-        assert [len(trial.curve) for trial in run.trials] == [3, 3]
-        assert {trial.outcome.reason for trial in run.trials} == {"mse bores"}
+        run = searched(tmp_path, name=name, trials=3, early_stopping=rule, **options)
+        assert [len(trial.curve) for trial in run.trials] == [1, 3, 3]  # the first has diverged
+        assert [trial.outcome.reason for trial in run.trials[1:]] == ["mse bores"] * 2
         assert run.config.early_stopping.endswith(":Impatient")
     assert run.study.notes.get("recommended") is None
     assert run.best.number == run.ranked()[0].number  # there is no other; it has no model
     assert run.model_folder is None
     assert (run.path / "report.html").is_file()
     assert cli(["show", str(run.path)]) == 0
-    assert "epochs: 6 of 18, 2 trials stopped early" in capsys.readouterr().out
+    assert "epochs: 7 of 27, 2 trials stopped early" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"--early-stopping .*has no reason_to_stop"):
         searched(tmp_path, name="wrong", early_stopping=object)
 
