@@ -204,7 +204,7 @@ class Run:
         return self.candidate(None)
 
     def candidate(self, number: int | None) -> Candidate:
-        """The trial of this number; by default the one that the strategy recommends, or the best.
+        """The trial of this number; by default the contender that the strategy recommends, or the best.
 
         Raises:
             UserError: there is none.
@@ -218,7 +218,7 @@ class Run:
             ended = sum(trial.outcome is not None for trial in trials)
             if recommended is None or recommended["after"] != ended:  # trials have ended since
                 return Candidate(self, ranked[0])
-            return Candidate(self, next((t for t in ranked if t.number == recommended["number"]), ranked[0]))
+            return Candidate(self, next((t for t in self.contenders() if t.number == recommended["number"]), ranked[0]))
         if not 0 <= number < len(trials):
             raise UserError("--trial", number, f"0 to {len(trials) - 1}" if trials else "nothing: there are no trials")
         return Candidate(self, trials[number])

@@ -167,6 +167,7 @@ def test_complete_trials_rank_ahead_and_the_best_is_one(stopped):
     assert ranked[: len(complete)] == complete == sorted(complete, key=lambda trial: trial.losses)
     assert stopped.best.number == complete[0].number == stopped.study.notes["recommended"]["number"]
     assert stopped.contenders() == complete
+    assert stopped.front() == complete[:1]
     with pytest.raises(UserError, match="was stopped early and has no weights"):
         stopped.candidate(ranked[-1].number).model()
 

@@ -273,3 +273,67 @@ def test_impossible_options_are_refused(rule, options, message):
 @pytest.mark.parametrize("rule", [Asha, Hyperband, Median, Plateau, Never])
 def test_of_one_epoch_nothing_is_stopped(rule):
     assert rule(LOSS, epochs=1, seed=0).reason_to_stop(curved(9, [9.0]), [curved(0, [0.0], "complete")] * 9) is None
+
+
+class Remembering(Asha):
+    """Compares with what it was asked about, not with what there is."""
+
+    def __init__(self, *given, **options):
+        super().__init__(*given, **options)
+        self.seen = []
+
+    def reason_to_stop(self, trial, others):
+        self.seen.append(trial)
+        return super().reason_to_stop(trial, self.seen[:-1])
+
+
+class OrderBound(Asha):
+    """Compares with the first half of the others."""
+
+    def reason_to_stop(self, trial, others):
+        return super().reason_to_stop(trial, others[: len(others) // 2])
+
+
+class Harsh(Never):
+    """Stops what is not far better than all, at any time."""
+
+    def reason_to_stop(self, trial, others):
+        least = min((loss for other in others for loss in other.curve.values()), default=math.inf)
+        return "loss is too high" if min(trial.curve.values()) > least - 1 else None
+
+
+class Late(Never):
+    """Stops at the last epoch."""
+
+    def __init__(self, objective, *, epochs, seed):
+        self.epochs = epochs
+
+    def reason_to_stop(self, trial, others):
+        return "loss is done" if others and max(trial.curve) == self.epochs and others[-1].number % 2 else None
+
+
+class Brittle(Never):
+    """Takes it that every curve has a last loss."""
+
+    def reason_to_stop(self, trial, others):
+        return max((list(other.curve.values())[-1] for other in others), default=0) < 0 or None
+
+
+@pytest.mark.parametrize(
+    ("rule", "law"),
+    [
+        (Remembering, "test_the_same_curves_give_the_same_decision_whatever_was_asked_before_and_in_whatever_order"),
+        (OrderBound, "test_the_same_curves_give_the_same_decision_whatever_was_asked_before_and_in_whatever_order"),
+        (Harsh, "test_a_loss_below_all_others_so_far_goes_on"),
+        (Late, "test_it_never_stops_before_its_first_epoch_nor_after_the_last"),
+        (Never, "test_it_stops_some_and_not_all_and_says_why_with_the_objectives_name"),
+        (Brittle, "test_failures_and_trials_that_have_only_begun_are_digested"),
+    ],
+)
+def test_rules_that_break_a_law_are_found(rule, law):
+    class Suite(EarlyStoppingContract):
+        def make(self, objective, epochs, seed):
+            return rule(objective, epochs=epochs, seed=seed)
+
+    with pytest.raises((AssertionError, IndexError)):
+        getattr(Suite(), law)()
