@@ -38,6 +38,7 @@ def searched(strategy: str, trials: int, seed: int, options: dict[str, Any], arg
     """One search, without the export."""
     return nas.search(
         data=arguments.dataset, strategy=strategy, trials=trials, epochs=arguments.epochs, seed=seed, set=options,
+        early_stopping="none",
         train_size=arguments.train_size, pin=pinned(arguments.latent, arguments.width, arguments.nodes),
         runs_dir=arguments.runs_dir, device=arguments.device,
     )  # fmt: skip

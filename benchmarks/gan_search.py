@@ -88,6 +88,7 @@ def main() -> None:
             given.trials,
             restrict=restrict,
             epochs=given.epochs,
+            early_stopping="none",  # the figures in docs/benchmarks.md are of whole trainings
             train_size=given.train_size,
             seed=seed,
             runs_dir=given.runs_dir,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nas import registry, session
 from nas.assembly import ARRAYS, Given
 from nas.config import RunConfig
+from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
@@ -35,6 +36,7 @@ def search(
     *,
     data_b: str | ImageData | Mapping[str, np.ndarray] | None = None,
     evaluator: str | Callable[..., Evaluator] | None = None,
+    early_stopping: str | Callable[..., EarlyStopping] | None = None,
     **options: Any,
 ) -> Run:
     """Search, export the best, and give the run.
@@ -48,6 +50,8 @@ def search(
         data_b: the other set of images, in the same ways, for spaces that translate between two (``cyclegan``).
         evaluator: a name, ``module:Class``, an evaluator, or what makes one, called as
             ``evaluator(space, data, epochs=..., device=...)``.
+        early_stopping: a name (``asha``, ``hyperband``, ``median``, ``plateau``, ``none``), ``module:Class``, a rule,
+            or what makes one, called as ``early_stopping(objective, epochs=..., seed=..., **stop_set)``.
         options: every other option of ``nas search``, by its name with underscores: ``pin={"latent": 16}``,
             ``restrict={"width": [8, 16]}``, ``set={"population": 10}``, ``objective=["mse", "parameters"]``,
             ``epochs=3``; ``from_`` also takes a Run, a Candidate or a Genotype.
@@ -55,7 +59,7 @@ def search(
     Raises:
         UserError: bad input.
     """
-    config, given = _told(space, data, data_b, strategy, evaluator, {"trials": trials, **options})
+    config, given = _told(space, data, data_b, strategy, evaluator, early_stopping, {"trials": trials, **options})
     return session.start(config, given=given)
 
 
@@ -107,6 +111,7 @@ def resume(
     data_b: ImageData | Mapping[str, np.ndarray] | None = None,
     strategy: Callable[..., Strategy] | None = None,
     evaluator: Callable[..., Evaluator] | None = None,
+    early_stopping: Callable[..., EarlyStopping] | None = None,
 ) -> Run:
     """Go on with a run, up to `trials` in all; objects that it was begun with must be given again.
 
@@ -115,12 +120,12 @@ def resume(
         ReplayMismatch: the strategy no longer proposes what was recorded.
     """
     path = run.path if isinstance(run, Run) else Path(run)
-    given = _given(open_run(path).config, space, data, data_b, strategy, evaluator)
+    given = _given(open_run(path).config, space, data, data_b, strategy, evaluator, early_stopping)
     return session.resume(path, trials=trials, given=given)
 
 
 def _told(
-    space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any, options: dict[str, Any]
+    space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any, early_stopping: Any, options: dict[str, Any]
 ) -> tuple[RunConfig, Given]:
     named = {
         "space": _name(space),
@@ -128,12 +133,14 @@ def _told(
         "dataset_b": None if data_b is None else _data_name("data_b", data_b),
         "strategy": _name(strategy),
         "evaluator": None if evaluator is None else _name(evaluator),
+        "early_stopping": None if early_stopping is None else _name(early_stopping),
     }
     source, genotype = _architecture(options.get("from_"))
     if source is not None:
         named["from_"] = source
     config = RunConfig.checked(options | named)
-    return config, replace(_given(config, space, data, data_b, strategy, evaluator), genotype=genotype)
+    given = _given(config, space, data, data_b, strategy, evaluator, early_stopping)
+    return config, replace(given, genotype=genotype)
 
 
 def _data_name(argument: str, data: Any) -> str:
@@ -163,11 +170,15 @@ def _architecture(given: Any) -> tuple[Any, Genotype | None]:
     return str(given) if isinstance(given, Path) else given, None
 
 
-def _given(config: RunConfig, space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any) -> Given:
-    """Objects as they are, classes of spaces made, and strategies and evaluators that are made already as well."""
+def _given(
+    config: RunConfig, space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any, early_stopping: Any = None
+) -> Given:
+    """Objects as they are, classes of spaces made, and what is made already of the other kinds as well."""
     if inspect.isclass(space):
         space = registry.make("space", _name(space), space)
-    things: dict[registry.Kind, Any] = {"space": space, "strategy": strategy, "evaluator": evaluator}
+    things: dict[registry.Kind, Any] = {
+        "space": space, "strategy": strategy, "evaluator": evaluator, "early-stopping": early_stopping
+    }  # fmt: skip
     for kind, thing in things.items():
         if thing is None or isinstance(thing, str):
             things[kind] = None
@@ -182,6 +193,7 @@ def _given(config: RunConfig, space: Any, data: Any, data_b: Any, strategy: Any,
         data_b=None if data_b is None or isinstance(data_b, str) else _image_data(data_b, config),
         strategy=things["strategy"],
         evaluator=things["evaluator"],
+        early_stopping=things["early-stopping"],
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas import registry
 from nas.config import RunConfig
+from nas.core.early_stopping import UNLEARNED, EarlyStopping
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvaluator
 from nas.core.genotype import Genotype
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from evaluators.images import ImageData
 
 DEFAULT_EPOCHS = 4
+MANY_TRIALS, LONG = 9, 4
+"""The trials and epochs from which on a search stops early where the user says nothing."""
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
@@ -44,6 +47,8 @@ class Parts:
     executor: Any
     device: str
     epochs: int
+    early_stopping: EarlyStopping
+    early_stopping_name: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Given:
     strategy: Callable[..., Strategy] | None = None
     evaluator: Callable[..., Evaluator] | None = None
     genotype: Genotype | None = None
+    early_stopping: Callable[..., EarlyStopping] | None = None
 
 
 NO_OBJECTS = Given()
@@ -79,8 +85,8 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     known = registry.options(strategy)
     if config.weight_sharing == "supernet":
         known = {**known, **registry.options(OneShot)}
-    if unknown := set(config.set) - set(known):  # before data is loaded
-        raise unknown_name(f"--set ({config.strategy})", min(unknown), known)
+    registry.check_options("--set", config.strategy, config.set, known)  # before data is loaded
+    early_stopping = _early_stopping(config, given, strategy)
     space = _narrowed(space, config)
     device = _device(config.device)
     evaluator_class = given.evaluator or _evaluator_class(config, space)
@@ -138,7 +144,52 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         return made
 
     objectives = tuple(evaluator.objectives[name] for name in names)
-    return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs)
+    stopping, rule = early_stopping(objectives[0], epochs)
+    return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs, rule, stopping)
+
+
+def _early_stopping(
+    config: RunConfig, given: Given, strategy: Callable[..., Strategy]
+) -> Callable[[Objective, int], tuple[str, EarlyStopping]]:
+    """What makes the rule, with its name, once the first objective and the epochs are known.
+
+    Raises:
+        UserError: of this and of what it gives: a rule or an option that is unknown, or one that does not fit.
+    """
+    asked, trained = config.early_stopping, config.genotype is not None
+    if trained and asked not in (None, "none"):
+        raise UserError("--early-stopping", asked, "none", why="there is a genotype, which is trained in full")
+
+    in_portions = getattr(strategy, "trains_portions", False)
+    if in_portions and asked not in (None, "none"):
+        why = f"--strategy {config.strategy} decides after each portion of a training how it goes on"
+        raise UserError("--early-stopping", asked, "none", why=why)
+
+    def of(name: str) -> Callable[..., EarlyStopping]:
+        rule: Callable[..., EarlyStopping] = given.early_stopping or registry.load("early-stopping", name)
+        if name == "none" and config.stop_set:
+            rules = "--early-stopping asha, hyperband, median or plateau with it"
+            raise UserError("--stop-set", next(iter(config.stop_set)), rules, why="nothing is stopped early here")
+        registry.check_options("--stop-set", name, config.stop_set, registry.options(rule))
+        return rule
+
+    if asked is not None:
+        of(asked)  # refused before data is loaded
+
+    def make(objective: Objective, epochs: int) -> tuple[str, EarlyStopping]:
+        unlearned = objective.name in UNLEARNED
+        if unlearned and asked not in (None, "none"):
+            why = f"training does not improve {objective.name}, the first objective"
+            raise UserError("--early-stopping", asked, "none", why=why)
+        alone = not trained and not in_portions and config.weight_sharing != "supernet"
+        worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and not unlearned and alone
+        name = asked or ("asha" if worth_it else "none")
+        rule = registry.make_early_stopping(
+            of(name), name, objective, epochs=epochs, seed=config.seed, given=config.stop_set
+        )
+        return name, rule
+
+    return make
 
 
 def _strategy(config: RunConfig, strategy: Callable[..., Strategy], space: SearchSpace) -> Strategy:

@@ -90,6 +90,8 @@ class RunConfig(BaseModel):
     pin: dict[str, Scalar] = Field(default_factory=dict)
     restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(_as_value_lists)] = Field(default_factory=dict)
     set: dict[str, Scalar | None] = Field(default_factory=dict)
+    early_stopping: str | None = None
+    stop_set: dict[str, Scalar | None] = Field(default_factory=dict)
     seed: Whole = Field(0, ge=0, lt=2**32)
     name: str | None = None
     runs_dir: Folder = Path("runs")
@@ -205,6 +207,8 @@ _ALLOWED = {
     "pin": "decision=value",
     "restrict": "decision=value,value",
     "set": "option=value",
+    "early-stopping": "a name, or module:Class",
+    "stop-set": "option=value",
     "runs-dir": "a folder",
     "data-dir": "a folder",
     "strict": "true or false",

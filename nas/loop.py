@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import ReplayMismatch
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, generator_for
 from nas.core.strategy import Strategy
 from nas.core.supernet import Supernet
-from nas.core.trial import Measurement, Objective, Outcome, Portion, Proposal, Start, Trial
+from nas.core.trial import Measurement, Objective, Outcome, Portion, Proposal, Start, Trial, curve_of
 
 Decision = Literal["continue", "stop"]
 _MOST_KILLS = 3  # a candidate that takes its process with it, out of memory, must not do so for ever
@@ -87,6 +88,7 @@ class Search:
         trials: how many trials there shall be in all, those of earlier sessions included.
         history: the events of earlier sessions in their order; trials asked and never told are run again.
         max_failures: end once more trials than this have failed; None for no limit.
+        early_stopping: asked after every epoch of a candidate whether to stop it; None for never.
         start: what a trial begins from; None for a search in which all begin from nothing.
 
     Raises:
@@ -105,11 +107,14 @@ class Search:
         history: tuple[Event, ...] = (),
         max_failures: int | None = None,
         limit: Limits | None = None,
+        early_stopping: EarlyStopping | None = None,
         start: Callable[[Trial], Start | None] | None = None,
     ) -> None:
         self._space, self._strategy, self.objectives, self._record = space, strategy, objectives, record
         self._seed, self.trials, self._max_failures = seed, trials, max_failures
         self._limit = limit or TimeLimit(None)
+        self._early_stopping = early_stopping
+        self._reasons: dict[int, str] = {}  # of running trials that are to be stopped
         self._start = start or (lambda trial: None)
         self.ended: list[Trial] = []
         self.failures = 0
@@ -134,7 +139,7 @@ class Search:
                         f"now proposes {proposal.genotype.id if proposal else 'nothing'}: the code, the strategy's "
                         "options or the libraries have changed since; start a new run"
                     )
-                fresh = replace(trial, proposal=proposal, measurements=(), outcome=None, losses=())
+                fresh = replace(trial, proposal=proposal, measurements=(), outcome=None, losses=(), curve={})
                 self._running[trial.number] = fresh
                 self._again.append(fresh)
                 self._asked += 1
@@ -167,13 +172,30 @@ class Search:
         """Take notice of a measurement and say whether to go on with the trial."""
         running = self._running[trial.number]
         light = replace(measurement, artifacts={})  # the record has them; a search of thousands could not hold them
-        self._running[trial.number] = replace(running, measurements=(*running.measurements, light))
+        curve = {**running.curve, **curve_of([light], self.objectives[0])}
+        running = replace(running, measurements=(*running.measurements, light), curve=curve)
+        self._running[trial.number] = running
         self._record.measured(running, measurement)
-        return "continue"
+        if self._early_stopping is None or not _compared(running) or measurement.epoch not in curve:
+            return "continue"
+        if trial.number not in self._reasons:
+            everyone = (*self.ended, *self._running.values())
+            others = [other for other in everyone if other.number != trial.number and _compared(other)]
+            reason = self._early_stopping.reason_to_stop(running, others)
+            if reason is None:
+                return "continue"
+            self._reasons[trial.number] = reason
+        return "stop"
 
     def end(self, trial: Trial, outcome: Outcome) -> Trial:
-        """The trial is over: tell the strategy, and give the trial with all that is known of it."""
+        """The trial is over: tell the strategy, and give the trial with all that is known of it.
+
+        Of a trial that `report` said to stop the reason is that of the rule, whatever the outcome has.
+        """
         running = self._running.pop(trial.number)
+        reason = self._reasons.pop(trial.number, None)
+        if outcome.kind == "stopped" and reason is not None:
+            outcome = Outcome("stopped", reason)
         missing = [o.name for o in self.objectives if o.name not in running.metrics]
         if not outcome.failed and missing:
             outcome = Outcome("failed", f"the evaluator did not measure {missing[0]}")
@@ -225,6 +247,12 @@ class Search:
         """The trial that the strategy recommends; None before any has succeeded."""
         number = self._strategy.recommend()
         return next((trial for trial in self.ended if trial.number == number), None)
+
+
+def _compared(trial: Trial) -> bool:
+    """Whether its learning curve is that of a candidate's whole training."""
+    proposal = trial.proposal
+    return proposal.supernet is None and proposal.portion is None and proposal.shares is None
 
 
 def _asked(proposal: Proposal) -> tuple[Genotype, Supernet | None, Portion | None, int | None]:

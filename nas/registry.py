@@ -1,7 +1,7 @@
-"""Names of strategies, spaces, evaluators and executors, and how to come by what they name.
+"""Names of strategies, spaces, evaluators, executors and rules of early stopping, and how to come by what they name.
 
 Users' own: ``module:Class``, or an entry point in the group ``nas.strategies``, ``nas.spaces``,
-``nas.evaluators`` or ``nas.executors``.
+``nas.evaluators``, ``nas.executors`` or ``nas.early_stopping``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
+from nas.core.trial import Objective
 
-Kind = Literal["strategy", "space", "evaluator", "executor"]
+Kind = Literal["strategy", "space", "evaluator", "executor", "early-stopping"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "strategy": {
@@ -53,12 +55,20 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "gan": "evaluators.gan:GanEvaluator",
     },
     "executor": {"inline": "nas.executors.inline:Inline"},
+    "early-stopping": {
+        "asha": "nas.early_stopping:Asha",
+        "hyperband": "nas.early_stopping:Hyperband",
+        "median": "nas.early_stopping:Median",
+        "none": "nas.early_stopping:Never",
+        "plateau": "nas.early_stopping:Plateau",
+    },
 }
 _GROUPS = {
     "strategy": "nas.strategies",
     "space": "nas.spaces",
     "evaluator": "nas.evaluators",
     "executor": "nas.executors",
+    "early-stopping": "nas.early_stopping",
 }
 EVALUATOR_OF = {
     "adversarialnas": "gan",
@@ -110,6 +120,7 @@ _METHODS: dict[Kind, tuple[str, ...]] = {
     "space": ("grow", "validate", "hyperparameters", "build", "describe"),
     "evaluator": ("evaluate",),
     "executor": ("run",),
+    "early-stopping": ("reason_to_stop",),
 }
 
 
@@ -137,16 +148,17 @@ def make(kind: Kind, name: str, constructor: Callable[..., Any], *args: Any, **k
     try:
         made = constructor(*args, **keywords)
     except TypeError as error:
-        raise UserError(f"--{kind}", name, f"what takes the arguments of a {kind}", why=str(error)) from error
+        raise UserError(f"--{kind}", name, f"what takes the arguments of its kind, {kind}", why=str(error)) from error
     return fitting(kind, name, made)
 
 
+_OF_ALL = ("space", "seed", "trials", "make", "objective", "epochs")
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a strategy: a keyword argument of its constructor, annotated with its explanation."""
+    """One option of a strategy, or of early stopping: a keyword argument of its constructor, annotated with help."""
 
     name: str
     type: Any
@@ -155,13 +167,13 @@ class Option:
 
 
 def options(constructor: Callable[..., Any]) -> dict[str, Option]:
-    """The options of a strategy: its keyword arguments but `space`, `seed` and `trials`, and `make` of one within."""
+    """The options of a strategy, or a rule of early stopping: its arguments but those that every one is made with."""
     hints = typing.get_type_hints(
         constructor.__init__ if inspect.isclass(constructor) else constructor, include_extras=True
     )
     found = {}
     for parameter in inspect.signature(constructor).parameters.values():
-        if parameter.name in ("space", "seed", "trials", "make") or parameter.kind in _ANY:
+        if parameter.name in _OF_ALL or parameter.kind in _ANY:
             continue
         hint, text = hints.get(parameter.name, str), ""
         if typing.get_origin(hint) is typing.Annotated:
@@ -185,14 +197,44 @@ def make_strategy(
     Raises:
         UserError: an unknown option, or a value it does not take.
     """
-    known = options(constructor)
-    keywords = {}
-    for option, value in given.items():
-        if option not in known:
-            raise unknown_name(f"--set ({name})", option, known)
-        keywords[option] = _converted(option, value, known[option].type)
+    keywords = _keywords("--set", constructor, name, given)
     strategy: Strategy = make("strategy", name, constructor, space, seed=seed, trials=trials, **keywords, **parts)
     return strategy
+
+
+def make_early_stopping(
+    constructor: Callable[..., Any],
+    name: str,
+    objective: Objective,
+    *,
+    epochs: int,
+    seed: int,
+    given: Mapping[str, Any],
+) -> EarlyStopping:
+    """A rule of early stopping with the options given, as `make_strategy` makes a strategy.
+
+    Raises:
+        UserError: an unknown option, or a value it does not take.
+    """
+    keywords = _keywords("--stop-set", constructor, name, given)
+    rule: EarlyStopping = make("early-stopping", name, constructor, objective, epochs=epochs, seed=seed, **keywords)
+    return rule
+
+
+def _keywords(where: str, constructor: Callable[..., Any], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    known = options(constructor)
+    check_options(where, name, given, known)
+    return {option: _converted(f"{where} {option}", value, known[option].type) for option, value in given.items()}
+
+
+def check_options(where: str, name: str, given: Mapping[str, Any], known: Mapping[str, Option]) -> None:
+    """Refuse options that `name` does not have; `where` is the user's option that they were given with.
+
+    Raises:
+        UserError: with the nearest name.
+    """
+    if unknown := set(given) - set(known):
+        raise unknown_name(f"{where} ({name})", min(unknown), known)
 
 
 def _converted(option: str, value: Any, hint: Any) -> Any:
@@ -213,7 +255,7 @@ def _converted(option: str, value: Any, hint: Any) -> Any:
                 return kind(str(value))
             except ValueError:
                 continue
-    raise UserError(f"--set {option}", value, describe_type(hint))
+    raise UserError(option, value, describe_type(hint))
 
 
 def describe_type(hint: Any) -> str:

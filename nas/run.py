@@ -109,7 +109,7 @@ class Candidate:
                 "--trial",
                 self.number,
                 ", ".join(map(str, kept)) or "nothing: none were kept",
-                why="has no weights",
+                why="was stopped early and has no weights" if self.trial.stopped else "has no weights",
             )
         model = self.run.space.build(self.genotype, self.run.shape)
         model.load_state_dict(load_file(path))
@@ -191,13 +191,23 @@ class Run:
         return int(self.study.notes.get("trials", self.config.trials))
 
     def ranked(self) -> list[Trial]:
-        """The trials that succeeded, the best first: by non-dominated front, then by the first objective."""
-        return best_first([trial for trial in self.trials if trial.outcome is not None and trial.outcome.scored])
+        """The trials with a score, the best first: by non-dominated front, then by the first objective.
+
+        Those that were stopped early come after all complete ones.
+        """
+        return best_first(
+            [t for t in self.trials if t.outcome is not None and t.outcome.kind in ("complete", "stopped")]
+        )
+
+    def contenders(self) -> list[Trial]:
+        """The complete trials, the best first; only where nothing is complete, those that were stopped early."""
+        ranked = self.ranked()
+        return [trial for trial in ranked if trial.stopped == ranked[0].stopped]
 
     def front(self) -> list[Trial]:
-        """The trials that no other dominates, the best in the first objective first."""
-        ranked = self.ranked()
-        return [ranked[index] for index in pareto_front([trial.losses for trial in ranked])]
+        """The contenders that no other dominates, the best in the first objective first."""
+        contenders = self.contenders()
+        return [contenders[index] for index in pareto_front([trial.losses for trial in contenders])]
 
     @property
     def best(self) -> Candidate:
@@ -209,7 +219,7 @@ class Run:
         return self.candidate(None)
 
     def candidate(self, number: int | None) -> Candidate:
-        """The trial of this number; by default the one that the strategy recommends, or the best.
+        """The trial of this number; by default the contender that the strategy recommends, or the best.
 
         Raises:
             UserError: there is none.
@@ -223,21 +233,39 @@ class Run:
             ended = sum(trial.outcome is not None for trial in trials)
             if recommended is None or recommended["after"] != ended:  # trials have ended since
                 return Candidate(self, ranked[0])
-            return Candidate(self, next((t for t in ranked if t.number == recommended["number"]), ranked[0]))
+            return Candidate(self, next((t for t in self.contenders() if t.number == recommended["number"]), ranked[0]))
         if not 0 <= number < len(trials):
             raise UserError("--trial", number, f"0 to {len(trials) - 1}" if trials else "nothing: there are no trials")
         return Candidate(self, trials[number])
 
+    @property
+    def epochs_run(self) -> int:
+        """How many epochs candidates were trained for, of those that have ended."""
+        return sum(len(trial.measurements) for trial in self._candidates)
+
+    @property
+    def epochs_asked(self) -> int:
+        """How many it would have been, had each been trained to its last epoch."""
+        portions = [trial.proposal.portion for trial in self._candidates]
+        whole = self.config.epochs or 0
+        return sum(whole if portion is None else len(portion.epochs(whole)) for portion in portions)
+
+    @property
+    def _candidates(self) -> list[Trial]:
+        ended = [trial for trial in self.trials if trial.outcome is not None]
+        return [trial for trial in ended if trial.proposal.supernet is None and trial.proposal.shares is None]
+
     def counts(self) -> dict[str, int]:
-        """How many trials ended how; supernets where there were any."""
+        """How many trials ended how; supernets, and what was scored with their weights, where there were any."""
         outcomes = [trial.outcome for trial in self.trials if trial.outcome is not None]
         counts = {
             "complete": sum(o.kind == "complete" for o in outcomes),
             "pruned": sum(o.kind == "stopped" for o in outcomes),
             "failed": sum(o.failed for o in outcomes),
         }
-        supernets = sum(o.kind == "supernet" for o in outcomes)
-        return counts | {"supernets": supernets} if supernets else counts
+        sharing = {"supernets": "supernet", "shared": "shared"}
+        further = {name: sum(o.kind == kind for o in outcomes) for name, kind in sharing.items()}
+        return counts | {name: count for name, count in further.items() if count}
 
     @property
     def tested(self) -> dict[str, float]:
@@ -341,6 +369,7 @@ class Run:
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:
-    """Trials with a score, by non-dominated front, then by the first objective, then by number."""
+    """Trials by non-dominated front, then by the first objective, then by number; stopped ones after all others."""
     by_number = sorted(trials, key=lambda trial: trial.number)
-    return [by_number[index] for index in ranking([trial.losses for trial in by_number])]
+    ranked = [by_number[index] for index in ranking([trial.losses for trial in by_number])]
+    return sorted(ranked, key=lambda trial: trial.stopped)

@@ -63,7 +63,7 @@ def start(
     parts = assemble(config, given)
     names = zip(("dataset", "dataset_b"), config.data_sets, strict=False)
     absolute = {option: absolute_name(name) for option, name in names}
-    config = config.model_copy(update={"epochs": parts.epochs, **absolute})
+    config = config.model_copy(update={"epochs": parts.epochs, "early_stopping": parts.early_stopping_name, **absolute})
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
     parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
@@ -98,6 +98,8 @@ def resume(
         ReplayMismatch: the strategy no longer proposes what it did.
     """
     config = config_of(path)
+    if config.early_stopping is None:  # it was begun before there was any
+        config = config.model_copy(update={"early_stopping": "none"})
     if trials is not None and config.genotype is not None:
         raise UserError("--trials", trials, "runs that search", why=f"{path.name} is a training, of one trial")
     if trials is not None:
@@ -142,6 +144,7 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         history=study.history(parts.objectives),
         max_failures=config.max_failures,
         limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)),
+        early_stopping=parts.early_stopping,
         start=lambda trial: start_of(trial, search, study, heirs),
     )
     if progress is not None:
@@ -178,6 +181,7 @@ def _searched(run: Run, progress: Progress | None) -> Run:
     run.exhausted = search.exhausted
     if search.best is not None:
         study.note("recommended", {"number": search.best.number, "after": len(search.ended)})
+    if run.ranked():
         _finish(run, run.candidate(None))
     study.note("finished", len(search.ended))
     return run
@@ -225,6 +229,8 @@ def _finish(run: Run, best: Candidate) -> None:
     run.report()
     if whole:
         run.export(best)
+    elif best.trial.stopped:
+        log.warning("no model is exported: no trial was trained to its end, some were stopped early")
     else:
         name = type(evaluator).__name__
         log.warning("no model is exported: %s brings no weights, or has no test and deliverables", name)

@@ -30,7 +30,7 @@ from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Traceable
 from nas.core.supernet import Supernet
-from nas.core.trial import Direction, Measurement, Objective, Outcome, Portion, Proposal, Trial
+from nas.core.trial import Direction, Measurement, Objective, Outcome, Portion, Proposal, Trial, curve_of
 from nas.loop import Event
 
 if TYPE_CHECKING:
@@ -396,7 +396,7 @@ def _trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())
         running = tuple(Measurement(epoch, {objectives[0].name: value}) for epoch, value in reported)
-        return Trial(frozen.number, proposal, attributes["seed"], running)
+        return Trial(frozen.number, proposal, attributes["seed"], running, curve=curve_of(running, objectives[0]))
     epochs = attributes["epochs"]
     derived = attributes.get("derived", [()] * len(epochs))
     measurements = tuple(
@@ -412,7 +412,8 @@ def _trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
         losses = tuple(o.loss(measurements[-1].metrics[o.name]) for o in objectives)
     else:
         losses = tuple(float("inf") for _ in objectives)
-    return Trial(frozen.number, proposal, attributes["seed"], measurements, outcome, losses)
+    curve = curve_of(measurements, objectives[0])
+    return Trial(frozen.number, proposal, attributes["seed"], measurements, outcome, losses, curve)
 
 
 def _own(path: Path) -> filelock.BaseFileLock:

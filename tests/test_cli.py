@@ -45,7 +45,8 @@ def test_json_is_one_line_and_nothing_else(searched):
     folder, out, _ = searched
     assert out.count("\n") == 1
     document = json.loads(out)
-    assert set(document) == {"run", "best", "trials", "seconds"}
+    assert set(document) == {"run", "best", "trials", "epochs", "seconds"}
+    assert document["epochs"] == {"run": 5, "asked": 5}
     assert set(document["best"]) == {"number", "genotype", "values", "test", "model"}
     assert document["trials"] == {"complete": 5, "pruned": 0, "failed": 0}
     assert (folder / document["best"]["model"] / "model.py").is_file()
@@ -132,6 +133,15 @@ def test_a_config_file_repeats_a_run_and_the_command_line_wins(ran, searched, tm
         (["search", "--set", "populaton=4"], "did you mean 'population'"),
         (["search", "--set", "population=few"], "--set population 'few'"),
         (["search", "--set", "population=5", "--set", "sample=9"], "--set sample 9"),
+        (["search", "--early-stopping", "ahsa"], "--early-stopping 'ahsa': unknown, did you mean 'asha'?"),
+        (["search", "--early-stopping", "asha", "--stop-set", "reducton=4"], "did you mean 'reduction'"),
+        (["search", "--early-stopping", "asha", "--stop-set", "reduction=few"], "--stop-set reduction 'few'"),
+        (["search", "--early-stopping", "asha", "--stop-set", "reduction=1"], "--stop-set reduction 1"),
+        (["search", "--early-stopping", "asha", "--stop-set", "reduction"], "--stop-set 'reduction'"),
+        (["search", "--early-stopping", "none", "--stop-set", "first=1"], "nothing is stopped early here"),
+        (["search", "--trials", "8", "--stop-set", "first=1"], "nothing is stopped early here"),
+        (["search", "--early-stopping", "asha", "--objective", "parameters"], "training does not improve parameters"),
+        (["early-stopping", "ahsa"], "did you mean 'asha'"),
         (["search", "--train-size", "100000"], "--train-size 100000"),
         (["search", "--time-limit", "soon"], "--time-limit 'soon'"),
         (["search", "--name", "a/b"], "--name 'a/b'"),

@@ -190,7 +190,7 @@ def test_searching_on_the_command_line_reports_the_front(tmp_path, capsys, monke
     assert cli([*arguments, "--json"]) == 0
     captured = capsys.readouterr()
     document = json.loads(captured.out)
-    assert set(document) == {"run", "best", "front", "trials", "seconds"}
+    assert set(document) == {"run", "best", "front", "trials", "epochs", "seconds"}
     assert document["front"][0]["number"] == document["best"]["number"]
     assert set(document["front"][0]["values"]) == set(BOTH)
     assert "evolution looks at the first objective alone, mse" in captured.err

@@ -15,7 +15,7 @@ from nas.strategies.gaussian_process import Distances, GaussianProcess
 from nas.strategies.predictor import Predictor, _log_expected_improvement
 from nas.strategies.results import normal_scores, results_of
 from nas.testing import StrategyContract
-from nas.testing.toys import ToySpace, asked_and_told, ended, toy_loss
+from nas.testing.toys import ToySpace, asked_and_told, curved, ended, toy_loss
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 
@@ -96,7 +96,7 @@ def test_results_of_one_genotype_are_put_together():
     assert results.genotypes == genotypes
     assert results.numbers == [2, 1, 3]
     assert results.evaluations.tolist() == [3, 1, 1]
-    scores = normal_scores(np.array(losses))
+    scores = normal_scores(trials)
     mine = scores[[0, 2, 4]]
     assert results.scores == pytest.approx([mine.mean(), scores[1], scores[3]])
     assert results.spread == pytest.approx(mine.var() * 3)
@@ -149,9 +149,44 @@ def test_expected_improvement_is_its_closed_form_and_does_not_vanish():
 
 
 def test_failures_share_the_lowest_rank():
-    ranks = normal_scores(np.array([1.0, np.inf, 0.5, np.inf]))
-    assert ranks[2] > ranks[0] > ranks[1] == ranks[3]
-    assert np.isfinite(ranks).all()
+    losses = [[1.0], [0.1, 0.1, 0.1], [2.0, 0.5], [0.2]]
+    kinds = ("complete", "diverged", "complete", "out_of_memory")
+    scores = normal_scores([curved(n, curve, kind) for n, (curve, kind) in enumerate(zip(losses, kinds, strict=True))])
+    assert scores[2] > scores[0] > scores[1] == scores[3]
+    assert np.isfinite(scores).all()
+
+
+def test_scores_of_whole_trainings_are_the_normal_scores_of_their_ranks():
+    losses = np.random.default_rng(0).integers(8, size=30) / 8
+    trials = [curved(number, [1.0, loss], "complete") for number, loss in enumerate(losses)]
+    expected = scipy.stats.norm.ppf((scipy.stats.rankdata(-losses) - 0.5) / 30)
+    assert normal_scores(trials).tolist() == expected.tolist()
+
+
+def test_what_was_stopped_is_ranked_by_the_losses_at_equal_epochs():
+    curves = [
+        ([0.9, 0.8, 0.7], "complete"),
+        ([0.5, 0.3, 0.1], "complete"),
+        ([0.8], "stopped"),  # better than trial 0 was then, though its loss is worse than 0's in the end
+        ([0.95], "stopped"),
+        ([0.6, 0.4], "stopped"),
+        ([0.1, 0.2], "diverged"),
+    ]
+    scores = normal_scores([curved(number, *curve) for number, curve in enumerate(curves)])
+    assert np.argsort(-scores).tolist() == [1, 4, 2, 0, 3, 5]
+
+
+def test_the_recommendation_is_no_trial_that_was_stopped():
+    strategy = Predictor(ToySpace(), seed=0, trials=40)
+    for number in range(24):
+        proposal = strategy.ask(number)
+        loss = toy_loss(proposal.genotype) + 0.6 * np.random.default_rng(number).normal() + 2
+        kind = "complete" if number % 3 == 2 else "stopped"
+        strategy.tell(curved(Trial(number, proposal, 0), [loss, loss] if kind == "complete" else [loss - 2], kind))
+        assert (strategy.recommend() or 2) % 3 == 2
+    strategy._is_noisy = lambda *results: True
+    strategy._recommended = (0, None)
+    assert strategy.recommend() % 3 == 2
 
 
 def test_distances_count_decisions_orders_absences_and_uses():

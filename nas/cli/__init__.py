@@ -34,6 +34,7 @@ class _Lazy(click.Group):
         "bench": ("nas.cli.bench", "Compare strategies on a table of known results."),
         "spaces": ("nas.cli.catalogue", "List the search spaces, or explain one."),
         "strategies": ("nas.cli.catalogue", "List the strategies, or explain one."),
+        "early-stopping": ("nas.cli.catalogue", "List the rules of early stopping, or explain one."),
         "datasets": ("nas.cli.catalogue", "List the data sets, or explain one."),
     }
 
@@ -47,7 +48,8 @@ class _Lazy(click.Group):
 
         if name not in self.commands_in:
             return None
-        command: click.Command = getattr(importlib.import_module(self.commands_in[name][0]), name + "_command")
+        module = importlib.import_module(self.commands_in[name][0])
+        command: click.Command = getattr(module, name.replace("-", "_") + "_command")
         return command
 
     def resolve_command(

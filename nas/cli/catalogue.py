@@ -1,4 +1,4 @@
-"""``nas spaces``, ``nas strategies`` and ``nas datasets``: what there is, and one of it in full."""
+"""``nas spaces``, ``nas strategies``, ``nas early-stopping``, ``nas datasets``: what there is, and one in full."""
 
 from __future__ import annotations
 
@@ -31,11 +31,17 @@ def strategies_command(name: str | None) -> None:
     if name is None:
         _list({known: registry.load("strategy", known) for known in registry.names("strategy")})
         return
-    strategy = registry.load("strategy", name)
-    click.echo(inspect.getdoc(strategy))
-    click.echo("\nOptions (--set NAME=VALUE):\n")
-    for option in registry.options(strategy).values():
-        click.echo(f"  {option.name}: {registry.describe_type(option.type)}, default {option.default}. {option.help}")
+    _explain(registry.load("strategy", name), "--set")
+
+
+@click.command("early-stopping")
+@click.argument("name", required=False)
+def early_stopping_command(name: str | None) -> None:
+    """List the rules of early stopping, or explain one."""
+    if name is None:
+        _list({known: registry.load("early-stopping", known) for known in registry.names("early-stopping")})
+        return
+    _explain(registry.load("early-stopping", name), "--stop-set")
 
 
 @click.command("datasets")
@@ -48,6 +54,13 @@ def datasets_command(name: str | None) -> None:
         click.echo(describe_data_set(name))
         return
     _listed(data_set_names())
+
+
+def _explain(thing: type, option_of: str) -> None:
+    click.echo(inspect.getdoc(thing))
+    click.echo(f"\nOptions ({option_of} NAME=VALUE):\n")
+    for option in registry.options(thing).values():
+        click.echo(f"  {option.name}: {registry.describe_type(option.type)}, default {option.default}. {option.help}")
 
 
 def _list(things: dict[str, type]) -> None:

@@ -77,6 +77,11 @@ class Display:
         if search.only_first:
             first = search.objectives[0].name
             self._say(f"{config.strategy} looks at the first objective alone, {first}; the front of all is reported")
+        if config.early_stopping not in (None, "none"):
+            first = search.objectives[0].name
+            self._say(
+                f"early stopping by {config.early_stopping}, on {first} (--early-stopping none trains all in full)"
+            )
         for note in data.notes:
             self._say(note)
         source = run.study.notes.get("from")
@@ -130,7 +135,7 @@ class Display:
         if self._bar is not None:
             self._bar.update(self._task, advance=1, description=self._best())
             return
-        result = trial.outcome.reason if trial.outcome.failed else values(trial.metrics, self._search.objectives)
+        result = trial.outcome.reason or values(trial.metrics, self._search.objectives)
         if trial.outcome.kind == "supernet":
             result += " of the supernet"
         done = len(self._search.ended)
@@ -147,8 +152,9 @@ class Display:
 
 
 def front_of(trials: Sequence[Trial]) -> list[Trial]:
-    """Those that no other dominates."""
-    return [trials[index] for index in pareto_front([trial.losses for trial in trials])]
+    """Those, of trials that were not stopped early, that no other dominates."""
+    whole = [trial for trial in trials if not trial.provisional]
+    return [whole[index] for index in pareto_front([trial.losses for trial in whole])]
 
 
 def _clock(seconds: float) -> str:
@@ -191,7 +197,7 @@ def values(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> str
 def tabled(run: Run) -> list[Trial]:
     """The trials that a table shows: the five best, or of several objectives the front, thinned where it is long."""
     if len(run.objectives) == 1:
-        return run.ranked()[:SHOWN]
+        return run.contenders()[:SHOWN]
     front = run.front()
     return [front[index] for index in most_spread([trial.losses for trial in front], FRONT_SHOWN)]
 
@@ -250,6 +256,8 @@ def summary(run: Run) -> None:
     trained = f", {supernets} supernet{'s' if supernets > 1 else ''} trained" if supernets else ""
     ended = f"{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"
     out.print(Text(f"\n{ended}{trained}"))
+    if counts["pruned"]:
+        out.print(Text(epochs_line(run)))
     if tested:
         out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
     # soft: the terminal folds these itself, so that paths and commands can be copied
@@ -257,6 +265,13 @@ def summary(run: Run) -> None:
     out.print(Text(f"in the dashboard: {dashboard_command(run)}"), soft_wrap=True)
     if run.model_folder is not None:
         out.print(Text("the best model, with its weights; python model.py there runs it:"))
+
+
+def epochs_line(run: Run) -> str:
+    """What early stopping saved."""
+    stopped = run.counts()["pruned"]
+    trials = "1 trial" if stopped == 1 else f"{stopped} trials"
+    return f"epochs: {run.epochs_run} of {run.epochs_asked}, {trials} stopped early"
 
 
 def dashboard_command(run: Run) -> str:

@@ -31,6 +31,11 @@ _SEARCH = (
     click.option("--pin", multiple=True, metavar="NAME=VALUE", help="Fix a decision of the space; * is any text."),
     click.option("--restrict", multiple=True, metavar="NAME=A,B", help="Leave only these values of a decision."),
     click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Set an option of the strategy."),
+    click.option(
+        "--early-stopping", metavar="RULE",
+        help="asha (default from 9 trials and 4 epochs on), hyperband, median, plateau or none.",
+    ),
+    click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
     click.option("--seed", type=int, help="Seed of everything random (default 0)."),
     click.option("--name", help="Name of the run; by default data, strategy and time."),
     click.option("--runs-dir", type=click.Path(path_type=Path), help="Where runs are kept (default runs)."),
@@ -107,13 +112,14 @@ def given_options(given: dict[str, Any]) -> dict[str, Any]:
 
     file = given.pop("config", None)
     options: dict[str, Any] = read_yaml(file) if file is not None else {}
-    for option, separator in (("pin", None), ("restrict", ","), ("set", None)):
+    for option, separator in (("pin", None), ("restrict", ","), ("set", None), ("stop_set", None)):
         pairs = given.pop("set_" if option == "set" else option, ())
         if pairs:
             inherited = options.get(option) or {}
             if not isinstance(inherited, dict):
                 raise UserError(f"--config {file}: {option}", inherited, "lines of 'name: value' below it")
-            options[option] = {**inherited, **dict(_pair(f"--{option}", pair, separator) for pair in pairs)}
+            name = f"--{option.replace('_', '-')}"
+            options[option] = {**inherited, **dict(_pair(name, pair, separator) for pair in pairs)}
     if not given["objective"]:
         del given["objective"]
     options.update({name: value for name, value in given.items() if value is not None})

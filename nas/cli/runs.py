@@ -52,7 +52,9 @@ def _overview(run: Run) -> dict[str, Any]:
         "data": run.data_name,
         "strategy": run.config.strategy,
         "trials": f"{done}/{run.target}",
+        "stopped": counts["pruned"],
         "failed": counts["failed"],
+        "epochs": f"{run.epochs_run}/{run.epochs_asked}",
         "best": _best(run) if ranked else "-",
         "state": "in use" if run.study.in_use() else "ended" if run.finished else "interrupted",
         "started": run.study.started_at(),
@@ -89,6 +91,7 @@ def show_command(run: str, runs_dir: Path, trial: int | None, genotype: bool, as
 def _show_run(run: Run) -> None:
     from rich.text import Text
 
+    from nas.cli import display
     from nas.cli.display import best_table, console, dashboard_command, front_line, supernet_table, table, tabled
 
     out = console()
@@ -102,6 +105,10 @@ def _show_run(run: Run) -> None:
     supernets = [trial for trial in run.trials if trial.outcome is not None and trial.outcome.kind == "supernet"]
     if supernets:
         out.print(supernet_table(supernets, run.objective.name))
+    stopped = [trial for trial in run.trials if trial.stopped]
+    if stopped:
+        out.print(Text(display.epochs_line(run)))
+        out.print(table(["trial", "stopped because"], [[t.number, t.outcome.reason] for t in stopped if t.outcome]))
     unsuccessful = [t for t in run.trials if t.outcome is not None and t.outcome.failed]
     if unsuccessful:
         rows = [[t.number, t.outcome.kind, t.outcome.reason] for t in unsuccessful if t.outcome is not None]

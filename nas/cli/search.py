@@ -119,7 +119,10 @@ def _document(run: Run) -> dict[str, Any]:
 
     seconds = run.study.notes.get("seconds", 0.0)
     front = {} if len(run.objectives) == 1 else {"front": front_document(run)}
-    return {"run": str(run.path), "best": best, **front, "trials": run.counts(), "seconds": seconds}
+    epochs = {"run": run.epochs_run, "asked": run.epochs_asked}
+    return {
+        "run": str(run.path), "best": best, **front, "trials": run.counts(), "epochs": epochs, "seconds": seconds
+    }  # fmt: skip
 
 
 def configure_logging(verbose: bool) -> None:

@@ -25,10 +25,13 @@ class Strategy(Protocol):
         """
 
     def tell(self, trial: Trial) -> None:
-        """Take notice of an ended trial, also of a failed or stopped one (its losses may be infinite)."""
+        """Take notice of an ended trial, also of a failed one, whose losses are infinite, or of a stopped one.
+
+        A stopped trial's losses are those it had when it was stopped, after fewer epochs than a complete one's.
+        """
 
     def recommend(self) -> int | None:
-        """The number of the trial it would stake its name on; None before any has succeeded."""
+        """The number of the trial it would stake its name on, never a stopped one; None before any is complete."""
 
 
 @runtime_checkable
@@ -43,9 +46,11 @@ class TrainsPortions(Protocol):
     """The strategy proposes portions of trainings: it needs an evaluator that can train them.
 
     Attributes:
+        trains_portions: true, of the class as well.
         portions: how many a whole training has; no more than its epochs.
     """
 
+    trains_portions: bool
     portions: int
 
 
@@ -59,7 +64,8 @@ class Descends(Protocol):
 class BestSeen:
     """The recommendation of strategies without a model of their own: the trial of least loss, the first such.
 
-    Of several objectives it is the first that counts, and the others between equals: nothing dominates it.
+    Of several objectives it is the first that counts, and the others between equals: nothing dominates it. Trials
+    that were stopped early do not count: there is nothing to hand over of them.
     """
 
     def __init__(self) -> None:
@@ -68,10 +74,12 @@ class BestSeen:
     def tell(self, trial: Trial) -> None:
         """Take notice of an ended trial."""
         losses = trial.losses
-        if losses[0] != float("inf") and (self._best is None or (losses, trial.number) < self._best):
+        if trial.stopped or losses[0] == float("inf"):
+            return
+        if self._best is None or (losses, trial.number) < self._best:
             self._best = (losses, trial.number)
 
     @property
     def number(self) -> int | None:
-        """The best trial's number; None before any has succeeded."""
+        """The best trial's number; None before any is complete."""
         return None if self._best is None else self._best[1]

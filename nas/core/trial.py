@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -129,6 +130,12 @@ class Outcome:
         return self.kind in ("complete", "stopped", "shared")
 
 
+def curve_of(measurements: Iterable[Measurement], objective: Objective) -> dict[int, float]:
+    """A learning curve: epoch -> loss in the objective, of the measurements that have it; infinite for what is NaN."""
+    found = {m.epoch: objective.loss(m.metrics[objective.name]) for m in measurements if objective.name in m.metrics}
+    return {epoch: math.inf if math.isnan(loss) else loss for epoch, loss in found.items()}
+
+
 @dataclass(frozen=True)
 class Trial:
     """One evaluation of a proposal.
@@ -139,6 +146,7 @@ class Trial:
         measurements: so far, in order.
         outcome: None while it runs.
         losses: one for each objective, less is better, infinite where it has no score; empty while it runs.
+        curve: the learning curve so far, epoch -> loss in the first objective, the epochs in order.
         start: what it begins from, if not from nothing; only an evaluator is given it, no record holds it.
     """
 
@@ -148,6 +156,7 @@ class Trial:
     measurements: tuple[Measurement, ...] = ()
     outcome: Outcome | None = None
     losses: tuple[float, ...] = ()
+    curve: Mapping[int, float] = field(default_factory=dict)
     start: Start | None = None
 
     @property
@@ -164,3 +173,13 @@ class Trial:
     def metrics(self) -> Mapping[str, float]:
         """The metrics of the last measurement; empty before the first."""
         return self.measurements[-1].metrics if self.measurements else {}
+
+    @property
+    def provisional(self) -> bool:
+        """Whether its score is not that of a whole training of its own: it was stopped, or has a supernet's weights."""
+        return self.outcome is not None and self.outcome.kind in ("stopped", "shared")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped early: its losses are not those of a whole training, and it has no weights."""
+        return self.outcome is not None and self.outcome.kind == "stopped"

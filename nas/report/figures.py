@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nas.core.pareto import most_spread, pareto_front
 from nas.core.trial import Objective, Trial
@@ -15,7 +17,11 @@ _NAMED = 12  # more numbers would cover each other
 
 
 def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
-    """A PNG of the objective of every candidate, and of the best so far; failures and supernets are marked."""
+    """A PNG of the objective of every candidate, and of the best so far.
+
+    What was stopped early, or scored with a supernet's weights, is hollow, and never the best; failures and supernets
+    are lines.
+    """
     good = [trial for trial in trials if trial.outcome is not None and trial.outcome.scored]
     supernets = [trial.number for trial in trials if trial.outcome is not None and trial.outcome.kind == "supernet"]
     bad = [trial.number for trial in trials if trial.outcome is not None and trial.outcome.failed]
@@ -27,13 +33,22 @@ def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
     evolved = [bool(trial.proposal.parents) for trial in good]
     for kind, label, colour in ((False, "random", "#9aa7b5"), (True, "child of an earlier trial", "#2b6cb0")):
         chosen = [i for i, child in enumerate(evolved) if child == kind]
-        if chosen:
-            axes.scatter([numbers[i] for i in chosen], [values[i] for i in chosen], s=18, color=colour, label=label)
-    best: list[float] = []
-    for value in values:
-        better = not best or objective.loss(value) < objective.loss(best[-1])
-        best.append(value if better else best[-1])
-    axes.step(numbers, best, where="post", color="#c05621", label="best so far")
+        for ending, why in (("complete", ""), ("stopped", ", stopped early"), ("shared", ", shared weights")):
+            some = [i for i in chosen if (outcome := good[i].outcome) is not None and outcome.kind == ending]
+            if some:
+                axes.scatter(
+                    [numbers[i] for i in some], [values[i] for i in some], s=18, edgecolors=colour,
+                    facecolors="none" if why else colour, label=label + why,
+                    linewidths=0.5 if ending == "shared" else None,
+                )  # fmt: skip
+    best: list[tuple[int, float]] = []
+    for trial, value in zip(good, values, strict=True):
+        if not trial.provisional and (not best or objective.loss(value) < objective.loss(best[-1][1])):
+            best.append((trial.number, value))
+    if best:
+        steps = [*best, (numbers[-1], best[-1][1])]
+        axes.step([number for number, _ in steps], [value for _, value in steps], where="post", color="#c05621",
+                  label="best so far")  # fmt: skip
     if values and min(values) > 0 and max(values) > 5 * min(values):
         axes.set_yscale("log")
     for number in bad:
@@ -48,9 +63,49 @@ def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
     return _png(figure)
 
 
+def curves_figure(trials: Sequence[Trial], objective: Objective, best: int | None) -> bytes:
+    """A PNG of the learning curves of all candidates: the best stands out, and crosses are where trials were stopped.
+
+    Args:
+        best: the number of the trial that is named the best.
+    """
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    sharing = [trial for trial in trials if trial.proposal.supernet is not None or trial.proposal.shares is not None]
+    curves = [trial for trial in trials if trial.curve and trial not in sharing]
+    everything = [objective.loss(loss) for trial in curves for loss in trial.curve.values() if math.isfinite(loss)]
+    last = None
+    for kind, label, colour in (
+        ("stopped", "stopped early", "#9aa7b5"),
+        ("complete", "trained in full", "#2b6cb0"),
+        ("best", "best", "#c05621"),
+    ):
+        for trial in curves:
+            own = "best" if trial.number == best else "stopped" if trial.stopped else "complete"
+            if own != kind or (trial.outcome is not None and trial.outcome.failed):
+                continue
+            epochs, values = list(trial.curve), [objective.loss(loss) for loss in trial.curve.values()]
+            axes.plot(
+                epochs, values, color=colour, linewidth=2 if kind == "best" else 0.9, zorder=3 if kind == "best" else 2,
+                label="_" if last == kind else label, marker="x" if trial.stopped else None, markersize=4,
+                markevery=[len(epochs) - 1], markeredgecolor="#4a5568",
+            )  # fmt: skip
+            last = kind
+    if everything and min(everything) > 0 and max(everything) > 5 * min(everything):
+        axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"validation {objective.name}")
+    if last is not None:
+        axes.legend(frameon=False, fontsize=8)
+    return _png(figure)
+
+
 def front_figure(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bytes:
     """A PNG of every trial by the first objective and each of the others; the front stands out, with its numbers."""
     good = [trial for trial in trials if trial.outcome is not None and trial.outcome.scored]
+    good = [trial for trial in good if not trial.provisional] or good  # what was stopped is on no front
     front = [good[index] for index in pareto_front([trial.losses for trial in good])]
     rest = [trial for trial in good if trial not in front]
     named = [front[index] for index in most_spread([trial.losses for trial in front], _NAMED)]

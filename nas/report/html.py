@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from nas.report.figures import front_figure, progress_figure
+from nas.report.figures import curves_figure, front_figure, progress_figure
 
 if TYPE_CHECKING:
     from nas.core.trial import Trial
@@ -23,11 +23,14 @@ def render(run: Run) -> str:
         loader=jinja2.PackageLoader("nas.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     trials, ranked = run.trials, run.ranked()
+    best = run.best.number if ranked else None
+    long = any(len(trial.curve) > 1 for trial in trials)
     return environment.get_template("report.html.jinja").render(
         run=run,
         counts=run.counts(),
         environment=_environment(run),
         figure=_as_url(progress_figure(trials, run.objective)),
+        curves=_as_url(curves_figure(trials, run.objective, best)) if long else "",
         front=[trial.number for trial in run.front()],
         front_figure=_as_url(front_figure(trials, run.objectives)) if len(run.objectives) > 1 and ranked else "",
         rows=[_row(run, trial) for trial in ranked[:_PICTURES]],

@@ -117,11 +117,12 @@ class DeapNSGA2:
         individual = Individual(trial)
         with _global_random(generator_for(self._seed, trial.number, 1)):
             self._population = self._tools.selNSGA2([*self._population, individual], self._population_size)
-            self._hall_of_fame.update([individual])
+            if not trial.stopped:  # it has its say in the population, but nothing to hand over
+                self._hall_of_fame.update([individual])
 
     @property
     def front(self) -> list[int]:
-        """The numbers of the trials that no other dominates, the best in the first objective first."""
+        """The numbers of the complete trials that no other dominates, the best in the first objective first."""
         return [individual.number for individual in self._hall_of_fame]
 
     def recommend(self) -> int | None:

@@ -31,7 +31,9 @@ class Optuna:
     The study lives in memory: an ask is an Optuna trial whose suggestions answer the space's choices as they arise,
     a tell gives it the losses. An unordered choice is a categorical parameter; an ordered one is the index of its
     value, so that a geometric grid is a logarithmic scale to the sampler. Failed trials are told as failed, which
-    Optuna's samplers overlook.
+    Optuna's samplers overlook. To TPE trials that were stopped early are told as pruned, with their learning curves:
+    it takes them for worse than complete ones, those that came further before others. The other samplers overlook
+    pruned trials, and TPE cannot weigh them where there are several objectives: they are told the losses.
 
     Where the sampler repeats itself it is asked again, and then its last suggestion is changed at random, more and
     more, until it is new. Optuna is told what is really evaluated.
@@ -39,6 +41,7 @@ class Optuna:
 
     multi_objective = True
 
+    _weighs_pruned = True  # the sampler learns from what was pruned
     _static = False  # the sampler needs the same parameters in every trial: those of choices that do not arise, too
     _relaxed = False  # an unordered choice is one real number for each of its values, of which the largest wins
     _generational = False  # a trial counts to a generation, which the sampler notes when it samples
@@ -61,7 +64,7 @@ class Optuna:
             self._silent = {site: choice for site, choice in space.choices().items() if len(choice.values) > 1}
         with _quiet():
             self._study = _new_study(1, self._sampler(**options))
-        self._running: dict[int, int] = {}  # our trials' numbers -> Optuna's
+        self._running: dict[int, optuna.Trial] = {}  # by our trials' numbers
         self._exhausted = False
         self._seen = Seen(space)
         self._best = BestSeen()
@@ -81,7 +84,7 @@ class Optuna:
         trial, genotype = self._suggested()
         for attempt in range(_ATTEMPTS):
             if self._duplicates or genotype not in self._seen:
-                self._running[number] = trial.number
+                self._running[number] = trial
                 self._seen.add(genotype)
                 changed = ", changed to be new" if attempt > self._repeats else ""
                 return Proposal(genotype, origin=origin + changed)
@@ -139,13 +142,18 @@ class Optuna:
     # -- telling
 
     def tell(self, trial: Trial) -> None:
-        """The losses go to Optuna's trial; a failed trial has none."""
+        """The losses go to Optuna's trial, of a stopped one the curve; a failed trial has none."""
         self._best.tell(trial)
         losses = trial.losses if self.multi_objective else trial.losses[:1]
         if len(losses) != len(self._study.directions):
             self._reopen(len(losses))
-        number = self._running.pop(trial.number)
-        if all(math.isfinite(loss) for loss in losses):
+        asked = self._running.pop(trial.number)
+        number = asked.number
+        if trial.stopped and self._weighs_pruned and len(losses) == 1:
+            for epoch, loss in trial.curve.items():
+                asked.report(loss, epoch)
+            self._study.tell(number, state=_pruned())
+        elif all(math.isfinite(loss) for loss in losses):
             self._study.tell(number, list(losses))
         else:
             self._study.tell(number, state=_fail())
@@ -191,6 +199,7 @@ class TPE(Optuna):
 class GP(Optuna):
     """Gaussian process with expected improvement (Optuna's GPSampler); slow: tenths of a second a proposal."""
 
+    _weighs_pruned = False
     _static = True
     _repeats = 0  # the acquisition's maximum would come again
 
@@ -221,7 +230,7 @@ class CMAES(Optuna):
     adapt, at the faster rate that this allows (sep-CMA-ES, Ros & Hansen 2008).
     """
 
-    multi_objective = False
+    multi_objective = _weighs_pruned = False
     _static = _relaxed = _generational = True
 
     def __init__(
@@ -249,6 +258,7 @@ class CMAES(Optuna):
 class NSGA2(Optuna):
     """NSGA-II (Deb, Pratap, Agarwal & Meyarivan 2002): an evolution of generations, for several objectives."""
 
+    _weighs_pruned = False
     _static = _generational = True
 
     def __init__(
@@ -314,6 +324,12 @@ def _reseed(sampler: BaseSampler, generator: Generator) -> None:
             _reseed(part, generator)
         elif isinstance(state := getattr(part, "rng", None), np.random.RandomState):
             state.seed(int(generator.integers(2**32)))
+
+
+def _pruned() -> optuna.trial.TrialState:
+    import optuna
+
+    return optuna.trial.TrialState.PRUNED
 
 
 def _fail() -> optuna.trial.TrialState:

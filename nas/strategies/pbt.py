@@ -48,6 +48,8 @@ class PopulationBased:
     P times the portions is the number of trials.
     """
 
+    trains_portions = True
+
     def __init__(
         self,
         space: SearchSpace,

@@ -39,7 +39,8 @@ class Predictor:
     alone and together, and how often each operation should be used. It is asked for mutants of the genotypes it holds
     for the best and for random ones; a local search climbs from the most promising; the greatest expected improvement
     over the best predicted mean, by a margin that shrinks as results come in, is proposed. Results are replaced by
-    their normal ranks, so that their scale and the depth of failures do not matter.
+    their normal ranks, so that their scale and the depth of failures do not matter; a trial that was stopped early is
+    ranked against each other by the losses after the last epoch that both have.
 
     Results of training are noisy. The recommendation is the trial of the best predicted mean if the results
     themselves say that they are noisy, by a likelihood ratio; else the best seen.
@@ -260,7 +261,7 @@ class Predictor:
     def recommend(self) -> int | None:
         """The trial of the best predicted mean if results are noisy, else the best seen."""
         successes = [trial for trial in self._selected() if trial.losses[0] != float("inf")]
-        if len(successes) < max(self._initial, 3):
+        if len(successes) < max(self._initial, 3) or self._best.number is None:
             return self._best.number
         if self._recommended[0] != len(self._told):
             with _one_thread():
@@ -279,8 +280,8 @@ class Predictor:
         noise_share = results.noise_share(process.noise)
         process.condition(distances, results.scores, _shares(results, noise_share))
         means, _ = process.predict(distances, (1 - noise_share) * process.noise, known=True)
-        failed = {trial.number for trial in self._told if trial.losses[0] == float("inf")}
-        means[[number in failed for number in results.numbers]] = -np.inf
+        nothing = {trial.number for trial in self._told if trial.losses[0] == float("inf") or trial.stopped}
+        means[[number in nothing for number in results.numbers]] = -np.inf
         return results.numbers[int(means.argmax())]
 
 

@@ -50,9 +50,12 @@ class Results:
 
 
 def results_of(trials: Sequence[Trial]) -> Results:
-    """The results of ended trials, one or more, in their first objective."""
-    losses = np.array([trial.losses[0] for trial in trials])
-    scores = normal_scores(losses)
+    """The results of ended trials, one or more, in their first objective.
+
+    The trial of a genotype that went best is a complete one, where there is one.
+    """
+    losses = [(trial.stopped, trial.losses[0]) for trial in trials]
+    scores = normal_scores(trials)
     places: dict[Genotype, list[int]] = {}
     for place, trial in enumerate(trials):
         places.setdefault(trial.genotype, []).append(place)
@@ -66,8 +69,39 @@ def results_of(trials: Sequence[Trial]) -> Results:
     )
 
 
-def normal_scores(losses: Array) -> Array:
-    """Of the ranks, the least loss highest; failures share the lowest."""
-    from scipy.stats import norm, rankdata
+def normal_scores(trials: Sequence[Trial]) -> Array:
+    """Of the ranks in the first objective, the least loss highest; failures share the lowest.
 
-    return np.asarray(norm.ppf((rankdata(-losses) - 0.5) / len(losses)), dtype=np.float64)
+    A trial's rank is how many others it is better than, and equal ones count half. One that was stopped early is
+    compared with each other after the last epoch that both have: its loss then is one of fewer epochs than the
+    others' in the end.
+    """
+    from scipy.stats import norm
+
+    losses = _losses_after(trials)
+    ends = np.array([_last_epoch(trial) if trial.stopped else losses.shape[1] for trial in trials])
+    common = np.minimum(ends[:, None], ends[None, :]) - 1
+    own = np.take_along_axis(losses, common, axis=1)  # [i, j] of i, where it is compared with j
+    better, equal = own < own.T, own == own.T
+    ranks = better.sum(axis=1) + (equal.sum(axis=1) - 1) / 2
+    return np.asarray(norm.ppf((ranks + 0.5) / len(trials)), dtype=np.float64)
+
+
+def _losses_after(trials: Sequence[Trial]) -> Array:
+    """(trials, epochs): the loss after every epoch, or after the nearest that was measured; failures are infinite.
+
+    The last column, beyond all epochs, has the losses that trials ended with.
+    """
+    losses = np.empty((len(trials), max(map(_last_epoch, trials)) + 1))
+    for row, trial in zip(losses, trials, strict=True):
+        end = trial.losses[0]
+        loss = next(iter(trial.curve.values()), end)
+        for place in range(len(row)):
+            loss = trial.curve.get(place + 1, loss)
+            row[place] = loss if np.isfinite(end) else end
+        row[-1] = end
+    return losses
+
+
+def _last_epoch(trial: Trial) -> int:
+    return max(trial.curve, default=1)

@@ -1,4 +1,4 @@
-"""The contract suites: what every space, strategy, evaluator and executor must keep, importable by anyone.
+"""The contract suites: what every space, strategy, evaluator, executor and rule must keep, importable by anyone.
 
 Subclass a suite in a test file of your own and give it what it tests::
 
@@ -9,6 +9,7 @@ Subclass a suite in a test file of your own and give it what it tests::
             return MyStrategy(space, seed=seed, trials=trials)
 """
 
+from nas.testing.early_stopping import EarlyStoppingContract
 from nas.testing.evaluators import EvaluatorContract
 from nas.testing.executors import ExecutorContract
 from nas.testing.gans import GanSpaceContract
@@ -17,6 +18,7 @@ from nas.testing.strategies import StrategyContract
 from nas.testing.translators import TranslatorSpaceContract
 
 __all__ = [
+    "EarlyStoppingContract",
     "EvaluatorContract",
     "ExecutorContract",
     "GanSpaceContract",

@@ -12,7 +12,7 @@ from nas.core.space import SearchSpace, sample
 from nas.core.strategy import Descends, Strategy
 from nas.core.trial import Trial
 from nas.testing.spaces import disturb_global_generators, from_another_process, global_generators
-from nas.testing.toys import ToySpace, ended, toy_loss
+from nas.testing.toys import ToySpace, curved, ended, toy_loss
 
 
 class StrategyContract:
@@ -106,6 +106,30 @@ class StrategyContract:
         assert strategy.recommend() is None
         self._run(strategy, 4, failing=(0, 1, 2, 3))
         assert strategy.recommend() is None
+
+    def test_what_was_stopped_early_is_digested_and_never_recommended(self) -> None:
+        histories = []
+        for _ in range(2):
+            strategy = self.make(ToySpace(), 7, self.long)
+            history: list[Trial] = []
+            for number in range(self.short):
+                proposal = strategy.ask(number)
+                assert proposal is not None
+                trial, loss = Trial(number, proposal, 0), toy_loss(proposal.genotype)
+                if proposal.supernet is not None:
+                    trial = ended(trial, loss)
+                elif number % 4 == 3:
+                    trial = curved(trial, [loss + 2, loss + 1], "complete")
+                else:
+                    trial = curved(trial, [loss], "stopped")
+                strategy.tell(trial)
+                history.append(trial)
+                complete: set[int | None] = {
+                    t.number for t in history if t.outcome is not None and t.outcome.kind == "complete"
+                }
+                assert strategy.recommend() in (complete or (None,))
+            histories.append(history)
+        assert histories[0] == histories[1]
 
     def test_the_recommendation_is_the_best_seen_where_nothing_is_noisy(self) -> None:
         strategy = self.make(ToySpace(), 1, self.short)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import Choose, SearchSpace, Shape, Value
 from nas.core.strategy import Strategy
 from nas.core.supernet import Alphas, Derived, Supernet, perturbed
-from nas.core.trial import Measurement, Objective, Outcome, Trial
+from nas.core.trial import Measurement, Objective, Outcome, OutcomeKind, Proposal, Trial
 from search_spaces.choices import Asker, ChoiceSpace
 
 LOSS = Objective("loss", "minimize")
@@ -168,8 +168,23 @@ def ended(trial: Trial, loss: float | None) -> Trial:
             outcome=Outcome("supernet"),
             losses=(float("inf"),),
         )
-    measurements = (Measurement(1, {"loss": loss}),)
-    return Trial(trial.number, trial.proposal, trial.seed, measurements, Outcome("complete"), (loss,))
+    return curved(trial, [loss], "complete")
+
+
+def curved(trial: Trial | int, losses: Sequence[float], kind: OutcomeKind | None = None) -> Trial:
+    """The trial, or one of this number, with a loss after every epoch; it still runs where `kind` is None."""
+    if isinstance(trial, int):
+        trial = Trial(trial, Proposal(ToySpace().grow(lambda choice: choice.values[0])), seed=0)
+    measurements = tuple(Measurement(epoch, {"loss": loss}) for epoch, loss in enumerate(losses, 1))
+    outcome = None if kind is None else Outcome(kind, "" if kind == "complete" else kind)
+    last = losses[-1] if outcome is not None and outcome.scored else float("inf")
+    return replace(
+        trial,
+        measurements=measurements,
+        outcome=outcome,
+        losses=() if kind is None else (last,),
+        curve=dict(enumerate(losses, 1)),
+    )
 
 
 def asked_and_told(strategy: Strategy, trials: int, loss: Callable[[Genotype], float | None] = toy_loss) -> list[Trial]:
