@@ -152,7 +152,8 @@ def _searched(run: Run, progress: Progress | None) -> Run:
     kept: list[Trial] = []
 
     def keep(trial: Trial) -> None:
-        if config.keep_weights is None:
+        complete = trial.outcome is not None and trial.outcome.kind == "complete"
+        if config.keep_weights is None or not complete:  # others have no weights, or a supernet's, which are shared yet
             return
         kept[:] = best_first([*kept, trial])
         if len(kept) > config.keep_weights:

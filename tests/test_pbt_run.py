@@ -17,6 +17,7 @@ from nas.session import resume, start
 from nas.testing.toys import ToySpace
 
 from .conftest import tiny_data
+from .interrupting import Until
 
 
 class Counting:
@@ -45,31 +46,12 @@ def config(folder, name, **options):
     return RunConfig.checked(given | {"runs_dir": folder, "name": name} | options)
 
 
-class Until:
-    """Ends the session after so many trials, and counts the checkpoints that there are."""
-
-    def __init__(self, trials):
-        self.left, self.kept = trials, []
-
-    def begin(self, run, search):
-        self.study = run.study
-
-    def measured(self, trial, measurement):
-        pass
-
-    def ended(self, trial):
-        self.kept.append(len(self.study.checkpoints()))
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "report", lambda self: None)
         seen = Until(100)
-        yield start(config(tmp_path_factory.mktemp("whole"), "whole"), given=GIVEN, progress=seen), seen.kept
+        yield start(config(tmp_path_factory.mktemp("whole"), "whole"), given=GIVEN, progress=seen), seen.checkpoints
 
 
 def found(run):
