@@ -127,6 +127,7 @@ class _Pairs:
 
 
 _NONE = _Pairs()
+_ANY_NODE = 1e-6  # what two nodes score that have nothing to inherit, such as pooling alone
 _GRAPHS = {"nodes": ("inputs", "operations", 1), "cells": ("sources", "skips", 0)}
 """Rows of nodes: which attribute says where a node's edges come from, which holds them, what the first node is called.
 
@@ -225,12 +226,22 @@ class _Both:
         return sum((self.pairs(_join(own, mine[i]), _join(other, theirs[j])) for i, j in steps), _NONE)
 
     def _aligned(
-        self, own: str, other: str, mine: Sequence[str], theirs: Sequence[str], allowed: Callable[[int, int], bool]
+        self,
+        own: str,
+        other: str,
+        mine: Sequence[str],
+        theirs: Sequence[str],
+        allowed: Callable[[int, int], bool],
+        least: float = 0.0,
     ) -> list[tuple[int, int]]:
-        """The places, in order, of parts that belong together (Needleman & Wunsch 1970, without a cost of gaps)."""
+        """The places, in order, of parts that belong together (Needleman & Wunsch 1970, without a cost of gaps).
+
+        Parts that are alike score as much as is inherited, and `least`.
+        """
 
         def score(i: int, j: int) -> float:
-            return self.pairs(_join(own, mine[i]), _join(other, theirs[j])).score if allowed(i, j) else 0.0
+            pair = _join(own, mine[i]), _join(other, theirs[j])
+            return self.pairs(*pair).score + least if allowed(i, j) and self._alike(*pair) else 0.0
 
         best = [[0.0] * (len(theirs) + 1) for _ in range(len(mine) + 1)]
         for i, j in itertools.product(reversed(range(len(mine))), reversed(range(len(theirs)))):
@@ -257,7 +268,7 @@ class _Both:
         """Nodes in order, and of two nodes the edges that come from nodes that belong together."""
         sources, edges, first = _GRAPHS[kind]
         mine, theirs = self.child.parts(own), self.parent.parts(other)
-        steps = self._aligned(own, other, mine, theirs, lambda i, j: True)
+        steps = self._aligned(own, other, mine, theirs, lambda i, j: True, _ANY_NODE)
         belongs = {i + first: j + first for i, j in steps} | ({0: 0} if first else {})
         found = _NONE
         for i, j in steps:

@@ -1,10 +1,13 @@
 """What a child has from its parent, by closed forms: where tensors mean the same, outputs are the same."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from evaluators.sharing import inherit
+from nas import registry
+from nas.core.space import sample
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.modules import Cell, Node
 from search_spaces.gan.space import GanSpace
@@ -197,3 +200,29 @@ def test_spectral_norms_come_with_their_layers():
     assert found.whole == 1
     assert "discriminator.features.0.left" in found.tensors
     assert torch.equal(pair_outputs(child), pair_outputs(parent))
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "adversarialnas", "cyclegan"])
+def test_whatever_is_drawn_inherits_all_of_itself_and_what_a_mutant_can(name):
+    """Motifs of motifs, nodes that only pool, edges left out: also where nothing is usual."""
+    space, shape = registry.load("space", name)(), (1, 9, 10)
+    small = {site: choice.values[:2] for site, choice in space.choices().items() if site.endswith("width")}
+    space = space.restrict(small)
+
+    def run(model):
+        if name == "autoencoder":
+            return model(torch.zeros(2, *shape))
+        if name == "cyclegan":
+            return [model.discriminator_b(model.a_to_b(torch.zeros(2, *shape))), model.b_to_a(torch.zeros(2, *shape))]
+        return pair_once(model)
+
+    for seed in range(2):
+        generator = np.random.default_rng(seed)
+        genotype = sample(space, generator)
+        parent, same = (space.build(genotype, shape) for _ in range(2))
+        found = inherit(same, parent, run)
+        assert (found.whole, found.part) == (pytest.approx(1), 0)  # also of what was not run: tensors as they are
+        assert all(torch.equal(tensor, parent.state_dict()[key]) for key, tensor in same.state_dict().items())
+        mutant = space.build(space.mutate(genotype, generator)[0], shape)
+        assert 0 <= inherit(mutant, parent, run).share <= 1
+        assert all(tensor.isfinite().all() for tensor in mutant.state_dict().values())
