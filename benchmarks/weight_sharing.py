@@ -1,6 +1,6 @@
 """A child that begins from its parent's weights against one from scratch: errors, and how well they rank.
 
-    python benchmarks/weight_sharing.py --dataset digits --parents 4 --children 4 --full 8
+    python benchmarks/weight_sharing.py --dataset digits --parents 3 --children 4 --full 8
 
 Parents are random autoencoders trained in full, and children their mutations, all trained with the usual
 hyperparameters. Every child is trained in full from scratch, which is the truth, for 1, 2 and 4 epochs from scratch,
@@ -45,13 +45,14 @@ def by_name(child: nn.Module, parent: nn.Module, run: Callable[[nn.Module], obje
 
 
 def space_of(latent: int, widest: int) -> AutoencoderSpace:
-    """Convolutional autoencoders whose training is decided."""
+    """Convolutional autoencoders of one or two stages and small edge cells, whose training is decided."""
     space = AutoencoderSpace()
     usual = {name: (c.usual,) for name, c in space.choices().items() if c.role == "hyperparameter" and c.usual}
     pins = {"network": ("convolutional",), "family": ("plain",), "latent": (latent,), "augmentation": ("none",)}
+    small = {"stages": (1, 2), "cells": ("edge",), "encoder_cell.nodes": (1, 2), "decoder_cell.nodes": (1, 2)}
     narrow = {name: tuple(w for w in (8, 16, 24, 32) if w <= widest) for name in ("width", "decoder_width")}
     arising = {name: values for name, values in usual.items() if name not in ("noise_variance", "beta", "kl_warm_up")}
-    return space.restrict({**arising, **pins, **narrow})
+    return space.restrict({**arising, **pins, **small, **narrow})
 
 
 def trained(
@@ -68,7 +69,7 @@ def pairs(space: AutoencoderSpace, parents: int, children: int, seed: int) -> It
     """Random genotypes near the usual one, and different mutants of each."""
     for number in range(parents):
         generator = generator_for(seed, number)
-        parent = sample(space, generator, usual=0.6)
+        parent = sample(space, generator, usual=0.7)
         mutants: dict[str, Genotype] = {}
         while len(mutants) < children:
             mutant, _ = space.mutate(parent, generator)
@@ -83,7 +84,7 @@ def main() -> None:
     parser.add_argument("--train-size", type=int)
     parser.add_argument("--latent", type=int, default=16)
     parser.add_argument("--widest", type=int, default=16)
-    parser.add_argument("--parents", type=int, default=4)
+    parser.add_argument("--parents", type=int, default=3)
     parser.add_argument("--children", type=int, default=4)
     parser.add_argument("--full", type=int, default=8, help="epochs of the truth")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,12 +1,16 @@
 """What a child has from its parent, by closed forms: where tensors mean the same, outputs are the same."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from evaluators.sharing import inherit
+from nas import registry
+from nas.core.space import sample
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.modules import Cell, Node
+from search_spaces.gan.discriminator_modules import SpectralNorm
 from search_spaces.gan.space import GanSpace
 from search_spaces.operations import convolution
 
@@ -172,7 +176,7 @@ def test_edges_of_a_graph_are_those_between_nodes_that_belong_together():
 @pytest.mark.parametrize(
     ("family", "changed"),
     [
-        ("convolutional", {}), ("cells", {}), ("style", {}), ("fully_connected", {}),
+        ("style", {}),
         ("convolutional", {"generator_width": 24, "discriminator_width": 24}),
         ("cells", {"generator_width": 24, "discriminator_width": 24}),
         ("fully_connected", {"generator_hidden_width": 1024}),
@@ -197,3 +201,41 @@ def test_spectral_norms_come_with_their_layers():
     assert found.whole == 1
     assert "discriminator.features.0.left" in found.tensors
     assert torch.equal(pair_outputs(child), pair_outputs(parent))
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "adversarialnas", "cyclegan"])
+def test_whatever_is_drawn_inherits_all_of_itself_and_what_a_mutant_can(name):
+    """Motifs of motifs, nodes that only pool, edges left out: also where nothing is usual."""
+    space, shape = registry.load("space", name)(), (1, 9, 10)
+    small = {site: choice.values[:2] for site, choice in space.choices().items() if site.endswith("width")}
+    space = space.restrict(small)
+
+    def run(model):
+        if name == "autoencoder":
+            return model(torch.zeros(2, *shape))
+        if name == "cyclegan":
+            return [model.discriminator_b(model.a_to_b(torch.zeros(2, *shape))), model.b_to_a(torch.zeros(2, *shape))]
+        return pair_once(model)
+
+    generator = np.random.default_rng(1)
+    genotype = sample(space, generator)
+    parent, same = (space.build(genotype, shape) for _ in range(2))
+    found = inherit(same, parent, run)
+    assert (found.whole, found.part) == (pytest.approx(1), 0)  # also of what was not run: tensors as they are
+    assert all(torch.equal(tensor, parent.state_dict()[key]) for key, tensor in same.state_dict().items())
+    mutant = space.build(space.mutate(genotype, generator)[0], shape)
+    assert 0 <= inherit(mutant, parent, run).share <= 1
+    assert all(tensor.isfinite().all() for tensor in mutant.state_dict().values())
+
+
+def test_what_is_wrapped_around_a_layer_belongs_to_that_layer():
+    """Singular vectors say nothing of another weight of the same shape."""
+
+    def judging(channels, stride):
+        layers = nn.Conv2d(1, channels, 3, stride, 1), nn.Flatten(), SpectralNorm(nn.Linear(144, 5))
+        return nn.Sequential(*layers)
+
+    child, parent = judging(16, 4), judging(4, 2)
+    assert not inherit(child, parent, once).tensors
+    same = inherit(judging(4, 2), parent, once)
+    assert {"2.left", "2.right", "2.layer.weight"} < set(same.tensors)

@@ -52,12 +52,13 @@ class StrategyContract:
         for trial in self._run(self.make(space, 0, self.trials), self.trials):
             space.validate(trial.genotype)
 
-    def test_parents_are_trials_that_have_ended_and_who_descends_has_some(self) -> None:
-        strategy = self.make(ToySpace(), 0, self.trials)
-        history = self._run(strategy, self.trials)
+    def test_who_descends_has_parents_that_have_ended(self) -> None:
+        strategy = self.make(ToySpace(), 0, self.short)
+        if not isinstance(strategy, Descends):
+            pytest.skip("it descends from nothing")
+        history = self._run(strategy, self.short)
+        assert any(trial.proposal.parents for trial in history)
         assert all(parent < trial.number for trial in history for parent in trial.proposal.parents)
-        if isinstance(strategy, Descends):
-            assert any(trial.proposal.parents for trial in history)
 
     def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(self) -> None:
         runs = [self._run(self.make(ToySpace(), seed, self.short), self.short) for seed in (3, 3, 4)]
