@@ -148,7 +148,7 @@ def _early_stopping(config: RunConfig, given: Given) -> Callable[[Objective, int
         if name == "none" and config.stop_set:
             rules = "--early-stopping asha, hyperband, median or plateau with it"
             raise UserError("--stop-set", next(iter(config.stop_set)), rules, why="nothing is stopped early here")
-        registry.check_options("--stop-set", name, config.stop_set, registry.options(rule))
+        registry.keywords("--stop-set", rule, name, config.stop_set)
         return rule
 
     if asked is not None:
