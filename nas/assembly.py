@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_EPOCHS = 4
 MANY_TRIALS, LONG = 9, 4
-"""The trials and epochs from which on a search stops early where the user says nothing."""
+"""The trials and epochs from which on a search for one objective stops early where the user says nothing."""
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
@@ -159,7 +159,8 @@ def _early_stopping(config: RunConfig, given: Given) -> Callable[[Objective, int
         if unlearned and asked not in (None, "none"):
             why = f"training does not improve {objective.name}, the first objective"
             raise UserError("--early-stopping", asked, "none", why=why)
-        worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and not unlearned and not trained
+        several = len(config.objective) > 1  # of a front all would go that are not good in the first
+        worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and not (unlearned or trained or several)
         name = asked or ("asha" if worth_it else "none")
         rule = registry.make_early_stopping(
             of(name), name, objective, epochs=epochs, seed=config.seed, given=config.stop_set

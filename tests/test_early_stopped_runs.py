@@ -147,7 +147,8 @@ def test_by_default_long_searches_stop_early_and_say_so_in_their_configuration(s
         ({"trials": 9, "epochs": 4}, "asha"),
         ({"objective": ["parameters"]}, "none"),
         ({"objective": ["seconds"]}, "none"),
-        ({"objective": ["mse", "parameters"]}, "asha"),
+        ({"objective": ["mse", "parameters"]}, "none"),
+        ({"objective": ["mse", "parameters"], "early_stopping": "median"}, "median"),
     ):
         parts = assemble(RunConfig.checked(options), Given(evaluator=Falling, data=tiny_data()))
         assert parts.early_stopping_name == rule
@@ -210,7 +211,7 @@ def test_a_resumed_run_decides_alike_evaluates_nothing_again_and_keeps_weights_o
 
 
 def test_of_several_objectives_the_first_decides_and_the_front_is_of_complete_trials(tmp_path, capsys):
-    run = searched(tmp_path, objective=["ssim", "parameters"])
+    run = searched(tmp_path, objective=["ssim", "parameters"], early_stopping="asha")
     assert run.counts()["pruned"] > 5
     assert not any(trial.stopped for trial in run.front())
     assert run.best.number == run.front()[0].number
