@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -66,7 +67,7 @@ def curves(seed, trials=50):
     return generator.normal(size=(trials, 1)) + fall + 0.2 * generator.normal(size=(trials, EPOCHS))
 
 
-def optunas(pruner, losses, direction="minimize", numbers=None):
+def optunas(pruner, losses, direction="minimize"):
     """How many epochs Optuna trains each trial for, one after the other, told after every epoch but the last."""
     study = optuna.create_study(direction=direction, pruner=pruner)
     sign = 1 if direction == "minimize" else -1
@@ -85,10 +86,10 @@ def optunas(pruner, losses, direction="minimize", numbers=None):
     return lengths
 
 
-def ours(rule, losses, numbers=None):
-    """The same of a rule of ours; and the trials as they ended."""
+def ours(rule, losses):
+    """The same of a rule of ours."""
     ended = []
-    for number, row in zip(numbers or range(len(losses)), losses, strict=True):
+    for number, row in enumerate(losses):
         for epoch in range(1, len(row) + 1):
             if rule.reason_to_stop(curved(number, row[:epoch].tolist()), ended):
                 ended.append(curved(number, row[:epoch].tolist(), "stopped"))
@@ -138,13 +139,10 @@ def test_what_diverged_is_the_worst_of_its_rungs_and_sets_no_bar():
     assert rule.reason_to_stop(own, good) is not None  # the best of 3 alone goes on
     lost = [curved(n, [0.2], "diverged") for n in range(3, 6)]
     assert rule.reason_to_stop(own, [*good, *lost]) is None  # with those that were on their way it is 2 of 6
-    before = [curved(n, [], "diverged") for n in range(0)] + [curved(7, [0.2, 0.1, 0.2], "diverged")]
-    assert rule.reason_to_stop(curved(9, [0.15] * 9), before) is None
+    assert rule.reason_to_stop(curved(9, [0.15] * 9), [curved(7, [0.1, 0.1, 0.1], "diverged")]) is None
 
 
 def test_a_rung_between_two_measurements_is_decided_at_the_second():
-    from dataclasses import replace
-
     rule = Asha(LOSS, epochs=20, seed=0)
     others = [replace(curved(n, [1.0]), curve={2: 0.5, 4: 0.1}) for n in range(3)]
     late = replace(curved(9, [1.0]), curve={2: 0.6})
