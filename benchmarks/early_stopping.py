@@ -14,6 +14,8 @@ in a search, from the curves that there are by then. One line a rule, means over
                       their loss, then the stopped ones by theirs
     predictor         the same of the scores that the strategy `predictor` learns from
     told              the same of the losses as they are told to strategies
+
+Before them, the same of the losses after every epoch of trainings in full: what a rule could know at best.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ from nas.run import best_first
 from nas.strategies.results import normal_scores
 
 RULES = (
-    "none", "asha", "asha:reduction=2", "asha:reduction=4", "asha:first=2", "hyperband", "median", "median:warm_up=0",
-    "plateau",
+    "none", "asha", "asha:reduction=2", "asha:reduction=4", "asha:first=2", "asha:first=2,reduction=2", "asha:first=3",
+    "hyperband", "median", "median:warm_up=0", "plateau",
 )  # fmt: skip
 
 
@@ -125,6 +127,16 @@ def figures(candidates: list[Candidate], ended: list[Trial]) -> dict[str, float]
     }
 
 
+def foresight(candidates: list[Candidate], epochs: int) -> list[float]:
+    """Kendall's tau between the losses after an epoch and the final ones, for every epoch."""
+    curves = [candidate.trial.curve for candidate in candidates]
+    final = [list(curve.values())[-1] for curve in curves]
+    after = [
+        [curve.get(epoch, last) for curve, last in zip(curves, final, strict=True)] for epoch in range(1, epochs + 1)
+    ]
+    return [float(kendalltau(losses, final).statistic) for losses in after]
+
+
 def rule_of(text: str, objective: Objective, epochs: int) -> Callable[[int], EarlyStopping]:
     """``asha:reduction=4,first=2`` -> what makes the rule for a run's seed."""
     name, _, options = text.partition(":")
@@ -156,13 +168,14 @@ def main() -> None:
         return
     count = min(len(candidates), arguments.trials or len(candidates))
     print(f"{count} candidates, {epochs} epochs, {arguments.workers} at once, {arguments.orders} orders")
-    print(f"{'':18}" + "".join(f"{name:>11}" for name in next(iter(results.values()))))
+    print(f"tau after every epoch: {' '.join(f'{tau:.2f}' for tau in foresight(candidates, epochs))}")
+    print(f"{'':25}" + "".join(f"{name:>11}" for name in next(iter(results.values()))))
     for text, row in results.items():
         cells = [
             f"{value:11.3f}" if "tau" in n or n in ("predictor", "told") else f"{value:11.1%}"
             for n, value in row.items()
         ]
-        print(f"{text:18}" + "".join(cells))
+        print(f"{text:25}" + "".join(cells))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_EPOCHS = 4
 MANY_TRIALS, LONG = 9, 4
-"""The trials and epochs from which on a search stops early where the user says nothing."""
+"""The trials and epochs from which on a search for one objective stops early where the user says nothing."""
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
@@ -170,7 +170,7 @@ def _early_stopping(
         if name == "none" and config.stop_set:
             rules = "--early-stopping asha, hyperband, median or plateau with it"
             raise UserError("--stop-set", next(iter(config.stop_set)), rules, why="nothing is stopped early here")
-        registry.check_options("--stop-set", name, config.stop_set, registry.options(rule))
+        registry.keywords("--stop-set", rule, name, config.stop_set)
         return rule
 
     if asked is not None:
@@ -181,8 +181,9 @@ def _early_stopping(
         if unlearned and asked not in (None, "none"):
             why = f"training does not improve {objective.name}, the first objective"
             raise UserError("--early-stopping", asked, "none", why=why)
-        alone = not trained and not in_portions and config.weight_sharing != "supernet"
-        worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and not unlearned and alone
+        several = len(config.objective) > 1  # of a front all would go that are not good in the first
+        alone = not (trained or in_portions or config.weight_sharing == "supernet")
+        worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and alone and not (unlearned or several)
         name = asked or ("asha" if worth_it else "none")
         rule = registry.make_early_stopping(
             of(name), name, objective, epochs=epochs, seed=config.seed, given=config.stop_set

@@ -197,8 +197,8 @@ def make_strategy(
     Raises:
         UserError: an unknown option, or a value it does not take.
     """
-    keywords = _keywords("--set", constructor, name, given)
-    strategy: Strategy = make("strategy", name, constructor, space, seed=seed, trials=trials, **keywords, **parts)
+    converted = keywords("--set", constructor, name, given)
+    strategy: Strategy = make("strategy", name, constructor, space, seed=seed, trials=trials, **converted, **parts)
     return strategy
 
 
@@ -216,12 +216,20 @@ def make_early_stopping(
     Raises:
         UserError: an unknown option, or a value it does not take.
     """
-    keywords = _keywords("--stop-set", constructor, name, given)
-    rule: EarlyStopping = make("early-stopping", name, constructor, objective, epochs=epochs, seed=seed, **keywords)
+    converted = keywords("--stop-set", constructor, name, given)
+    rule: EarlyStopping = make("early-stopping", name, constructor, objective, epochs=epochs, seed=seed, **converted)
     return rule
 
 
-def _keywords(where: str, constructor: Callable[..., Any], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def keywords(where: str, constructor: Callable[..., Any], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options given, texts converted to the types that they have.
+
+    Args:
+        where: the user's option that they were given with: ``--set``.
+
+    Raises:
+        UserError: an unknown option, or a value it does not take.
+    """
     known = options(constructor)
     check_options(where, name, given, known)
     return {option: _converted(f"{where} {option}", value, known[option].type) for option, value in given.items()}

@@ -147,7 +147,8 @@ def test_by_default_long_searches_stop_early_and_say_so_in_their_configuration(s
         ({"trials": 9, "epochs": 4}, "asha"),
         ({"objective": ["parameters"]}, "none"),
         ({"objective": ["seconds"]}, "none"),
-        ({"objective": ["mse", "parameters"]}, "asha"),
+        ({"objective": ["mse", "parameters"]}, "none"),
+        ({"objective": ["mse", "parameters"], "early_stopping": "median"}, "median"),
     ):
         parts = assemble(RunConfig.checked(options), Given(evaluator=Falling, data=tiny_data()))
         assert parts.early_stopping_name == rule
@@ -199,16 +200,18 @@ def test_what_was_saved_is_told(stopped, capsys):
     assert "stopped early by asha: mse " in report
 
 
-def test_a_resumed_run_decides_alike_and_evaluates_nothing_again(stopped, tmp_path):
-    searched(tmp_path, trials=10)
+def test_a_resumed_run_decides_alike_evaluates_nothing_again_and_keeps_weights_of_complete_trials(stopped, tmp_path):
+    searched(tmp_path, trials=10, keep_weights=2)
     Falling.calls = 0
     resumed = nas.resume(tmp_path / "x", trials=16, evaluator=Falling, data=tiny_data())
     assert [(t.outcome, t.curve) for t in resumed.trials] == [(t.outcome, t.curve) for t in stopped.trials]
     assert Falling.calls == sum(len(t.curve) for t in stopped.trials[10:])
+    kept = [t.number for t in resumed.trials if resumed.study.weights_path(t.number).is_file()]
+    assert kept == sorted(t.number for t in resumed.contenders()[:2])
 
 
 def test_of_several_objectives_the_first_decides_and_the_front_is_of_complete_trials(tmp_path, capsys):
-    run = searched(tmp_path, objective=["ssim", "parameters"])
+    run = searched(tmp_path, objective=["ssim", "parameters"], early_stopping="asha")
     assert run.counts()["pruned"] > 5
     assert not any(trial.stopped for trial in run.front())
     assert run.best.number == run.front()[0].number
@@ -218,13 +221,6 @@ def test_of_several_objectives_the_first_decides_and_the_front_is_of_complete_tr
     assert all(len(one.values) == 2 for one in frozen)
     assert cli(["show", str(run.path)]) == 0
     capsys.readouterr()
-
-
-def test_weights_of_the_best_complete_trials_are_kept(tmp_path):
-    run = searched(tmp_path, keep_weights=2, early_stopping="median", stop_set={"startup": 2, "warm_up": 0})
-    assert run.counts()["pruned"] > 2
-    kept = [t.number for t in run.trials if run.study.weights_path(t.number).is_file()]
-    assert kept == sorted(t.number for t in run.contenders()[:2])
 
 
 class Impatient:
@@ -237,10 +233,9 @@ class Impatient:
         return f"{self.name} bores" if max(trial.curve) > self.most else None
 
 
-def test_rules_are_given_by_name_as_classes_or_made(tmp_path, capsys):
+def test_rules_are_given_by_name_or_made(tmp_path, capsys):
     for name, rule, options in (
         ("named", f"{__name__}:Impatient", {"stop_set": {"most": 2}}),
-        ("class", Impatient, {}),
         ("made", Impatient(OBJECTIVES["mse"], epochs=9, seed=0), {}),
     ):
         run = searched(tmp_path, name=name, trials=3, early_stopping=rule, **options)

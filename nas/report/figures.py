@@ -83,7 +83,7 @@ def curves_figure(trials: Sequence[Trial], objective: Objective, best: int | Non
     ):
         for trial in curves:
             own = "best" if trial.number == best else "stopped" if trial.stopped else "complete"
-            if own != kind or (trial.outcome is not None and trial.outcome.failed):
+            if own != kind or trial.outcome is None or trial.outcome.failed:
                 continue
             epochs, values = list(trial.curve), [objective.loss(loss) for loss in trial.curve.values()]
             axes.plot(

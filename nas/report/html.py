@@ -24,7 +24,7 @@ def render(run: Run) -> str:
     )
     trials, ranked = run.trials, run.ranked()
     best = run.best.number if ranked else None
-    long = any(len(trial.curve) > 1 for trial in trials)
+    long = any(len(trial.curve) > 1 for trial in trials if trial.proposal.supernet is None)
     return environment.get_template("report.html.jinja").render(
         run=run,
         counts=run.counts(),
