@@ -1,8 +1,8 @@
 """The channels of a model that can be chosen among: pruned, or doubled; and the model with those that are chosen.
 
-Channels that residual sums, concatenations, depthwise convolutions and the like couple across layers are chosen together
-(the groups of DepGraph: Fang et al. 2023). What becomes of a choice is a tree of the same classes with other sizes, so
-that it is exported as any other.
+Channels that residual sums, depthwise convolutions and the like couple across layers are chosen together (the groups of
+DepGraph: Fang et al. 2023). What becomes of a choice is a tree of the same classes with other sizes, so that it is
+exported as any other.
 
 A module class that is not torch's and has whole numbers among its constructor's arguments says which of them are
 numbers of channels, in an attribute of the class: ``channel_arguments = (("channels", "input"),)``. ``input`` and
@@ -238,9 +238,10 @@ def sizes_of(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[i
     for (path, name), own in channels.arguments.items():
         module, size = model.get_submodule(path), int(np.where(own < 0, 1, counts[own]).sum())
         before = getattr(module, name)
-        changed: dict[str, Any] = {name: (size, *before[1:]) if isinstance(before, tuple) else size}
-        if changed[name] == before:
+        whole = isinstance(before, tuple)  # a shape, whose first number it is
+        if (before[0] if whole else before) == size:
             continue
+        changed: dict[str, Any] = {name: [size, *before[1:]] if whole else size}
         if name == "in_channels" and module.groups != 1:
             changed["groups"] = size
         if isinstance(module, nn.GroupNorm) and module.num_groups > 1:
@@ -300,7 +301,8 @@ def _put(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
 def _verify(model: nn.Module, channels: Channels, calls: Mapping[str, tuple[Tensor, ...]]) -> None:
     """See channels_of."""
     try:
-        twice = selected(model, channels, {name: np.repeat(np.arange(len(own)), 2) for name, own in channels.groups.items()})
+        every = {name: np.repeat(np.arange(len(own)), 2).tolist() for name, own in channels.groups.items()}
+        twice = selected(model, channels, every)
         for path, inputs in calls.items():
             with InDouble():
                 wanted, found = model.get_submodule(path)(*inputs), twice.get_submodule(path)(*inputs)

@@ -227,7 +227,7 @@ class Tracer(TorchFunctionMode):
             return self.labels(leaf) if isinstance(leaf, Tensor) else leaf
 
         own = {"getitem": Tensor.__getitem__, "pad": nn.functional.pad, "cat": torch.cat}
-        functional = own.get(name) or getattr(nn.functional, name, None) or getattr(Tensor, name)
+        functional: Any = own.get(name) or getattr(nn.functional, name, None) or getattr(Tensor, name)
         moved = tree_leaves(functional(*tree_map(of, args), **tree_map(of, dict(kwargs))))
         return [leaf.clone() for leaf in moved] if len(moved) == len(made) else None
 

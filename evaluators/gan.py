@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from evaluators.channels import channels_of
 from evaluators.checkpoints import identity
-from evaluators.course import Begun, Look, course
+from evaluators.course import Begun, Look, Made, course
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
 from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
-from evaluators.networks import initialised, within_memory
+from evaluators.networks import initialised, on_device, within_memory
 from evaluators.pair_supernets import PairSupernet, Scoring
 from evaluators.pictures import picture_of_rows
+from evaluators.pruning import LATENCY_BATCH, Calls, fine_tuning_epochs, latencies, pruned, slower, texts_of
 from evaluators.sampling import Noise, cost_of, drawn, shown
 from evaluators.snapshots import Snapshots
 from nas.core.errors import UserError
@@ -126,6 +128,8 @@ class GanEvaluator:
         """
         if trial.proposal.supernet is not None:
             return self.train_supernet(trial)
+        if trial.proposal.prune is not None:
+            return self.prune(trial)
         return within_memory(self._evaluate(trial), self.device)
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
@@ -172,29 +176,80 @@ class GanEvaluator:
         scoring = Scoring(scores, picture, self._deviation)
         yield from PairSupernet(space, base, plan, self.data.shape, self._train, seed, scoring).measurements()
 
+    def prune(self, trial: Trial) -> Iterator[Measurement]:
+        """As `evaluate`, of a trained pair whose generator has fewer channels; see nas.core.evaluator.Prunes.
+
+        The discriminator stays as it is: it only trains, and it has learned to judge. Metrics besides: ``latency_ms``
+        and ``unpruned_latency_ms`` of a batch; see evaluators.pruning.latencies.
+
+        Raises:
+            CandidateFailure: nothing can be removed, or the weights to start from were not kept.
+            Diverged, Collapsed, OutOfMemory: as in `evaluate`.
+        """
+        return within_memory(self._prune(trial), self.device)
+
+    def check_prunable(self, genotype: Genotype) -> None:
+        """Refuse a genotype of whose generators no channels can be removed; see nas.core.evaluator.Prunes."""
+        model = self._built(genotype, 0)
+        channels_of(model, self._pruned_parts(model))
+
+    def _built(self, genotype: Genotype, seed: int) -> nn.Module:
+        return initialised(lambda: self.space.build(genotype, self.data.shape), seed, torch.device("cpu"))
+
+    def _pruned_parts(self, model: nn.Module) -> Calls:
+        gan, examples = as_gan(model), self.data.train.take(torch.arange(min(LATENCY_BATCH, len(self.data.train))))
+        noise = torch.randn((len(examples), gan.latent), generator=torch.Generator().manual_seed(0))
+        conditions = conditions_of(gan, examples)
+        return {"generator": (noise,) if conditions is None else (noise, conditions)}
+
+    def _prune(self, trial: Trial) -> Iterator[Measurement]:
+        def make() -> Made:
+            smaller = pruned(lambda: self._built(trial.genotype, trial.seed), trial, self._pruned_parts)
+            cost = latencies(smaller.before, smaller.model, self._pruned_parts)
+            return Made(on_device(smaller.model, self.device), cost, texts_of(smaller.sizes))
+
+        chosen, epochs = slower(self.space.hyperparameters(trial.genotype)), fine_tuning_epochs(self.epochs)
+        return self._course(trial, make, chosen, epochs)
+
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
+    ) -> Iterator[Measurement]:
+        def make() -> Made:
+            return Made(initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device))
+
+        chosen = self.space.hyperparameters(trial.genotype)
+        return self._course(trial, make, chosen, self.epochs, checkpoint, every)
+
+    def _course(
+        self,
+        trial: Trial,
+        make: Callable[[], Made],
+        hyperparameters: Mapping[str, Any],
+        epochs: int,
+        checkpoint: bytes | None = None,
+        every: int | None = None,
     ) -> Iterator[Measurement]:
         reference = self._reference  # what is made once for all trials is not the candidate's time
         protocol = self.protocol("validation")
 
         def begin() -> Begun:
-            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            made = make()
+            model = made.model
             memory = PeakMemory(self.device)
-            training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+            training = GanTraining(model, hyperparameters, epochs, trial.seed)
             gan, generator, part = training.model, training.average.network, self.data.validation
             noise = Noise(training.hyperparameters, trial.seed, self.device)
 
             def look() -> Look:
                 scores = self._scores(gan, generator, noise, part, reference)
-                return Look(scores, shown(gan, generator, noise, part), _weights(model, generator))
+                return Look(scores, shown(gan, generator, noise, part), _weights(model, generator), made.texts)
 
-            cost = cost_of(gan, generator, self.data.train, self.device)
+            cost = {**cost_of(gan, generator, self.data.train, self.device), **made.cost}
             return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost)
 
         in_full, classes = every is not None, _classes(reference)
-        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
-        own = identity("gan", trial, self.epochs, self.data, **protocol)
+        snapshots = Snapshots(epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
+        own = identity("gan", trial, epochs, self.data, **protocol)
         yield from course(
             begin,
             snapshots,

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nas import registry
 from nas.config import RunConfig
-from nas.core.errors import InvalidGenotype, UserError, unknown_name
-from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvaluator
+from nas.core.errors import CandidateFailure, InvalidGenotype, UserError, unknown_name
+from nas.core.evaluator import Assumption, Continuable, Evaluator, Prunes, SupernetEvaluator
 from nas.core.genotype import Genotype
-from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
+from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising, sample
 from nas.core.strategy import Strategy, TrainsSupernets
 from nas.core.trial import Objective
 from nas.strategies.only import only
@@ -27,6 +29,7 @@ TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
 """The name of data that was given as arrays."""
+_PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to remove
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     Raises:
         UserError: a name that is unknown, or parts that do not fit each other.
     """
+    assumed_before = assumed
     executor = registry.make("executor", config.executor, registry.load("executor", config.executor))
     space = space_of(config, given)
     trained = None if config.genotype is None else Genotype(config.genotype)
@@ -111,6 +115,9 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     if assumed:
         evaluator = evaluator_of(space)
 
+    if config.prune and assumed_before is None:
+        check_prunable(evaluator, space, config)
+
     def make(of: SearchSpace) -> Strategy:
         made = registry.make_strategy(
             strategy, config.strategy, of, seed=config.seed, trials=config.trials, given=config.set
@@ -124,6 +131,28 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
 
     objectives = tuple(evaluator.objectives[name] for name in names)
     return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs)
+
+
+def check_prunable(evaluator: Evaluator, space: SearchSpace, config: RunConfig) -> None:
+    """Refuse to prune what has no channels that can be removed.
+
+    Raises:
+        UserError: saying why.
+    """
+    ratios = ",".join(f"{ratio:g}" for ratio in config.prune)
+    if not isinstance(evaluator, Prunes):
+        fits = "evaluators that prune, such as autoencoder, gan and cyclegan"
+        raise UserError("--prune", ratios, fits, why=f"{type(evaluator).__name__} does not")
+    generator, why = np.random.default_rng(config.seed), ""
+    for _ in range(_PRUNABLE_OF):
+        try:
+            evaluator.check_prunable(sample(space, generator))
+        except CandidateFailure as error:
+            why = str(error)
+        else:
+            return
+    fits = "spaces whose models have channels that can be removed"
+    raise UserError("--prune", ratios, fits, why=f"--space {space.name}: {why}")
 
 
 def check_genotype(genotype: Genotype, space: SearchSpace) -> None:

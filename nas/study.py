@@ -208,6 +208,8 @@ class Study:
         }
         if trial.proposal.supernet is not None:
             attributes["supernet"] = dataclasses.asdict(trial.proposal.supernet)
+        if trial.proposal.prune is not None:
+            attributes["prune"] = trial.proposal.prune
         parameters, distributions = self._parameters(trial.genotype)
         template = FrozenTrial(
             number=-1,
@@ -380,6 +382,7 @@ def _trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
         tuple(attributes["parents"]),
         origin=attributes["origin"],
         supernet=None if plan is None else Supernet.of(plan),
+        prune=attributes.get("prune"),
     )
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())

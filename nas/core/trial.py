@@ -33,12 +33,14 @@ class Proposal:
         parents: the numbers of the trials it descends from.
         origin: how it was made, in words: ``random``, ``mutation: latent 16 -> 32``.
         supernet: train no candidate but the supernet around the genotype, which then is its base.
+        prune: train no candidate anew but remove this share of the genotype's channels, from what its parent has left.
     """
 
     genotype: Genotype
     parents: tuple[int, ...] = ()
     origin: str = ""
     supernet: Supernet | None = None
+    prune: float | None = None
 
 
 @dataclass(frozen=True)
