@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import nas
+import nas.session
 from evaluators.autoencoder import AutoencoderEvaluator
 from nas.cli import run as command
 from nas.core.errors import UserError
@@ -18,6 +19,14 @@ OPTIONS = {
     "pin": {"network": "convolutional", "width": 8, "stages": 1, "batch_size": 32, "cells": "edge"},
     "restrict": {"decoder_width": [8], "*.nodes": [1]},
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    """A search ends with an export, whose formats take most of the time here; one test asks for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nas.session, "_finish", lambda run, best: None)
+        yield
 
 
 def begun(tmp_path, **options):
