@@ -175,7 +175,7 @@ class AutoencoderEvaluator:
                 "multiply_adds": float(multiply_adds(model, self._validation[:1])),
             }
             cost |= latencies(smaller.before, smaller.model, self._pruned_parts)
-            # at its own rates: half of them left errors 1% to 8% larger (docs/pruning.md)
+            # at its own rates: half of them left errors 1% to 11% larger (docs/design.md)
             chosen = self.space.hyperparameters(trial.genotype)
             training = AutoencoderTraining(model, chosen, epochs, trial.seed)
         for epoch in range(1, epochs + 1):
