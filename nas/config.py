@@ -61,7 +61,10 @@ def _as_value_lists(value: Any) -> Any:
 
 
 def _as_ratios(value: Any) -> Any:
-    ratios = [float(part) for part in (value.split(",") if isinstance(value, str) else _as_list(value))]
+    try:
+        ratios = [float(part) for part in (value.split(",") if isinstance(value, str) else _as_list(value))]
+    except TypeError:
+        raise ValueError(_RATIOS) from None
     if not all(0 < ratio < 1 for ratio in ratios) or len(set(ratios)) < len(ratios):
         raise ValueError(_RATIOS)
     return sorted(ratios)
