@@ -240,7 +240,9 @@ def _searched(run: Run, progress: Progress | None, *, searching: bool = True) ->
     if search.best is not None:
         own = search.best.number  # a pruned version of it may even be better
         versions = [t for t in search.ended if t.outcome and t.outcome.scored and origin_of(t, search.ended) == own]
-        study.note("recommended", {"number": best_first(versions)[0].number, "after": len(search.ended)})
+        study.note(
+            "recommended", {"number": best_first(versions or [search.best])[0].number, "after": len(search.ended)}
+        )
         _finish(run, run.candidate(None))
     study.note("finished", len(search.ended))
     return run

@@ -22,8 +22,6 @@ from search_spaces.gan.autogan import AutoganSpace
 from search_spaces.gan.cyclegan import CycleGanSpace
 from search_spaces.gan.space import GanSpace
 
-NARROW = {"*width": (8, 16, 64), "*stages": (1, 2), "latent": (8, 16)}
-
 
 def narrow(space, **pins):
     choices = space.choices()
@@ -35,12 +33,20 @@ def narrow(space, **pins):
     return space.restrict({**{site: values for site, values in chosen.items() if values}, **pins})
 
 
+class NarrowAutogan(AutoganSpace):
+    generator_channels = discriminator_channels = 16
+
+
+class NarrowAdversarialNas(AdversarialNasSpace):
+    generator_channels = discriminator_channels = 16
+
+
 SPACES = {
     "autoencoder": narrow(AutoencoderSpace()),
     "gan": narrow(GanSpace()).conditioned(None),
     "conditional gan": narrow(GanSpace()).conditioned(Condition("label", 3)),
-    "autogan": AutoganSpace(),
-    "adversarialnas": AdversarialNasSpace(),
+    "autogan": NarrowAutogan(),
+    "adversarialnas": NarrowAdversarialNas(),
     "cyclegan": narrow(CycleGanSpace()),
 }
 
