@@ -132,8 +132,6 @@ def test_an_interrupted_version_is_made_again_and_none_is_lost(tmp_path, monkeyp
 
 def test_evaluators_that_cannot_prune_are_refused_before_a_folder_is_made(tmp_path):
     class Plain:
-        objectives = AutoencoderEvaluator.objectives
-
         def __init__(self, space, data, **options):
             self.objectives = {"mse": AutoencoderEvaluator(space, data, epochs=1).objectives["mse"]}
 
