@@ -69,7 +69,7 @@ def unpacked(checkpoint: bytes, training: Identity) -> dict[str, State]:
         UserError: it is damaged, or of another training than this.
     """
     try:
-        tensors, metadata = load(checkpoint), _metadata(checkpoint)
+        tensors, metadata = load(checkpoint), metadata_of(checkpoint)
         found, numbers = json.loads(metadata["training"]), json.loads(metadata["numbers"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:  # what they say to other bytes
         why = f"is damaged ({' '.join(str(error).split())})"
@@ -114,7 +114,7 @@ def last_epoch(trial: Trial, epochs: int) -> int:
     return epochs if portion is None else portion.epochs(epochs).stop - 1
 
 
-def _metadata(checkpoint: bytes) -> dict[str, str]:
+def metadata_of(checkpoint: bytes) -> dict[str, str]:
     """What safetensors keeps beside the tensors: 8 bytes say how long the JSON is that begins the file."""
     length = int.from_bytes(checkpoint[:8], "little")
     metadata: dict[str, str] = json.loads(checkpoint[8 : 8 + length])["__metadata__"]

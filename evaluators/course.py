@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluators.averaging import MovingAverage
 from evaluators.checkpoints import Identity, Part, going_on, last_epoch, packed
@@ -38,11 +38,27 @@ class Look:
         scores: by name, ``fid`` among them.
         rows: of images, for the picture.
         tensors: the model's, by name, the averages in place of what they follow.
+        texts: what is kept beside the tensors.
     """
 
     scores: Mapping[str, float]
     rows: list[Tensor]
     tensors: Mapping[str, Tensor]
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model to be trained.
+
+    Attributes:
+        cost: metrics of it that stay as they are.
+        texts: what is kept beside its weights.
+    """
+
+    model: nn.Module
+    cost: Mapping[str, float] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,8 +131,9 @@ def course(
                     raise Diverged(f"{name} is {value} after epoch {epoch}")
             film.add(epoch, found.rows)
             growth = begun.growth
+            tensors = as_safetensors(found.tensors, found.texts)
             snapshots.add(
-                Snapshot(epoch, found.scores, picture_of_rows(found.rows), as_safetensors(found.tensors)),
+                Snapshot(epoch, found.scores, picture_of_rows(found.rows), tensors),
                 growing=growth is not None and growth.stage(epoch) < growth.stages,
             )
             best = snapshots.best

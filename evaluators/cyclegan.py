@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from evaluators.catalogue import shown_name
+from evaluators.channels import channels_of
 from evaluators.checkpoints import identity
-from evaluators.course import Begun, Look, course
+from evaluators.course import Begun, Look, Made, course
 from evaluators.cyclegan_training import CycleGanTraining, as_cyclegan, translators_of
 from evaluators.features import FeatureExtractor, extractor_for, usual_kind
 from evaluators.images import Split, as_float, batches
@@ -24,7 +25,8 @@ from evaluators.metrics.translations import (
     targets_of,
     translation_scores,
 )
-from evaluators.networks import initialised, within_memory
+from evaluators.networks import initialised, on_device, within_memory
+from evaluators.pruning import LATENCY_BATCH, Calls, fine_tuning_epochs, latencies, pruned, slower, texts_of
 from evaluators.sharing import begin_from
 from evaluators.snapshots import Snapshots
 from nas.core.evaluator import Assumption, Deliverable
@@ -116,6 +118,8 @@ class CycleGanEvaluator:
                 evaluators.collapse. The last measurement before shows it.
             OutOfMemory: the allocator gave up.
         """
+        if trial.proposal.prune is not None:
+            return self.prune(trial)
         return within_memory(self._evaluate(trial), self.device)
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
@@ -127,32 +131,84 @@ class CycleGanEvaluator:
         """
         return within_memory(self._evaluate(trial, checkpoint, every), self.device)
 
+    def prune(self, trial: Trial) -> Iterator[Measurement]:
+        """As `evaluate`, of a trained model whose translators have fewer channels; see nas.core.evaluator.Prunes.
+
+        The discriminators stay as they are. Metrics besides: ``latency_ms`` and ``unpruned_latency_ms`` of a batch
+        each way; see evaluators.pruning.latencies.
+
+        Raises:
+            CandidateFailure: nothing can be removed, or the weights to start from were not kept.
+            Diverged, Collapsed, OutOfMemory: as in `evaluate`.
+        """
+        return within_memory(self._prune(trial), self.device)
+
+    def check_prunable(self, genotype: Genotype) -> None:
+        """Refuse a genotype of whose translators no channels can be removed; see nas.core.evaluator.Prunes."""
+        model = self._built(genotype, 0)
+        channels_of(model, self._pruned_parts(model))
+
+    def _built(self, genotype: Genotype, seed: int) -> nn.Module:
+        return initialised(lambda: self.space.build(genotype, self.data.shape), seed, torch.device("cpu"))
+
+    def _pruned_parts(self, model: nn.Module) -> Calls:
+        a, b = (as_float(domain.validation.images[:LATENCY_BATCH]) for domain in self.data.domains)
+        return {"a_to_b": (a,), "b_to_a": (b,)}
+
+    def _prune(self, trial: Trial) -> Iterator[Measurement]:
+        def make() -> Made:
+            smaller = pruned(lambda: self._built(trial.genotype, trial.seed), trial, self._pruned_parts)
+            cost = latencies(smaller.before, smaller.model, self._pruned_parts)
+            return Made(on_device(smaller.model, self.device), cost, texts_of(smaller.sizes))
+
+        chosen, epochs = slower(self.space.hyperparameters(trial.genotype)), fine_tuning_epochs(self.epochs)
+        return self._course(trial, make, chosen, epochs)
+
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
+    ) -> Iterator[Measurement]:
+        def make() -> Made:
+            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            return Made(
+                model, begin_from(trial.heritage, model, self.space, self.data.shape, self._passed, self.device)
+            )
+
+        chosen = self.space.hyperparameters(trial.genotype)
+        return self._course(trial, make, chosen, self.epochs, checkpoint, every)
+
+    def _course(
+        self,
+        trial: Trial,
+        make: Callable[[], Made],
+        hyperparameters: Mapping[str, Any],
+        epochs: int,
+        checkpoint: bytes | None = None,
+        every: int | None = None,
     ) -> Iterator[Measurement]:
         targets, data = self._targets, self._train  # what is made once for all trials is not the candidate's time
         protocol = self.protocol("validation")
 
         def begin() -> Begun:
-            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-            shared = begin_from(trial.heritage, model, self.space, self.data.shape, self._passed, self.device)
+            made = make()
+            model = made.model
             memory = PeakMemory(self.device)
-            training = CycleGanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+            training = CycleGanTraining(model, hyperparameters, epochs, trial.seed)
             translators = training.average.network
 
             def look() -> Look:
                 scores = translation_scores(targets, *self._translate(translators))
-                return Look(scores, self._shown(translators), {**model.state_dict(), **translators.state_dict()})
+                tensors = {**model.state_dict(), **translators.state_dict()}
+                return Look(scores, self._shown(translators), tensors, made.texts)
 
-            cost = shared | self._cost(translators_of(as_cyclegan(model)))
+            cost = {**self._cost(translators_of(as_cyclegan(model))), **made.cost}
             return Begun(training, lambda: training.epoch(*data, memory), look, memory, cost)
 
         samples = sum(target.reference.samples for target in targets)  # the mean of two FIDs has the noise of so many
         classes = min(target.classes for target in targets)
         # deviations are in units of the data's
         in_full = every is not None or trial.proposal.portion is not None
-        snapshots = Snapshots(self.epochs, samples, 1.0, classes, to_the_end=in_full)
-        own = identity("cyclegan", trial, self.epochs, self.data, **protocol)
+        snapshots = Snapshots(epochs, samples, 1.0, classes, to_the_end=in_full)
+        own = identity("cyclegan", trial, epochs, self.data, **protocol)
         yield from course(
             trial,
             begin,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from evaluators.channels import channels_of
 from evaluators.checkpoints import identity
-from evaluators.course import Begun, Look, course
+from evaluators.course import Begun, Look, Made, course
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_supernet import CALIBRATION, batches_to_generate, candidate_of
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
@@ -18,7 +19,7 @@ from evaluators.growth import Growth, blocks_of
 from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
-from evaluators.networks import as_safetensors, initialised, within_memory
+from evaluators.networks import as_safetensors, initialised, on_device, within_memory
 from evaluators.one_shot import (
     GanPaths,
     PathScoring,
@@ -30,6 +31,7 @@ from evaluators.one_shot import (
 )
 from evaluators.pair_supernets import PairSupernet, Scoring
 from evaluators.pictures import picture_of_rows
+from evaluators.pruning import LATENCY_BATCH, Calls, fine_tuning_epochs, latencies, pruned, slower, texts_of
 from evaluators.sampling import Noise, cost_of, drawn, passed, shown
 from evaluators.sharing import begin_from
 from evaluators.snapshots import Snapshots
@@ -142,6 +144,8 @@ class GanEvaluator:
         """
         if trial.proposal.supernet is not None:
             return self.train_supernet(trial)
+        if trial.proposal.prune is not None:
+            return self.prune(trial)
         of = self._evaluate_path if trial.proposal.shares is not None else self._evaluate
         return within_memory(of(trial), self.device)
 
@@ -234,34 +238,86 @@ class GanEvaluator:
 
         return PathScoring(candidate, score, cost)
 
+    def prune(self, trial: Trial) -> Iterator[Measurement]:
+        """As `evaluate`, of a trained pair whose generator has fewer channels; see nas.core.evaluator.Prunes.
+
+        The discriminator stays as it is: it only trains, and it has learned to judge. Metrics besides: ``latency_ms``
+        and ``unpruned_latency_ms`` of a batch; see evaluators.pruning.latencies.
+
+        Raises:
+            CandidateFailure: nothing can be removed, or the weights to start from were not kept.
+            Diverged, Collapsed, OutOfMemory: as in `evaluate`.
+        """
+        return within_memory(self._prune(trial), self.device)
+
+    def check_prunable(self, genotype: Genotype) -> None:
+        """Refuse a genotype of whose generators no channels can be removed; see nas.core.evaluator.Prunes."""
+        model = self._built(genotype, 0)
+        channels_of(model, self._pruned_parts(model))
+
+    def _built(self, genotype: Genotype, seed: int) -> nn.Module:
+        return initialised(lambda: self.space.build(genotype, self.data.shape), seed, torch.device("cpu"))
+
+    def _pruned_parts(self, model: nn.Module) -> Calls:
+        gan, examples = as_gan(model), self.data.train.take(torch.arange(min(LATENCY_BATCH, len(self.data.train))))
+        noise = torch.randn((len(examples), gan.latent), generator=torch.Generator().manual_seed(0))
+        conditions = conditions_of(gan, examples)
+        return {"generator": (noise,) if conditions is None else (noise, conditions)}
+
+    def _prune(self, trial: Trial) -> Iterator[Measurement]:
+        def make() -> Made:
+            smaller = pruned(lambda: self._built(trial.genotype, trial.seed), trial, self._pruned_parts)
+            cost = latencies(smaller.before, smaller.model, self._pruned_parts)
+            return Made(on_device(smaller.model, self.device), cost, texts_of(smaller.sizes))
+
+        chosen, epochs = slower(self.space.hyperparameters(trial.genotype)), fine_tuning_epochs(self.epochs)
+        return self._course(trial, make, chosen, epochs)
+
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
+    ) -> Iterator[Measurement]:
+        def make() -> Made:
+            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
+            return Made(
+                model, begin_from(trial.heritage, model, self.space, self.data.shape, self._passed, self.device)
+            )
+
+        chosen = self.space.hyperparameters(trial.genotype)
+        return self._course(trial, make, chosen, self.epochs, checkpoint, every)
+
+    def _course(
+        self,
+        trial: Trial,
+        make: Callable[[], Made],
+        hyperparameters: Mapping[str, Any],
+        epochs: int,
+        checkpoint: bytes | None = None,
+        every: int | None = None,
     ) -> Iterator[Measurement]:
         reference = self._reference  # what is made once for all trials is not the candidate's time
         protocol = self.protocol("validation")
 
         def begin() -> Begun:
-            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-            one_pass = functools.partial(passed, part=self.data.train, device=self.device)
-            shared = begin_from(trial.heritage, model, self.space, self.data.shape, one_pass, self.device)
+            made = make()
+            model = made.model
             memory = PeakMemory(self.device)
-            training = GanTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
+            training = GanTraining(model, hyperparameters, epochs, trial.seed)
             gan, generator, part = training.model, training.average.network, self.data.validation
             noise = Noise(training.hyperparameters, trial.seed, self.device)
 
             def look() -> Look:
                 scores = self._scores(gan, generator, noise, part, reference)
-                return Look(scores, shown(gan, generator, noise, part), _weights(model, generator))
+                return Look(scores, shown(gan, generator, noise, part), _weights(model, generator), made.texts)
 
-            cost = shared | cost_of(gan, generator, self.data.train, self.device)
-            if self._grow:  # what it costs is that of the whole
-                training.growth = Growth(model, blocks_of(model, one_pass), self.epochs, {"generator": generator})
+            cost = {**cost_of(gan, generator, self.data.train, self.device), **made.cost}
+            if self._grow and trial.proposal.prune is None:  # what it costs is that of the whole
+                training.growth = Growth(model, blocks_of(model, self._passed), epochs, {"generator": generator})
             return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost, training.growth)
 
         # whether a portion ends early is the strategy's to say
         in_full, classes = every is not None or trial.proposal.portion is not None, _classes(reference)
-        snapshots = Snapshots(self.epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
-        own = identity("gan", trial, self.epochs, self.data, **protocol)
+        snapshots = Snapshots(epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
+        own = identity("gan", trial, epochs, self.data, **protocol)
         yield from course(
             trial,
             begin,
@@ -327,6 +383,9 @@ class GanEvaluator:
     def _deviation(self) -> float:
         """The standard deviation of a pixel over images of the data, the mean of all pixels."""
         return sample_deviation(as_float(self.data.train.images[:_ENOUGH_FOR_DEVIATION]))
+
+    def _passed(self, model: nn.Module) -> None:
+        passed(model, part=self.data.train, device=self.device)
 
     def _scores(
         self, model: GanModel, generator: nn.Module, noise: Noise, part: Split, reference: Reference

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.api import open_run, resume, search, train
+    from nas.api import open_run, prune, resume, search, train
     from nas.core.errors import UserError
     from nas.run import Candidate, Run
 
@@ -18,13 +18,14 @@ _HOMES = {
     "search": "nas.api",
     "resume": "nas.api",
     "train": "nas.api",
+    "prune": "nas.api",
     "open_run": "nas.api",
     "Run": "nas.run",
     "Candidate": "nas.run",
     "UserError": "nas.core.errors",
 }
 
-__all__ = ["Candidate", "Run", "UserError", "open_run", "resume", "search", "train"]
+__all__ = ["Candidate", "Run", "UserError", "open_run", "prune", "resume", "search", "train"]
 
 
 def __getattr__(name: str) -> Any:

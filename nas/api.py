@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from evaluators.images import ImageData
 
-__all__ = ["open_run", "resume", "search", "train"]
+__all__ = ["open_run", "prune", "resume", "search", "train"]
 
 
 def search(
@@ -122,6 +122,30 @@ def resume(
     path = run.path if isinstance(run, Run) else Path(run)
     given = _given(open_run(path).config, space, data, data_b, strategy, evaluator, early_stopping)
     return session.resume(path, trials=trials, given=given)
+
+
+def prune(
+    run: str | Path | Run,
+    ratios: Sequence[float],
+    *,
+    trial: int | None = None,
+    space: SearchSpace | None = None,
+    data: ImageData | Mapping[str, np.ndarray] | None = None,
+    data_b: ImageData | Mapping[str, np.ndarray] | None = None,
+    evaluator: Callable[..., Evaluator] | None = None,
+) -> Run:
+    """Make versions of a trial without these shares of its channels, as trials of the run; as ``nas prune``.
+
+    Args:
+        trial: its number; by default that of the best, or of several objectives of all members of the front.
+        space, data, data_b, evaluator: objects that the run was begun with must be given again.
+
+    Raises:
+        UserError: bad ratios, a trial that cannot be pruned, or a run that is in use or not at its end.
+    """
+    path = run.path if isinstance(run, Run) else Path(run)
+    given = _given(open_run(path).config, space, data, data_b, None, evaluator)
+    return session.prune(path, ratios, trial=trial, given=given)
 
 
 def _told(

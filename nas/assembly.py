@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nas import registry
 from nas.config import RunConfig
 from nas.core.early_stopping import UNLEARNED, EarlyStopping
-from nas.core.errors import InvalidGenotype, UserError, unknown_name
-from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvaluator
+from nas.core.errors import CandidateFailure, InvalidGenotype, UserError, unknown_name
+from nas.core.evaluator import Assumption, Continuable, Evaluator, Prunes, SupernetEvaluator
 from nas.core.genotype import Genotype
-from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
+from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising, sample
 from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
 from nas.core.trial import Objective
 from nas.strategies.one_shot import OneShot
@@ -32,6 +34,7 @@ TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
 """The name of data that was given as arrays."""
+_PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to remove
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     Raises:
         UserError: a name that is unknown, or parts that do not fit each other.
     """
+    assumed_before = assumed
     executor = registry.make("executor", config.executor, registry.load("executor", config.executor))
     space = space_of(config, given)
     trained = None if config.genotype is None else Genotype(config.genotype)
@@ -124,6 +128,9 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     space, assumed = _assume(space, evaluator, names, config) if assumed is None else _as_before(space, assumed)
     if assumed:
         evaluator = evaluator_of(space)
+
+    if config.prune and assumed_before is None:
+        check_prunable(evaluator, space, config)
 
     def make(of: SearchSpace) -> Strategy:
         made = _strategy(config, strategy, of)
@@ -211,6 +218,28 @@ def _strategy(config: RunConfig, strategy: Callable[..., Strategy], space: Searc
     return registry.make_strategy(
         OneShot, "supernet", space, seed=config.seed, trials=config.trials, given=own, make=make
     )
+
+
+def check_prunable(evaluator: Evaluator, space: SearchSpace, config: RunConfig) -> None:
+    """Refuse to prune what has no channels that can be removed.
+
+    Raises:
+        UserError: saying why.
+    """
+    ratios = ",".join(f"{ratio:g}" for ratio in config.prune)
+    if not isinstance(evaluator, Prunes):
+        fits = "evaluators that prune, such as autoencoder, gan and cyclegan"
+        raise UserError("--prune", ratios, fits, why=f"{type(evaluator).__name__} does not")
+    generator, why = np.random.default_rng(config.seed), ""
+    for _ in range(_PRUNABLE_OF):
+        try:
+            evaluator.check_prunable(sample(space, generator))
+        except CandidateFailure as error:
+            why = str(error)
+        else:
+            return
+    fits = "spaces whose models have channels that can be removed"
+    raise UserError("--prune", ratios, fits, why=f"--space {space.name}: {why}")
 
 
 def check_genotype(genotype: Genotype, space: SearchSpace) -> None:

@@ -49,12 +49,25 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Folder = Annotated[Path, BeforeValidator(_path)]
 
 
+_RATIOS = "shares of the channels to be removed, between 0 and 1, each once: 0.5,0.7"
+
+
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
 def _as_value_lists(value: Any) -> Any:
     return {k: _as_list(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _as_ratios(value: Any) -> Any:
+    try:
+        ratios = [float(part) for part in (value.split(",") if isinstance(value, str) else _as_list(value))]
+    except TypeError:
+        raise ValueError(_RATIOS) from None
+    if not all(0 < ratio < 1 for ratio in ratios) or len(set(ratios)) < len(ratios):
+        raise ValueError(_RATIOS)
+    return sorted(ratios)
 
 
 def _option(name: str) -> str:
@@ -106,6 +119,7 @@ class RunConfig(BaseModel):
     max_failures: Whole | None = Field(None, ge=0)
     keep_weights: Whole | None = Field(None, ge=1)
     checkpoint_every: Whole = Field(1, ge=1)
+    prune: Annotated[list[float], BeforeValidator(_as_ratios)] = Field(default_factory=list)
 
     @field_validator("time_limit", mode="before")
     @classmethod
@@ -211,6 +225,7 @@ _ALLOWED = {
     "stop-set": "option=value",
     "runs-dir": "a folder",
     "data-dir": "a folder",
+    "prune": _RATIOS,
     "strict": "true or false",
     "grow": "true or false",
     "space": "a name, or module:Class",

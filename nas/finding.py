@@ -34,6 +34,18 @@ def runs_in(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if (path / JOURNAL).is_file() and not path.name.startswith("."))
 
 
+def run_and_trial(source: str, runs_dir: Path) -> tuple[Path, int | None]:
+    """The folder and the number that RUN[:TRIAL] stands for; None without a number.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    run, colon, number = source.rpartition(":")
+    if not colon or not number.isdecimal() or (runs_dir / source).is_dir() or Path(source).is_dir():
+        return find_run(source, runs_dir), None
+    return find_run(run, runs_dir), int(number)
+
+
 def architecture_from(source: str, runs_dir: Path, option: str) -> Candidate | Genotype:
     """What RUN[:TRIAL] stands for, a trial of a run and by default its best, or a file with a genotype.
 
@@ -46,10 +58,8 @@ def architecture_from(source: str, runs_dir: Path, option: str) -> Candidate | G
     try:
         if Path(source).is_file():
             return Genotype.parse(Path(source).read_text(encoding="utf-8"))
-        run, colon, number = source.rpartition(":")
-        if not colon or not number.isdecimal() or (runs_dir / source).is_dir() or Path(source).is_dir():
-            return open_run(find_run(source, runs_dir)).best
-        return open_run(find_run(run, runs_dir)).candidate(int(number))
+        path, trial = run_and_trial(source, runs_dir)
+        return open_run(path).best if trial is None else open_run(path).candidate(trial)
     except (InvalidGenotype, UnicodeDecodeError) as error:
         why = f"is no genotype: {error}"
         raise UserError(option, source, "a file that nas show RUN --genotype has printed", why=why) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -81,6 +81,14 @@ class TimeLimit:
         return self._end is not None and self._clock() >= self._end
 
 
+class NoTime:
+    """A limit that was reached already."""
+
+    def reached(self) -> bool:
+        """Always."""
+        return True
+
+
 class Search:
     """Owns the strategy and the record; three methods turn it.
 
@@ -90,6 +98,8 @@ class Search:
         max_failures: end once more trials than this have failed; None for no limit.
         early_stopping: asked after every epoch of a candidate whether to stop it; None for never.
         start: what a trial begins from; None for a search in which all begin from nothing.
+        follow_up: of all trials begun, what is to be made of those that ended, once the strategy has no more to do;
+            None where nothing is left, or nothing before another trial ends. The strategy neither sees nor counts it.
 
     Raises:
         ReplayMismatch: the strategy, executed again, proposes something else than was recorded.
@@ -109,6 +119,7 @@ class Search:
         limit: Limits | None = None,
         early_stopping: EarlyStopping | None = None,
         start: Callable[[Trial], Start | None] | None = None,
+        follow_up: Callable[[Sequence[Trial]], Proposal | None] | None = None,
     ) -> None:
         self._space, self._strategy, self.objectives, self._record = space, strategy, objectives, record
         self._seed, self.trials, self._max_failures = seed, trials, max_failures
@@ -116,11 +127,12 @@ class Search:
         self._early_stopping = early_stopping
         self._reasons: dict[int, str] = {}  # of running trials that are to be stopped
         self._start = start or (lambda trial: None)
+        self._follow_up = follow_up or (lambda trials: None)
         self.ended: list[Trial] = []
         self.failures = 0
         self._running: dict[int, Trial] = {}  # those to be run again included
         self._again: deque[Trial] = deque()
-        self._asked = 0
+        self._asked = self._followed = 0
         self._events = 0
         self._exhausted = False
         self._replay(history)
@@ -131,6 +143,8 @@ class Search:
             if event.kind == "tell":
                 self._again.remove(self._running.pop(trial.number))
                 self._told(trial)
+            elif trial.proposal.prune is not None:
+                self._begun_before(replace(trial, measurements=(), outcome=None, losses=(), curve={}))
             else:
                 proposal = self._strategy.ask(trial.number)
                 if proposal is None or _asked(proposal) != _asked(trial.proposal):
@@ -139,11 +153,21 @@ class Search:
                         f"now proposes {proposal.genotype.id if proposal else 'nothing'}: the code, the strategy's "
                         "options or the libraries have changed since; start a new run"
                     )
-                fresh = replace(trial, proposal=proposal, measurements=(), outcome=None, losses=(), curve={})
-                self._running[trial.number] = fresh
-                self._again.append(fresh)
-                self._asked += 1
+                self._begun_before(
+                    replace(trial, proposal=proposal, measurements=(), outcome=None, losses=(), curve={})
+                )
             self._events = event.number + 1
+
+    def _begun_before(self, fresh: Trial) -> None:
+        self._begin(fresh)
+        self._again.append(fresh)
+
+    def _begin(self, trial: Trial) -> None:
+        self._running[trial.number] = trial
+        if trial.proposal.prune is None:
+            self._asked += 1
+        else:
+            self._followed += 1
 
     def next(self) -> Trial | None:
         """The next trial to evaluate; None to wait for one that runs, or for ever if none does."""
@@ -153,20 +177,34 @@ class Search:
             if killed < _MOST_KILLS:
                 return replace(trial, start=self._start(trial))
             self.end(trial, Outcome("failed", f"the process was killed {killed} times while it was evaluated"))
-        if self.finished or self._asked >= self.trials or self._limit.reached() or self._too_many_failures:
-            return None
-        number = self._asked
-        proposal = self._strategy.ask(number)
+        number = self._asked + self._followed
+        proposal = self._proposed(number)
         if proposal is None:
-            self._exhausted = not self._running
             return None
-        self._space.validate(proposal.genotype)
         trial = Trial(number, proposal, seed=int(generator_for(self._seed, number, 1).integers(2**31)))
         self._record.asked(trial, self._events)
         self._events += 1
-        self._asked += 1
-        self._running[number] = trial
+        self._begin(trial)
         return replace(trial, start=self._start(trial))
+
+    def _proposed(self, number: int) -> Proposal | None:
+        """The strategy's next proposal, and when it has no more and none of its trials runs, the next follow-up."""
+        if self._too_many_failures:
+            return None
+        if not (self._exhausted or self._asked >= self.trials or self._limit.reached()):
+            proposal = self._strategy.ask(number)
+            if proposal is not None:
+                self._space.validate(proposal.genotype)
+                return proposal
+            self._exhausted = not self._running
+            if not self._exhausted:
+                return None
+        return self._next_follow_up()
+
+    def _next_follow_up(self) -> Proposal | None:
+        if any(trial.proposal.prune is None for trial in self._running.values()):
+            return None
+        return self._follow_up((*self.ended, *self._running.values()))
 
     def report(self, trial: Trial, measurement: Measurement) -> Decision:
         """Take notice of a measurement and say whether to go on with the trial."""
@@ -214,7 +252,8 @@ class Search:
         return ended
 
     def _told(self, trial: Trial) -> None:
-        self._strategy.tell(trial)
+        if trial.proposal.prune is None:
+            self._strategy.tell(trial)
         self.ended.append(trial)
         self.failures += trial.outcome is not None and trial.outcome.failed
 
@@ -235,7 +274,8 @@ class Search:
     @property
     def finished(self) -> bool:
         """Whether nothing runs and nothing further can begin by the strategy's or the trials' leave."""
-        return not self._running and (self._exhausted or self._asked >= self.trials)
+        over = not self._running and (self._exhausted or self._asked >= self.trials)
+        return over and self._next_follow_up() is None
 
     @property
     def only_first(self) -> bool:
@@ -252,7 +292,8 @@ class Search:
 def _compared(trial: Trial) -> bool:
     """Whether its learning curve is that of a candidate's whole training."""
     proposal = trial.proposal
-    return proposal.supernet is None and proposal.portion is None and proposal.shares is None
+    others = proposal.supernet, proposal.portion, proposal.shares, proposal.prune
+    return all(other is None for other in others)
 
 
 def _asked(proposal: Proposal) -> tuple[Genotype, Supernet | None, Portion | None, int | None]:

@@ -17,6 +17,7 @@ from nas.core.genotype import Genotype
 from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
+from nas.follow_ups import origin_of, percent
 from nas.study import JOURNAL, Study, write_atomically
 from nas.weight_sharing import inheritance_of
 
@@ -80,7 +81,15 @@ class Candidate:
     @property
     def description(self) -> str:
         """One line that says what the architecture is."""
-        return self.run.space.describe(self.genotype, self.run.shape)
+        text = self.run.space.describe(self.genotype, self.run.shape)
+        ratio = self.trial.proposal.prune
+        return text if ratio is None else f"{text}; pruned by {percent(ratio)}"
+
+    @property
+    def unpruned(self) -> Candidate:
+        """The trial that this is a pruned version of; itself where it is none."""
+        trials = self.run.trials
+        return Candidate(self.run, trials[origin_of(self.trial, trials)])
 
     @property
     def remarks(self) -> list[str]:
@@ -112,6 +121,10 @@ class Candidate:
                 why="was stopped early and has no weights" if self.trial.stopped else "has no weights",
             )
         model = self.run.space.build(self.genotype, self.run.shape)
+        if self.trial.proposal.prune is not None:
+            from evaluators.pruning import restored
+
+            return restored(model, path.read_bytes())[0].eval()
         model.load_state_dict(load_file(path))
         return model.eval()
 
@@ -253,11 +266,17 @@ class Run:
     @property
     def _candidates(self) -> list[Trial]:
         ended = [trial for trial in self.trials if trial.outcome is not None]
-        return [trial for trial in ended if trial.proposal.supernet is None and trial.proposal.shares is None]
+        own = [trial for trial in ended if trial.proposal.supernet is None and trial.proposal.shares is None]
+        return [trial for trial in own if trial.proposal.prune is None]
 
     def counts(self) -> dict[str, int]:
-        """How many trials ended how; supernets, and what was scored with their weights, where there were any."""
-        outcomes = [trial.outcome for trial in self.trials if trial.outcome is not None]
+        """How many trials ended how.
+
+        Supernets, what was scored with their weights, and versions made of other trials, where there were any.
+        """
+        ended = [trial for trial in self.trials if trial.outcome is not None]
+        outcomes = [t.outcome for t in ended if t.outcome is not None and t.proposal.prune is None]
+        versions = len(ended) - len(outcomes)
         counts = {
             "complete": sum(o.kind == "complete" for o in outcomes),
             "pruned": sum(o.kind == "stopped" for o in outcomes),
@@ -265,6 +284,7 @@ class Run:
         }
         sharing = {"supernets": "supernet", "shared": "shared"}
         further = {name: sum(o.kind == kind for o in outcomes) for name, kind in sharing.items()}
+        further["pruned_versions"] = versions
         return counts | {name: count for name, count in further.items() if count}
 
     @property

@@ -11,19 +11,21 @@ import re
 import sys
 import time
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from evaluators.catalogue import absolute_name
-from nas.assembly import NO_OBJECTS, Given, assemble, fix_architecture
+from nas.assembly import NO_OBJECTS, Given, assemble, check_prunable, fix_architecture
 from nas.checkpoint import FILE, Checkpointed
 from nas.config import RunConfig, seconds
 from nas.core.errors import UserError
 from nas.core.evaluator import Continuable, Evaluator, Testable, WithProtocol
 from nas.core.trial import Measurement, Trial
 from nas.finding import genotype_from, runs_in
-from nas.loop import Search, TimeLimit
+from nas.follow_ups import follow_ups, origin_of
+from nas.loop import NoTime, Search, TimeLimit
 from nas.run import Candidate, Run, best_first, config_of, recorded_assumptions
 from nas.starting import forget_checkpoints, start_of
 from nas.study import Study
@@ -117,7 +119,7 @@ def resume(
                 why=f"{' and '.join(config.data_sets)} is now {found}",
             )
         if trials is not None:
-            done = len(study.trials(parts.objectives))
+            done = sum(trial.proposal.prune is None for trial in study.trials(parts.objectives))
             if trials < done:
                 raise UserError("--trials", trials, f"{done} or more", why=f"{done} trials were begun already")
             study.note("trials", trials)
@@ -128,8 +130,65 @@ def resume(
         study.close()
 
 
-def _searched(run: Run, progress: Progress | None) -> Run:
-    """Run the search to its end, then test and export the best."""
+def prune(
+    path: Path,
+    ratios: Sequence[float],
+    *,
+    trial: int | None = None,
+    given: Given = NO_OBJECTS,
+    progress: Progress | None = None,
+) -> Run:
+    """Make versions of a finished run's trial without these shares of its channels, as trials of the run.
+
+    Args:
+        trial: its number; by default that of the best, or of several objectives of all members of the front.
+
+    Raises:
+        UserError: bad ratios, a trial that cannot be pruned, or a run that is in use or not at its end.
+    """
+    config = config_of(path)
+    config = config.model_copy(update={"prune": RunConfig.checked({"prune": list(ratios)}).prune})
+    study = Study.reopen(path)
+    try:
+        parts = assemble(config, given, recorded_assumptions(study))
+        check_prunable(parts.evaluator, parts.space, config)
+        study.space = parts.space
+        run = Run(study, config.model_copy(update={"prune": []}), parts)
+        if not run.finished or config.genotype is not None:
+            why = "is a training" if config.genotype is not None else "has not come to its end"
+            raise UserError("RUN", str(path), "a search at its end; nas resume goes on with it", why=why)
+        _ask_to_prune(run, tuple(config.prune), trial)
+        return _searched(run, progress, searching=False)
+    finally:
+        study.close()
+
+
+def _ask_to_prune(run: Run, ratios: tuple[float, ...], trial: int | None) -> None:
+    """Note in the run what is to be pruned; see `prune`."""
+    if trial is not None:
+        chosen = [run.candidate(trial)]
+    elif len(run.objectives) == 1:
+        chosen = [run.candidate(None).unpruned]
+    else:
+        chosen = [
+            run.candidate(number) for number in {run.candidate(one.number).unpruned.number for one in run.front()}
+        ]
+        chosen = [one for one in chosen if run.study.weights_path(one.number).is_file()]
+    asked: dict[str, list[float]] = dict(run.study.notes.get("prune", {}))
+    for candidate in chosen:
+        number, own = str(candidate.number), candidate.trial
+        if own.proposal.prune is not None:
+            fits = f"trials that were searched, such as {candidate.unpruned.number}, which it is a version of"
+            raise UserError("--trial", candidate.number, fits, why="is pruned")
+        if own.outcome is None or not own.outcome.scored:
+            raise UserError("--trial", candidate.number, "trials that succeeded", why="did not succeed")
+        candidate.model()  # refuses where the weights were not kept
+        asked[number] = sorted({*asked.get(number, ()), *ratios})
+    run.study.note("prune", asked)
+
+
+def _searched(run: Run, progress: Progress | None, *, searching: bool = True) -> Run:
+    """Run the search to its end, then test and export the best; if not `searching`, only what follows it."""
     parts, config, study = run.parts, run.config, run.study
     _measure_alike(run)
 
@@ -142,17 +201,24 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         seed=config.seed,
         trials=run.target,
         history=study.history(parts.objectives),
-        max_failures=config.max_failures,
-        limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)),
+        max_failures=config.max_failures if searching else None,
+        limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)) if searching else NoTime(),
         early_stopping=parts.early_stopping,
         start=lambda trial: start_of(trial, search, study, heirs),
+        follow_up=follow_ups(
+            tuple(config.prune),
+            {int(number): tuple(ratios) for number, ratios in study.notes.get("prune", {}).items()},
+            lambda: None if search.best is None else search.best.number,
+            len(parts.objectives),
+            kept=lambda number: study.weights_path(number).is_file(),
+        ),
     )
     if progress is not None:
         progress.begin(run, search)
     kept: list[Trial] = []
 
     def keep(trial: Trial) -> None:
-        complete = trial.outcome is not None and trial.outcome.kind == "complete"
+        complete = trial.outcome is not None and trial.outcome.kind == "complete" and trial.proposal.prune is None
         if config.keep_weights is None or not complete:  # others have no weights, or a supernet's, which are shared yet
             return
         kept[:] = best_first([*kept, trial])
@@ -181,7 +247,11 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         study.note("seconds", round(before + time.monotonic() - began, 3))
     run.exhausted = search.exhausted
     if search.best is not None:
-        study.note("recommended", {"number": search.best.number, "after": len(search.ended)})
+        own = search.best.number  # a pruned version of it may even be better
+        versions = [t for t in search.ended if t.outcome and t.outcome.scored and origin_of(t, search.ended) == own]
+        study.note(
+            "recommended", {"number": best_first(versions or [search.best])[0].number, "after": len(search.ended)}
+        )
     if run.ranked():
         _finish(run, run.candidate(None))
     study.note("finished", len(search.ended))

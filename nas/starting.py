@@ -20,6 +20,8 @@ def start_of(trial: Trial, search: Search, study: Study, heirs: SearchSpace | No
     Raises:
         UserError: it begins from what is gone.
     """
+    if trial.proposal.prune is not None:
+        return _left_by(trial.proposal.parents[0], trial, study)
     source, name = _source(trial.proposal)
     if source is None:
         return None if heirs is None else heritage_of(trial, search.ended, study.weights_path, heirs)
@@ -32,6 +34,12 @@ def start_of(trial: Trial, search: Search, study: Study, heirs: SearchSpace | No
         raise UserError("RUN", str(study.path), allowed, why=why) from None
     genotype = next(earlier.genotype for earlier in search.ended if earlier.number == source)
     return Start(source, genotype, tensors)
+
+
+def _left_by(number: int, trial: Trial, study: Study) -> Start | None:
+    """The weights that a trial of the same genotype has left; None where they were not kept: then the trial fails."""
+    path = study.weights_path(number)
+    return Start(number, trial.genotype, path.read_bytes()) if path.is_file() else None
 
 
 def _source(proposal: Proposal) -> tuple[int | None, str]:

@@ -214,6 +214,8 @@ class Study:
             attributes["portion"] = dataclasses.asdict(trial.proposal.portion)
         if trial.proposal.shares is not None:
             attributes["shares"] = trial.proposal.shares
+        if trial.proposal.prune is not None:
+            attributes["prune"] = trial.proposal.prune
         parameters, distributions = self._parameters(trial.genotype)
         template = FrozenTrial(
             number=-1,
@@ -392,6 +394,7 @@ def _trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
         supernet=None if plan is None else Supernet.of(plan),
         portion=None if portion is None else Portion(**portion),
         shares=attributes.get("shares"),
+        prune=attributes.get("prune"),
     )
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())

@@ -54,6 +54,10 @@ def config_to_train(architecture: str | Candidate | Genotype, options: Mapping[s
     if isinstance(found, str):
         runs_dir = Path(options.get("runs_dir", "runs"))
         found, options = architecture_from(found, runs_dir, "RUN"), {**options, "runs_dir": runs_dir}
+    if isinstance(found, Candidate) and found.trial.proposal.prune is not None:
+        name, whole = found.run.path.name, found.unpruned.number
+        why = "is pruned, and a training in full begins with the whole network"
+        raise UserError("RUN", f"{name}:{found.number}", f"trials that are not, such as {name}:{whole}", why=why)
     if isinstance(found, Candidate):
         config, genotype, source = found.run.config, found.genotype, f"{found.run.path.name}:{found.number}"
         names = [name for name in INHERITED if "dataset" not in options or name not in OF_THE_DATA]

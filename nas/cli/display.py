@@ -48,7 +48,7 @@ class Display:
         self.run, self._search = run, search
         self._training = run.config.genotype is not None
         self._total = run.parts.epochs if self._training else search.trials
-        self._earlier = Reached.read(run.path / FILE).epoch if self._training else len(search.ended)
+        self._earlier = Reached.read(run.path / FILE).epoch if self._training else _searched(search.ended)
         self._front = front_of(search.ended)
         if not self._silent:
             self._announce(run, search)
@@ -133,12 +133,15 @@ class Display:
         if trial.outcome.failed and self._bar is not None:
             self._bar.console.print(Text(f"trial {trial.number} {trial.outcome.kind}: {trial.outcome.reason}"))
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, description=self._best())
+            self._bar.update(self._task, advance=trial.proposal.prune is None, description=self._best())
             return
         result = trial.outcome.reason or values(trial.metrics, self._search.objectives)
         if trial.outcome.kind == "supernet":
             result += " of the supernet"
-        done = len(self._search.ended)
+        done = _searched(self._search.ended)
+        if trial.proposal.prune is not None:
+            self._say(f"trial {trial.number}, {trial.proposal.origin}, {trial.outcome.kind}: {result}")
+            return
         self._say(
             f"{done}/{self._total} trial {trial.number} {trial.outcome.kind}: {result}; "
             f"{self._best()}; {self._left(done)}"
@@ -149,6 +152,11 @@ class Display:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _searched(trials: Sequence[Trial]) -> int:
+    """How many of the trials the strategy asked for."""
+    return sum(trial.proposal.prune is None for trial in trials)
 
 
 def front_of(trials: Sequence[Trial]) -> list[Trial]:
@@ -215,7 +223,8 @@ def best_table(run: Run, trials: Sequence[Trial], out: Console) -> Table:
     objectives = [objective.name for objective in run.objectives]
     quality = [name for name in trials[0].metrics if name not in _COSTS]
     quality = [name for name in quality if all(name in trial.metrics for trial in trials)]
-    shown = [*objectives, *(name for name in (*quality, *_COSTS) if name not in objectives)]
+    costs = [name for name in _COSTS if any(name in trial.metrics for trial in trials)]
+    shown = [*objectives, *(name for name in (*quality, *costs) if name not in objectives)]
     anywhere = out.options.update(max_width=_WIDEST)
     while True:
         columns = ["trial", *(_COSTS.get(name, name) for name in shown)]
@@ -236,6 +245,8 @@ def supernet_table(trials: Sequence[Trial], objective: str) -> Table:
 _COSTS = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",
+    "latency_ms": "latency ms",
+    "unpruned_latency_ms": "unpruned ms",
     "seconds": "seconds",
     "peak_memory_mb": "memory MB",
 }
@@ -254,6 +265,8 @@ def summary(run: Run) -> None:
     tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
     supernets = counts.get("supernets", 0)
     trained = f", {supernets} supernet{'s' if supernets > 1 else ''} trained" if supernets else ""
+    versions = counts.get("pruned_versions", 0)
+    trained += f", {versions} pruned version{'s' if versions > 1 else ''} made" if versions else ""
     ended = f"{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"
     out.print(Text(f"\n{ended}{trained}"))
     if counts["pruned"]:

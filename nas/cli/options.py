@@ -51,6 +51,7 @@ _SEARCH = (
     ),
     click.option("--grow", is_flag=True, default=None, help="Train networks without some of their blocks at first."),
     click.option("--max-failures", type=int, help="Give up after more failed candidates than this."),
+    click.option("--prune", metavar="A,B", help="At the end, prune the best: shares of its channels, as 0.5,0.7."),
     click.option("--keep-weights", type=int, help="Keep the weights of the best N only (default all)."),
 )  # fmt: skip
 

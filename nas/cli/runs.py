@@ -45,7 +45,7 @@ def list_command(runs_dir: Path, as_json: bool) -> None:
 
 def _overview(run: Run) -> dict[str, Any]:
     counts, ranked = run.counts(), run.ranked()
-    done = sum(counts.values())
+    done = sum(counts.values()) - counts.get("pruned_versions", 0)
     return {
         "run": run.path.name,
         "space": run.config.space,

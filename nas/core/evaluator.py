@@ -57,6 +57,28 @@ class SupernetEvaluator(Protocol):
 
 
 @runtime_checkable
+class Prunes(Protocol):
+    """The evaluator can remove channels of candidates it has trained; its `evaluate` passes on who asks for that."""
+
+    def prune(self, trial: Trial) -> Iterator[Measurement]:
+        """Remove channels of the model that the trial starts from, train the rest on briefly, and measure it.
+
+        The proposal says which share of the genotype's channels is missing then. The metrics are those of `evaluate`,
+        and what the removal has changed; the weights bring what `evaluators.pruning.restored` needs.
+
+        Raises:
+            CandidateFailure: nothing can be removed, there is nothing to start from, or as in `evaluate`.
+        """
+
+    def check_prunable(self, genotype: Genotype) -> None:
+        """Refuse a genotype of whose models no channels can be removed.
+
+        Raises:
+            CandidateFailure: saying why.
+        """
+
+
+@runtime_checkable
 class WithProtocol(Protocol):
     """The evaluator's scores depend on more than the candidate: on an extractor, on the images it is compared with."""
 

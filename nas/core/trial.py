@@ -65,6 +65,7 @@ class Proposal:
         portion: train a part only, and leave a checkpoint.
         shares: train nothing, but score the genotype with the weights of the supernet that the trial of this number has
             trained.
+        prune: train no candidate anew but remove this share of the genotype's channels, from what its parent has left.
     """
 
     genotype: Genotype
@@ -73,6 +74,7 @@ class Proposal:
     supernet: Supernet | None = None
     portion: Portion | None = None
     shares: int | None = None
+    prune: float | None = None
 
 
 @dataclass(frozen=True)

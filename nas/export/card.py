@@ -34,6 +34,7 @@ class Card:
     run: str
     trial: int
     on_front: bool = False
+    pruned: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     protocol: Mapping[str, str | int | float] = field(default_factory=dict)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nas.core.evaluator import WithProtocol
 from nas.export.card import Card
+from nas.follow_ups import percent
 
 if TYPE_CHECKING:
     from nas.run import Candidate
@@ -27,11 +28,12 @@ def card_of(candidate: Candidate) -> Card:
         parts=f"{data.counts}; {math.prod(data.shape)} values an image",
         notes=data.notes,
         objectives=tuple(objective.name for objective in run.objectives),
+        pruned=_pruned(candidate),
         on_front=any(one.number == trial.number for one in run.front()),
         metrics=trial.metrics,
         test=(run.tested if best else {}) or candidate.test(),
         hyperparameters=space.hyperparameters(trial.genotype),
-        epochs=len(trial.measurements),
+        epochs=len(candidate.unpruned.trial.measurements),
         seed=trial.seed,
         strategy=run.config.strategy,
         run=run.path.name,
@@ -39,3 +41,21 @@ def card_of(candidate: Candidate) -> Card:
         protocol=evaluator.protocol("test") if isinstance(evaluator, WithProtocol) else {},
         versions={name: importlib.metadata.version(name) for name in ("torch", "nas-generative")},
     )
+
+
+def _pruned(candidate: Candidate) -> str:
+    """What was removed from which trial; nothing of a trial that is no pruned version."""
+    ratio, whole = candidate.trial.proposal.prune, candidate.unpruned
+    if ratio is None:
+        return ""
+    costs = [
+        f"{candidate.metrics[name]:,.0f} of {whole.metrics[name]:,.0f} {text}"
+        for name, text in (("parameters", "parameters"), ("multiply_adds", "multiply-adds"))
+        if name in candidate.metrics and name in whole.metrics
+    ]
+    versions, trials = [candidate.trial], candidate.run.trials
+    while (parent := trials[versions[-1].proposal.parents[0]]).proposal.prune is not None:
+        versions.append(parent)
+    epochs = sum(len(version.measurements) for version in versions)
+    trained = f"then trained for {epochs} epoch{'s' if epochs > 1 else ''} more"
+    return f"Pruned by {percent(ratio)} from trial {whole.number}: {', '.join(costs)}; {trained}"

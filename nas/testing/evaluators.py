@@ -8,11 +8,11 @@ import math
 import pytest
 import torch
 
-from nas.core.errors import UserError
-from nas.core.evaluator import CHECKPOINT, WEIGHTS, Continuable, Evaluator, Inherits
+from nas.core.errors import CandidateFailure, UserError
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Continuable, Evaluator, Inherits, Prunes
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Portion, Proposal, Start, Trial
-from nas.testing.spaces import disturb_global_generators
+from nas.testing.spaces import disturb_global_generators, global_generators
 
 
 class EvaluatorContract:
@@ -23,7 +23,7 @@ class EvaluatorContract:
 
     epochs = 2
     epochs_in_full = 3
-    timings = ("seconds", "peak_memory_mb")
+    timings = ("seconds", "peak_memory_mb", "latency_ms", "unpruned_latency_ms")
 
     def make(self, epochs: int) -> Evaluator:
         """A new evaluator on little data."""
@@ -117,6 +117,50 @@ class EvaluatorContract:
             for measurement in self._started(child, parent):
                 assert 0 <= measurement.metrics["inherited"] <= 1
                 assert all(math.isfinite(value) for value in measurement.metrics.values())
+
+    def test_what_was_trained_can_be_pruned_or_says_why_not(self) -> None:
+        """A version has fewer parameters, costs no more, keeps the metrics, and gives the same numbers again."""
+        evaluator = self.make(self.epochs)
+        if not isinstance(evaluator, Prunes):
+            pytest.skip("it prunes nothing")
+        for place, genotype in enumerate(self.genotypes()):
+            *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 1))
+            weights = last.artifacts["weights.safetensors"]
+            proposal = Proposal(genotype, parents=(0,), prune=0.5)
+            trial = Trial(1, proposal, 1, start=Start(0, genotype, weights))
+            if self._is_prunable(evaluator, genotype):
+                self._assert_smaller(evaluator, trial, last, again=place == 0)
+            else:
+                with pytest.raises(CandidateFailure, match="channels"):
+                    list(evaluator.evaluate(trial))
+
+    def _is_prunable(self, evaluator: Prunes, genotype: Genotype) -> bool:
+        try:
+            evaluator.check_prunable(genotype)
+        except CandidateFailure:
+            return False
+        return True
+
+    def _assert_smaller(self, evaluator: Evaluator, trial: Trial, whole: Measurement, again: bool) -> None:
+        before = global_generators()
+        *_, last = evaluator.evaluate(trial)
+        assert global_generators() == before
+        assert set(whole.metrics) <= set(last.metrics)
+        assert all(math.isfinite(value) for value in last.metrics.values())
+        for name in ("parameters", "multiply_adds"):
+            assert last.metrics[name] < whole.metrics[name]
+        assert len(last.artifacts["weights.safetensors"]) < len(whole.artifacts["weights.safetensors"])
+        if again:
+            disturb_global_generators(3)
+            *_, other = evaluator.evaluate(trial)
+            assert self._timeless(other) == self._timeless(last)
+
+    def test_a_version_of_what_was_not_kept_fails(self) -> None:
+        evaluator = self.make(self.epochs)
+        if not isinstance(evaluator, Prunes):
+            pytest.skip("it prunes nothing")
+        with pytest.raises(CandidateFailure, match="weights of trial 4 were not kept"):
+            list(evaluator.evaluate(Trial(5, Proposal(self.genotypes()[0], parents=(4,), prune=0.5), 1)))
 
     def test_whatever_epoch_a_training_is_continued_after_it_is_as_in_one_go(self) -> None:
         """All metrics and all files are the same to the last bit, the trained weights among them."""

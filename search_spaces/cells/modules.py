@@ -45,6 +45,8 @@ class Cell(nn.Module):
 class Crop(nn.Module):
     """The upper left `height` x `width` of a map, to undo the rounding up of an odd size."""
 
+    channel_arguments = ()
+
     def __init__(self, height: int, width: int) -> None:
         super().__init__()
         self.height = height

@@ -52,6 +52,7 @@ class ConditionalScale(nn.Module):
     """
 
     styled = True
+    channel_arguments = (("channels", "input"), ("width", "style"))
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()

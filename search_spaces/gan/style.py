@@ -14,6 +14,8 @@ class EqualisedLinear(nn.Module):
     layer's own start is that of He et al. with this gain, whatever initialisation the rest of the network has.
     """
 
+    channel_arguments = (("inputs", "kept"), ("outputs", "output"))  # the scale depends on the inputs
+
     def __init__(self, inputs: int, outputs: int, gain: float = 1.0, rate: float = 1.0) -> None:
         super().__init__()
         self.inputs = inputs
@@ -30,6 +32,8 @@ class EqualisedLinear(nn.Module):
 
 class MappingNetwork(nn.Module):
     """Codes z to intermediate latents w: z normalised to mean square 1, then `depth` layers (section 2; 8 there)."""
+
+    channel_arguments = (("inputs", "kept"),)
 
     def __init__(self, inputs: int, width: int, depth: int) -> None:
         super().__init__()
@@ -53,6 +57,8 @@ class MappingNetwork(nn.Module):
 class AdaptiveInstanceNorm(nn.Module):
     """Every channel of every image normalised to mean 0 and variance 1, then scaled and shifted by w (equation 1)."""
 
+    channel_arguments = (("channels", "input"),)
+
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.channels = channels
@@ -73,6 +79,8 @@ class Noise(nn.Module):
     It is new for each image in training. In evaluation it is one fixed map, kept with the weights: an image then
     follows from its latent alone, before and after export, and activations keep the variance they were trained with.
     """
+
+    channel_arguments = (("channels", "input"),)
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
@@ -117,6 +125,8 @@ class StyleGenerator(nn.Module):
         truncation: in evaluation w is drawn towards its average by this factor; 1 changes nothing (appendix B).
         code: of noise and condition, the code; None if the noise is the code.
     """
+
+    channel_arguments = (("channels", "constant"),)
 
     def __init__(
         self,
