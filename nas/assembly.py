@@ -8,15 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nas import registry
+from nas.cheaper import (
+    check_growth,
+    check_portions,
+    check_prunable,
+    early_stopping_of,
+    strategy_of,
+)
 from nas.config import RunConfig
-from nas.core.early_stopping import UNLEARNED, EarlyStopping
-from nas.core.errors import CandidateFailure, InvalidGenotype, UserError, unknown_name
-from nas.core.evaluator import Assumption, Continuable, Evaluator, Prunes, SupernetEvaluator
+from nas.core.early_stopping import EarlyStopping
+from nas.core.errors import InvalidGenotype, UserError, unknown_name
+from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvaluator
 from nas.core.genotype import Genotype
-from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising, sample
+from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
 from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
 from nas.core.trial import Objective
 from nas.strategies.one_shot import OneShot
@@ -28,13 +33,10 @@ if TYPE_CHECKING:
     from evaluators.images import ImageData
 
 DEFAULT_EPOCHS = 4
-MANY_TRIALS, LONG = 9, 4
-"""The trials and epochs from which on a search for one objective stops early where the user says nothing."""
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
 """The name of data that was given as arrays."""
-_PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to remove
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     if config.weight_sharing == "supernet":
         known = {**known, **registry.options(OneShot)}
     registry.check_options("--set", config.strategy, config.set, known)  # before data is loaded
-    early_stopping = _early_stopping(config, given, strategy)
+    early_stopping = early_stopping_of(config, given.early_stopping, strategy)
     space = _narrowed(space, config)
     device = _device(config.device)
     evaluator_class = given.evaluator or _evaluator_class(config, space)
@@ -107,7 +109,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         raise UserError("--features", config.features, "evaluators that score samples, such as gan")
 
     if config.grow:
-        _check_growth(config, epochs, evaluator_class)
+        check_growth(config, epochs, evaluator_class)
         options["grow"] = True
 
     def evaluator_of(space: SearchSpace) -> Evaluator:
@@ -133,19 +135,14 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         check_prunable(evaluator, space, config)
 
     def make(of: SearchSpace) -> Strategy:
-        made = _strategy(config, strategy, of)
+        made = strategy_of(config, strategy, of)
         if isinstance(made, TrainsSupernets) and not isinstance(evaluator, SupernetEvaluator):
             fits = "an evaluator that can train supernets, such as autoencoder and gan"
             raise UserError(
                 "--evaluator", type(evaluator).__name__, fits, why=f"--strategy {config.strategy} needs one"
             )
         if isinstance(made, TrainsPortions):
-            if not isinstance(evaluator, Continuable):
-                fits, why = "one that can go on with a training", f"--strategy {config.strategy} needs it"
-                raise UserError("--evaluator", type(evaluator).__name__, fits, why=why)
-            if made.portions > epochs:
-                why = f"a training of {epochs} epochs has no more portions"
-                raise UserError("--set portions", made.portions, f"at most {epochs}", why=why)
+            check_portions(made, evaluator, epochs, config)
         if config.weight_sharing == "inherit":
             check_inheritance(made, config.strategy, evaluator, config.keep_weights)
         return made
@@ -153,93 +150,6 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     objectives = tuple(evaluator.objectives[name] for name in names)
     stopping, rule = early_stopping(objectives[0], epochs)
     return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs, rule, stopping)
-
-
-def _early_stopping(
-    config: RunConfig, given: Given, strategy: Callable[..., Strategy]
-) -> Callable[[Objective, int], tuple[str, EarlyStopping]]:
-    """What makes the rule, with its name, once the first objective and the epochs are known.
-
-    Raises:
-        UserError: of this and of what it gives: a rule or an option that is unknown, or one that does not fit.
-    """
-    asked, trained = config.early_stopping, config.genotype is not None
-    if trained and asked not in (None, "none"):
-        raise UserError("--early-stopping", asked, "none", why="there is a genotype, which is trained in full")
-
-    in_portions = getattr(strategy, "trains_portions", False)
-    if in_portions and asked not in (None, "none"):
-        why = f"--strategy {config.strategy} decides after each portion of a training how it goes on"
-        raise UserError("--early-stopping", asked, "none", why=why)
-
-    def of(name: str) -> Callable[..., EarlyStopping]:
-        rule: Callable[..., EarlyStopping] = given.early_stopping or registry.load("early-stopping", name)
-        if name == "none" and config.stop_set:
-            rules = "--early-stopping asha, hyperband, median or plateau with it"
-            raise UserError("--stop-set", next(iter(config.stop_set)), rules, why="nothing is stopped early here")
-        registry.keywords("--stop-set", rule, name, config.stop_set)
-        return rule
-
-    if asked is not None:
-        of(asked)  # refused before data is loaded
-
-    def make(objective: Objective, epochs: int) -> tuple[str, EarlyStopping]:
-        unlearned = objective.name in UNLEARNED
-        if unlearned and asked not in (None, "none"):
-            why = f"training does not improve {objective.name}, the first objective"
-            raise UserError("--early-stopping", asked, "none", why=why)
-        several = len(config.objective) > 1  # of a front all would go that are not good in the first
-        alone = not (trained or in_portions or config.weight_sharing == "supernet")
-        worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and alone and not (unlearned or several)
-        name = asked or ("asha" if worth_it else "none")
-        rule = registry.make_early_stopping(
-            of(name), name, objective, epochs=epochs, seed=config.seed, given=config.stop_set
-        )
-        return name, rule
-
-    return make
-
-
-def _strategy(config: RunConfig, strategy: Callable[..., Strategy], space: SearchSpace) -> Strategy:
-    """The strategy that was named, alone or within one that shares the weights of a supernet."""
-
-    def make(within: SearchSpace, trials: int) -> Strategy:
-        made = registry.make_strategy(strategy, config.strategy, within, seed=config.seed, trials=trials, given=given)
-        if shared and isinstance(made, (TrainsSupernets, TrainsPortions)):
-            why = f"--strategy {config.strategy} has its own way to train"
-            raise UserError("--weight-sharing", config.weight_sharing, "none", why=why)
-        return made
-
-    shared = config.weight_sharing == "supernet"
-    own = {name: value for name, value in config.set.items() if shared and name in registry.options(OneShot)}
-    given = {name: value for name, value in config.set.items() if name not in own}
-    if not shared:
-        return make(space, config.trials)
-    return registry.make_strategy(
-        OneShot, "supernet", space, seed=config.seed, trials=config.trials, given=own, make=make
-    )
-
-
-def check_prunable(evaluator: Evaluator, space: SearchSpace, config: RunConfig) -> None:
-    """Refuse to prune what has no channels that can be removed.
-
-    Raises:
-        UserError: saying why.
-    """
-    ratios = ",".join(f"{ratio:g}" for ratio in config.prune)
-    if not isinstance(evaluator, Prunes):
-        fits = "evaluators that prune, such as autoencoder, gan and cyclegan"
-        raise UserError("--prune", ratios, fits, why=f"{type(evaluator).__name__} does not")
-    generator, why = np.random.default_rng(config.seed), ""
-    for _ in range(_PRUNABLE_OF):
-        try:
-            evaluator.check_prunable(sample(space, generator))
-        except CandidateFailure as error:
-            why = str(error)
-        else:
-            return
-    fits = "spaces whose models have channels that can be removed"
-    raise UserError("--prune", ratios, fits, why=f"--space {space.name}: {why}")
 
 
 def check_genotype(genotype: Genotype, space: SearchSpace) -> None:
@@ -357,22 +267,6 @@ def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Eva
         fits = "evaluators of translators, such as cyclegan" if two else "evaluators of one data set"
         raise UserError("--evaluator", name, fits, why=f"does not fit --space {space.name}")
     return loaded
-
-
-def _check_growth(config: RunConfig, epochs: int, evaluator_class: Callable[..., Evaluator]) -> None:
-    """Refuse to let networks grow where they cannot.
-
-    Raises:
-        UserError: naming the option that does not fit.
-    """
-    if config.weight_sharing != "none":
-        why = "--grow leaves out what children inherit"
-        raise UserError("--weight-sharing", config.weight_sharing, "none, or no --grow", why=why)
-    if epochs < 2:
-        raise UserError("--epochs", epochs, "2 or more", why="--grow needs an epoch before the last")
-    if "grow" not in inspect.signature(evaluator_class).parameters:
-        name = config.evaluator or config.space
-        raise UserError("--grow", name, "evaluators whose networks can grow: autoencoder and gan")
 
 
 def _usual_epochs(evaluator_class: Callable[..., Evaluator], data: ImageData | DomainPair) -> int:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from evaluators.catalogue import absolute_name
-from nas.assembly import NO_OBJECTS, Given, assemble, check_prunable, fix_architecture
+from nas.assembly import NO_OBJECTS, Given, assemble, fix_architecture
+from nas.cheaper import check_prunable
 from nas.checkpoint import FILE, Checkpointed
 from nas.config import RunConfig, seconds
 from nas.core.errors import UserError

@@ -1,0 +1,142 @@
+"""What makes trials cheaper, or their models, put together and checked: of options that fit each other."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+
+from nas import registry
+from nas.config import RunConfig
+from nas.core.early_stopping import UNLEARNED, EarlyStopping
+from nas.core.errors import CandidateFailure, UserError
+from nas.core.evaluator import Continuable, Evaluator, Prunes
+from nas.core.space import SearchSpace, sample
+from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
+from nas.core.trial import Objective
+from nas.strategies.one_shot import OneShot
+
+MANY_TRIALS, LONG = 9, 4
+"""The trials and epochs from which on a search for one objective stops early where the user says nothing."""
+_PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to remove
+
+
+def early_stopping_of(
+    config: RunConfig, given: Callable[..., EarlyStopping] | None, strategy: Callable[..., Strategy]
+) -> Callable[[Objective, int], tuple[str, EarlyStopping]]:
+    """What makes the rule, with its name, once the first objective and the epochs are known.
+
+    Args:
+        given: what makes the rule, where the caller has passed an object.
+
+    Raises:
+        UserError: of this and of what it gives: a rule or an option that is unknown, or one that does not fit.
+    """
+    asked, trained = config.early_stopping, config.genotype is not None
+    if trained and asked not in (None, "none"):
+        raise UserError("--early-stopping", asked, "none", why="there is a genotype, which is trained in full")
+
+    in_portions = getattr(strategy, "trains_portions", False)
+    if in_portions and asked not in (None, "none"):
+        why = f"--strategy {config.strategy} decides after each portion of a training how it goes on"
+        raise UserError("--early-stopping", asked, "none", why=why)
+
+    def of(name: str) -> Callable[..., EarlyStopping]:
+        rule: Callable[..., EarlyStopping] = given or registry.load("early-stopping", name)
+        if name == "none" and config.stop_set:
+            rules = "--early-stopping asha, hyperband, median or plateau with it"
+            raise UserError("--stop-set", next(iter(config.stop_set)), rules, why="nothing is stopped early here")
+        registry.keywords("--stop-set", rule, name, config.stop_set)
+        return rule
+
+    if asked is not None:
+        of(asked)  # refused before data is loaded
+
+    def make(objective: Objective, epochs: int) -> tuple[str, EarlyStopping]:
+        unlearned = objective.name in UNLEARNED
+        if unlearned and asked not in (None, "none"):
+            why = f"training does not improve {objective.name}, the first objective"
+            raise UserError("--early-stopping", asked, "none", why=why)
+        several = len(config.objective) > 1  # of a front all would go that are not good in the first
+        alone = not (trained or in_portions or config.weight_sharing == "supernet")
+        worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and alone and not (unlearned or several)
+        name = asked or ("asha" if worth_it else "none")
+        rule = registry.make_early_stopping(
+            of(name), name, objective, epochs=epochs, seed=config.seed, given=config.stop_set
+        )
+        return name, rule
+
+    return make
+
+
+def strategy_of(config: RunConfig, strategy: Callable[..., Strategy], space: SearchSpace) -> Strategy:
+    """The strategy that was named, alone or within one that shares the weights of a supernet."""
+
+    def make(within: SearchSpace, trials: int) -> Strategy:
+        made = registry.make_strategy(strategy, config.strategy, within, seed=config.seed, trials=trials, given=given)
+        if shared and isinstance(made, (TrainsSupernets, TrainsPortions)):
+            why = f"--strategy {config.strategy} has its own way to train"
+            raise UserError("--weight-sharing", config.weight_sharing, "none", why=why)
+        return made
+
+    shared = config.weight_sharing == "supernet"
+    own = {name: value for name, value in config.set.items() if shared and name in registry.options(OneShot)}
+    given = {name: value for name, value in config.set.items() if name not in own}
+    if not shared:
+        return make(space, config.trials)
+    return registry.make_strategy(
+        OneShot, "supernet", space, seed=config.seed, trials=config.trials, given=own, make=make
+    )
+
+
+def check_portions(strategy: TrainsPortions, evaluator: Evaluator, epochs: int, config: RunConfig) -> None:
+    """Refuse to train portions of trainings where that cannot be.
+
+    Raises:
+        UserError: naming the option that does not fit.
+    """
+    if not isinstance(evaluator, Continuable):
+        fits, why = "one that can go on with a training", f"--strategy {config.strategy} needs it"
+        raise UserError("--evaluator", type(evaluator).__name__, fits, why=why)
+    if strategy.portions > epochs:
+        why = f"a training of {epochs} epochs has no more portions"
+        raise UserError("--set portions", strategy.portions, f"at most {epochs}", why=why)
+
+
+def check_growth(config: RunConfig, epochs: int, evaluator_class: Callable[..., Evaluator]) -> None:
+    """Refuse to let networks grow where they cannot.
+
+    Raises:
+        UserError: naming the option that does not fit.
+    """
+    if config.weight_sharing != "none":
+        why = "--grow leaves out what children inherit"
+        raise UserError("--weight-sharing", config.weight_sharing, "none, or no --grow", why=why)
+    if epochs < 2:
+        raise UserError("--epochs", epochs, "2 or more", why="--grow needs an epoch before the last")
+    if "grow" not in inspect.signature(evaluator_class).parameters:
+        name = config.evaluator or config.space
+        raise UserError("--grow", name, "evaluators whose networks can grow: autoencoder and gan")
+
+
+def check_prunable(evaluator: Evaluator, space: SearchSpace, config: RunConfig) -> None:
+    """Refuse to prune what has no channels that can be removed.
+
+    Raises:
+        UserError: saying why.
+    """
+    ratios = ",".join(f"{ratio:g}" for ratio in config.prune)
+    if not isinstance(evaluator, Prunes):
+        fits = "evaluators that prune, such as autoencoder, gan and cyclegan"
+        raise UserError("--prune", ratios, fits, why=f"{type(evaluator).__name__} does not")
+    generator, why = np.random.default_rng(config.seed), ""
+    for _ in range(_PRUNABLE_OF):
+        try:
+            evaluator.check_prunable(sample(space, generator))
+        except CandidateFailure as error:
+            why = str(error)
+        else:
+            return
+    fits = "spaces whose models have channels that can be removed"
+    raise UserError("--prune", ratios, fits, why=f"--space {space.name}: {why}")
