@@ -44,11 +44,11 @@ class Asha:
         epochs: int,
         seed: int,
         reduction: Annotated[int, "eta: one in so many goes on from a rung"] = 3,
-        first: Annotated[int, "r: epochs before the first rung"] = 1,
+        first: Annotated[int | None, "r: epochs before the first rung; by default a quarter of all"] = None,
     ) -> None:
         self._objective = objective
         self._reduction = _at_least("reduction", reduction, 2)
-        self._rungs = _rungs(_before_the_last("first", first, epochs), reduction, epochs)
+        self._rungs = _rungs(_before_the_last("first", _first(first, epochs), epochs), reduction, epochs)
 
     def reason_to_stop(self, trial: Trial, others: Sequence[Trial]) -> str | None:
         """That its loss at a rung is not among the best."""
@@ -183,6 +183,11 @@ class Plateau:
 
 
 _OF_BRACKETS = 3  # the purpose of these draws: 1 is for trials' seeds, strategies have 2
+
+
+def _first(given: int | None, epochs: int) -> int:
+    """A quarter of the epochs, rounded up, where nothing is said: earlier, curves cross (docs/benchmarks.md)."""
+    return -(-epochs // 4) if given is None else given
 
 
 def _rungs(first: int, reduction: int, epochs: int) -> tuple[int, ...]:
