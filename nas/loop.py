@@ -32,6 +32,9 @@ class Record(Protocol):
     def restarted(self, trial: Trial) -> int:
         """A trial that an earlier session left running begins again; gives how many times it has by now."""
 
+    def retried(self, trial: Trial, reason: str) -> None:
+        """A trial whose worker died begins again within this session; its measurements so far count no more."""
+
 
 class InMemory:
     """A record that writes nothing: for searches whose trials live in this process alone."""
@@ -48,6 +51,9 @@ class InMemory:
     def restarted(self, trial: Trial) -> int:
         """Never before."""
         return 1
+
+    def retried(self, trial: Trial, reason: str) -> None:
+        """Nothing to write."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,8 @@ class Search:
         trials: how many trials there shall be in all, those of earlier sessions included.
         history: the events of earlier sessions in their order; trials asked and never told are run again.
         max_failures: end once more trials than this have failed; None for no limit.
+        blame_kills: whether a candidate that ran in several sessions that were killed is taken to have killed them;
+            not where candidates run in processes of their own.
 
     Raises:
         ReplayMismatch: the strategy, executed again, proposes something else than was recorded.
@@ -102,10 +110,11 @@ class Search:
         history: tuple[Event, ...] = (),
         max_failures: int | None = None,
         limit: Limits | None = None,
+        blame_kills: bool = True,
     ) -> None:
         self._space, self._strategy, self.objectives, self._record = space, strategy, objectives, record
         self._seed, self.trials, self._max_failures = seed, trials, max_failures
-        self._limit = limit or TimeLimit(None)
+        self._limit, self._blame_kills = limit or TimeLimit(None), blame_kills
         self.ended: list[Trial] = []
         self.failures = 0
         self._running: dict[int, Trial] = {}
@@ -141,7 +150,7 @@ class Search:
         while self._again:
             trial = self._again.popleft()
             killed = self._record.restarted(trial)
-            if killed < _MOST_KILLS:
+            if killed < _MOST_KILLS or not self._blame_kills:
                 return trial
             self.end(trial, Outcome("failed", f"the process was killed {killed} times while it was evaluated"))
         if self.finished or self._asked >= self.trials or self._limit.reached() or self._too_many_failures:
@@ -166,6 +175,11 @@ class Search:
         self._running[trial.number] = replace(running, measurements=(*running.measurements, light))
         self._record.measured(running, measurement)
         return "continue"
+
+    def again(self, trial: Trial, reason: str) -> None:
+        """The trial, whose worker died, is evaluated again from its beginning: what was measured is forgotten."""
+        self._running[trial.number] = replace(self._running[trial.number], measurements=())
+        self._record.retried(trial, reason)
 
     def end(self, trial: Trial, outcome: Outcome) -> Trial:
         """The trial is over: tell the strategy, and give the trial with all that is known of it."""

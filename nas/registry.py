@@ -51,7 +51,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "cyclegan": "evaluators.cyclegan:CycleGanEvaluator",
         "gan": "evaluators.gan:GanEvaluator",
     },
-    "executor": {"inline": "nas.executors.inline:Inline"},
+    "executor": {"inline": "nas.executors.inline:Inline", "ray": "nas.executors.ray_tune:RayTune"},
 }
 _GROUPS = {
     "strategy": "nas.strategies",
@@ -145,7 +145,7 @@ _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a strategy: a keyword argument of its constructor, annotated with its explanation."""
+    """One option of a strategy or executor: a keyword argument of its constructor, annotated with its explanation."""
 
     name: str
     type: Any
@@ -154,7 +154,7 @@ class Option:
 
 
 def options(constructor: Callable[..., Any]) -> dict[str, Option]:
-    """The options of a strategy: its keyword arguments but `space`, `seed` and `trials`."""
+    """The options of a strategy, its keyword arguments but `space`, `seed` and `trials`, or those of an executor."""
     hints = typing.get_type_hints(
         constructor.__init__ if inspect.isclass(constructor) else constructor, include_extras=True
     )
@@ -185,6 +185,23 @@ def make_strategy(
         keywords[option] = _converted(option, value, known[option].type)
     strategy: Strategy = make("strategy", name, constructor, space, seed=seed, trials=trials, **keywords)
     return strategy
+
+
+def make_executor(name: str, given: Mapping[str, Any]) -> Any:
+    """A new executor with the options given, those of ``nas search`` that its constructor takes.
+
+    One worker is what an executor has that knows of no workers.
+
+    Raises:
+        UserError: the name is unknown, or an option that it does not take.
+    """
+    constructor = load("executor", name)
+    known = options(constructor) if given else {}
+    for option, value in given.items():
+        if option not in known and (option, value) != ("workers", 1):
+            allowed = "nothing with this executor; --executor ray takes it"
+            raise UserError(f"--{option.replace('_', '-')}", value, allowed, why=f"is no option of --executor {name}")
+    return make("executor", name, constructor, **{option: v for option, v in given.items() if option in known})
 
 
 def _converted(option: str, value: Any, hint: Any) -> Any:

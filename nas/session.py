@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from evaluators.catalogue import absolute_name
-from nas.assembly import NO_OBJECTS, Given, assemble, fix_architecture
+from nas.assembly import NO_OBJECTS, Given, Parts, assemble, fix_architecture
 from nas.checkpoint import FILE, Checkpointed
 from nas.config import RunConfig, seconds
 from nas.core.errors import UserError
@@ -66,6 +66,7 @@ def start(
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
     parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
+    _check(parts)
     path = config.runs_dir / (config.name or _free_name(config))
     environment = json.dumps(_environment(parts.device), indent=2, sort_keys=True) + "\n"
     files = {"config.yaml": config.to_yaml(), "environment.json": environment}
@@ -118,11 +119,23 @@ def resume(
             if trials < done:
                 raise UserError("--trials", trials, f"{done} or more", why=f"{done} trials were begun already")
             study.note("trials", trials)
+        _check(parts)
         run = Run(study, config, parts)
         run.remember_data()
         return _searched(run, progress)
     finally:
         study.close()
+
+
+def _check(parts: Parts) -> None:
+    """Let an executor that needs more than this process see whether it is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    check = getattr(parts.executor, "check", None)
+    if check is not None:
+        check(parts.device)
 
 
 def _searched(run: Run, progress: Progress | None) -> Run:
@@ -139,6 +152,7 @@ def _searched(run: Run, progress: Progress | None) -> Run:
         history=study.history(parts.objectives),
         max_failures=config.max_failures,
         limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)),
+        blame_kills=not getattr(parts.executor, "isolated", False),
     )
     if progress is not None:
         progress.begin(run, search)
@@ -243,6 +257,7 @@ _PACKAGES = (
     "torchvision",
     "numpy",
     "optuna",
+    "ray",
     "torchmetrics",
     "safetensors",
     "onnx",

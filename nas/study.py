@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 STUDY_NAME = "search"
 JOURNAL = "study.journal"
 _RESTARTS = "restarts"
+_RETRIES = "retries"
 _METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
 # a supernet is no candidate: Optuna's best must not see it
 _STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "supernet": TrialState.PRUNED}
@@ -280,6 +281,14 @@ class Study:
         times = int(frozen.user_attrs.get(_RESTARTS, 0)) + 1
         self._storage.set_trial_user_attr(identifier, _RESTARTS, times)
         return times
+
+    @_undisturbed()
+    def retried(self, trial: Trial, reason: str) -> None:
+        """A trial whose worker died begins again; why is kept with it."""
+        identifier = self._trial_id(trial.number)
+        reasons = self._storage.get_trial(identifier).user_attrs.get(_RETRIES, [])
+        self._storage.set_trial_user_attr(identifier, _RETRIES, [*reasons, reason])
+        self._latest_artifacts.pop(trial.number, None)
 
     @_undisturbed()
     def interrupted(self) -> None:
