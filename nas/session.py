@@ -11,6 +11,7 @@ import re
 import sys
 import time
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -18,7 +19,7 @@ from typing import Any, Protocol, cast
 from evaluators.catalogue import absolute_name
 from nas.assembly import NO_OBJECTS, Given, Parts, assemble, fix_architecture
 from nas.checkpoint import FILE, Checkpointed
-from nas.config import RunConfig, seconds
+from nas.config import EXECUTOR_OPTIONS, RunConfig, seconds
 from nas.core.errors import UserError
 from nas.core.evaluator import Continuable, Evaluator, Testable, WithProtocol
 from nas.core.trial import Measurement, Trial
@@ -85,6 +86,7 @@ def resume(
     path: Path,
     *,
     trials: int | None = None,
+    who: Mapping[str, Any] | None = None,
     given: Given = NO_OBJECTS,
     progress: Progress | None = None,
 ) -> Run:
@@ -92,12 +94,17 @@ def resume(
 
     Args:
         trials: the new number of trials in all; by default what the run was last asked for.
+        who: the executor and its options for this session, by their names in Python; by default those of the run.
 
     Raises:
         UserError: no such run, it is in use, or its data has changed.
         ReplayMismatch: the strategy no longer proposes what it did.
     """
     config = config_of(path)
+    if who:
+        fields = ("executor", *EXECUTOR_OPTIONS)
+        chosen = RunConfig.checked(dict(who))
+        config = config.model_copy(update={name: getattr(chosen, name) for name in fields})
     if trials is not None and config.genotype is not None:
         raise UserError("--trials", trials, "runs that search", why=f"{path.name} is a training, of one trial")
     if trials is not None:

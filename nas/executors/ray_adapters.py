@@ -42,6 +42,9 @@ class Course:
         self.cut = False
         self.parcels: dict[str, Parcel] = {}
 
+    def __getstate__(self) -> None:
+        """Tune writes down whatever it holds, once at least; nothing of the search is its to keep."""
+
     @property
     def over(self) -> bool:
         """Whether Tune shall end, whatever runs."""
@@ -101,12 +104,12 @@ class Course:
         return self.over
 
 
-class _Suggesting(Searcher):  # type: ignore[misc]
+class _Suggesting(Searcher):
     def __init__(self, course: Course) -> None:
         super().__init__()
         self._course = course
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         return self._course.suggest(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -119,9 +122,9 @@ class _Suggesting(Searcher):  # type: ignore[misc]
         """A search is restored by its study."""
 
 
-class _Deciding(FIFOScheduler):  # type: ignore[misc]
+class _Deciding(FIFOScheduler):
     def __init__(self, course: Course) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._course = course
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -133,7 +136,7 @@ class _Deciding(FIFOScheduler):  # type: ignore[misc]
         self._course.died(trial.trial_id, "" if file is None else Path(file).read_text(errors="replace"))
 
 
-class _Watching(tune.Stopper):  # type: ignore[misc]
+class _Watching(tune.Stopper):
     def __init__(self, course: Course) -> None:
         self._course = course
 
@@ -144,7 +147,7 @@ class _Watching(tune.Stopper):  # type: ignore[misc]
         return self._course.watch()
 
 
-class _Forgetting(tune.Callback):  # type: ignore[misc]
+class _Forgetting(tune.Callback):
     """Takes out of Tune's results what the search has been given: weights and pictures would stay in memory."""
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:

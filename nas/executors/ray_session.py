@@ -94,7 +94,7 @@ def _begin(folder: Path, cpus: int, gpus: int) -> None:
             )
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
-    found = ray.util.get_node_ip_address()
+    found: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     if found not in _LOOPBACK:
         raise RuntimeError(f"Ray listens on {found}, which others could reach")
 

@@ -122,7 +122,7 @@ def _machine() -> tuple[int, float, str]:
 def _cluster() -> tuple[int, float, str]:
     import ray
 
-    found = ray.cluster_resources()
+    found = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return int(found.get("CPU", 0)), float(found.get("GPU", 0)), "the Ray cluster"
 
 
@@ -140,14 +140,14 @@ def _orderly_end(course: Any) -> Iterator[None]:
         yield
         return
     came: list[tuple[int, FrameType | None]] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {number: handler for number, handler in before.items() if callable(handler)}
+    found: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in found.items() if callable(handler)}
 
     def cut(number: int, frame: FrameType | None) -> None:
         course.cut = True
         came.append((number, frame))
         if len(came) > 1:
-            _call(before[signal.Signals(number)], number, frame)
+            before[number](number, frame)
 
     for number in before:
         signal.signal(number, cut)
@@ -157,8 +157,4 @@ def _orderly_end(course: Any) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
     for number, frame in came[:1]:
-        _call(before[signal.Signals(number)], number, frame)
-
-
-def _call(handler: Any, number: int, frame: FrameType | None) -> None:
-    handler(number, frame)
+        before[number](number, frame)

@@ -37,7 +37,7 @@ class Parcel:
         self.trial = None
 
 
-class Worker(tune.Trainable):  # type: ignore[misc]
+class Worker(tune.Trainable):
     """Evaluates the trial of its configuration; used for one trial after the other."""
 
     def setup(self, config: dict[str, Any], evaluator: list[Any], threads: int) -> None:  # type: ignore[override]

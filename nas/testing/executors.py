@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class Diary(InMemory):
     """Keeps what a search writes down."""
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()  # as a study has: it cannot be sent to another process
         self.events: list[Event] = []
         self.retries: Counter[int] = Counter()
 
