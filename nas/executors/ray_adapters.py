@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from pathlib import Path
@@ -30,14 +31,21 @@ _SETTINGS = {
 }
 
 
+class Over(BaseException):
+    """Ends Tune's loop at once: it passes by all that Tune catches."""
+
+
 class Course:
     """The search in Tune's hands: what the adapters share.
 
-    Nothing is raised through Tune, which would take it for a trial's fault: `fault` is kept and ends the loop.
+    No exception is raised through Tune, which would take it for a trial's fault: `fault` is kept and ends the loop.
+
+    Args:
+        at_once: whether the session ends with the search, and Tune need not wait for its workers.
     """
 
-    def __init__(self, attempts: Attempts) -> None:
-        self.attempts = attempts
+    def __init__(self, attempts: Attempts, *, at_once: bool) -> None:
+        self.attempts, self._at_once = attempts, at_once
         self.fault: Exception | None = None
         self.cut = False
         self.parcels: dict[str, Parcel] = {}
@@ -97,10 +105,12 @@ class Course:
 
     def watch(self) -> bool:
         """Called several times a second: kill what takes too long. Gives whether Tune shall end."""
-        if self.over:
-            self.attempts.kill_all()
-        else:
+        if not self.over:
             self.attempts.watch()
+        elif self._at_once:
+            raise Over
+        else:
+            self.attempts.kill_all()
         return self.over
 
 
@@ -166,7 +176,7 @@ def turn(course: Course, evaluator: Evaluator, folder: str, *, cpus: int, gpus: 
         tune.with_parameters(Worker, evaluator=shared, threads=cpus),
         {"cpu": cpus, "gpu": gpus} if gpus else {"cpu": cpus},
     )
-    with environment(_SETTINGS):
+    with environment(_SETTINGS), contextlib.suppress(Over):
         tune.run(
             worker,
             name="search",

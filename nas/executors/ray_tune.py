@@ -72,8 +72,8 @@ class RayTune:
         from nas.executors.ray_adapters import Course, turn
         from nas.executors.ray_session import in_session, session
 
-        own = self._address is None and not in_session()
-        workers = self._room(*_machine()) if own else 0
+        at_once = not in_session()  # who was there before us stays, and what we have begun there is to be cleared
+        workers = self._room(*_machine()) if at_once and self._address is None else 0
         gpus = _rounded_up(workers * self._gpus)
         with session(self._address, cpus=workers * self._cpus, gpus=gpus) as folder:
             attempts = Attempts(
@@ -83,7 +83,7 @@ class RayTune:
                 retries=self._retries,
                 timeout=self._timeout,
             )
-            course = Course(attempts)
+            course = Course(attempts, at_once=at_once)
             with _orderly_end(course):
                 turn(course, evaluator, str(folder), cpus=self._cpus, gpus=self._gpus)
             if course.fault is not None:
