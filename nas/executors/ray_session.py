@@ -12,6 +12,8 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import filelock
 import psutil
@@ -19,6 +21,8 @@ import ray
 from ray._private import ray_constants
 
 from nas.core.errors import UserError
+
+log = logging.getLogger(__name__)
 
 _PREFIX = "nas-ray-"
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -78,22 +82,17 @@ def _begin(folder: Path, cpus: int, gpus: int) -> None:
     changes = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         changes["RAY_AUTH_TOKEN"] = _TOKEN
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        with environment(changes):
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                num_gpus=gpus,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                configure_logging=False,
-                _temp_dir=str(folder),
-            )
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+    with environment(changes), _replaced(ray_constants, "ENABLE_RAY_CLUSTER", False):
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            num_gpus=gpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            configure_logging=False,
+            _temp_dir=str(folder),
+        )
     found: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     if found not in _LOOPBACK:
         raise RuntimeError(f"Ray listens on {found}, which others could reach")
@@ -116,14 +115,33 @@ def environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing of Ray's reaches the terminal; what matters to a search is told by its outcomes."""
+    """Nothing of Ray's reaches the terminal; what matters to a search is told by its outcomes.
+
+    What Ray tells of its nodes it would print on standard output, whatever one says about logs.
+    """
     logger = logging.getLogger("ray")
     before = logger.level
     logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with _replaced(ray._private.worker, "print_to_stdstream", _told):
+            yield
     finally:
         logger.setLevel(before)
+
+
+def _told(message: dict[str, Any], *_: Any, **__: Any) -> None:
+    for line in message["lines"]:
+        log.debug("Ray: %s", line)
+
+
+@contextlib.contextmanager
+def _replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 @contextlib.contextmanager
