@@ -197,9 +197,11 @@ def turn(course: Course, evaluator: Evaluator, folder: str, *, cpus: int, gpus: 
 def meaning(message: str) -> Outcome:
     """What Ray's message about a worker that is no more means for the trial that it evaluated."""
     text = " ".join(message.split())
-    memory = any(sign in text for sign in ("low on memory", "NODE_OUT_OF_MEMORY", "OUT_OF_MEMORY"))
-    found = re.search(r"Worker exit detail: (.*?\.)(?: |$)", text) or re.search(
-        r"actor (?:is dead|died) (.*?\.)(?: |$)", text
-    )
-    why = found.group(1) if found else text[-300:]
-    return Outcome("out_of_memory" if memory else "failed", f"the worker died: {why or 'nobody knows why'}")
+    if "running low on memory" in text:
+        used = re.search(r"was (\S+ used / \S+ limit)", text)
+        why = f"the machine ran low on memory{f', {used.group(1)}' if used else ''}"
+        return Outcome("out_of_memory", f"the worker was killed: {why}")
+    for pattern in (r"Worker exit detail: (.*?\.)(?: |$)", r"[Tt]he actor (?:is dead|died) (.*?\.)(?: |$)"):
+        if found := re.search(pattern, text):
+            return Outcome("failed", f"the worker died: {found.group(1)}")
+    return Outcome("failed", f"the worker died: {text[-300:] or 'nobody knows why'}")
