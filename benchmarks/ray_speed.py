@@ -54,7 +54,7 @@ def idle(workers: int, trials: int) -> dict[str, float]:
     def ended(trial: Trial) -> None:
         times.append(time.perf_counter())
         if len(times) == trials:
-            of_ray = [p for p in psutil.Process().children(recursive=True) if "Worker" in "".join(p.cmdline())]
+            of_ray = [p for p in psutil.Process().children(recursive=True) if "Trainable" in p.name()]
             memory.extend((p.memory_info().rss, p.memory_full_info().uss) for p in of_ray)
 
     space = ToySpace()

@@ -129,6 +129,14 @@ killed by the OOM killer due to high memory usage, (2) ray stop --force was call
 OOM kill reason: Memory usage 8518307840B exceeded threshold of 8518184448B""",
         Outcome("out_of_memory", "the worker was killed: the machine ran low on memory, 7.96GB used / 23.54GB limit"),
     ),
+    (
+        """Failure # 1 (occurred at 2026-11-21_21-30-36)
+The actor 3578c0fc3d99f332 is unavailable: The actor is temporarily unavailable: RpcError: Socket closed rpc_code: 14.
+The task may or may not have been executed on the actor.""",
+        Outcome(
+            "failed", "the worker died: The actor is temporarily unavailable: RpcError: Socket closed rpc_code: 14."
+        ),
+    ),
     ("Failure # 1\nsomething else", Outcome("failed", "the worker died: Failure # 1 something else")),
     ("", Outcome("failed", "the worker died: nobody knows why")),
 ]

@@ -23,6 +23,7 @@ from nas.executors.ray_worker import BEGUN, ENDED, MEASURED, REFUSED, Parcel, Wo
 _SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "60",  # a worker that cannot be reached holds its cores until then
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),  # the study is the record
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_RESULT_BUFFER_LENGTH": "1",
@@ -201,7 +202,10 @@ def meaning(message: str) -> Outcome:
         used = re.search(r"was (\S+ used / \S+ limit)", text)
         why = f"the machine ran low on memory{f', {used.group(1)}' if used else ''}"
         return Outcome("out_of_memory", f"the worker was killed: {why}")
-    for pattern in (r"Worker exit detail: (.*?\.)(?: |$)", r"[Tt]he actor (?:is dead|died) (.*?\.)(?: |$)"):
+    for pattern in (
+        r"Worker exit detail: (.*?\.)(?: |$)",
+        r"[Tt]he actor (?:is dead|died|\w+ is unavailable:) (.*?\.)(?: |$)",
+    ):
         if found := re.search(pattern, text):
             return Outcome("failed", f"the worker died: {found.group(1)}")
     return Outcome("failed", f"the worker died: {text[-300:] or 'nobody knows why'}")
