@@ -13,7 +13,7 @@ import pytest
 from nas.cli import run as nas
 from nas.run import open_run
 from tests.command_line import QUICK, finished, process
-from tests.test_interrupted import kill_when
+from tests.test_interrupted import journal_trials
 
 KILLS = int(os.environ.get("NAS_TEST_KILLS", "1"))
 """At how many random moments the driver is killed."""
@@ -59,17 +59,25 @@ def ended(path):
     return {trial.number: trial.metrics["seconds"] for trial in open_run(path).trials if trial.outcome is not None}
 
 
+def wait_for(running, path, trials):
+    deadline = time.monotonic() + 250  # Ray is slow to begin where others work
+    while not (path / "study.journal").is_file() or journal_trials(path) < trials:
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kill", range(KILLS))
 def test_interrupted_or_killed_nothing_is_left_behind_and_nothing_is_lost(tmp_path, kill):
     """Ctrl-C as a terminal sends it, to all processes; then SIGKILL to the driver; then to the end."""
     before, path = folders(), tmp_path / "runs" / "cut"
-    options = ["--name", "cut", "--trials", "24", "--workers", "2", "--set", "population=4"]
+    options = ["--name", "cut", "--trials", "40", "--workers", "2", "--set", "population=4"]
     for number, command in ((signal.SIGINT, ["search", *options, *QUICK]), (signal.SIGKILL, ["resume", "cut"])):
         kept = ended(path) if path.exists() else {}
         running = process(*command, cwd=tmp_path, start_new_session=True)
-        wait = random.Random(kill).uniform(0, 0.5)
-        kill_when(running, path, len(kept) + 3, 0, extra=wait)  # the signal 0 does nothing
+        wait_for(running, path, len(kept) + 3)
+        time.sleep(random.Random(kill).uniform(0, 0.5))
         children = psutil.Process(running.pid).children(recursive=True)
         assert any("ray" in " ".join(child.cmdline()) for child in children)
         sent = time.monotonic()
@@ -92,6 +100,6 @@ def test_interrupted_or_killed_nothing_is_left_behind_and_nothing_is_lost(tmp_pa
     code, _, err = finished("resume", "cut", "--executor", "inline", "--json", cwd=tmp_path)
     assert code == 0, err
     trials = open_run(path).trials
-    assert [trial.number for trial in trials] == list(range(24))
+    assert [trial.number for trial in trials] == list(range(40))
     assert all(trial.outcome is not None and trial.outcome.kind == "complete" for trial in trials)
     assert now.items() <= ended(path).items()
