@@ -89,7 +89,8 @@ def test_interrupted_or_killed_nothing_is_left_behind_and_nothing_is_lost(tmp_pa
         _, alive = psutil.wait_procs(children, timeout=20)
         assert alive == []
         if number == signal.SIGINT:
-            assert time.monotonic() - sent < 5
+            busy = os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
+            assert time.monotonic() - sent < (30 if busy else 5)
             assert running.returncode == 130
             assert err.splitlines()[-1].startswith("interrupted; ")
             assert "nas resume runs/cut" in err

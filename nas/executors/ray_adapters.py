@@ -166,7 +166,7 @@ class _Forgetting(tune.Callback):
             result.pop(name, None)
 
 
-def turn(course: Course, evaluator: Evaluator, folder: str, *, cpus: int, gpus: float) -> None:
+def turn(course: Course, evaluator: Evaluator, folder: str, *, workers: int, cpus: int, gpus: float) -> None:
     """Let Tune run the trials until the search is over, or `course` is; the evaluator is sent once."""
     try:
         shared = [ray.put(evaluator)]
@@ -186,6 +186,7 @@ def turn(course: Course, evaluator: Evaluator, folder: str, *, cpus: int, gpus: 
             stop=_Watching(course),
             callbacks=[_Forgetting()],
             num_samples=-1,
+            max_concurrent_trials=workers,  # so many workers are started at once, and not one after the other
             storage_path=folder,
             reuse_actors=True,
             raise_on_failed_trial=False,

@@ -76,16 +76,11 @@ class RayTune:
         workers = self._room(*_machine()) if at_once and self._address is None else 0
         gpus = _rounded_up(workers * self._gpus)
         with session(self._address, cpus=workers * self._cpus, gpus=gpus) as folder:
-            attempts = Attempts(
-                search,
-                progress,
-                workers=self._room(*_cluster()),
-                retries=self._retries,
-                timeout=self._timeout,
-            )
+            workers = self._room(*_cluster())
+            attempts = Attempts(search, progress, workers=workers, retries=self._retries, timeout=self._timeout)
             course = Course(attempts, at_once=at_once)
             with _orderly_end(course):
-                turn(course, evaluator, str(folder), cpus=self._cpus, gpus=self._gpus)
+                turn(course, evaluator, str(folder), workers=workers, cpus=self._cpus, gpus=self._gpus)
             if course.fault is not None:
                 raise course.fault
 
