@@ -216,7 +216,7 @@ _ALLOWED = {
     "time-limit": "a duration such as 90s, 10m or 1.5h",
     "trial-timeout": "a duration such as 90s, 10m or 1.5h",
     "gpus-per-trial": "a number of GPUs from 0, or a share of one such as 0.25",
-    "address": "auto or ray://HOST:PORT",
+    "address": "auto or HOST:PORT",
     "objective": "names of the evaluator's metrics, each once",
     "name": "letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
     "from": "RUN, RUN:TRIAL or a genotype file",

@@ -17,7 +17,7 @@ _WHO_EVALUATES = (
     click.option("--workers", type=int, help="How many trials run at once; more than one means --executor ray."),
     click.option("--cpus-per-trial", type=int, help="Cores, and threads, of a worker (default 1)."),
     click.option("--gpus-per-trial", type=float, help="GPUs of a worker, or a share of one: 0.25 (default 0)."),
-    click.option("--address", help="Ray cluster to join: auto or ray://HOST:PORT; by default none, but this machine."),
+    click.option("--address", help="Ray cluster to join: auto or HOST:PORT; by default none, but this machine."),
     click.option("--retries", type=int, help="Evaluate a trial whose worker died so many times again (default 1)."),
     click.option("--trial-timeout", help="Kill a candidate that takes longer than this: 90s, 10m, 1.5h."),
 )

@@ -70,7 +70,7 @@ def _join(address: str) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         why = f"cannot be joined ({' '.join(str(error).split())[:300]})"
-        raise UserError("--address", address, "auto or ray://HOST:PORT of a cluster that runs", why=why) from error
+        raise UserError("--address", address, "auto or HOST:PORT of a cluster that runs", why=why) from error
 
 
 def _begin(folder: Path, cpus: int, gpus: int) -> None:

@@ -31,14 +31,17 @@ class RayTune:
         workers: Annotated[int | None, "how many trials run at once; by default as many as there is room for"] = None,
         cpus_per_trial: Annotated[int, "cores, and threads, of each"] = 1,
         gpus_per_trial: Annotated[float, "GPUs, or a share of one, of each"] = 0.0,
-        address: Annotated[str | None, "a cluster to join: auto, or ray://HOST:PORT"] = None,
+        address: Annotated[str | None, "a cluster to join, that this machine is part of: auto, or HOST:PORT"] = None,
         retries: Annotated[int, "how often a trial is evaluated again whose worker died"] = 1,
         trial_timeout: Annotated[float | None, "the most seconds that an evaluation may take"] = None,
     ) -> None:
         if gpus_per_trial > 1 and gpus_per_trial != int(gpus_per_trial):
             raise UserError("--gpus-per-trial", gpus_per_trial, "a share of a GPU up to 1, or a whole number of them")
+        if address is not None and address.startswith("ray://"):
+            why = "Ray Tune cannot be driven by a client of Ray's, from outside the cluster"
+            raise UserError("--address", address, "auto or HOST:PORT, on a machine of the cluster or in a job", why=why)
         if address is not None and address != "auto" and ":" not in address:
-            raise UserError("--address", address, "auto or ray://HOST:PORT")
+            raise UserError("--address", address, "auto or HOST:PORT")
         self._workers, self._cpus, self._gpus = workers, cpus_per_trial, gpus_per_trial
         self._address, self._retries, self._timeout = address, retries, trial_timeout
 
