@@ -1,16 +1,14 @@
 """Ray Tune as an executor, all in one session; see test_ray_command.py for whole commands."""
 
 import os
-import tempfile
 import threading
-from pathlib import Path
 
 import psutil
 import pytest
 
 from nas.core.errors import UserError
 from nas.core.trial import Measurement, Objective
-from nas.executors.ray_session import session
+from nas.executors.ray_session import folders, session
 from nas.executors.ray_tune import RayTune
 from nas.loop import InMemory
 from nas.testing import ProcessExecutorContract
@@ -57,8 +55,8 @@ class Keeping(InMemory):
 
 
 def written_by_tune():
-    folders = Path(tempfile.gettempdir()).glob("nas-ray-*/search")
-    return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+    files = [file for folder in folders() for file in (folder / "search").rglob("*")]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def test_files_reach_the_record_and_no_disk_and_threads_are_as_many_as_cores():

@@ -52,8 +52,12 @@ def test_a_training_in_full_is_not_sent_away(tmp_path, capsys):
     assert "--executor 'ray'" in capsys.readouterr().err
 
 
-def folders():
-    return set(Path(tempfile.gettempdir()).glob("nas-ray-*"))
+@pytest.fixture
+def temporary(monkeypatch):
+    """A folder for temporary files of this test's commands, of a name that is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="t", dir=Path(tempfile.gettempdir()).anchor + "tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
 
 
 def ended(path):
@@ -70,9 +74,9 @@ def wait_for(running, path, trials):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kill", range(KILLS))
-def test_interrupted_or_killed_nothing_is_left_behind_and_nothing_is_lost(tmp_path, kill):
+def test_interrupted_or_killed_nothing_is_left_behind_and_nothing_is_lost(tmp_path, temporary, kill):
     """Ctrl-C as a terminal sends it, to all processes; then SIGKILL to the driver; then to the end."""
-    before, path = folders(), tmp_path / "runs" / "cut"
+    path = tmp_path / "runs" / "cut"
     options = ["--name", "cut", "--trials", "40", "--workers", "2", "--set", "population=4"]
     for number, command in ((signal.SIGINT, ["search", *options, *QUICK]), (signal.SIGKILL, ["resume", "cut"])):
         kept = ended(path) if path.exists() else {}
@@ -96,7 +100,7 @@ def test_interrupted_or_killed_nothing_is_left_behind_and_nothing_is_lost(tmp_pa
             assert err.splitlines()[-1].startswith("interrupted; ")
             assert "nas resume runs/cut" in err
             assert "Traceback" not in err
-            assert folders() == before
+            assert list(temporary.glob("nas-ray-*")) == []
         now = ended(path)
         assert kept.items() <= now.items()
     code, _, err = finished("resume", "cut", "--executor", "inline", "--json", cwd=tmp_path)

@@ -25,6 +25,7 @@ from nas.core.errors import UserError
 log = logging.getLogger(__name__)
 
 _PREFIX = "nas-ray-"
+_LONGEST_PLACE = 20
 _LOOPBACK = ("127.0.0.1", "::1")
 _TOKEN = secrets.token_hex(32)  # without one Ray leaves one in the home folder; it keeps to a process's first
 
@@ -158,13 +159,23 @@ def _handlers_kept() -> Iterator[None]:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
+def folders() -> set[Path]:
+    """The temporary folders of all sessions, those included that were killed and have left theirs."""
+    return set(_place().glob(f"{_PREFIX}*"))
+
+
+def _place() -> Path:
+    """Where temporary folders are, if the names of Ray's sockets in there, 103 bytes at most, leave room for it."""
+    place = Path(tempfile.gettempdir())
+    return place if len(str(place)) <= _LONGEST_PLACE else Path("/tmp")  # noqa: S108 - as Ray has it itself
+
+
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
-    """A folder of a short name, as the names of sockets must be; those of killed sessions are removed."""
-    place = Path(tempfile.gettempdir())
-    for stale in place.glob(f"{_PREFIX}*"):
+    """A folder that is removed afterwards; those of killed sessions are removed before."""
+    for stale in folders():
         _remove_unless_used(stale)
-    folder = Path(tempfile.mkdtemp(dir=place, prefix=_PREFIX))
+    folder = Path(tempfile.mkdtemp(dir=_place(), prefix=_PREFIX))
     lock = filelock.FileLock(folder / ".lock", timeout=0)
     lock.acquire()
     try:
