@@ -54,8 +54,8 @@ def idle(workers: int, trials: int) -> dict[str, float]:
     def ended(trial: Trial) -> None:
         times.append(time.perf_counter())
         if len(times) == trials:
-            of_ray = [p for p in psutil.Process().children(recursive=True) if "Trainable" in p.name()]
-            memory.extend((p.memory_info().rss, p.memory_full_info().uss) for p in of_ray)
+            of_ray = [p for p in psutil.Process().children(recursive=True) if p.name().startswith("ray::")]
+            memory.extend((p.memory_info().rss, p.memory_full_info().uss) for p in of_ray)  # the largest has torch
 
     space = ToySpace()
     search = Search(space, Random(space, seed=0, trials=trials), (LOSS,), InMemory(), seed=0, trials=trials)
