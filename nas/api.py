@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from nas import registry, session
 from nas.assembly import ARRAYS, Given
-from nas.config import RunConfig
+from nas.config import EXECUTOR_OPTIONS, RunConfig
 from nas.core.early_stopping import EarlyStopping
-from nas.core.errors import UserError
+from nas.core.errors import UserError, unknown_name
 from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
@@ -112,16 +112,23 @@ def resume(
     strategy: Callable[..., Strategy] | None = None,
     evaluator: Callable[..., Evaluator] | None = None,
     early_stopping: Callable[..., EarlyStopping] | None = None,
+    **who: Any,
 ) -> Run:
     """Go on with a run, up to `trials` in all; objects that it was begun with must be given again.
+
+    Args:
+        who: ``executor``, ``workers`` and the other options of who evaluates, if this session's are to be others.
 
     Raises:
         UserError: no such run, it is in use, or its data has changed.
         ReplayMismatch: the strategy no longer proposes what was recorded.
     """
     path = run.path if isinstance(run, Run) else Path(run)
+    for option in who:
+        if option not in (known := ("executor", *EXECUTOR_OPTIONS)):
+            raise unknown_name("option of resuming", option, known)
     given = _given(open_run(path).config, space, data, data_b, strategy, evaluator, early_stopping)
-    return session.resume(path, trials=trials, given=given)
+    return session.resume(path, trials=trials, who=who, given=given)
 
 
 def prune(

@@ -82,7 +82,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         UserError: a name that is unknown, or parts that do not fit each other.
     """
     assumed_before = assumed
-    executor = registry.make("executor", config.executor, registry.load("executor", config.executor))
+    executor = _executor(config)
     space = space_of(config, given)
     trained = None if config.genotype is None else Genotype(config.genotype)
     strategy = only(trained) if trained is not None else given.strategy or registry.load("strategy", config.strategy)
@@ -150,6 +150,19 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     objectives = tuple(evaluator.objectives[name] for name in names)
     stopping, rule = early_stopping(objectives[0], epochs)
     return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs, rule, stopping)
+
+
+def _executor(config: RunConfig) -> Any:
+    """Who evaluates.
+
+    Raises:
+        UserError: it is unknown, or does not take the options given, or cannot train in full.
+    """
+    executor = registry.make_executor(config.executor_name, config.executor_options)
+    if config.genotype is not None and getattr(executor, "isolated", False):
+        why = "a training in full keeps its checkpoints in this process"
+        raise UserError("--executor", config.executor_name, "inline", why=why)
+    return executor
 
 
 def check_genotype(genotype: Genotype, space: SearchSpace) -> None:

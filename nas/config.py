@@ -93,7 +93,13 @@ class RunConfig(BaseModel):
     dataset_b: str | None = None
     strategy: str = "evolution"
     evaluator: str | None = None
-    executor: str = "inline"
+    executor: str | None = None
+    workers: Whole | None = Field(None, ge=1)
+    cpus_per_trial: Whole | None = Field(None, ge=1)
+    gpus_per_trial: float | None = Field(None, ge=0, allow_inf_nan=False)
+    address: str | None = None
+    retries: Whole | None = Field(None, ge=0)
+    trial_timeout: str | None = None
     trials: Whole = Field(30, ge=1, le=1_000_000)
     time_limit: str | None = None
     epochs: Whole | None = Field(None, ge=1, le=100_000)
@@ -121,9 +127,9 @@ class RunConfig(BaseModel):
     checkpoint_every: Whole = Field(1, ge=1)
     prune: Annotated[list[float], BeforeValidator(_as_ratios)] = Field(default_factory=list)
 
-    @field_validator("time_limit", mode="before")
+    @field_validator("time_limit", "trial_timeout", mode="before")
     @classmethod
-    def _time_limit(cls, value: Any) -> Any:
+    def _duration(cls, value: Any) -> Any:
         if value is not None:
             seconds(value)
             return str(value)
@@ -167,6 +173,17 @@ class RunConfig(BaseModel):
             raise _as_user_error(error, source) from None
 
     @property
+    def executor_name(self) -> str:
+        """The executor's name; without one it is inline for one worker, and Ray's for more."""
+        return self.executor or ("ray" if (self.workers or 1) > 1 else "inline")
+
+    @property
+    def executor_options(self) -> dict[str, Any]:
+        """The options given that are an executor's, by their names in Python."""
+        given = {name: getattr(self, name) for name in EXECUTOR_OPTIONS if getattr(self, name) is not None}
+        return {name: seconds(value) if name == "trial_timeout" else value for name, value in given.items()}
+
+    @property
     def data_sets(self) -> list[str]:
         """The names of the data sets: one, or those of both domains."""
         return [self.dataset] if self.dataset_b is None else [self.dataset, self.dataset_b]
@@ -181,6 +198,8 @@ class RunConfig(BaseModel):
         return text
 
 
+EXECUTOR_OPTIONS = ("workers", "cpus_per_trial", "gpus_per_trial", "address", "retries", "trial_timeout")
+"""Those that are passed to the executor's constructor, if it takes them."""
 OPTIONS = {_option(name): name for name in RunConfig.model_fields}
 """The options' names on the command line and in YAML, and those of the fields."""
 
@@ -214,6 +233,9 @@ _ALLOWED = {
     "device": "auto, cpu, cuda",
     "weight-sharing": "none, inherit, supernet",
     "time-limit": "a duration such as 90s, 10m or 1.5h",
+    "trial-timeout": "a duration such as 90s, 10m or 1.5h",
+    "gpus-per-trial": "a number of GPUs from 0, or a share of one such as 0.25",
+    "address": "auto or HOST:PORT",
     "objective": "names of the evaluator's metrics, each once",
     "name": "letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
     "from": "RUN, RUN:TRIAL or a genotype file",

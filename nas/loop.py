@@ -35,6 +35,9 @@ class Record(Protocol):
     def restarted(self, trial: Trial) -> int:
         """A trial that an earlier session left running begins again; gives how many times it has by now."""
 
+    def retried(self, trial: Trial, reason: str) -> None:
+        """A trial whose worker died begins again within this session; its measurements so far count no more."""
+
 
 class InMemory:
     """A record that writes nothing: for searches whose trials live in this process alone."""
@@ -51,6 +54,9 @@ class InMemory:
     def restarted(self, trial: Trial) -> int:
         """Never before."""
         return 1
+
+    def retried(self, trial: Trial, reason: str) -> None:
+        """Nothing to write."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,8 @@ class Search:
         start: what a trial begins from; None for a search in which all begin from nothing.
         follow_up: of all trials begun, what is to be made of those that ended, once the strategy has no more to do;
             None where nothing is left, or nothing before another trial ends. The strategy neither sees nor counts it.
+        blame_kills: whether a candidate that ran in several sessions that were killed is taken to have killed them;
+            not where candidates run in processes of their own.
 
     Raises:
         ReplayMismatch: the strategy, executed again, proposes something else than was recorded.
@@ -120,10 +128,11 @@ class Search:
         early_stopping: EarlyStopping | None = None,
         start: Callable[[Trial], Start | None] | None = None,
         follow_up: Callable[[Sequence[Trial]], Proposal | None] | None = None,
+        blame_kills: bool = True,
     ) -> None:
         self._space, self._strategy, self.objectives, self._record = space, strategy, objectives, record
         self._seed, self.trials, self._max_failures = seed, trials, max_failures
-        self._limit = limit or TimeLimit(None)
+        self._limit, self._blame_kills = limit or TimeLimit(None), blame_kills
         self._early_stopping = early_stopping
         self._reasons: dict[int, str] = {}  # of running trials that are to be stopped
         self._start = start or (lambda trial: None)
@@ -174,7 +183,7 @@ class Search:
         while self._again:
             trial = self._again.popleft()
             killed = self._record.restarted(trial)
-            if killed < _MOST_KILLS:
+            if killed < _MOST_KILLS or not self._blame_kills:
                 return replace(trial, start=self._start(trial))
             self.end(trial, Outcome("failed", f"the process was killed {killed} times while it was evaluated"))
         number = self._asked + self._followed
@@ -224,6 +233,12 @@ class Search:
                 return "continue"
             self._reasons[trial.number] = reason
         return "stop"
+
+    def again(self, trial: Trial, reason: str) -> None:
+        """The trial, whose worker died, is evaluated again from its beginning: what was measured is forgotten."""
+        self._running[trial.number] = replace(self._running[trial.number], measurements=(), curve={})
+        self._reasons.pop(trial.number, None)
+        self._record.retried(trial, reason)
 
     def end(self, trial: Trial, outcome: Outcome) -> Trial:
         """The trial is over: tell the strategy, and give the trial with all that is known of it.

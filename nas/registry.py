@@ -54,7 +54,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "cyclegan": "evaluators.cyclegan:CycleGanEvaluator",
         "gan": "evaluators.gan:GanEvaluator",
     },
-    "executor": {"inline": "nas.executors.inline:Inline"},
+    "executor": {"inline": "nas.executors.inline:Inline", "ray": "nas.executors.ray_tune:RayTune"},
     "early-stopping": {
         "asha": "nas.early_stopping:Asha",
         "hyperband": "nas.early_stopping:Hyperband",
@@ -158,7 +158,7 @@ _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a strategy, or of early stopping: a keyword argument of its constructor, annotated with help."""
+    """One option of a strategy, early stopping or an executor: an argument of its constructor, annotated with help."""
 
     name: str
     type: Any
@@ -167,7 +167,7 @@ class Option:
 
 
 def options(constructor: Callable[..., Any]) -> dict[str, Option]:
-    """The options of a strategy, or a rule of early stopping: its arguments but those that every one is made with."""
+    """The options of a strategy, rule of early stopping or executor: its arguments but those that all are made with."""
     hints = typing.get_type_hints(
         constructor.__init__ if inspect.isclass(constructor) else constructor, include_extras=True
     )
@@ -243,6 +243,23 @@ def check_options(where: str, name: str, given: Mapping[str, Any], known: Mappin
     """
     if unknown := set(given) - set(known):
         raise unknown_name(f"{where} ({name})", min(unknown), known)
+
+
+def make_executor(name: str, given: Mapping[str, Any]) -> Any:
+    """A new executor with the options given, those of ``nas search`` that its constructor takes.
+
+    One worker is what an executor has that knows of no workers.
+
+    Raises:
+        UserError: the name is unknown, or an option that it does not take.
+    """
+    constructor = load("executor", name)
+    known = options(constructor) if given else {}
+    for option, value in given.items():
+        if option not in known and (option, value) != ("workers", 1):
+            allowed = "nothing with this executor; --executor ray takes it"
+            raise UserError(f"--{option.replace('_', '-')}", value, allowed, why=f"is no option of --executor {name}")
+    return make("executor", name, constructor, **{option: v for option, v in given.items() if option in known})
 
 
 def _converted(option: str, value: Any, hint: Any) -> Any:

@@ -11,16 +11,16 @@ import re
 import sys
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from evaluators.catalogue import absolute_name
-from nas.assembly import NO_OBJECTS, Given, assemble, fix_architecture
+from nas.assembly import NO_OBJECTS, Given, Parts, assemble, fix_architecture
 from nas.cheaper import check_prunable
 from nas.checkpoint import FILE, Checkpointed
-from nas.config import RunConfig, seconds
+from nas.config import EXECUTOR_OPTIONS, RunConfig, seconds
 from nas.core.errors import UserError
 from nas.core.evaluator import Continuable, Evaluator, Testable, WithProtocol
 from nas.core.trial import Measurement, Trial
@@ -70,6 +70,7 @@ def start(
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
     parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
+    _check(parts)
     path = config.runs_dir / (config.name or _free_name(config))
     environment = json.dumps(_environment(parts.device), indent=2, sort_keys=True) + "\n"
     files = {"config.yaml": config.to_yaml(), "environment.json": environment}
@@ -88,6 +89,7 @@ def resume(
     path: Path,
     *,
     trials: int | None = None,
+    who: Mapping[str, Any] | None = None,
     given: Given = NO_OBJECTS,
     progress: Progress | None = None,
 ) -> Run:
@@ -95,6 +97,7 @@ def resume(
 
     Args:
         trials: the new number of trials in all; by default what the run was last asked for.
+        who: the executor and its options for this session, by their names in Python; by default those of the run.
 
     Raises:
         UserError: no such run, it is in use, or its data has changed.
@@ -103,6 +106,10 @@ def resume(
     config = config_of(path)
     if config.early_stopping is None:  # it was begun before there was any
         config = config.model_copy(update={"early_stopping": "none"})
+    if who:
+        fields = ("executor", *EXECUTOR_OPTIONS)
+        chosen = RunConfig.checked(dict(who))
+        config = config.model_copy(update={name: getattr(chosen, name) for name in fields})
     if trials is not None and config.genotype is not None:
         raise UserError("--trials", trials, "runs that search", why=f"{path.name} is a training, of one trial")
     if trials is not None:
@@ -124,11 +131,23 @@ def resume(
             if trials < done:
                 raise UserError("--trials", trials, f"{done} or more", why=f"{done} trials were begun already")
             study.note("trials", trials)
+        _check(parts)
         run = Run(study, config, parts)
         run.remember_data()
         return _searched(run, progress)
     finally:
         study.close()
+
+
+def _check(parts: Parts) -> None:
+    """Let an executor that needs more than this process see whether it is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    check = getattr(parts.executor, "check", None)
+    if check is not None:
+        check(parts.device)
 
 
 def prune(
@@ -213,6 +232,7 @@ def _searched(run: Run, progress: Progress | None, *, searching: bool = True) ->
             len(parts.objectives),
             kept=lambda number: study.weights_path(number).is_file(),
         ),
+        blame_kills=not getattr(parts.executor, "isolated", False),
     )
     if progress is not None:
         progress.begin(run, search)
@@ -327,6 +347,7 @@ _PACKAGES = (
     "torchvision",
     "numpy",
     "optuna",
+    "ray",
     "torchmetrics",
     "safetensors",
     "onnx",

@@ -40,6 +40,7 @@ STUDY_NAME = "search"
 JOURNAL = "study.journal"
 _RESTARTS = "restarts"
 _FOLDERS = {WEIGHTS: "weights", CHECKPOINT: "checkpoints"}
+_RETRIES = "retries"
 _METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
 # Optuna's best must see neither a supernet, which is no candidate, nor a score with a supernet's weights
 _STATES = {"complete": TrialState.COMPLETE} | dict.fromkeys(("stopped", "shared", "supernet"), TrialState.PRUNED)
@@ -288,6 +289,14 @@ class Study:
         times = int(frozen.user_attrs.get(_RESTARTS, 0)) + 1
         self._storage.set_trial_user_attr(identifier, _RESTARTS, times)
         return times
+
+    @_undisturbed()
+    def retried(self, trial: Trial, reason: str) -> None:
+        """A trial whose worker died begins again; why is kept with it."""
+        identifier = self._trial_id(trial.number)
+        reasons = self._storage.get_trial(identifier).user_attrs.get(_RETRIES, [])
+        self._storage.set_trial_user_attr(identifier, _RETRIES, [*reasons, reason])
+        self._latest_artifacts.pop(trial.number, None)
 
     @_undisturbed()
     def interrupted(self) -> None:

@@ -19,7 +19,6 @@ INHERITED = (
     "dataset",
     "dataset_b",
     "evaluator",
-    "executor",
     "objective",
     "seed",
     "features",
@@ -30,7 +29,7 @@ INHERITED = (
     "strict",
 )
 """The options that a training has from the run of its architecture, unless it is given them."""
-_OWN = ("epochs", "name", "runs_dir", "checkpoint_every")
+_OWN = ("epochs", "executor", "name", "runs_dir", "checkpoint_every")
 OF_THE_DATA = ("dataset", "dataset_b", "train_size", "image_size", "data_dir", "strict")
 """Those of them that go with the data set."""
 

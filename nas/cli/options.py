@@ -12,6 +12,15 @@ from nas.core.errors import UserError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_WHO_EVALUATES = (
+    click.option("--executor", help="Who evaluates: inline (default), or ray: workers in processes of their own."),
+    click.option("--workers", type=int, help="How many trials run at once; more than one means --executor ray."),
+    click.option("--cpus-per-trial", type=int, help="Cores, and threads, of a worker (default 1)."),
+    click.option("--gpus-per-trial", type=float, help="GPUs of a worker, or a share of one: 0.25 (default 0)."),
+    click.option("--address", help="Ray cluster to join: auto or HOST:PORT; by default none, but this machine."),
+    click.option("--retries", type=int, help="Evaluate a trial whose worker died so many times again (default 1)."),
+    click.option("--trial-timeout", help="Kill a candidate that takes longer than this: 90s, 10m, 1.5h."),
+)
 _SEARCH = (
     click.option("--config", type=click.Path(path_type=Path), help="Options in YAML; the command line wins."),
     click.option("--space", help="Search space (default autoencoder); nas spaces lists them."),
@@ -19,7 +28,7 @@ _SEARCH = (
     click.option("--dataset-b", help="The other set of images, for spaces that translate between two (cyclegan)."),
     click.option("--strategy", help="Search strategy (default evolution); nas strategies lists them."),
     click.option("--evaluator", help="Evaluator; by default the space's own."),
-    click.option("--executor", help="Who evaluates: inline (default)."),
+    *_WHO_EVALUATES,
     click.option("--trials", type=int, help="How many candidates to evaluate (default 30)."),
     click.option("--time-limit", help="Begin no further trial after this time: 90s, 10m, 1.5h."),
     click.option("--epochs", type=int, help="Epochs a candidate is trained for (default 4; GANs: for 800 updates)."),
@@ -79,6 +88,13 @@ def training_options() -> list[click.Parameter]:
     """Those options of ``nas search`` that ``nas train`` has as well."""
     known = {option.name: option for option in click.command(search_options(lambda: None)).params}
     return [known[name] for name in _ALSO_OF_A_TRAINING]
+
+
+def executor_options(command: Command) -> Command:
+    """Those options of ``nas search`` that say who evaluates."""
+    for option in reversed(_WHO_EVALUATES):
+        command = option(command)
+    return command
 
 
 def output_options(command: Command) -> Command:

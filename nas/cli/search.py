@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nas.cli.options import given_options, output_options, run_argument, run_path, search_options
+from nas.cli.options import executor_options, given_options, output_options, run_argument, run_path, search_options
 
 if TYPE_CHECKING:
     from nas.run import Run
@@ -39,15 +39,21 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
 @click.command("resume")
 @run_argument
 @click.option("--trials", type=click.IntRange(min=1), help="The new number of trials in all.")
+@executor_options
 @output_options
-def resume_command(run: str, runs_dir: Path, trials: int | None, as_json: bool, quiet: bool, verbose: bool) -> int:
-    """Go on with a run that was interrupted, or give it more trials."""
+def resume_command(
+    run: str, runs_dir: Path, trials: int | None, as_json: bool, quiet: bool, verbose: bool, **who: Any
+) -> int:
+    """Go on with a run that was interrupted, or give it more trials.
+
+    Who evaluates is as before, unless --executor, --workers or the like say otherwise for this session.
+    """
     path = run_path(run, runs_dir)
     from nas.session import resume
 
     configure_logging(verbose)
-
-    return searched(lambda progress: resume(path, trials=trials, progress=progress), as_json, quiet)
+    given = {name: value for name, value in who.items() if value is not None}
+    return searched(lambda progress: resume(path, trials=trials, who=given, progress=progress), as_json, quiet)
 
 
 def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+import psutil
 
 from nas.core.errors import Collapsed, Diverged, InvalidGenotype, OutOfMemory
 from nas.core.genotype import Genotype
@@ -16,6 +21,9 @@ from nas.core.strategy import Strategy
 from nas.core.supernet import Alphas, Derived, Supernet, perturbed
 from nas.core.trial import Measurement, Objective, Outcome, OutcomeKind, Proposal, Trial
 from search_spaces.choices import Asker, ChoiceSpace
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LOSS = Objective("loss", "minimize")
 
@@ -35,6 +43,8 @@ class ToySpace(ChoiceSpace):
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
         """As many convolutions as it is deep."""
+        from torch import nn  # in here: workers that evaluate toys are to be there soon
+
         self.validate(genotype)
         depth = int(genotype.content["depth"])
         return nn.Sequential(*(nn.Conv2d(shape[0], shape[0], 3, padding=1) for _ in range(depth)))
@@ -60,7 +70,9 @@ class RelaxableToySpace(ToySpace):
 
     def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
         """The mixed letters one after the other."""
-        return _MixedLetters({site: tuple(map(str, v)) for site, v in self.letters(genotype).items()}, shape[0])
+        from nas.testing.mixed_letters import MixedLetters
+
+        return MixedLetters({site: tuple(map(str, v)) for site, v in self.letters(genotype).items()}, shape[0])
 
     def derive(self, genotype: Genotype, alphas: Alphas, max_skips: int | None = None) -> Derived:
         """The strongest letters; no letter is a skip."""
@@ -69,23 +81,6 @@ class RelaxableToySpace(ToySpace):
         rate = {} if strongest["letter0"] == "a" else {"rate": genotype.content.get("rate", lowest)}
         rest = {site: value for site, value in genotype.content.items() if site != "rate"}
         return Derived(Genotype.of(self.name, self.version, {**rest, **strongest, **rate}), 0)
-
-
-class _MixedLetters(nn.Module):
-    def __init__(self, letters: Mapping[str, tuple[str, ...]], channels: int) -> None:
-        super().__init__()
-        self.letters = letters
-        self.operations = nn.ModuleList(
-            nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in row) for row in letters.values()
-        )
-        self.architecture = nn.ParameterList(nn.Parameter(1e-3 * torch.randn(len(row))) for row in letters.values())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape."""
-        for row, letter in zip(self.architecture, self.operations, strict=True):
-            outputs = torch.stack([operation(x) for operation in letter.children()])
-            x = torch.einsum("o,onchw->nchw", row.softmax(0), outputs)
-        return x
 
 
 def toy_supernet(trial: Trial, space: RelaxableToySpace) -> tuple[Measurement, ...]:
@@ -143,6 +138,70 @@ class ToyEvaluator:
             yield Measurement(epoch, {"loss": final + 1.0 / epoch - 1.0 / self.epochs})
             if trial.number in self.failing:
                 raise self.failing[trial.number]
+
+
+Death = Literal["kill", "exits once", "hang", "memory", "nan"]
+"""What a candidate does after its first epoch: kill its process, end it the first time it is evaluated, go on for
+ever, ask for more memory than there is, or lose its numbers."""
+
+
+class DeadlyEvaluator(ToyEvaluator):
+    """Candidates that take their process with them.
+
+    Args:
+        folder: where every evaluation leaves a file ``number-seed-attempt``.
+        deaths: trial numbers, and what happens to them.
+    """
+
+    def __init__(self, space: SearchSpace, folder: Path, deaths: Mapping[int, Death]) -> None:
+        super().__init__(space)
+        self.folder, self.deaths = folder, dict(deaths)
+
+    def evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        """A measurement an epoch, as long as it lives."""
+        earlier = len(list(self.folder.glob(f"{trial.number}-*")))
+        (self.folder / f"{trial.number}-{trial.seed}-{earlier}").touch()
+        for measurement in super().evaluate(trial):
+            yield measurement
+            death = self.deaths.get(trial.number)
+            if death == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            elif death == "exits once" and not earlier:
+                os._exit(1)
+            elif death == "hang":
+                while True:
+                    time.sleep(0.01)
+            elif death == "memory":
+                _more_than_there_is()
+            elif death == "nan":
+                yield Measurement(2, {"loss": float("nan")})
+
+
+def _more_than_there_is() -> None:
+    used, (soft, hard) = psutil.Process().memory_info().vms, resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, hard))
+    try:
+        bytearray(2**28)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+class MeetingEvaluator(ToyEvaluator):
+    """Trials 0 and 1 wait for each other: they must run at once, or fail."""
+
+    def __init__(self, space: SearchSpace, folder: Path) -> None:
+        super().__init__(space)
+        self.folder = folder
+
+    def evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        """A measurement an epoch, when the other is there."""
+        if trial.number in (0, 1):
+            (self.folder / str(trial.number)).touch()
+            end = time.monotonic() + 60
+            while not (self.folder / str(1 - trial.number)).exists():
+                assert time.monotonic() < end
+                time.sleep(0.01)
+        yield from super().evaluate(trial)
 
 
 def every_failure() -> dict[int, Exception]:
