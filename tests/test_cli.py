@@ -241,7 +241,7 @@ def test_an_exhausted_space_ends_the_search(ran):
     code, out, err = ran("search", *arguments, "--json")
     assert code == 0, err
     assert json.loads(out)["trials"]["complete"] == 4  # the numbers of stages
-    assert "nothing that was not tried" in err
+    assert "nothing further to propose" in err
 
 
 def test_help_is_quick_and_imports_nothing_heavy():

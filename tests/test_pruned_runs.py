@@ -68,6 +68,7 @@ def test_a_version_s_weights_are_those_that_were_measured(pruned):
         assert candidate.test()["mse"] > 0
 
 
+@pytest.mark.long
 def test_a_version_is_exported_as_any_trial_and_smaller(pruned, tmp_path):
     whole = pruned.candidate(3).unpruned
     folders = [pruned.export(one, directory=tmp_path / str(one.number)) for one in (whole, pruned.candidate(3))]
@@ -111,6 +112,7 @@ def test_other_trials_are_pruned_by_command_and_what_cannot_be_is_refused(pruned
     assert len(open_run(pruned.path).trials) == 5
 
 
+@pytest.mark.slow
 def test_an_interrupted_version_is_made_again_and_none_is_lost(tmp_path, monkeypatch):
     whole, calls = AutoencoderEvaluator.prune, []
 

@@ -17,6 +17,9 @@ from nas.testing.executors import toy_search
 from nas.testing.toys import ToyEvaluator, ToySpace
 
 
+pytestmark = pytest.mark.xdist_group("ray")  # one session for all: it takes seconds to begin
+
+
 @pytest.fixture(scope="module", autouse=True)
 def one_session():
     with session(None, cpus=2, gpus=0):

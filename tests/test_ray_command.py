@@ -72,7 +72,7 @@ def wait_for(running, path, trials):
         time.sleep(0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kill", range(KILLS))
 def test_interrupted_or_killed_nothing_is_left_behind_and_nothing_is_lost(tmp_path, temporary, kill):
     """Ctrl-C as a terminal sends it, to all processes; then SIGKILL to the driver; then to the end."""

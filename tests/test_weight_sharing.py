@@ -48,6 +48,7 @@ class Interrupted(AutoencoderEvaluator):
                 raise KeyboardInterrupt
 
 
+@pytest.mark.long
 def test_children_begin_from_their_parents_also_after_an_interruption(tmp_path, monkeypatch):
     monkeypatch.setattr(Run, "export", lambda *arguments: None)  # which takes longer than all the rest
     whole = search(tmp_path, "whole")
