@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -121,9 +121,17 @@ def check_that_removing_what_is_zero_changes_nothing(model, calls, ratio, genera
     return channels, kept, smaller
 
 
+def leads_nowhere(model, calls):
+    """Whether a generator makes one image of all noise: all edges of one of its cells may be empty."""
+    (noise,) = calls["generator"]
+    images = model.generator(torch.cat([noise, 2 * noise]))
+    return torch.equal(images, images[:1].expand_as(images))
+
+
 @pytest.mark.parametrize("name", SPACES)
 @settings(max_examples=5, deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(seed=st.integers(0, 2**31), ratio=st.sampled_from([0.3, 0.5, 0.7, 0.9]))
+@example(seed=2**31, ratio=0.3)
 def test_removing_channels_that_are_zero_changes_nothing(name, seed, ratio):
     """Of any genotype; group normalisation must then look at the living channels alone."""
     space = SPACES[name]
@@ -132,6 +140,10 @@ def test_removing_channels_that_are_zero_changes_nothing(name, seed, ratio):
     genotype = sample(space, np.random.default_rng(seed))
     model = space.build(genotype, shape).eval()
     calls = calls_of(model, shape)
+    if name == "adversarialnas" and leads_nowhere(model, calls):
+        with pytest.raises(NothingToPrune):
+            channels_of(model, calls)
+        return
     made = check_that_removing_what_is_zero_changes_nothing(model, calls, ratio, torch.Generator().manual_seed(seed))
     if made is None:
         return

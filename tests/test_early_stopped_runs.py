@@ -40,7 +40,7 @@ class Diary(InMemory):
 
 def search(history=(), record=None, rule=None, trials=14):
     space = ToySpace()
-    rule = rule or Asha(LOSS, epochs=EPOCHS, seed=0)
+    rule = rule or Asha(LOSS, epochs=EPOCHS, seed=0, first=1)
     return Search(
         space, Random(space, seed=0, trials=trials), (LOSS,), record or InMemory(), seed=0, trials=trials,
         history=history, early_stopping=rule,
@@ -95,7 +95,7 @@ def test_supernets_are_neither_stopped_nor_compared_with():
             return Proposal(proposal.genotype, supernet=plan)
 
     space = ToySpace()
-    rule = Watching(LOSS, epochs=EPOCHS, seed=0)
+    rule = Watching(LOSS, epochs=EPOCHS, seed=0, first=1)
     strategy = Alternating(space, seed=0, trials=6)
     machine = Search(space, strategy, (LOSS,), InMemory(), seed=0, trials=6, early_stopping=rule)
     trials = [machine.next() for _ in range(4)]
