@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
@@ -61,11 +62,21 @@ def weights_of(model: nn.Module) -> bytes:
 
 
 def as_safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """Tensors by name in the safetensors format, with texts by name beside them."""
+    """Tensors by name in the safetensors format, and texts beside them: the same bytes for the same contents."""
     copies = {  # safetensors takes no two names for one memory, as tied weights have
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
-    return save(copies, metadata={"format": "pt", **(metadata or {})})
+    return _in_order(save(copies, metadata={"format": "pt", **(metadata or {})}))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its texts in the order of their names: the library's is another every time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin where 8 divides, as the library has them
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def _first_line(error: BaseException) -> str:
