@@ -1,4 +1,6 @@
-"""A session that ends in the middle, as by Ctrl-C."""
+"""Sessions that end in the middle, as by Ctrl-C, and what there is to go on from."""
+
+from nas.loop import Event, InMemory
 
 
 class Until:
@@ -18,3 +20,16 @@ class Until:
         self._left -= 1
         if self._left == 0:
             raise KeyboardInterrupt
+
+
+class Diary(InMemory):
+    """Keeps the asks and tells in their order, as a run's study does."""
+
+    def __init__(self):
+        self.events = []
+
+    def asked(self, trial, event):
+        self.events.append(Event(event, "ask", trial))
+
+    def told(self, trial, event):
+        self.events.append(Event(event, "tell", trial))

@@ -17,25 +17,15 @@ from nas.core.supernet import Supernet
 from nas.core.trial import Measurement, Outcome, Proposal
 from nas.early_stopping import Asha
 from nas.executors.inline import Inline
-from nas.loop import Event, InMemory, Search
+from nas.loop import InMemory, Search
 from nas.strategies.optuna_samplers import GP, TPE
 from nas.strategies.random import Random
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace, curved
 
 from .conftest import tiny_data
+from .interrupting import Diary
 
 EPOCHS = 9
-
-
-class Diary(InMemory):
-    def __init__(self):
-        self.events = []
-
-    def asked(self, trial, event):
-        self.events.append(Event(event, "ask", trial))
-
-    def told(self, trial, event):
-        self.events.append(Event(event, "tell", trial))
 
 
 def search(history=(), record=None, rule=None, trials=14):

@@ -10,9 +10,11 @@ from nas.core.genotype import Genotype
 from nas.core.trial import Outcome, Proposal, Trial
 from nas.executors.inline import Inline
 from nas.follow_ups import follow_ups, origin_of, percent
-from nas.loop import Event, InMemory, Search
+from nas.loop import InMemory, Search
 from nas.strategies.evolution import Evolution
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
+
+from .interrupting import Diary
 
 GENOTYPE = Genotype.of("toy", 1, {})
 
@@ -66,17 +68,6 @@ def test_ratios_outside_of_nothing_and_all_are_refused(given):
 def test_ratios_rise():
     assert RunConfig.checked({"prune": "0.7, 0.5"}).prune == [0.5, 0.7]
     assert RunConfig.checked({"prune": 0.5}).prune == [0.5]
-
-
-class Diary(InMemory):
-    def __init__(self):
-        self.events = []
-
-    def asked(self, trial, event):
-        self.events.append(Event(event, "ask", trial))
-
-    def told(self, trial, event):
-        self.events.append(Event(event, "tell", trial))
 
 
 class Watched(Evolution):

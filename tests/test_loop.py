@@ -7,10 +7,12 @@ import pytest
 from nas.core.errors import ReplayMismatch
 from nas.core.trial import Measurement, Outcome, Start
 from nas.executors.inline import Inline
-from nas.loop import Event, InMemory, Search, TimeLimit
+from nas.loop import InMemory, Search, TimeLimit
 from nas.strategies.evolution import Evolution
 from nas.testing import ExecutorContract
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
+
+from .interrupting import Diary
 
 
 class TestInline(ExecutorContract):
@@ -22,17 +24,6 @@ def search(trials=10, seed=0, **options):
     space = ToySpace()
     record = options.pop("record", InMemory())
     return Search(space, Evolution(space, seed=seed, trials=10), (LOSS,), record, seed=seed, trials=trials, **options)
-
-
-class Diary(InMemory):
-    def __init__(self):
-        self.events = []
-
-    def asked(self, trial, event):
-        self.events.append(Event(event, "ask", trial))
-
-    def told(self, trial, event):
-        self.events.append(Event(event, "tell", trial))
 
 
 def run(machine):
