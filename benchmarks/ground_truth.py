@@ -1,9 +1,10 @@
 """Random autoencoders trained in full: the truth that accelerations of a search are compared with.
 
-    python benchmarks/ground_truth.py truth.json --dataset npz:mnist.npz --trials 60 --epochs 12 --train-size 8000
+    python benchmarks/ground_truth.py truth.json --dataset npz:mnist.npz --trials 60 --epochs 12 --train-size 2000
 
-The candidates are drawn uniformly from the convolutional part of the space (plain autoencoders, one size of code) and
-trained one after the other on one thread, none stopped early. It is a run of random search, in `--runs-dir`: killed at
+All candidates are paths of one supernet: their cells differ, all else is as usual or as `--pin` says. The first third
+is drawn uniformly, and each of the others is a mutant of any before it, so that there are children and parents. They
+are trained one after the other on one thread, none stopped early. It is a run of a search, in `--runs-dir`: killed at
 any moment, the same command goes on. The file has every candidate's genotype, seed, outcome, and its metrics after
 every epoch, among them the seconds since its training began.
 """
@@ -18,51 +19,100 @@ from typing import Any
 import torch
 
 import nas
-from nas.core.trial import Trial
+from nas.core.space import SearchSpace, drawing, generator_for, sample
+from nas.core.strategy import BestSeen
+from nas.core.supernet import SharesWeights
+from nas.core.trial import Proposal, Trial
 from nas.run import Run
+from nas.strategies.novelty import Seen
 from nas.study import write_atomically
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path)
+class FamilyTree:
+    """The same genotypes for every way to train them: roots, then mutants of any that came before.
+
+    Args:
+        size: how many; a third of them are roots.
+    """
+
+    descends = True
+
+    def __init__(self, space: SearchSpace, *, seed: int, trials: int, size: int = 60) -> None:
+        if not isinstance(space, SharesWeights):
+            raise SystemExit(f"the space {space.name} has no supernets")
+        within = space.paths(space.base(drawing(generator_for(0, 0, 2), 1.0)))
+        self._family: list[tuple[Proposal, int | None]] = []  # with the place of its parent
+        self._numbers: list[int] = []
+        self._best = BestSeen()
+        seen, generator = Seen(space), generator_for(0, 0)
+        while len(self._family) < size:
+            parent = None
+            if len(self._family) < size // 3:
+                proposal = Proposal(sample(within, generator), origin="root")
+            else:
+                parent = int(generator.integers(len(self._family)))
+                mutant, how = within.mutate(self._family[parent][0].genotype, generator)
+                proposal = Proposal(mutant, origin=how)
+            if proposal.genotype not in seen:
+                seen.add(proposal.genotype)
+                self._family.append((proposal, parent))
+
+    def ask(self, number: int) -> Proposal | None:
+        """The next of the family; None after the last."""
+        if len(self._numbers) == len(self._family):
+            return None
+        proposal, parent = self._family[len(self._numbers)]
+        self._numbers.append(number)
+        parents = () if parent is None else (self._numbers[parent],)
+        return Proposal(proposal.genotype, parents, proposal.origin)
+
+    def tell(self, trial: Trial) -> None:
+        """Remember the best."""
+        self._best.tell(trial)
+
+    def recommend(self) -> int | None:
+        """The best seen."""
+        return self._best.number
+
+
+def arguments_of(description: str | None) -> argparse.ArgumentParser:
+    """Which candidates, on what data; the same for the truth and for what is compared with it."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=60, help="how many candidates")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--train-size", type=int)
+    parser.add_argument("--pin", action="append", default=[], metavar="NAME=VALUE", help="what all candidates have")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--restrict", action="append", default=[], metavar="NAME=A,B", help="narrow the space further")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
-    parser.add_argument("--name", help="of the run; by default that of the output")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    run = trained(arguments, arguments.name or f"truth-{arguments.output.stem}")
-    write_atomically(arguments.output, json.dumps(document(run), indent=1).encode())
-    values = [trial.metrics[run.objective.name] for trial in run.ranked()]
-    best, worst = values[0], values[-1]
-    print(f"{len(values)} of {len(run.trials)} trained to the end; {run.objective.name} {best:.5g} to {worst:.5g}")
+    return parser
 
 
-def trained(arguments: argparse.Namespace, name: str) -> Run:
-    """The run of all candidates, begun or gone on with."""
+def trained(given: argparse.Namespace, name: str, more_trials: int = 0, **how: Any) -> Run:
+    """The run of all candidates in one way, begun or gone on with.
+
+    Args:
+        more_trials: that are not candidates themselves.
+        how: the options of `nas.search` that are this way.
+    """
+    path, trials = given.runs_dir / name, given.trials + more_trials
+    if path.exists():
+        return nas.resume(path, trials=trials, strategy=FamilyTree)
+    own = dict(text.split("=") for text in given.pin)
+    usual = {"network": "convolutional", "family": "plain", "cells": "edge", "decoder": "searched", "latent": 16}
     asked: dict[str, Any] = {
-        "pin": {"network": "convolutional", "family": "plain"},
-        "restrict": {n: values.split(",") for n, _, values in (text.partition("=") for text in arguments.restrict)},
-        "epochs": arguments.epochs,
-        "train_size": arguments.train_size,
-        "seed": arguments.seed,
+        "epochs": given.epochs,
+        "train_size": given.train_size,
+        "seed": given.seed,
+        "set": {"size": given.trials},
+        "pin": usual | {"width": 8, "decoder_width": 8, "batch_size": 64} | own,
+        "restrict": {f"{half}_cell.nodes": [1, 2] for half in ("encoder", "decoder")},
+        "early_stopping": "none",
     }
-    path = arguments.runs_dir / name
-    if not path.exists():
-        return nas.search(
-            data=arguments.dataset, strategy="random", trials=arguments.trials, early_stopping="none", keep_weights=1,
-            runs_dir=arguments.runs_dir, name=name, **asked,
-        )  # fmt: skip
-    begun = nas.open_run(path).config
-    for option in ("epochs", "train_size", "seed"):
-        if getattr(begun, option) != asked[option]:
-            raise SystemExit(f"{path} was begun with {option} {getattr(begun, option)}; give another --name")
-    return nas.resume(path, trials=max(arguments.trials, len(nas.open_run(path).trials)))
+    asked |= how
+    return nas.search(
+        data=given.dataset, strategy=FamilyTree, trials=trials, runs_dir=given.runs_dir, name=name, **asked
+    )
 
 
 def document(run: Run) -> dict[str, Any]:
@@ -91,6 +141,18 @@ def candidate(run: Run, trial: Trial) -> dict[str, Any]:
         "reason": trial.outcome.reason,
         "epochs": [{"epoch": m.epoch, **m.metrics} for m in trial.measurements],
     }
+
+
+def main() -> None:
+    parser = arguments_of(__doc__)
+    parser.add_argument("output", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    run = trained(given, f"truth-{given.output.stem}")
+    write_atomically(given.output, json.dumps(document(run), indent=1).encode())
+    values = [trial.metrics[run.objective.name] for trial in run.ranked()]
+    best, worst = values[0], values[-1]
+    print(f"{len(values)} of {len(run.trials)} trained to the end; {run.objective.name} {best:.5g} to {worst:.5g}")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ def untuned(run: Run, whole: Candidate, ratio: float) -> float:
     evaluator: Any = run.parts.evaluator
     start = Start(whole.number, whole.genotype, run.study.weights_path(whole.number).read_bytes())
     trial = Trial(0, Proposal(whole.genotype, (whole.number,), prune=ratio), whole.trial.seed, start=start)
-    model = pruned(lambda: evaluator._built(whole.genotype, 0), trial, evaluator._pruned_parts).model
+    model = pruned(
+        lambda: evaluator.space.build(whole.genotype, evaluator.data.shape), trial, evaluator._to_prune
+    ).model
     return float(evaluator.test(whole.genotype, model, whole.trial.seed)["mse"])
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.autoencoder_training import AutoencoderTraining
-from evaluators.channels import channels_of
+from evaluators.candidates import Candidates
 from evaluators.checkpoints import Part, going_on, identity, last_epoch, packed
 from evaluators.gan_supernet import CALIBRATION, candidate_of
 from evaluators.growth import Growth, blocks_of
@@ -20,7 +20,7 @@ from evaluators.images import ImageData, as_float, batches
 from evaluators.losses import as_autoencoder, variational_bound, with_noise
 from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
-from evaluators.networks import as_safetensors, initialised, on_device, weights_of, within_memory
+from evaluators.networks import as_safetensors, initialised, weights_of, within_memory
 from evaluators.one_shot import (
     AutoencoderPaths,
     PathScoring,
@@ -31,15 +31,7 @@ from evaluators.one_shot import (
     trained_paths,
 )
 from evaluators.pictures import picture_of_rows
-from evaluators.pruning import (
-    LATENCY_BATCH,
-    Calls,
-    fine_tuning_epochs,
-    latencies,
-    pruned,
-    texts_of,
-)
-from evaluators.sharing import begin_from
+from evaluators.pruning import LATENCY_BATCH, Calls, epochs_of
 from evaluators.supernet import SupernetTraining, drawn_from
 from nas.core.errors import Diverged, UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable
@@ -96,6 +88,7 @@ class AutoencoderEvaluator:
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
         self._grow = grow
+        self._candidates = Candidates(space, data.shape, self.device, self._passed, self._to_prune)
         self._train = data.train.to(self.device)
         self._validation = as_float(data.validation.images.to(self.device))
 
@@ -133,8 +126,6 @@ class AutoencoderEvaluator:
         """
         if trial.proposal.supernet is not None:
             return self.train_supernet(trial)
-        if trial.proposal.prune is not None:
-            return self.prune(trial)
         of = self._evaluate_path if trial.proposal.shares is not None else self._evaluate
         return within_memory(of(trial), self.device)
 
@@ -174,76 +165,48 @@ class AutoencoderEvaluator:
             CandidateFailure: nothing can be removed, or the weights to start from were not kept.
             Diverged, OutOfMemory: as in `evaluate`.
         """
-        return within_memory(self._prune(trial), self.device)
+        return within_memory(self._evaluate(trial), self.device)
 
     def check_prunable(self, genotype: Genotype) -> None:
         """Refuse a genotype of whose models no channels can be removed; see nas.core.evaluator.Prunes."""
-        model = self._built(genotype, 0)
-        channels_of(model, self._pruned_parts(model))
+        self._candidates.check_prunable(genotype)
 
-    def _built(self, genotype: Genotype, seed: int) -> nn.Module:
-        return initialised(lambda: self.space.build(genotype, self.data.shape), seed, torch.device("cpu"))
-
-    def _pruned_parts(self, model: nn.Module) -> Calls:
+    def _to_prune(self, model: nn.Module) -> Calls:
         """Each by itself: codes keep their size."""
         images = self._validation[:LATENCY_BATCH].cpu()
         with torch.no_grad():
             codes = as_autoencoder(model.eval()).encode(images)
         return {"encoder": (images,), "decoder": (codes,)}
 
-    def _prune(self, trial: Trial) -> Iterator[Measurement]:
-        spent, epochs = Spent(), fine_tuning_epochs(self.epochs)
-        with spent:
-            smaller = pruned(lambda: self._built(trial.genotype, trial.seed), trial, self._pruned_parts)
-            model = on_device(smaller.model, self.device)
-            memory = PeakMemory(self.device)
-            cost = self._cost(model) | latencies(smaller.before, smaller.model, self._pruned_parts)
-            # at its own rates: half of them left errors 1% to 11% larger (docs/design.md)
-            chosen = self.space.hyperparameters(trial.genotype)
-            training = AutoencoderTraining(model, chosen, epochs, trial.seed)
-        for epoch in range(1, epochs + 1):
-            with spent:
-                training.epoch(self._train, memory)
-                metrics, picture = self._finite_score(model, training, epoch, memory)
-            artifacts = {"reconstructions.png": picture}
-            if epoch == epochs:
-                artifacts[WEIGHTS] = as_safetensors(model.state_dict(), texts_of(smaller.sizes))
-            yield Measurement(epoch, metrics | cost | spent.metrics(memory), artifacts)
-
-    def _finite_score(
-        self, model: nn.Module, training: AutoencoderTraining, epoch: int, memory: PeakMemory
-    ) -> tuple[dict[str, float], bytes]:
-        metrics, picture = self._score(model, self._validation, training.hyperparameters, training.seed, memory)
-        for name, value in metrics.items():
-            if not math.isfinite(value):
-                raise Diverged(f"{name} is {value} after epoch {epoch}")
-        return metrics, picture
-
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
     ) -> Iterator[Measurement]:
         own = identity("autoencoder", trial, self.epochs, self.data, device=self.device.type)  # generators differ
-        kept, last = going_on(trial, own, checkpoint), last_epoch(trial, self.epochs)
+        epochs = epochs_of(trial, self.epochs)
+        kept, last = going_on(trial, own, checkpoint), last_epoch(trial, epochs)
         portion = trial.proposal.portion is not None
         spent = Spent()
         with spent:
-            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-            shared = begin_from(trial.heritage, model, self.space, self.data.shape, self._passed, self.device)
-            memory = PeakMemory(self.device)
-            cost = shared | self._cost(model)
-            training = AutoencoderTraining(model, self.space.hyperparameters(trial.genotype), self.epochs, trial.seed)
-            if self._grow:
-                training.growth = Growth(model, blocks_of(model, self._passed), self.epochs)
+            made = self._candidates.made(trial)
+            model, memory = made.model, PeakMemory(self.device)
+            cost = {**made.cost, **self._cost(model)}
+            # a pruned version trains at its own rates: half of them left errors 1% to 11% larger (docs/design.md)
+            training = AutoencoderTraining(model, self.space.hyperparameters(trial.genotype), epochs, trial.seed)
+            if self._grow and trial.proposal.prune is None:
+                training.growth = Growth(model, blocks_of(model, self._passed), epochs)
         parts: dict[str, Part] = {"training": training, "spent": spent}
         for name, state in kept.items():
             parts[name].restore(state)
         for epoch in range(training.epochs_done + 1, last + 1):
             with spent:
                 training.epoch(self._train, memory)
-                metrics, picture = self._finite_score(model, training, epoch, memory)
+                metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
+                for name, value in metrics.items():
+                    if not math.isfinite(value):
+                        raise Diverged(f"{name} is {value} after epoch {epoch}")
                 artifacts = {"reconstructions.png": picture}
                 if epoch == last:
-                    artifacts[WEIGHTS] = weights_of(model)
+                    artifacts[WEIGHTS] = as_safetensors(model.state_dict(), made.texts)
             metrics |= cost | spent.metrics(memory)
             if training.growth is not None:
                 metrics |= training.growth.metrics(epoch)
@@ -318,7 +281,7 @@ class AutoencoderEvaluator:
             return metrics, {"reconstructions.png": picture}
 
         def cost(genotype: Genotype) -> dict[str, float]:
-            return self._cost(initialised(lambda: self.space.build(genotype, self.data.shape), 0, self.device))
+            return self._cost(self._candidates.build(genotype))
 
         return PathScoring(lambda genotype: candidate_of(supernet, space.path(genotype), few), score, cost)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from evaluators.averaging import MovingAverage
 from evaluators.checkpoints import Identity, Part, going_on, last_epoch, packed
@@ -44,20 +44,6 @@ class Look:
     scores: Mapping[str, float]
     rows: list[Tensor]
     tensors: Mapping[str, Tensor]
-    texts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Made:
-    """A model to be trained.
-
-    Attributes:
-        cost: metrics of it that stay as they are.
-        texts: what is kept beside its weights.
-    """
-
-    model: nn.Module
-    cost: Mapping[str, float] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
 
 

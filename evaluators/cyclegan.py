@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from evaluators.candidates import Candidates
 from evaluators.catalogue import shown_name
-from evaluators.channels import channels_of
 from evaluators.checkpoints import identity
-from evaluators.course import Begun, Look, Made, course
+from evaluators.course import Begun, Look, course
 from evaluators.cyclegan_training import CycleGanTraining, as_cyclegan, translators_of
 from evaluators.features import FeatureExtractor, extractor_for, usual_kind
 from evaluators.images import Split, as_float, batches
@@ -25,9 +25,8 @@ from evaluators.metrics.translations import (
     targets_of,
     translation_scores,
 )
-from evaluators.networks import initialised, on_device, within_memory
-from evaluators.pruning import LATENCY_BATCH, Calls, fine_tuning_epochs, latencies, pruned, slower, texts_of
-from evaluators.sharing import begin_from
+from evaluators.networks import within_memory
+from evaluators.pruning import LATENCY_BATCH, Calls, epochs_of, slower_if_pruned
 from evaluators.snapshots import Snapshots
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
@@ -80,6 +79,7 @@ class CycleGanEvaluator:
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
         self._features = features
+        self._candidates = Candidates(space, data.shape, self.device, self._passed, self._to_prune)
         if features == "inception":  # what has to be downloaded is refused here, before a run begins
             _ = self._extractors
 
@@ -118,8 +118,6 @@ class CycleGanEvaluator:
                 evaluators.collapse. The last measurement before shows it.
             OutOfMemory: the allocator gave up.
         """
-        if trial.proposal.prune is not None:
-            return self.prune(trial)
         return within_memory(self._evaluate(trial), self.device)
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
@@ -141,55 +139,26 @@ class CycleGanEvaluator:
             CandidateFailure: nothing can be removed, or the weights to start from were not kept.
             Diverged, Collapsed, OutOfMemory: as in `evaluate`.
         """
-        return within_memory(self._prune(trial), self.device)
+        return within_memory(self._evaluate(trial), self.device)
 
     def check_prunable(self, genotype: Genotype) -> None:
         """Refuse a genotype of whose translators no channels can be removed; see nas.core.evaluator.Prunes."""
-        model = self._built(genotype, 0)
-        channels_of(model, self._pruned_parts(model))
+        self._candidates.check_prunable(genotype)
 
-    def _built(self, genotype: Genotype, seed: int) -> nn.Module:
-        return initialised(lambda: self.space.build(genotype, self.data.shape), seed, torch.device("cpu"))
-
-    def _pruned_parts(self, model: nn.Module) -> Calls:
+    def _to_prune(self, model: nn.Module) -> Calls:
         a, b = (as_float(domain.validation.images[:LATENCY_BATCH]) for domain in self.data.domains)
         return {"a_to_b": (a,), "b_to_a": (b,)}
-
-    def _prune(self, trial: Trial) -> Iterator[Measurement]:
-        def make() -> Made:
-            smaller = pruned(lambda: self._built(trial.genotype, trial.seed), trial, self._pruned_parts)
-            cost = latencies(smaller.before, smaller.model, self._pruned_parts)
-            return Made(on_device(smaller.model, self.device), cost, texts_of(smaller.sizes))
-
-        chosen, epochs = slower(self.space.hyperparameters(trial.genotype)), fine_tuning_epochs(self.epochs)
-        return self._course(trial, make, chosen, epochs)
 
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
     ) -> Iterator[Measurement]:
-        def make() -> Made:
-            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-            return Made(
-                model, begin_from(trial.heritage, model, self.space, self.data.shape, self._passed, self.device)
-            )
-
-        chosen = self.space.hyperparameters(trial.genotype)
-        return self._course(trial, make, chosen, self.epochs, checkpoint, every)
-
-    def _course(
-        self,
-        trial: Trial,
-        make: Callable[[], Made],
-        hyperparameters: Mapping[str, Any],
-        epochs: int,
-        checkpoint: bytes | None = None,
-        every: int | None = None,
-    ) -> Iterator[Measurement]:
         targets, data = self._targets, self._train  # what is made once for all trials is not the candidate's time
+        hyperparameters = slower_if_pruned(trial, self.space.hyperparameters(trial.genotype))
+        epochs = epochs_of(trial, self.epochs)
         protocol = self.protocol("validation")
 
         def begin() -> Begun:
-            made = make()
+            made = self._candidates.made(trial)
             model = made.model
             memory = PeakMemory(self.device)
             training = CycleGanTraining(model, hyperparameters, epochs, trial.seed)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.channels import channels_of
+from evaluators.candidates import Candidates
 from evaluators.checkpoints import identity
-from evaluators.course import Begun, Look, Made, course
+from evaluators.course import Begun, Look, course
 from evaluators.features import FeatureExtractor, extractor_for
 from evaluators.gan_supernet import CALIBRATION, batches_to_generate, candidate_of
 from evaluators.gan_training import BATCH, GanModel, GanTraining, as_gan, conditions_of, noise_like
@@ -19,7 +19,7 @@ from evaluators.growth import Growth, blocks_of
 from evaluators.images import ImageData, Split, as_float
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
-from evaluators.networks import as_safetensors, initialised, on_device, within_memory
+from evaluators.networks import as_safetensors, within_memory
 from evaluators.one_shot import (
     GanPaths,
     PathScoring,
@@ -31,9 +31,8 @@ from evaluators.one_shot import (
 )
 from evaluators.pair_supernets import PairSupernet, Scoring
 from evaluators.pictures import picture_of_rows
-from evaluators.pruning import LATENCY_BATCH, Calls, fine_tuning_epochs, latencies, pruned, slower, texts_of
+from evaluators.pruning import LATENCY_BATCH, Calls, epochs_of, slower_if_pruned
 from evaluators.sampling import Noise, cost_of, drawn, passed, shown
-from evaluators.sharing import begin_from
 from evaluators.snapshots import Snapshots
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
@@ -105,6 +104,7 @@ class GanEvaluator:
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
         self._features, self._grow = features, grow
+        self._candidates = Candidates(space, data.shape, self.device, self._passed, self._to_prune)
         if features == "inception":  # what has to be downloaded is refused here, before a run begins
             _ = self._extractor
 
@@ -144,8 +144,6 @@ class GanEvaluator:
         """
         if trial.proposal.supernet is not None:
             return self.train_supernet(trial)
-        if trial.proposal.prune is not None:
-            return self.prune(trial)
         of = self._evaluate_path if trial.proposal.shares is not None else self._evaluate
         return within_memory(of(trial), self.device)
 
@@ -233,7 +231,7 @@ class GanEvaluator:
             return self._scores(gan, candidate, noise, part, reference), {"samples.png": picture_of_rows(rows)}
 
         def cost(genotype: Genotype) -> dict[str, float]:
-            own = as_gan(initialised(lambda: self.space.build(genotype, self.data.shape), 0, self.device))
+            own = as_gan(self._candidates.build(genotype))
             return cost_of(own, own.generator, self.data.train, self.device)
 
         return PathScoring(candidate, score, cost)
@@ -248,57 +246,28 @@ class GanEvaluator:
             CandidateFailure: nothing can be removed, or the weights to start from were not kept.
             Diverged, Collapsed, OutOfMemory: as in `evaluate`.
         """
-        return within_memory(self._prune(trial), self.device)
+        return within_memory(self._evaluate(trial), self.device)
 
     def check_prunable(self, genotype: Genotype) -> None:
         """Refuse a genotype of whose generators no channels can be removed; see nas.core.evaluator.Prunes."""
-        model = self._built(genotype, 0)
-        channels_of(model, self._pruned_parts(model))
+        self._candidates.check_prunable(genotype)
 
-    def _built(self, genotype: Genotype, seed: int) -> nn.Module:
-        return initialised(lambda: self.space.build(genotype, self.data.shape), seed, torch.device("cpu"))
-
-    def _pruned_parts(self, model: nn.Module) -> Calls:
+    def _to_prune(self, model: nn.Module) -> Calls:
         gan, examples = as_gan(model), self.data.train.take(torch.arange(min(LATENCY_BATCH, len(self.data.train))))
         noise = torch.randn((len(examples), gan.latent), generator=torch.Generator().manual_seed(0))
         conditions = conditions_of(gan, examples)
         return {"generator": (noise,) if conditions is None else (noise, conditions)}
 
-    def _prune(self, trial: Trial) -> Iterator[Measurement]:
-        def make() -> Made:
-            smaller = pruned(lambda: self._built(trial.genotype, trial.seed), trial, self._pruned_parts)
-            cost = latencies(smaller.before, smaller.model, self._pruned_parts)
-            return Made(on_device(smaller.model, self.device), cost, texts_of(smaller.sizes))
-
-        chosen, epochs = slower(self.space.hyperparameters(trial.genotype)), fine_tuning_epochs(self.epochs)
-        return self._course(trial, make, chosen, epochs)
-
     def _evaluate(
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
     ) -> Iterator[Measurement]:
-        def make() -> Made:
-            model = initialised(lambda: self.space.build(trial.genotype, self.data.shape), trial.seed, self.device)
-            return Made(
-                model, begin_from(trial.heritage, model, self.space, self.data.shape, self._passed, self.device)
-            )
-
-        chosen = self.space.hyperparameters(trial.genotype)
-        return self._course(trial, make, chosen, self.epochs, checkpoint, every)
-
-    def _course(
-        self,
-        trial: Trial,
-        make: Callable[[], Made],
-        hyperparameters: Mapping[str, Any],
-        epochs: int,
-        checkpoint: bytes | None = None,
-        every: int | None = None,
-    ) -> Iterator[Measurement]:
         reference = self._reference  # what is made once for all trials is not the candidate's time
+        hyperparameters = slower_if_pruned(trial, self.space.hyperparameters(trial.genotype))
+        epochs = epochs_of(trial, self.epochs)
         protocol = self.protocol("validation")
 
         def begin() -> Begun:
-            made = make()
+            made = self._candidates.made(trial)
             model = made.model
             memory = PeakMemory(self.device)
             training = GanTraining(model, hyperparameters, epochs, trial.seed)

@@ -38,13 +38,15 @@ LATENCY_BATCH = 32
 _SIZES = "sizes"
 
 
-def fine_tuning_epochs(epochs: int) -> int:
-    """A fifth of the candidate's, at least one."""
-    return max(1, round(FINE_TUNING * epochs))
+def epochs_of(trial: Trial, epochs: int) -> int:
+    """How long a trial trains where candidates train for so many epochs: of a pruned version a fifth, at least one."""
+    return epochs if trial.proposal.prune is None else max(1, round(FINE_TUNING * epochs))
 
 
-def slower(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters of a pair, its learning rates reduced for fine-tuning."""
+def slower_if_pruned(trial: Trial, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of an adversarial training, of a pruned version with its learning rates reduced."""
+    if trial.proposal.prune is None:
+        return dict(hyperparameters)
     reduced = {
         name: ADVERSARIAL_RATE * value for name, value in hyperparameters.items() if name.endswith("learning_rate")
     }

@@ -1,0 +1,107 @@
+"""Every way to make trials cheaper, and those pairs that compose, on candidates whose truth is known.
+
+    python benchmarks/ground_truth.py truth.json --dataset npz:mnist.npz --train-size 2000
+    python benchmarks/accelerations.py truth.json --dataset npz:mnist.npz --train-size 2000
+
+Each way is a search of the product's own with the same candidates, and with the same seeds wherever trials have the
+same numbers. One line of JSON a way, as soon as it has ended:
+
+    cheaper           epochs and seconds of training of all candidates in full, over those of this way, the supernet's
+                      own and those of the finalists included
+    tau               Kendall's rank correlation of its ranking with the truth: trained to the end before stopped early
+                      before scored by shared weights, each of them by its losses
+    winner            the true rank of the candidate that it recommends, and by how much its true loss is above the best
+
+Killed at any moment, the same command goes on. `--grow` and `--weight-sharing inherit` refuse each other, and so do
+both kinds of weight sharing; early stopping of a supernet's few finalists is no way of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ground_truth import arguments_of, trained
+from scipy.stats import kendalltau
+
+from nas.core.trial import Trial
+from nas.run import Run, best_first
+
+SHORT, SHORTER = 3, 6  # parts of the truth's epochs
+FINALISTS = 5
+
+
+def ways(epochs: int) -> dict[str, dict[str, Any]]:
+    """Options of `nas.search` by what the way is called."""
+    short, shorter = epochs // SHORT, epochs // SHORTER
+    shared = {"weight_sharing": "supernet", "set": {"finalists": FINALISTS}}
+    stopped: dict[str, Any] = {"early_stopping": "asha"}
+    return {
+        f"{shorter} epochs": {"epochs": shorter},
+        f"{shorter} epochs, inherit": {"epochs": shorter, "weight_sharing": "inherit"},
+        "asha": stopped,
+        f"{short} epochs": {"epochs": short},
+        f"{short} epochs, inherit": {"epochs": short, "weight_sharing": "inherit"},
+        "supernet": shared,
+        f"{short} epochs, asha": {"epochs": short, **stopped},
+        f"{short} epochs, inherit, asha": {"epochs": short, "weight_sharing": "inherit", **stopped},
+        f"{short} epochs, grow": {"epochs": short, "grow": True},
+        f"{short} epochs, grow, asha": {"epochs": short, "grow": True, **stopped},
+        f"{shorter} epochs, grow": {"epochs": shorter, "grow": True},
+    }
+
+
+def figures(run: Run, truth: Mapping[str, Any]) -> dict[str, Any]:
+    """What is reported of a way."""
+    known = {json.dumps(c["genotype"], sort_keys=True): c for c in truth["candidates"] if c["outcome"] == "complete"}
+    final = {text: candidate["epochs"][-1][truth["objective"]] for text, candidate in known.items()}
+    trials = [trial for trial in run.trials if trial.outcome is not None and trial.proposal.supernet is None]
+    ranked: list[str] = []
+    for shared in (False, True):  # finalists before all others
+        for trial in best_first([trial for trial in trials if (trial.proposal.shares is not None) is shared]):
+            if (text := key(trial)) in final and text not in ranked:
+                ranked.append(text)
+    winner = key(run.best.trial)
+    order = sorted(final, key=lambda text: final[text])
+    tau = kendalltau(range(len(ranked)), [final[text] for text in ranked]).statistic
+    of_truth = [len(candidate["epochs"]) for candidate in known.values()]
+    seconds = sum(candidate["epochs"][-1]["seconds"] for candidate in known.values())
+    own = [trial for trial in run.trials if trial.measurements]
+    return {
+        "candidates": len(ranked),
+        "cheaper_in_epochs": sum(of_truth) / sum(len(t.measurements) for t in own if t.proposal.shares is None),
+        "cheaper_in_seconds": seconds / sum(trial.measurements[-1].metrics["seconds"] for trial in own),
+        "tau": float(tau),
+        "winner_rank": order.index(winner) + 1,
+        "winner_above": final[winner] / final[order[0]] - 1,
+    }
+
+
+def key(trial: Trial) -> str:
+    """What candidates of different runs are known by."""
+    return json.dumps(json.loads(trial.genotype.text), sort_keys=True)
+
+
+def main() -> None:
+    parser = arguments_of(__doc__)
+    parser.add_argument("truth", type=Path)
+    parser.add_argument("--way", action="append", help="one of those that are run by default")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    truth = json.loads(given.truth.read_text())
+    known = ways(given.epochs)
+    for name in given.way or known:
+        how = {key: value for key, value in known[name].items() if key != "set"}
+        own = known[name].get("set", {})
+        of_supernet = 1 + FINALISTS if "finalists" in own else 0
+        folder = f"{given.truth.stem}-{name.replace(', ', '-').replace(' ', '-')}"
+        run = trained(given, folder, of_supernet, **how, set={"size": given.trials, **own})
+        found = {name: round(value, 3) for name, value in figures(run, truth).items()}
+        print(json.dumps({"way": name, **found}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
