@@ -8,6 +8,7 @@ import torch
 import nas
 import nas.session
 from evaluators.autoencoder import AutoencoderEvaluator
+from evaluators.candidates import Candidates
 from nas.cli import run as command
 from nas.core.errors import UserError
 from nas.run import open_run
@@ -114,15 +115,16 @@ def test_other_trials_are_pruned_by_command_and_what_cannot_be_is_refused(pruned
 
 @pytest.mark.slow
 def test_an_interrupted_version_is_made_again_and_none_is_lost(tmp_path, monkeypatch):
-    whole, calls = AutoencoderEvaluator.prune, []
+    made, calls = Candidates.made, []
 
     def interrupted(self, trial):
-        calls.append(trial.number)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return whole(self, trial)
+        if trial.proposal.prune is not None:
+            calls.append(trial.number)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+        return made(self, trial)
 
-    monkeypatch.setattr(AutoencoderEvaluator, "prune", interrupted)
+    monkeypatch.setattr(Candidates, "made", interrupted)
     with pytest.raises(KeyboardInterrupt):
         begun(tmp_path, prune=[0.5, 0.7])
     assert [t.outcome is None for t in open_run(tmp_path / "run").trials] == [False, False, False, True]

@@ -6,12 +6,13 @@ import threading
 
 import psutil
 import pytest
+import ray
 
 from nas.core.errors import UserError
-from nas.core.trial import Measurement, Objective
+from nas.core.trial import Measurement, Objective, Start
 from nas.executors.ray_session import folders, session
 from nas.executors.ray_tune import RayTune
-from nas.loop import InMemory
+from nas.loop import InMemory, Search
 from nas.testing import ProcessExecutorContract
 from nas.testing.executors import toy_search
 from nas.testing.toys import ToyEvaluator, ToySpace
@@ -74,6 +75,37 @@ def test_files_reach_the_record_and_no_disk_and_threads_are_as_many_as_cores():
     assert len(sizes) == 3
     assert max(sizes) < 1_000_000
     assert [dict(trial.metrics) for trial in search.ended] == [{"loss": 2.0, "omp": 2.0}] * 3
+
+
+class Starting(Search):
+    """Lets every trial start from one of two earlier ones."""
+
+    def next(self):
+        trial = super().next()
+        if trial is not None:
+            trial.start = Start(trial.number % 2, trial.genotype, bytes([trial.number % 2]) * 1_000_000)
+        return trial
+
+
+class Tracing:
+    """Measures what the trial starts from."""
+
+    objectives = {"loss": Objective("loss", "minimize")}  # noqa: RUF012 - never changed
+
+    def evaluate(self, trial):
+        held = trial.start.tensors
+        yield Measurement(1, {"loss": 0.0, "size": float(len(held)), "first": float(held[0]), "last": float(held[-1])})
+
+
+def test_what_trials_start_from_is_stored_once(monkeypatch):
+    stored, put = [], ray.put
+    monkeypatch.setattr(ray, "put", lambda value: stored.append(value) or put(value))
+    search = toy_search(kind=Starting, trials=6)
+    RayTune(workers=2).run(search, Tracing(), lambda trial: None)
+    size = 1_000_000.0
+    found = {trial.number: trial.metrics for trial in search.ended}
+    assert found == {n: {"loss": 0.0, "size": size, "first": float(n % 2), "last": float(n % 2)} for n in range(6)}
+    assert sorted(value[:1] for value in stored if isinstance(value, bytes)) == [b"\x00", b"\x01"]
 
 
 def test_an_evaluator_that_cannot_travel_is_refused():

@@ -17,8 +17,9 @@ from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.trial import Outcome
 from nas.executors.attempts import Attempts
+from nas.executors.ray_parcels import Parcel, Sending
 from nas.executors.ray_session import environment
-from nas.executors.ray_worker import BEGUN, ENDED, MEASURED, REFUSED, Parcel, Worker
+from nas.executors.ray_worker import BEGUN, ENDED, MEASURED, REFUSED, Worker
 
 _SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -50,6 +51,7 @@ class Course:
         self.fault: Exception | None = None
         self.cut = False
         self.parcels: dict[str, Parcel] = {}
+        self._sending = Sending()
 
     def __getstate__(self) -> None:
         """Tune writes down whatever it holds, once at least; nothing of the search is its to keep."""
@@ -68,7 +70,7 @@ class Course:
             return None
         if trial is None:
             return str(Searcher.FINISHED) if self.attempts.over else None
-        self.parcels[key] = Parcel(trial)
+        self.parcels[key] = self._sending.parcel(trial)
         return {"parcel": self.parcels[key]}
 
     def stepped(self, key: str, result: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator
-from typing import Any, Self
+from typing import Any
 
 import ray
 import threadpoolctl
@@ -13,28 +13,12 @@ from ray import tune
 
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
-from nas.core.trial import Measurement, Trial
+from nas.core.trial import Measurement
 from nas.executors.outcomes import Ended, advance, begun
+from nas.executors.ray_parcels import Parcel
 
 BEGUN, MEASURED, ENDED, REFUSED = "begun", "measured", "ended", "refused"
 """What a step brings: the worker's own handle, a Measurement, an Ended, or the UserError that ends the search."""
-
-
-class Parcel:
-    """A trial on its way to a worker. Tune copies and keeps configurations; this it neither copies nor keeps."""
-
-    def __init__(self, trial: Trial) -> None:
-        self.trial: Trial | None = trial
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-    def __repr__(self) -> str:
-        return "Parcel()"  # Tune makes names of it
-
-    def empty(self) -> None:
-        """The trial has arrived, or is over: it may hold megabytes."""
-        self.trial = None
 
 
 class Worker(tune.Trainable):
@@ -65,12 +49,9 @@ class Worker(tune.Trainable):
 
     def _take(self, config: dict[str, Any]) -> None:
         parcel: Parcel = config["parcel"]
-        trial = parcel.trial
-        assert trial is not None
-        parcel.empty()
         self._announced = False
         if self._refusal is None:
-            self._measurements = begun(self._evaluator, trial)
+            self._measurements = begun(self._evaluator, parcel.opened())
 
     def step(self) -> dict[str, Any]:
         """First that the worker has begun, then a measurement each, then the end."""
