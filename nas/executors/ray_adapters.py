@@ -6,7 +6,7 @@ import contextlib
 import functools
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 from ray import tune
@@ -35,6 +35,26 @@ _SETTINGS = {
 
 class Over(BaseException):
     """Ends Tune's loop at once: it passes by all that Tune catches."""
+
+
+class Asked(Protocol):
+    """The search as Tune's adapters see it: `Course`, or what asks one that is elsewhere."""
+
+    def suggest(self, key: str) -> dict[str, Any] | str | None:
+        """The next trial as Tune's configuration; None to wait, or Tune's word for the end."""
+
+    def stepped(self, key: str, result: dict[str, Any]) -> bool:
+        """Take notice of what a worker's step brought; gives whether to go on."""
+
+    def died(self, key: str, message: str) -> None:
+        """An attempt has ended by an error that was none of the evaluation's."""
+
+    def watch(self) -> bool:
+        """Called several times a second; gives whether Tune shall end.
+
+        Raises:
+            Over: at once.
+        """
 
 
 class Course:
@@ -118,7 +138,7 @@ class Course:
 
 
 class _Suggesting(Searcher):
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Asked) -> None:
         super().__init__()
         self._course = course
 
@@ -136,7 +156,7 @@ class _Suggesting(Searcher):
 
 
 class _Deciding(FIFOScheduler):
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Asked) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._course = course
 
@@ -150,7 +170,7 @@ class _Deciding(FIFOScheduler):
 
 
 class _Watching(tune.Stopper):
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Asked) -> None:
         self._course = course
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -168,15 +188,28 @@ class _Forgetting(tune.Callback):
             result.pop(name, None)
 
 
-def turn(course: Course, evaluator: Evaluator, folder: str, *, workers: int, cpus: int, gpus: float) -> None:
-    """Let Tune run the trials until the search is over, or `course` is; the evaluator is sent once."""
+def sent(evaluator: Evaluator) -> list[Any]:
+    """The evaluator in the object store, behind its reference, which Tune would resolve if it lay open.
+
+    Raises:
+        UserError: it cannot be pickled.
+    """
     try:
-        shared = [ray.put(evaluator)]
+        return [ray.put(evaluator)]
     except (TypeError, AttributeError, ValueError) as error:  # what pickling raises
         why = f"cannot be sent to other processes ({' '.join(str(error).split())[:300]})"
         raise UserError("--executor", "ray", "evaluators that can be pickled, or inline", why=why) from error
+
+
+def turn(course: Asked, evaluator: list[Any], folder: str, *, workers: int, cpus: int, gpus: float) -> None:
+    """Let Tune run the trials until the search is over.
+
+    Args:
+        evaluator: as it was `sent`.
+        folder: for what Tune insists on writing.
+    """
     worker = tune.with_resources(
-        tune.with_parameters(Worker, evaluator=shared, threads=cpus),
+        tune.with_parameters(Worker, evaluator=evaluator, threads=cpus),
         {"cpu": cpus, "gpu": gpus} if gpus else {"cpu": cpus},
     )
     with environment(_SETTINGS), contextlib.suppress(Over):

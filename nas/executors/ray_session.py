@@ -48,22 +48,22 @@ def session(address: str | None, *, cpus: int, gpus: int) -> Iterator[Path]:
     Raises:
         UserError: there is no such cluster, or it lets nobody in.
     """
-    with _quiet(), _folder() as folder:
+    with _quiet(), folder() as place:
         if in_session():
-            yield folder
+            yield place
             return
         try:
             with _handlers_kept():
                 if address is not None:
                     _join(address)
                 else:
-                    _begin(folder, cpus, gpus)
-            yield folder
+                    _begin(place, cpus, gpus)
+            yield place
         finally:
             with _handlers_kept():
                 ray.shutdown()
                 if address is None:
-                    _end_processes_of(folder)
+                    _end_processes_of(place)
 
 
 def _join(address: str) -> None:
@@ -171,18 +171,18 @@ def _place() -> Path:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder that is removed afterwards; those of killed sessions are removed before."""
+def folder() -> Iterator[Path]:
+    """A folder for temporary files that is removed afterwards; those of killed sessions are removed before."""
     for stale in folders():
         _remove_unless_used(stale)
-    folder = Path(tempfile.mkdtemp(dir=_place(), prefix=_PREFIX))
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    made = Path(tempfile.mkdtemp(dir=_place(), prefix=_PREFIX))
+    lock = filelock.FileLock(made / ".lock", timeout=0)
     lock.acquire()
     try:
-        yield folder
+        yield made
     finally:
         lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _remove_unless_used(folder: Path) -> None:

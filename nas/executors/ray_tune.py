@@ -7,14 +7,21 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.trial import Trial
 from nas.executors.attempts import Attempts
 from nas.loop import Search
+
+if TYPE_CHECKING:
+    from nas.executors.ray_adapters import Course
+
+CLIENT = "ray://"
+"""How the address of a cluster begins that this machine is no part of."""
 
 
 class RayTune:
@@ -31,17 +38,16 @@ class RayTune:
         workers: Annotated[int | None, "how many trials run at once; by default as many as there is room for"] = None,
         cpus_per_trial: Annotated[int, "cores, and threads, of each"] = 1,
         gpus_per_trial: Annotated[float, "GPUs, or a share of one, of each"] = 0.0,
-        address: Annotated[str | None, "a cluster to join, that this machine is part of: auto, or HOST:PORT"] = None,
+        address: Annotated[
+            str | None, "a cluster to join: auto or HOST:PORT from one of its machines, or ray://HOST:PORT"
+        ] = None,
         retries: Annotated[int, "how often a trial is evaluated again whose worker died"] = 1,
         trial_timeout: Annotated[float | None, "the most seconds that an evaluation may take"] = None,
     ) -> None:
         if gpus_per_trial > 1 and gpus_per_trial != int(gpus_per_trial):
             raise UserError("--gpus-per-trial", gpus_per_trial, "a share of a GPU up to 1, or a whole number of them")
-        if address is not None and address.startswith("ray://"):
-            why = "Ray Tune cannot be driven by a client of Ray's, from outside the cluster"
-            raise UserError("--address", address, "auto or HOST:PORT, on a machine of the cluster or in a job", why=why)
-        if address is not None and address != "auto" and ":" not in address:
-            raise UserError("--address", address, "auto or HOST:PORT")
+        if address is not None and address != "auto" and ":" not in address.removeprefix(CLIENT):
+            raise UserError("--address", address, f"auto, HOST:PORT or {CLIENT}HOST:PORT")
         self._workers, self._cpus, self._gpus = workers, cpus_per_trial, gpus_per_trial
         self._address, self._retries, self._timeout = address, retries, trial_timeout
 
@@ -72,7 +78,7 @@ class RayTune:
             UserError: the evaluator cannot do what the user asked for, whatever the candidate.
             KeyboardInterrupt: the user has had enough; the trials that ran are run again on resuming.
         """
-        from nas.executors.ray_adapters import Course, turn
+        from nas.executors.ray_adapters import Course
         from nas.executors.ray_session import in_session, session
 
         at_once = not in_session()  # who was there before us stays, and what we have begun there is to be cleared
@@ -83,9 +89,19 @@ class RayTune:
             attempts = Attempts(search, progress, workers=workers, retries=self._retries, timeout=self._timeout)
             course = Course(attempts, at_once=at_once)
             with _orderly_end(course):
-                turn(course, evaluator, str(folder), workers=workers, cpus=self._cpus, gpus=self._gpus)
+                self._turn(course, evaluator, folder, workers)
             if course.fault is not None:
                 raise course.fault
+
+    def _turn(self, course: Course, evaluator: Evaluator, folder: Path, workers: int) -> None:
+        from nas.executors.ray_adapters import sent, turn
+        from nas.executors.ray_client import turn_from_outside
+
+        size: dict[str, Any] = {"workers": workers, "cpus": self._cpus, "gpus": self._gpus}
+        if self._address is not None and self._address.startswith(CLIENT):
+            turn_from_outside(course, sent(evaluator), **size)
+        else:
+            turn(course, sent(evaluator), str(folder), **size)
 
     def _room(self, cpus: int, gpus: float, where: str) -> int:
         """How many workers there shall be.
