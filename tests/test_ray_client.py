@@ -48,12 +48,15 @@ def head(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "c" * 32)
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # else it listens on all networks
     options = ["--port=6390", "--ray-client-server-port=10001", "--num-cpus=2", "--include-dashboard=false"]
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    subprocess.run([*ray, "start", "--head", *options, "--disable-usage-stats"], check=True, capture_output=True)
-    try:
-        yield "ray://127.0.0.1:10001"
-    finally:
-        subprocess.run([*ray, "stop", "--force"], check=True, capture_output=True)
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", *options, "--disable-usage-stats"]
+    with subprocess.Popen([*command, "--block"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            yield "ray://127.0.0.1:10001"
+        finally:
+            parts = psutil.Process(running.pid).children(recursive=True)
+            running.terminate()  # and not ray stop, which ends whatever else of Ray's runs on the machine
+            running.wait(timeout=60)
+            assert psutil.wait_procs(parts, timeout=60)[1] == []
 
 
 @pytest.mark.long
