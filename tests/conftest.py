@@ -38,3 +38,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny() -> ImageData:
     return tiny_data()
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Extractors that are hardly trained."""
+    from evaluators import features
+    from tests.extractors import SHORT
+
+    monkeypatch.setattr(features, "RECIPES", SHORT)

@@ -34,7 +34,7 @@ def one_session():
         yield
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("one_session")
 class TestOutside(ProcessExecutorContract):
     def make_with(self, **options):
