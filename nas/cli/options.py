@@ -12,6 +12,26 @@ from nas.core.errors import UserError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+class RunsDir(click.ParamType[Path]):
+    """A folder of runs, or a URL of one, as the folder here where its runs are worked on."""
+
+    name = "path"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The folder.
+
+        Raises:
+            UserError: it is a URL that cannot be used.
+        """
+        from nas.urls import runs_folder
+
+        return runs_folder(value)
+
+
+RUNS_DIR = click.option(
+    "--runs-dir", type=RunsDir(), default=Path("runs"), help="Where runs are kept: a folder, or a URL (default runs)."
+)
 _WHO_EVALUATES = (
     click.option("--executor", help="Who evaluates: inline (default), or ray: workers in processes of their own."),
     click.option("--workers", type=int, help="How many trials run at once; more than one means --executor ray."),
@@ -47,7 +67,7 @@ _SEARCH = (
     click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
     click.option("--seed", type=int, help="Seed of everything random (default 0)."),
     click.option("--name", help="Name of the run; by default data, strategy and time."),
-    click.option("--runs-dir", type=click.Path(path_type=Path), help="Where runs are kept (default runs)."),
+    click.option("--runs-dir", type=RunsDir(), help="Where runs are kept: a folder (default runs), or s3://bucket/runs."),
     click.option("--features", help="What scores samples: auto (default), classifier, self_supervised or inception."),
     click.option("--device", help="auto (default), cpu or cuda."),
     click.option("--train-size", type=int, help="Train on this many images."),
@@ -105,11 +125,8 @@ def output_options(command: Command) -> Command:
 
 
 def run_argument(command: Command) -> Command:
-    """RUN, a folder or a name in the folder of runs."""
-    command = click.option(
-        "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs are kept."
-    )(command)
-    return click.argument("run")(command)
+    """RUN, a folder, a URL, or a name in the folder of runs."""
+    return click.argument("run")(RUNS_DIR(command))
 
 
 def run_path(run: str, runs_dir: Path) -> Path:
