@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import filelock
 
 from nas.core.errors import GoneOnElsewhere, NotCopied, UserError
+from nas.store import Absent, Store, StoreFailed, belongs
 from nas.study import JOURNAL, in_use, tells_an_end, write_atomically
 from nas.urls import run_folder, url_of
 
@@ -29,118 +30,11 @@ PAUSES = (1.0, 4.0)
 RECORD = ("config.yaml", "environment.json", JOURNAL)
 """What a run is listed from."""
 _COPIED = ".copied.json"
-_IDENTITIES = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified", "created")
 Result = TypeVar("Result")
 
 
-class _StoreFailed(Exception):
-    """The store does not do what was asked, for now at least."""
-
-
-class _Absent(_StoreFailed):
-    """What was asked for is not there."""
-
-
-class _Store:
-    """The folder at a URL. Names are relative, with slashes."""
-
-    def __init__(self, url: str) -> None:
-        from fsspec.core import url_to_fs
-
-        self.url = url
-        self._folders: set[str] = set()  # those that are sure to be there
-        self._fs, self._root = self._asked(lambda: url_to_fs(url))
-        self._asked(self._fs.invalidate_cache)
-
-    def _asked(self, call: Callable[[], Result]) -> Result:
-        try:
-            return call()
-        except FileNotFoundError as error:
-            raise _Absent(_said(error)) from error
-        except Exception as error:
-            raise _StoreFailed(_said(error)) from error
-
-    def names(self) -> list[tuple[str, dict[str, Any]]]:
-        """What is directly in the folder, hidden things aside.
-
-        Raises:
-            UserError: a name leads out of it.
-        """
-        return self._inside("")
-
-    def _inside(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
-        # not fs.find, which takes a store that does not answer for one that is empty
-        above = self._path(folder)
-        found = []
-        for info in self._asked(lambda: self._fs.ls(above.rstrip("/") or "/", detail=True)):
-            full = str(info["name"]).rstrip("/")
-            if full == above.rstrip("/"):  # how some stores keep an empty folder
-                continue
-            name = full.removeprefix(above)
-            if not full.startswith(above) or name in ("", ".", "..") or set(name) & {"/", "\\", "\0"}:
-                why = f"has {full!r} in it, a name that leads elsewhere"
-                raise UserError("RUN", self.url, "a run as nas has written it", why=why)
-            if not name.startswith("."):
-                found.append((name, dict(info)))
-        return found
-
-    def files(self) -> dict[str, str]:
-        """All files and what tells their contents from others; none where the folder is not there."""
-        found, folders = {}, [""]
-        while folders:
-            folder = folders.pop()
-            try:
-                inside = self._inside(folder)
-            except _Absent:  # it was there a moment ago
-                continue
-            for name, info in inside:
-                if info["type"] == "directory":
-                    folders.append(f"{folder}{name}/")
-                elif _copied(folder + name):
-                    found[folder + name] = _identity(info)
-        return found
-
-    def identity(self, name: str) -> str | None:
-        """What tells the contents of a file from others; None where it is not there."""
-        try:
-            return _identity(self._asked(lambda: self._fs.info(self._path(name))))
-        except _Absent:
-            return None
-
-    def read(self, name: str) -> bytes:
-        """A file's contents."""
-        return bytes(self._asked(lambda: self._fs.cat_file(self._path(name))))
-
-    def write(self, name: str, data: bytes) -> str:
-        """Put a file there, whole or not at all; gives what tells its contents from others."""
-        from fsspec.implementations.local import LocalFileSystem
-
-        path = self._path(name)
-        folder = path.rpartition("/")[0]
-        if folder not in self._folders:
-            self._asked(lambda: self._fs.makedirs(folder, exist_ok=True))
-            self._folders.add(folder)
-        if isinstance(self._fs, LocalFileSystem):
-            self._asked(lambda: write_atomically(Path(path), data))
-        else:
-            self._asked(lambda: self._put(path, data))
-        return _identity(self._asked(lambda: self._fs.info(path)))
-
-    def _put(self, path: str, data: bytes) -> None:
-        with self._fs.transaction:  # where a file is not put as a whole anyway, it is moved into place
-            self._fs.pipe_file(path, data)
-
-    def remove(self, name: str) -> None:
-        """Take a file away, if it is there."""
-        with contextlib.suppress(_Absent):
-            self._asked(lambda: self._fs.rm_file(self._path(name)))
-
-    def _path(self, name: str) -> str:
-        return f"{self._root.rstrip('/')}/{name}"
-
-
 Sides = tuple[str | None, str | None]
-"""What a file is here, and at the URL; see `_here` and `_identity`."""
+"""What a file is here, and at the URL; see `_here` and nas.store."""
 NOWHERE: Sides = (None, None)
 
 
@@ -179,12 +73,12 @@ def bring_up_to_date(path: Path, *, only: Sequence[str] | None = None) -> None:
         return
     try:
         _patiently(lambda: _update(path, url, only))
-    except _StoreFailed as error:
+    except StoreFailed as error:
         raise UserError("RUN", url, "a place that can be read", why=f"cannot be read ({error})") from None
 
 
 def _update(path: Path, url: str, only: Sequence[str] | None) -> None:
-    store = _Store(url)
+    store = Store(url)
     with _memory(path) as known:
         ours, there = _read(path / JOURNAL), store.identity(JOURNAL)
         if there is None:
@@ -193,7 +87,7 @@ def _update(path: Path, url: str, only: Sequence[str] | None) -> None:
             left = f" any more; what was copied of it here lies in {path}" if ours else ""
             raise UserError("RUN", url, "a run that is there (nas list shows them)", why=f"does not exist{left}")
         unchanged = ours and there == known.get(JOURNAL, NOWHERE)[1]
-        theirs = b"" if unchanged else store.read(JOURNAL)  # before what it names
+        theirs = b"" if unchanged else _whole(store.read(JOURNAL))  # before what it names
         behind = not ours.startswith(theirs)
         if behind and not theirs.startswith(ours) and tells_an_end(_beyond(ours, theirs)):
             allowed = f"a run that one machine alone has gone on with; move {path} away to take what is there"
@@ -213,7 +107,7 @@ def _update(path: Path, url: str, only: Sequence[str] | None) -> None:
             del known[name]
 
 
-def _take(store: _Store, path: Path, name: str) -> None:
+def _take(store: Store, path: Path, name: str) -> None:
     """Copy a file here. Its name was checked part by part; a link in the copy must not lead out either."""
     if not (path / name).resolve().is_relative_to(path.resolve()):
         raise UserError("RUN", str(path), "a working copy without links", why=f"has {name!r}, which leads elsewhere")
@@ -237,30 +131,25 @@ def copy_back(path: Path, *, once: bool = False) -> None:
         return
     try:
         _patiently(lambda: _copy_back(path, url), () if once else PAUSES)
-    except _StoreFailed as error:
+    except StoreFailed as error:
         raise NotCopied(url, path, f"cannot be written to ({error})") from None
 
 
 def _copy_back(path: Path, url: str) -> None:
-    store = _Store(url)
+    store = Store(url)
     with _memory(path) as known:
-        journal = _read(path / JOURNAL)
-        journal = journal[: journal.rfind(b"\n") + 1]
-        of_journal = _here(path / JOURNAL)
+        of_journal, journal = _here(path / JOURNAL), _whole(_read(path / JOURNAL))
         there = store.identity(JOURNAL)
         if there is None:
             known.clear()  # nothing is there yet, or any more
-        elif there != known.get(JOURNAL, NOWHERE)[1]:
-            theirs = store.read(JOURNAL)
-            if not journal.startswith(theirs):
-                raise GoneOnElsewhere(url, path, "has gone on from elsewhere, and is left as it is")
+        elif there != known.get(JOURNAL, NOWHERE)[1] and not journal.startswith(_whole(store.read(JOURNAL))):
+            raise GoneOnElsewhere(url, path, "has gone on from elsewhere, and is left as it is")
         names = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
-        names = [name for name in names if _copied(name)]
+        names = [name for name in names if belongs(name)]
         for name in sorted(names, key=_journal_last):
             here = of_journal if name == JOURNAL else _here(path / name)
-            if here != known.get(name, NOWHERE)[0]:
-                data = journal if name == JOURNAL else (path / name).read_bytes()
-                known[name] = here, store.write(name, data)
+            if here not in (None, known.get(name, NOWHERE)[0]):  # None: an export has been replaced meanwhile
+                known[name] = here, store.write(name, journal if name == JOURNAL else _read(path / name))
         for name in set(known) - set(names):
             store.remove(name)
             del known[name]
@@ -292,9 +181,12 @@ def copied_back(path: Path) -> Iterator[Callable[[], None]]:
             rest = "nothing more is copied" if gone_on else "what is missing is copied after the next trial"
             log.warning("%s", error if last else f"{error}; {rest}")
 
-    copy()
-    if gone_on:
+    try:
         copy_back(path)
+    except GoneOnElsewhere:
+        raise
+    except NotCopied as error:
+        log.warning("%s; the search begins all the same", error)
     try:
         yield copy
     except BaseException:
@@ -327,7 +219,7 @@ def refuse_taken(path: Path) -> None:
         return
     try:
         taken = _patiently(lambda: bool(_names(url)))
-    except _StoreFailed as error:
+    except StoreFailed as error:
         raise UserError("--runs-dir", above, "a place that can be reached", why=f"cannot be read ({error})") from None
     if taken:
         raise UserError("--name", path.name, f"a name that is not in {above} yet", why="this run exists")
@@ -346,7 +238,7 @@ def names_at(runs_dir: Path) -> list[str]:
         return []
     try:
         found = _patiently(lambda: _names(url))
-    except _StoreFailed as error:
+    except StoreFailed as error:
         raise UserError("--runs-dir", url, "a place that can be read", why=f"cannot be read ({error})") from None
     here = runs_dir.iterdir() if runs_dir.is_dir() else ()
     own = {path.name for path in here if (path / JOURNAL).is_file() and not (path / _COPIED).is_file()}
@@ -355,8 +247,8 @@ def names_at(runs_dir: Path) -> list[str]:
 
 def _names(url: str) -> list[tuple[str, dict[str, Any]]]:
     try:
-        return _Store(url).names()
-    except _Absent:
+        return Store(url).names()
+    except Absent:
         return []
 
 
@@ -378,15 +270,10 @@ def _patiently(call: Callable[[], Result], pauses: Sequence[float] | None = None
     for pause in PAUSES if pauses is None else pauses:
         try:
             return call()
-        except _StoreFailed as error:
+        except StoreFailed as error:
             log.debug("the store does not answer (%s)", error)
             time.sleep(pause)
     return call()
-
-
-def _copied(name: str) -> bool:
-    """Whether a file belongs to the run, and not to who works on it."""
-    return not any(part.startswith(".") or part == "__pycache__" for part in name.split("/")) and name[-5:] != ".lock"
 
 
 def _here(file: Path) -> str | None:
@@ -397,14 +284,13 @@ def _here(file: Path) -> str | None:
     return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
-def _identity(info: dict[str, Any]) -> str:
-    """The size, and the first thing the store says of it that changes with the contents."""
-    found = next((info[name] for name in _IDENTITIES if info.get(name) is not None), "")
-    return f"{info.get('size')} {found.timestamp() if hasattr(found, 'timestamp') else found}"
-
-
 def _read(file: Path) -> bytes:
     return file.read_bytes() if file.is_file() else b""
+
+
+def _whole(journal: bytes) -> bytes:
+    """A journal without half a line at its end, which a kill may have left."""
+    return journal[: journal.rfind(b"\n") + 1]
 
 
 def _journal_last(name: str) -> tuple[bool, str]:
@@ -415,7 +301,3 @@ def _beyond(ours: bytes, theirs: bytes) -> bytes:
     """The lines of one journal from where it differs from another."""
     same = next((at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), len(theirs))
     return ours[ours.rfind(b"\n", 0, same) + 1 :]
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
