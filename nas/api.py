@@ -157,13 +157,13 @@ def prune(
     return session.prune(path, ratios, trial=trial, given=given)
 
 
-def open_run(run: str | Path) -> Run:
+def open_run(path: str | Path) -> Run:
     """An existing run, to look at, by its folder or its URL.
 
     Raises:
         UserError: there is no such run, or the URL cannot be read.
     """
-    return run_in(located(run))
+    return run_in(located(path))
 
 
 def _told(

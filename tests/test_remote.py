@@ -298,6 +298,13 @@ def test_a_machine_that_lost_nothing_finished_takes_what_another_did(monkeypatch
     assert files(nas.open_run("flaky://runs/run").path)[JOURNAL] == files(other.path)[JOURNAL]
 
 
+def test_what_this_machine_works_on_is_looked_at_as_it_is_here():
+    seen = []
+    Toy.at = {1: lambda: seen.append([t.outcome is None for t in nas.open_run("memory://runs/run").trials])}
+    search("memory://runs")
+    assert seen == [[False, True]]  # at the URL the second has not begun
+
+
 def gone_on_twice(monkeypatch, tmp_path):
     """A run whose third trial ended on two machines; gives the folder on the first, which has not copied it."""
     run = search("flaky://runs")

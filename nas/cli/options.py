@@ -13,25 +13,20 @@ from nas.core.errors import UserError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class RunsDir(click.ParamType[Path]):
-    """A folder of runs, or a URL of one, as the folder here where its runs are worked on."""
+def _runs_folder(place: str | Path) -> Path:
+    from nas.urls import runs_folder
 
-    name = "path"
-
-    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The folder.
-
-        Raises:
-            UserError: it is a URL that cannot be used.
-        """
-        from nas.urls import runs_folder
-
-        return runs_folder(value)
+    return runs_folder(place)
 
 
 RUNS_DIR = click.option(
-    "--runs-dir", type=RunsDir(), default=Path("runs"), help="Where runs are kept: a folder, or a URL (default runs)."
+    "--runs-dir",
+    type=_runs_folder,
+    default="runs",
+    metavar="PATH|URL",
+    help="Where runs are kept (default runs), or a URL such as s3://bucket/runs.",
 )
+"""Where a command looks for runs: the folder here, also of a URL."""
 _WHO_EVALUATES = (
     click.option("--executor", help="Who evaluates: inline (default), or ray: workers in processes of their own."),
     click.option("--workers", type=int, help="How many trials run at once; more than one means --executor ray."),
@@ -67,7 +62,10 @@ _SEARCH = (
     click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
     click.option("--seed", type=int, help="Seed of everything random (default 0)."),
     click.option("--name", help="Name of the run; by default data, strategy and time."),
-    click.option("--runs-dir", type=RunsDir(), help="Where runs are kept: a folder (default runs), or s3://bucket/runs."),
+    click.option(
+        "--runs-dir", type=_runs_folder, metavar="PATH|URL",
+        help="Where runs are kept (default runs), or a URL such as s3://bucket/runs.",
+    ),
     click.option("--features", help="What scores samples: auto (default), classifier, self_supervised or inception."),
     click.option("--device", help="auto (default), cpu or cuda."),
     click.option("--train-size", type=int, help="Train on this many images."),
