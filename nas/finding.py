@@ -26,15 +26,15 @@ def find_run(run: str, runs_dir: Path) -> Path:
     if is_url(run):
         return located(run)
     given, named = Path(run), runs_dir / run
-    names = names_in(runs_dir)
     if url_of(runs_dir) is not None:
-        if run in names:
+        if run in names_in(runs_dir):
             bring_up_to_date(named)
             return named
     elif run and named.is_dir():
         return named
     if given.is_dir():
         return given
+    names = names_in(runs_dir)
     if not names:
         raise UserError("RUN", run, f"the folder of a run; {place_of(runs_dir)} holds none", why="does not exist")
     raise unknown_name("RUN", run, names)
@@ -51,12 +51,13 @@ def names_in(directory: Path) -> list[str]:
 
 def runs_in(directory: Path) -> list[Path]:
     """The folders of runs in a directory, by name; of a URL's, with what a list is made from."""
-    for name in names_at(directory):
+    paths = [directory / name for name in names_in(directory)]
+    for path in paths:
         try:
-            bring_up_to_date(directory / name, only=RECORD)
+            bring_up_to_date(path, only=RECORD)
         except UserError as error:  # one does not hide the others
             log.warning("%s", error)
-    return [path for name in names_in(directory) if ((path := directory / name) / JOURNAL).is_file()]
+    return [path for path in paths if (path / JOURNAL).is_file()]
 
 
 def run_and_trial(source: str, runs_dir: Path) -> tuple[Path, int | None]:

@@ -114,13 +114,14 @@ def _take(store: Store, path: Path, name: str) -> None:
     write_atomically(path / name, store.read(name))
 
 
-def copy_back(path: Path, *, once: bool = False) -> None:
+def copy_back(path: Path, *, once: bool = False, look: bool = False) -> None:
     """Copy to the URL of a working copy what has changed here; nothing where the folder is no working copy.
 
     The journal comes last, so that what it names is there already, and only then is removed what it no longer needs.
 
     Args:
         once: whether to give up where the store does not answer at once.
+        look: whether to look if what was copied is still there; what is not is copied again.
 
     Raises:
         GoneOnElsewhere: the run was gone on with from another machine; nothing is overwritten.
@@ -130,12 +131,12 @@ def copy_back(path: Path, *, once: bool = False) -> None:
     if url is None:
         return
     try:
-        _patiently(lambda: _copy_back(path, url), () if once else PAUSES)
+        _patiently(lambda: _copy_back(path, url, look), () if once else PAUSES)
     except StoreFailed as error:
         raise NotCopied(url, path, f"cannot be written to ({error})") from None
 
 
-def _copy_back(path: Path, url: str) -> None:
+def _copy_back(path: Path, url: str, look: bool) -> None:
     store = Store(url)
     with _memory(path) as known:
         of_journal, journal = _here(path / JOURNAL), _whole(_read(path / JOURNAL))
@@ -144,6 +145,8 @@ def _copy_back(path: Path, url: str) -> None:
             known.clear()  # nothing is there yet, or any more
         elif there != known.get(JOURNAL, NOWHERE)[1] and not journal.startswith(_whole(store.read(JOURNAL))):
             raise GoneOnElsewhere(url, path, "has gone on from elsewhere, and is left as it is")
+        for name in set(known) - set(store.files()) if look else ():
+            del known[name]
         names = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
         names = [name for name in names if belongs(name)]
         for name in sorted(names, key=_journal_last):
@@ -192,7 +195,7 @@ def copied_back(path: Path) -> Iterator[Callable[[], None]]:
     except BaseException:
         copy(last=True)
         raise
-    copy_back(path)
+    copy_back(path, look=True)
 
 
 def begin(path: Path) -> None:

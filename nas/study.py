@@ -173,6 +173,7 @@ class Study:
             RunInUse: another process owns it.
         """
         lock = _own(path)
+        (path / "artifacts").mkdir(exist_ok=True)  # an empty folder is lost where a run is copied file by file
         _repair(path / JOURNAL)
         return cls._opened(path, space, lock)
 

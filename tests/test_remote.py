@@ -230,6 +230,15 @@ def test_what_is_missing_at_the_end_is_an_error_and_lost_nowhere(tmp_path, monke
     assert at_store("flaky://runs/run") == files(again.path)
 
 
+def test_what_goes_astray_at_the_url_is_there_again_at_the_end():
+    def lose():  # as a mount that comes and goes
+        MemoryFileSystem().rm("/runs/run/artifacts", recursive=True)
+
+    Toy.at = {2: lose}
+    run = search("memory://runs", trials=4)
+    assert at_store("memory://runs/run") == files(run.path)
+
+
 @pytest.mark.parametrize("fault", ["fails", "read_only"])
 def test_a_place_that_cannot_be_written_to_is_refused_before_anything_runs(fault, monkeypatch, tmp_path):
     monkeypatch.setattr(Store, fault, -1 if fault == "fails" else True)
@@ -570,6 +579,31 @@ def test_a_training_is_copied_with_each_checkpoint(monkeypatch):
     monkeypatch.setattr(remote, "copy_back", lambda path, **k: seen.append((path / "checkpoint.zip").is_file()))
     nas.train(TOY, 3, runs_dir="memory://runs", name="t", **TRAINED)
     assert seen.count(True) == 3 + 1  # and once more at the end of the trial
+
+
+def test_a_training_goes_on_from_the_url_alone(monkeypatch, tmp_path):
+    from nas.checkpoint import FILE, Reached
+    from tests.test_train import PARTS as TRAINED
+    from tests.test_train import TOY
+
+    copy, lives = remote.copy_back, [2]
+
+    def until(path, **options):
+        if lives[0]:
+            copy(path, **options)
+            lives[0] -= (path / FILE).is_file()
+        if not lives[0]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(remote, "copy_back", until)
+    with pytest.raises(KeyboardInterrupt):
+        nas.train(TOY, 4, runs_dir="memory://runs", name="t", **TRAINED)
+    monkeypatch.setattr(remote, "copy_back", copy)
+    shutil.rmtree(tmp_path / "here")
+    assert Reached.read(remote.located("memory://runs/t") / FILE).epoch == 2
+    run = nas.resume("memory://runs/t", **TRAINED)
+    assert [m.epoch for m in run.trials[0].measurements] == [1, 2, 3, 4]
+    assert FILE not in at_store("memory://runs/t")
 
 
 def test_help_imports_no_fsspec():
