@@ -17,7 +17,9 @@ from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
-from nas.run import Candidate, Run, open_run
+from nas.remote import located
+from nas.run import Candidate, Run, config_of
+from nas.run import open_run as run_in
 from nas.training import OF_THE_DATA, config_to_train
 
 if TYPE_CHECKING:
@@ -123,11 +125,11 @@ def resume(
         UserError: no such run, it is in use, or its data has changed.
         ReplayMismatch: the strategy no longer proposes what was recorded.
     """
-    path = run.path if isinstance(run, Run) else Path(run)
+    path = run.path if isinstance(run, Run) else located(run)
     for option in who:
         if option not in (known := ("executor", *EXECUTOR_OPTIONS)):
             raise unknown_name("option of resuming", option, known)
-    given = _given(open_run(path).config, space, data, data_b, strategy, evaluator, early_stopping)
+    given = _given(config_of(path), space, data, data_b, strategy, evaluator, early_stopping)
     return session.resume(path, trials=trials, who=who, given=given)
 
 
@@ -150,9 +152,18 @@ def prune(
     Raises:
         UserError: bad ratios, a trial that cannot be pruned, or a run that is in use or not at its end.
     """
-    path = run.path if isinstance(run, Run) else Path(run)
-    given = _given(open_run(path).config, space, data, data_b, None, evaluator)
+    path = run.path if isinstance(run, Run) else located(run)
+    given = _given(config_of(path), space, data, data_b, None, evaluator)
     return session.prune(path, ratios, trial=trial, given=given)
+
+
+def open_run(path: str | Path) -> Run:
+    """An existing run, to look at, by its folder or its URL.
+
+    Raises:
+        UserError: there is no such run, or the URL cannot be read.
+    """
+    return run_in(located(path))
 
 
 def _told(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
+from nas.urls import ALLOWED, runs_folder
 
 Scalar = bool | int | float | str
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -47,6 +48,8 @@ def _path(value: Any) -> Any:
 
 Whole = Annotated[int, BeforeValidator(_whole)]
 Folder = Annotated[Path, BeforeValidator(_path)]
+RunsFolder = Annotated[Path, BeforeValidator(lambda value: runs_folder(_path(value)))]
+"""Where runs are worked on: of a URL the folder here of its working copies."""
 
 
 _RATIOS = "shares of the channels to be removed, between 0 and 1, each once: 0.5,0.7"
@@ -113,7 +116,7 @@ class RunConfig(BaseModel):
     stop_set: dict[str, Scalar | None] = Field(default_factory=dict)
     seed: Whole = Field(0, ge=0, lt=2**32)
     name: str | None = None
-    runs_dir: Folder = Path("runs")
+    runs_dir: RunsFolder = Path("runs")
     features: Literal["auto", "classifier", "self_supervised", "inception"] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     train_size: Whole | None = Field(None, ge=2)
@@ -245,7 +248,7 @@ _ALLOWED = {
     "set": "option=value",
     "early-stopping": "a name, or module:Class",
     "stop-set": "option=value",
-    "runs-dir": "a folder",
+    "runs-dir": ALLOWED,
     "data-dir": "a folder",
     "prune": _RATIOS,
     "strict": "true or false",

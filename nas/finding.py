@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
+from nas.remote import RECORD, bring_up_to_date, located, names_at
 from nas.run import Candidate, open_run
 from nas.study import JOURNAL
+from nas.urls import is_url, place_of, url_of
+
+log = logging.getLogger(__name__)
 
 
 def find_run(run: str, runs_dir: Path) -> Path:
-    """The folder that a run's name in `runs_dir`, or its path, stands for.
+    """The folder that a run's name in `runs_dir`, its path or its URL stands for.
+
+    Of a URL, or a name at one, it is the working copy, brought up to date.
 
     Raises:
-        UserError: there is none; the nearest name is suggested.
+        UserError: there is none; the nearest name is suggested. Or the URL cannot be read.
     """
+    if is_url(run):
+        return located(run)
     given, named = Path(run), runs_dir / run
-    if run and named.is_dir():
+    if url_of(runs_dir) is not None:
+        if run in names_in(runs_dir):
+            bring_up_to_date(named)
+            return named
+    elif run and named.is_dir():
         return named
     if given.is_dir():
         return given
-    names = [path.name for path in runs_in(runs_dir)]
+    names = names_in(runs_dir)
     if not names:
-        raise UserError("RUN", run, f"the folder of a run; {runs_dir} holds none", why="does not exist")
+        raise UserError("RUN", run, f"the folder of a run; {place_of(runs_dir)} holds none", why="does not exist")
     raise unknown_name("RUN", run, names)
 
 
-def runs_in(directory: Path) -> list[Path]:
-    """The folders of runs in a directory, by name."""
+def names_in(directory: Path) -> list[str]:
+    """The names of the runs in a directory; of a URL's, of all folders there."""
+    if url_of(directory) is not None:
+        return names_at(directory)
     if not directory.is_dir():
         return []
-    return sorted(path for path in directory.iterdir() if (path / JOURNAL).is_file() and not path.name.startswith("."))
+    return sorted(p.name for p in directory.iterdir() if (p / JOURNAL).is_file() and not p.name.startswith("."))
+
+
+def runs_in(directory: Path) -> list[Path]:
+    """The folders of runs in a directory, by name; of a URL's, with what a list is made from."""
+    paths = [directory / name for name in names_in(directory)]
+    for path in paths:
+        try:
+            bring_up_to_date(path, only=RECORD)
+        except UserError as error:  # one does not hide the others
+            log.warning("%s", error)
+    return [path for path in paths if (path / JOURNAL).is_file()]
 
 
 def run_and_trial(source: str, runs_dir: Path) -> tuple[Path, int | None]:

@@ -18,6 +18,7 @@ from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
 from nas.follow_ups import origin_of, percent
+from nas.remote import copy_back
 from nas.study import JOURNAL, Study, write_atomically
 from nas.weight_sharing import inheritance_of
 
@@ -346,6 +347,7 @@ class Run:
             if part != usual:
                 directory = directory.with_name(f"{directory.name}-{part}")
         export_model(deliverables[part], directory, card=card_of(candidate), formats=formats or FORMATS)
+        self._changed(directory)
         return directory
 
     def export_front(self, *, directory: Path | None = None, formats: tuple[str, ...] | None = None) -> list[Path]:
@@ -385,7 +387,13 @@ class Run:
 
         path = self.path / "report.html"
         write_atomically(path, render(self).encode(errors="replace"))
+        self._changed(path)
         return path
+
+    def _changed(self, path: Path) -> None:
+        """Copy to the run's URL, if it has one, what was written; a session does so by itself."""
+        if not self.study.owned and path.resolve().is_relative_to(self.path.resolve()):
+            copy_back(self.path)
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -24,9 +24,10 @@ from nas.config import EXECUTOR_OPTIONS, RunConfig, seconds
 from nas.core.errors import UserError
 from nas.core.evaluator import Continuable, Evaluator, Testable, WithProtocol
 from nas.core.trial import Measurement, Trial
-from nas.finding import genotype_from, runs_in
+from nas.finding import genotype_from, names_in
 from nas.follow_ups import follow_ups, origin_of
 from nas.loop import NoTime, Search, TimeLimit
+from nas.remote import begin, copied_back, refuse_taken
 from nas.run import Candidate, Run, best_first, config_of, recorded_assumptions
 from nas.starting import forget_checkpoints, start_of
 from nas.study import Study
@@ -72,6 +73,7 @@ def start(
     parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
     _check(parts)
     path = config.runs_dir / (config.name or _free_name(config))
+    refuse_taken(path)
     environment = json.dumps(_environment(parts.device), indent=2, sort_keys=True) + "\n"
     files = {"config.yaml": config.to_yaml(), "environment.json": environment}
     study = Study.create(path, parts.space, parts.objectives, files)
@@ -80,6 +82,7 @@ def start(
         run.remember_data()
         if source is not None:
             study.note("from", source)
+        begin(path)
         return _searched(run, progress)
     finally:
         study.close()
@@ -209,6 +212,12 @@ def _ask_to_prune(run: Run, ratios: tuple[float, ...], trial: int | None) -> Non
 
 def _searched(run: Run, progress: Progress | None, *, searching: bool = True) -> Run:
     """Run the search to its end, then test and export the best; if not `searching`, only what follows it."""
+    with copied_back(run.path) as copy:
+        return _turned(run, progress, copy, searching=searching)
+
+
+def _turned(run: Run, progress: Progress | None, copy: Callable[[], None], *, searching: bool) -> Run:
+    """As `_searched`; `copy` is called whenever there is something new that must not be lost."""
     parts, config, study = run.parts, run.config, run.study
     _measure_alike(run)
 
@@ -253,12 +262,13 @@ def _searched(run: Run, progress: Progress | None, *, searching: bool = True) ->
         keep(trial)
         if trial.proposal.portion is not None:
             forget_checkpoints(search, study)
+        copy()
         if progress is not None:
             progress.ended(trial)
 
     began = time.monotonic()
     try:
-        parts.executor.run(search, _evaluator(run, progress), ended)
+        parts.executor.run(search, _evaluator(run, progress, copy), ended)
         (study.path / FILE).unlink(missing_ok=True)
     except KeyboardInterrupt:
         study.interrupted()
@@ -299,13 +309,14 @@ def _measure_alike(run: Run) -> None:
         raise UserError("RUN", str(run.path), allowed, why=f"does not compare with new scores: {why}")
 
 
-def _evaluator(run: Run, progress: Progress | None) -> Evaluator:
+def _evaluator(run: Run, progress: Progress | None, copy: Callable[[], None]) -> Evaluator:
     """The run's, which of a training goes on from its checkpoint."""
     evaluator, config = run.parts.evaluator, run.config
     if config.genotype is None:
         return evaluator
 
     def seen(trial: Trial, measurement: Measurement) -> None:
+        copy()  # the checkpoint
         if progress is not None:
             progress.measured(trial, measurement)
 
@@ -332,7 +343,7 @@ def _free_name(config: RunConfig) -> str:
     data = "-".join(_plain(name.rpartition("/")[2]) or "data" for name in config.data_sets)
     strategy = _plain(config.strategy.rpartition(":")[2]) or "strategy"
     stem = f"{data[:40]}-{strategy[:40]}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    taken = {path.name for path in runs_in(config.runs_dir)}
+    taken = names_in(config.runs_dir)
     return next(name for n in range(1, 1000) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fnmatch
+import json
 import math
 import os
 import shutil
@@ -41,6 +42,7 @@ JOURNAL = "study.journal"
 _RESTARTS = "restarts"
 _FOLDERS = {WEIGHTS: "weights", CHECKPOINT: "checkpoints"}
 _RETRIES = "retries"
+_END = 6  # the journal's operation that sets a trial's state, which `told` alone does
 _METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
 # Optuna's best must see neither a supernet, which is no candidate, nor a score with a supernet's weights
 _STATES = {"complete": TrialState.COMPLETE} | dict.fromkeys(("stopped", "shared", "supernet"), TrialState.PRUNED)
@@ -79,6 +81,30 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         if held:
             signal.raise_signal(held[0])
+
+
+def in_use(path: Path) -> bool:
+    """Whether a process owns the run in this folder now."""
+    lock = filelock.FileLock(path / ".lock", timeout=0)
+    try:
+        with lock:
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:  # a folder that cannot be written to is owned by nobody
+        return False
+
+
+def tells_an_end(lines: bytes) -> bool:
+    """Whether lines of a journal, the last perhaps a half, tell that a trial has ended."""
+    for line in lines.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("op_code") == _END:
+            return True
+    return False
 
 
 class Study:
@@ -147,6 +173,7 @@ class Study:
             RunInUse: another process owns it.
         """
         lock = _own(path)
+        (path / "artifacts").mkdir(exist_ok=True)  # an empty folder is lost where a run is copied file by file
         _repair(path / JOURNAL)
         return cls._opened(path, space, lock)
 
@@ -173,14 +200,12 @@ class Study:
 
     def in_use(self) -> bool:
         """Whether a process owns the run now."""
-        lock = filelock.FileLock(self.path / ".lock", timeout=0)
-        try:
-            with lock:
-                return False
-        except filelock.Timeout:
-            return True
-        except OSError:  # a folder that cannot be written to is owned by nobody
-            return False
+        return in_use(self.path)
+
+    @property
+    def owned(self) -> bool:
+        """Whether this very object may write."""
+        return self._lock is not None and self._lock.is_locked
 
     def close(self) -> None:
         """Give the run free to other processes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from nas import registry
@@ -13,6 +12,7 @@ from nas.core.errors import UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.finding import architecture_from
 from nas.run import Candidate
+from nas.urls import runs_folder
 
 INHERITED = (
     "space",
@@ -51,7 +51,7 @@ def config_to_train(architecture: str | Candidate | Genotype, options: Mapping[s
             raise unknown_name("option of a training", name, (*INHERITED, *_OWN))
     found = architecture
     if isinstance(found, str):
-        runs_dir = Path(options.get("runs_dir", "runs"))
+        runs_dir = runs_folder(options.get("runs_dir", "runs"))
         found, options = architecture_from(found, runs_dir, "RUN"), {**options, "runs_dir": runs_dir}
     if isinstance(found, Candidate) and found.trial.proposal.prune is not None:
         name, whole = found.run.path.name, found.unpruned.number

@@ -12,9 +12,9 @@ from typing import NoReturn
 
 import click
 
-from nas.core.errors import ExportMismatch, NotExportable, ReplayMismatch, UserError
+from nas.core.errors import ExportMismatch, NotCopied, NotExportable, ReplayMismatch, UserError
 
-DONE, OUR_FAULT, BAD_INPUT, NOTHING_SUCCEEDED, TOO_MANY_FAILURES, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, OUR_FAULT, BAD_INPUT, NOTHING_SUCCEEDED, TOO_MANY_FAILURES, NOT_COPIED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 _USERS_DISK = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR,
     errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP,
@@ -106,6 +106,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _said("interrupted", INTERRUPTED)
     except (ReplayMismatch, ExportMismatch, NotExportable) as error:
         return _said(str(error), OUR_FAULT)
+    except NotCopied as error:
+        return _said(str(error), NOT_COPIED)
     except BrokenPipeError:  # the reader has gone; say no more, not even while exiting
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE

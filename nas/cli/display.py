@@ -18,6 +18,7 @@ from rich.text import Text
 from nas.checkpoint import FILE, Reached
 from nas.core.genotype import Genotype
 from nas.core.pareto import most_spread, pareto_front
+from nas.urls import place_of, url_of
 
 if TYPE_CHECKING:
     from nas.core.trial import Measurement as Measured
@@ -72,7 +73,7 @@ class Display:
         what, a_trial = ("training", "") if self._training else (config.strategy, " a trial")
         self._say(
             f"{what} on {config.space}, {run.data_name}: images of {shape}, {data.counts}; "
-            f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {run.path}"
+            f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {place_of(run.path)}"
         )
         if search.only_first:
             first = search.objectives[0].name
@@ -273,6 +274,8 @@ def summary(run: Run) -> None:
         out.print(Text(epochs_line(run)))
     if tested:
         out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
+    if (url := url_of(run.path)) is not None:
+        out.print(Text(f"the run is at {url}; its copy here:"), soft_wrap=True)
     # soft: the terminal folds these itself, so that paths and commands can be copied
     out.print(Text(f"look at it: {run.path / 'report.html'}"), soft_wrap=True)
     out.print(Text(f"in the dashboard: {dashboard_command(run)}"), soft_wrap=True)

@@ -12,6 +12,21 @@ from nas.core.errors import UserError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+def _runs_folder(place: str | Path) -> Path:
+    from nas.urls import runs_folder
+
+    return runs_folder(place)
+
+
+RUNS_DIR = click.option(
+    "--runs-dir",
+    type=_runs_folder,
+    default="runs",
+    metavar="PATH|URL",
+    help="Where runs are kept (default runs), or a URL such as s3://bucket/runs.",
+)
+"""Where a command looks for runs: the folder here, also of a URL."""
 _WHO_EVALUATES = (
     click.option("--executor", help="Who evaluates: inline (default), or ray: workers in processes of their own."),
     click.option("--workers", type=int, help="How many trials run at once; more than one means --executor ray."),
@@ -47,7 +62,10 @@ _SEARCH = (
     click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
     click.option("--seed", type=int, help="Seed of everything random (default 0)."),
     click.option("--name", help="Name of the run; by default data, strategy and time."),
-    click.option("--runs-dir", type=click.Path(path_type=Path), help="Where runs are kept (default runs)."),
+    click.option(
+        "--runs-dir", type=_runs_folder, metavar="PATH|URL",
+        help="Where runs are kept (default runs), or a URL such as s3://bucket/runs.",
+    ),
     click.option("--features", help="What scores samples: auto (default), classifier, self_supervised or inception."),
     click.option("--device", help="auto (default), cpu or cuda."),
     click.option("--train-size", type=int, help="Train on this many images."),
@@ -105,11 +123,8 @@ def output_options(command: Command) -> Command:
 
 
 def run_argument(command: Command) -> Command:
-    """RUN, a folder or a name in the folder of runs."""
-    command = click.option(
-        "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs are kept."
-    )(command)
-    return click.argument("run")(command)
+    """RUN, a folder, a URL, or a name in the folder of runs."""
+    return click.argument("run")(RUNS_DIR(command))
 
 
 def run_path(run: str, runs_dir: Path) -> Path:

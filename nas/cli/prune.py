@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from nas.cli.options import output_options
+from nas.cli.options import RUNS_DIR, output_options
 
 
 @click.command("prune")
 @click.argument("source", metavar="RUN[:TRIAL]")
 @click.argument("ratios", metavar="A,B")
-@click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs are kept.")
+@RUNS_DIR
 @output_options
 def prune_command(source: str, ratios: str, runs_dir: Path, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Make smaller versions of a trial of a run that has come to its end.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nas.cli.options import run_argument, run_path
+from nas.cli.options import RUNS_DIR, run_argument, run_path
 
 if TYPE_CHECKING:
     from nas.core.trial import Trial
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs are kept.")
+@RUNS_DIR
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def list_command(runs_dir: Path, as_json: bool) -> None:
     """List the runs."""
@@ -25,6 +25,7 @@ def list_command(runs_dir: Path, as_json: bool) -> None:
     from nas.core.errors import UserError
     from nas.finding import runs_in
     from nas.run import open_run
+    from nas.urls import place_of
 
     seen, unreadable = [], []
     for path in runs_in(runs_dir):
@@ -36,7 +37,7 @@ def list_command(runs_dir: Path, as_json: bool) -> None:
         click.echo(json.dumps(seen + unreadable))
         return
     if not seen and not unreadable:
-        click.echo(f"no runs in {runs_dir}; begin one with: nas search", err=True)
+        click.echo(f"no runs in {place_of(runs_dir)}; begin one with: nas search", err=True)
     if seen:
         console().print(table(list(seen[0]), [list(one.values()) for one in seen]))
     for one in unreadable:

@@ -60,6 +60,7 @@ def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> i
     """Turn a search or a training to its end, print what came of it, and give the exit code."""
     from nas.cli import DONE, INTERRUPTED, NOTHING_SUCCEEDED, TOO_MANY_FAILURES
     from nas.cli.display import Display, summary
+    from nas.urls import place_of
 
     progress = Display(silent=quiet)
     try:
@@ -68,7 +69,7 @@ def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> i
         progress.close()
         if progress.run is None:
             raise
-        path = shlex.quote(str(progress.run.path))
+        path = shlex.quote(place_of(progress.run.path))
         click.echo(f"interrupted; {_kept(progress.run)}. Go on with: nas resume {path}", err=True)
         return INTERRUPTED
     finally:
@@ -122,12 +123,14 @@ def _document(run: Run) -> dict[str, Any]:
             "model": None if run.model_folder is None else str(run.model_folder),
         }
     from nas.cli.runs import front_document
+    from nas.urls import url_of
 
     seconds = run.study.notes.get("seconds", 0.0)
     front = {} if len(run.objectives) == 1 else {"front": front_document(run)}
     epochs = {"run": run.epochs_run, "asked": run.epochs_asked}
+    url = {} if url_of(run.path) is None else {"url": url_of(run.path)}
     return {
-        "run": str(run.path), "best": best, **front, "trials": run.counts(), "epochs": epochs, "seconds": seconds
+        "run": str(run.path), **url, "best": best, **front, "trials": run.counts(), "epochs": epochs, "seconds": seconds
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 
@@ -75,6 +76,21 @@ class NotExportable(Exception):
 
 class ReplayMismatch(Exception):
     """Re-executing a run's record gave another genotype than the record holds: it cannot be resumed."""
+
+
+class NotCopied(Exception):
+    """Not everything of a run could be copied to its URL."""
+
+    def __init__(self, url: str, path: Path, why: str) -> None:
+        self.url, self.path, self.why = url, path, why
+        super().__init__(f"{url} {why}; the whole run is in {path}")
+
+    def __reduce__(self) -> tuple[type[NotCopied], tuple[str, Path, str]]:
+        return (type(self), (self.url, self.path, self.why))
+
+
+class GoneOnElsewhere(NotCopied):
+    """Another machine has gone on with the run at the URL: what is there is not overwritten."""
 
 
 def unknown_name(option: str, value: str, known: Iterable[str]) -> UserError:
