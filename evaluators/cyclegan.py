@@ -73,6 +73,7 @@ class CycleGanEvaluator:
 
     domains = 2
     inherits = True
+    unsettled = 0.5  # as of GANs
 
     def __init__(
         self, space: SearchSpace, data: DomainPair, *, epochs: int, device: str = "cpu", features: str = "auto"

@@ -148,7 +148,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         return made
 
     objectives = tuple(evaluator.objectives[name] for name in names)
-    stopping, rule = early_stopping(objectives[0], epochs)
+    stopping, rule = early_stopping(objectives[0], epochs, evaluator)
     return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs, rule, stopping)
 
 

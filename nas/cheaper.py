@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ from nas import registry
 from nas.config import RunConfig
 from nas.core.early_stopping import UNLEARNED, EarlyStopping
 from nas.core.errors import CandidateFailure, UserError
-from nas.core.evaluator import Continuable, Evaluator, Prunes
+from nas.core.evaluator import Continuable, Evaluator, Prunes, Unsettled
 from nas.core.space import SearchSpace, sample
 from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
 from nas.core.trial import Objective
@@ -24,8 +25,8 @@ _PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to
 
 def early_stopping_of(
     config: RunConfig, given: Callable[..., EarlyStopping] | None, strategy: Callable[..., Strategy]
-) -> Callable[[Objective, int], tuple[str, EarlyStopping]]:
-    """What makes the rule, with its name, once the first objective and the epochs are known.
+) -> Callable[[Objective, int, Evaluator], tuple[str, EarlyStopping]]:
+    """What makes the rule, with its name, once the first objective, the epochs and the evaluator are known.
 
     Args:
         given: what makes the rule, where the caller has passed an object.
@@ -53,7 +54,7 @@ def early_stopping_of(
     if asked is not None:
         of(asked)  # refused before data is loaded
 
-    def make(objective: Objective, epochs: int) -> tuple[str, EarlyStopping]:
+    def make(objective: Objective, epochs: int, evaluator: Evaluator) -> tuple[str, EarlyStopping]:
         unlearned = objective.name in UNLEARNED
         if unlearned and asked not in (None, "none"):
             why = f"training does not improve {objective.name}, the first objective"
@@ -62,9 +63,10 @@ def early_stopping_of(
         alone = not (trained or in_portions or config.weight_sharing == "supernet")
         worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and alone and not (unlearned or several)
         name = asked or ("asha" if worth_it else "none")
-        rule = registry.make_early_stopping(
-            of(name), name, objective, epochs=epochs, seed=config.seed, given=config.stop_set
-        )
+        options = dict(config.stop_set)
+        if name == "asha" and isinstance(evaluator, Unsettled):
+            options.setdefault("first", math.ceil(evaluator.unsettled * epochs))
+        rule = registry.make_early_stopping(of(name), name, objective, epochs=epochs, seed=config.seed, given=options)
         return name, rule
 
     return make

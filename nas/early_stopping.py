@@ -25,7 +25,7 @@ class Never:
 
 
 class Asha:
-    """Asynchronous successive halving (Li et al. 2020): go on with the best third of those who came as far.
+    """Asynchronous successive halving (Li et al. 2020): go on with the better half of those who came as far.
 
     There are rungs after r, r eta, r eta^2, ... epochs, as long as that is before the last. Of the n trials that came
     to a rung so far, itself included, a trial goes on if its loss there is among the floor(n / eta) least, or the
@@ -35,6 +35,9 @@ class Asha:
     A trial that diverged or collapsed counts as the worst at all rungs up to the one it was on its way to: what its
     losses were before, when its learning rate was too high, is no measure for others. One that failed otherwise counts
     at the rungs that it came to.
+
+    Usually one in three or four goes on. Two, with the first rung later, lost the best less often at as many epochs
+    (docs/benchmarks.md).
     """
 
     def __init__(
@@ -43,8 +46,10 @@ class Asha:
         *,
         epochs: int,
         seed: int,
-        reduction: Annotated[int, "eta: one in so many goes on from a rung"] = 3,
-        first: Annotated[int | None, "r: epochs before the first rung; by default a quarter of all"] = None,
+        reduction: Annotated[int, "eta: one in so many goes on from a rung"] = 2,
+        first: Annotated[
+            int | None, "r: epochs before the first rung; by default a sixth of all, for GANs a half"
+        ] = None,
     ) -> None:
         self._objective = objective
         self._reduction = _at_least("reduction", reduction, 2)
@@ -186,8 +191,8 @@ _OF_BRACKETS = 3  # the purpose of these draws: 1 is for trials' seeds, strategi
 
 
 def _first(given: int | None, epochs: int) -> int:
-    """A quarter of the epochs, rounded up, where nothing is said: earlier, curves cross (docs/benchmarks.md)."""
-    return -(-epochs // 4) if given is None else given
+    """A sixth of the epochs, rounded up, where nothing is said: earlier, curves cross (docs/benchmarks.md)."""
+    return -(-epochs // 6) if given is None else given
 
 
 def _rungs(first: int, reduction: int, epochs: int) -> tuple[int, ...]:

@@ -142,6 +142,17 @@ def test_by_default_long_searches_stop_early_and_say_so_in_their_configuration(s
     ):
         parts = assemble(RunConfig.checked(options), Given(evaluator=Falling, data=tiny_data()))
         assert parts.early_stopping_name == rule
+
+    class Wavering(Falling):
+        unsettled = 0.5
+
+    for evaluator, options, rungs in (
+        (Falling, {"epochs": 12}, (2, 4, 8)),
+        (Wavering, {"epochs": 12}, (6,)),
+        (Wavering, {"epochs": 12, "early_stopping": "asha", "stop_set": {"first": 1, "reduction": 3}}, (1, 3, 9)),
+    ):
+        parts = assemble(RunConfig.checked(options), Given(evaluator=evaluator, data=tiny_data()))
+        assert parts.early_stopping._rungs == rungs
     few = searched(tmp_path, trials=2)
     assert few.config.early_stopping == "none"
     again = nas.resume(few, trials=10, evaluator=Falling, data=tiny_data())
@@ -249,7 +260,7 @@ def test_the_catalogue_lists_and_explains_the_rules(capsys):
     assert cli(["early-stopping", "asha"]) == 0
     out = capsys.readouterr().out
     assert "Options (--stop-set NAME=VALUE):" in out
-    assert "reduction: a whole number, default 3." in out
+    assert "reduction: a whole number, default 2." in out
 
 
 def test_what_was_stopped_is_pruned_to_tpe_and_a_loss_to_samplers_that_overlook_pruned_trials():

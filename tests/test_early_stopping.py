@@ -114,7 +114,7 @@ def test_asha_decides_as_optunas_successive_halving(first, reduction, direction)
 
 
 def test_asha_keeps_floor_n_by_eta_and_at_least_the_best():
-    rule = Asha(LOSS, epochs=9, seed=0, first=1)
+    rule = Asha(LOSS, epochs=9, seed=0, first=1, reduction=3)
     ended = [curved(number, [float(number)], "stopped") for number in range(8)]
     for loss, goes_on in ((-1.0, True), (1.0, True), (1.5, True), (2.0, True), (2.5, False)):  # of 9: 3
         assert (rule.reason_to_stop(curved(9, [loss]), ended) is None) == goes_on
@@ -130,7 +130,7 @@ def test_asha_keeps_floor_n_by_eta_and_at_least_the_best():
 
 def test_what_diverged_is_the_worst_of_its_rungs_and_sets_no_bar():
     """Optuna compares with what a failed trial had, and not at the rung that it was on its way to."""
-    rule = Asha(LOSS, epochs=28, seed=0, first=1)
+    rule = Asha(LOSS, epochs=28, seed=0, first=1, reduction=3)
     quick = curved(0, [0.1, 0.05], "diverged")
     assert rule.reason_to_stop(curved(1, [1.0]), [quick]) is None
     assert rule.reason_to_stop(curved(1, [1.0]), [curved(0, [0.1, 0.05], "failed")]) is not None
@@ -143,7 +143,7 @@ def test_what_diverged_is_the_worst_of_its_rungs_and_sets_no_bar():
 
 
 def test_a_rung_between_two_measurements_is_decided_at_the_second():
-    rule = Asha(LOSS, epochs=20, seed=0, first=1)
+    rule = Asha(LOSS, epochs=20, seed=0, first=1, reduction=3)
     others = [replace(curved(n, [1.0]), curve={2: 0.5, 4: 0.1}) for n in range(3)]
     late = replace(curved(9, [1.0]), curve={2: 0.6})
     assert "after epoch 1" in rule.reason_to_stop(late, others)

@@ -100,6 +100,13 @@ class Inherits(Protocol):
     inherits: bool
 
 
+@runtime_checkable
+class Unsettled(Protocol):
+    """The evaluator's losses say little of where a training ends before this share of its epochs, 0 to 1."""
+
+    unsettled: float
+
+
 WEIGHTS = "weights.safetensors"
 """The artifact that a trained model is made from."""
 CHECKPOINT = "checkpoint.safetensors"
