@@ -23,9 +23,9 @@ from nas.core.space import SearchSpace, drawing, generator_for, sample
 from nas.core.strategy import BestSeen
 from nas.core.supernet import SharesWeights
 from nas.core.trial import Proposal, Trial
+from nas.files import write_atomically
 from nas.run import Run
 from nas.strategies.novelty import Seen
-from nas.study import write_atomically
 
 
 class FamilyTree:

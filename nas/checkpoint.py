@@ -13,7 +13,7 @@ from pathlib import Path
 from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, Continuable
 from nas.core.trial import Measurement, Objective, Trial
-from nas.study import write_atomically
+from nas.files import write_atomically
 
 FILE = "checkpoint.zip"
 """Where a run keeps how far its training has come, until it has ended."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
+from nas.files import JOURNAL
 from nas.remote import RECORD, bring_up_to_date, located, names_at
 from nas.run import Candidate, open_run
-from nas.study import JOURNAL
 from nas.urls import is_url, place_of, url_of
 
 log = logging.getLogger(__name__)

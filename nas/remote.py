@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 import filelock
 
 from nas.core.errors import GoneOnElsewhere, NotCopied, UserError
+from nas.files import JOURNAL, in_use, write_atomically
+from nas.recorded import tells_an_end
 from nas.store import Absent, Store, StoreFailed, belongs
-from nas.study import JOURNAL, in_use, tells_an_end, write_atomically
 from nas.urls import run_folder, url_of
 
 log = logging.getLogger(__name__)

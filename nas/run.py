@@ -17,9 +17,10 @@ from nas.core.genotype import Genotype
 from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
+from nas.files import JOURNAL, write_atomically
 from nas.follow_ups import origin_of, percent
 from nas.remote import copy_back
-from nas.study import JOURNAL, Study, write_atomically
+from nas.study import Study
 from nas.weight_sharing import inheritance_of
 
 if TYPE_CHECKING:

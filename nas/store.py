@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nas.core.errors import UserError
-from nas.study import write_atomically
+from nas.files import write_atomically
 
 _IDENTITIES = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified", "created")
 Result = TypeVar("Result")

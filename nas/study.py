@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import fnmatch
-import json
 import math
-import os
 import shutil
-import signal
 import tempfile
-import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -26,85 +19,24 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.core.errors import RunInUse, UserError
+from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Traceable
-from nas.core.supernet import Supernet
-from nas.core.trial import Direction, Measurement, Objective, Outcome, Portion, Proposal, Trial, curve_of
+from nas.core.trial import Direction, Measurement, Objective, Trial
+from nas.files import FOLDERS, JOURNAL, in_use, owned, repair, undisturbed, write_atomically
 from nas.loop import Event
+from nas.recorded import trial_of, when_asked, when_told
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 STUDY_NAME = "search"
-JOURNAL = "study.journal"
 _RESTARTS = "restarts"
-_FOLDERS = {WEIGHTS: "weights", CHECKPOINT: "checkpoints"}
 _RETRIES = "retries"
-_END = 6  # the journal's operation that sets a trial's state, which `told` alone does
 _METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
 # Optuna's best must see neither a supernet, which is no candidate, nor a score with a supernet's weights
 _STATES = {"complete": TrialState.COMPLETE} | dict.fromkeys(("stopped", "shared", "supernet"), TrialState.PRUNED)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a crash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back while the journal is written: in there they could leave its lock behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread alone
-        return
-    held: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda received, frame: held.append(received))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        if held:
-            signal.raise_signal(held[0])
-
-
-def in_use(path: Path) -> bool:
-    """Whether a process owns the run in this folder now."""
-    lock = filelock.FileLock(path / ".lock", timeout=0)
-    try:
-        with lock:
-            return False
-    except filelock.Timeout:
-        return True
-    except OSError:  # a folder that cannot be written to is owned by nobody
-        return False
-
-
-def tells_an_end(lines: bytes) -> bool:
-    """Whether lines of a journal, the last perhaps a half, tell that a trial has ended."""
-    for line in lines.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and entry.get("op_code") == _END:
-            return True
-    return False
 
 
 class Study:
@@ -163,7 +95,7 @@ class Study:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return cls(path, space, lock=_own(path))
+        return cls(path, space, lock=owned(path))
 
     @classmethod
     def reopen(cls, path: Path, space: SearchSpace | None = None) -> Self:
@@ -172,9 +104,9 @@ class Study:
         Raises:
             RunInUse: another process owns it.
         """
-        lock = _own(path)
+        lock = owned(path)
         (path / "artifacts").mkdir(exist_ok=True)  # an empty folder is lost where a run is copied file by file
-        _repair(path / JOURNAL)
+        repair(path / JOURNAL)
         return cls._opened(path, space, lock)
 
     @classmethod
@@ -218,30 +150,14 @@ class Study:
     def _study_id(self) -> int:
         return self._storage.get_study_id_from_name(STUDY_NAME)
 
-    @_undisturbed()
+    @undisturbed()
     def note(self, name: str, value: Any) -> None:
         """Remember something of the run as a whole; `value` is JSON."""
         self._storage.set_study_user_attr(self._study_id, name, value)
 
-    @_undisturbed()
+    @undisturbed()
     def asked(self, trial: Trial, event: int) -> None:
         """A trial begins: one entry in the journal, so that it is there whole or not at all."""
-        attributes = {
-            "genotype": trial.genotype.text,
-            "genotype_id": trial.genotype.id,
-            "parents": list(trial.proposal.parents),
-            "origin": trial.proposal.origin,
-            "seed": trial.seed,
-            "asked": event,
-        }
-        if trial.proposal.supernet is not None:
-            attributes["supernet"] = dataclasses.asdict(trial.proposal.supernet)
-        if trial.proposal.portion is not None:
-            attributes["portion"] = dataclasses.asdict(trial.proposal.portion)
-        if trial.proposal.shares is not None:
-            attributes["shares"] = trial.proposal.shares
-        if trial.proposal.prune is not None:
-            attributes["prune"] = trial.proposal.prune
         parameters, distributions = self._parameters(trial.genotype)
         template = FrozenTrial(
             number=-1,
@@ -251,7 +167,7 @@ class Study:
             datetime_complete=None,
             params=parameters,
             distributions=distributions,
-            user_attrs=attributes,
+            user_attrs=when_asked(trial, event),
             system_attrs={},
             intermediate_values={},
             trial_id=-1,
@@ -268,7 +184,7 @@ class Study:
             distributions[decision.choice.site] = CategoricalDistribution(decision.choice.values)
         return parameters, dict(distributions)
 
-    @_undisturbed()
+    @undisturbed()
     def measured(self, trial: Trial, measurement: Measurement) -> None:
         """Another epoch is done: the first objective is reported to the study."""
         value = measurement.metrics.get(self.objective_names[0])
@@ -281,23 +197,14 @@ class Study:
         kept = self._latest_artifacts.setdefault(trial.number, {})
         kept.update(measurement.artifacts)
 
-    @_undisturbed()
+    @undisturbed()
     def told(self, trial: Trial, event: int) -> None:
         """A trial has ended. Its state is written last: what is killed before has not ended."""
         assert trial.outcome is not None
         identifier = self._trial_id(trial.number)
         self._keep(trial, identifier)
-        epochs = [{"epoch": m.epoch, **m.metrics} for m in trial.measurements]
-        attributes: dict[str, Any] = {
-            "told": event,
-            "outcome": trial.outcome.kind,
-            "reason": trial.outcome.reason,
-        }
-        if trial.proposal.supernet is not None:
-            attributes["derived"] = [[genotype.text for genotype in m.derived] for m in trial.measurements]
-        own = {*attributes, "epochs", *self._storage.get_trial(identifier).user_attrs}
-        metrics = {name: value for name, value in trial.metrics.items() if name not in own}  # those are in `epochs` too
-        for name, value in (metrics | attributes | {"epochs": epochs}).items():
+        taken = set(self._storage.get_trial(identifier).user_attrs)
+        for name, value in when_told(trial, event, taken).items():
             self._storage.set_trial_user_attr(identifier, name, value)
         state = _STATES.get(trial.outcome.kind, TrialState.FAIL)
         values = None
@@ -305,7 +212,7 @@ class Study:
             values = [trial.metrics[name] for name in self.objective_names]
         self._storage.set_trial_state_values(identifier, state, values)
 
-    @_undisturbed()
+    @undisturbed()
     def restarted(self, trial: Trial) -> int:
         """A trial that a killed session left running begins again; gives how often it has by now."""
         identifier = self._trial_id(trial.number)
@@ -315,7 +222,7 @@ class Study:
         self._storage.set_trial_user_attr(identifier, _RESTARTS, times)
         return times
 
-    @_undisturbed()
+    @undisturbed()
     def retried(self, trial: Trial, reason: str) -> None:
         """A trial whose worker died begins again; why is kept with it."""
         identifier = self._trial_id(trial.number)
@@ -323,7 +230,7 @@ class Study:
         self._storage.set_trial_user_attr(identifier, _RETRIES, [*reasons, reason])
         self._latest_artifacts.pop(trial.number, None)
 
-    @_undisturbed()
+    @undisturbed()
     def interrupted(self) -> None:
         """The user ends the session: the trials that run are not to blame for it."""
         for frozen in self._frozen():
@@ -376,7 +283,7 @@ class Study:
 
     def trials(self, objectives: tuple[Objective, ...]) -> list[Trial]:
         """Every trial so far, running ones included, by number."""
-        return [_trial(frozen, objectives) for frozen in self._frozen()]
+        return [trial_of(frozen, objectives) for frozen in self._frozen()]
 
     def _frozen(self) -> list[FrozenTrial]:
         return self._storage.get_all_trials(self._study_id, deepcopy=False)
@@ -385,7 +292,7 @@ class Study:
         """The asks and tells in their order, to be executed again."""
         events = []
         for frozen in self._frozen():
-            trial = _trial(frozen, objectives)
+            trial = trial_of(frozen, objectives)
             events.append(Event(frozen.user_attrs["asked"], "ask", trial))
             if frozen.state.is_finished():
                 events.append(Event(frozen.user_attrs["told"], "tell", trial))
@@ -393,11 +300,11 @@ class Study:
 
     def weights_path(self, number: int, name: str = WEIGHTS) -> Path:
         """Where a trial's weights are, if they were kept; or its checkpoint."""
-        return self.path / "artifacts" / _FOLDERS[name] / f"{number:04d}.safetensors"
+        return self.path / "artifacts" / FOLDERS[name] / f"{number:04d}.safetensors"
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints that are kept, each named by its trial's number."""
-        return sorted((self.path / "artifacts" / _FOLDERS[CHECKPOINT]).glob("[0-9]*.safetensors"))
+        return sorted((self.path / "artifacts" / FOLDERS[CHECKPOINT]).glob("[0-9]*.safetensors"))
 
     def picture(self, number: int) -> bytes | None:
         """A trial's picture as PNG; None if it has none."""
@@ -416,80 +323,3 @@ class Study:
         """When the first trial began, as ISO time; empty before."""
         begun = [frozen.datetime_start for frozen in self._frozen() if frozen.datetime_start]
         return min(begun).isoformat(timespec="seconds") if begun else ""
-
-
-def _trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
-    attributes = frozen.user_attrs
-    plan, portion = attributes.get("supernet"), attributes.get("portion")
-    proposal = Proposal(
-        Genotype(attributes["genotype"]),
-        tuple(attributes["parents"]),
-        origin=attributes["origin"],
-        supernet=None if plan is None else Supernet.of(plan),
-        portion=None if portion is None else Portion(**portion),
-        shares=attributes.get("shares"),
-        prune=attributes.get("prune"),
-    )
-    if not frozen.state.is_finished():
-        reported = sorted(frozen.intermediate_values.items())
-        running = tuple(Measurement(epoch, {objectives[0].name: value}) for epoch, value in reported)
-        return Trial(frozen.number, proposal, attributes["seed"], running, curve=curve_of(running, objectives[0]))
-    epochs = attributes["epochs"]
-    derived = attributes.get("derived", [()] * len(epochs))
-    measurements = tuple(
-        Measurement(
-            int(epoch["epoch"]),
-            {name: value for name, value in epoch.items() if name != "epoch"},
-            derived=tuple(map(Genotype, texts)),
-        )
-        for epoch, texts in zip(epochs, derived, strict=True)
-    )
-    outcome = Outcome(attributes["outcome"], attributes["reason"])
-    if outcome.scored:
-        losses = tuple(o.loss(measurements[-1].metrics[o.name]) for o in objectives)
-    else:
-        losses = tuple(float("inf") for _ in objectives)
-    curve = curve_of(measurements, objectives[0])
-    return Trial(frozen.number, proposal, attributes["seed"], measurements, outcome, losses, curve)
-
-
-def _own(path: Path) -> filelock.BaseFileLock:
-    lock = filelock.FileLock(path / ".lock", timeout=0.5)  # who looks whether it is taken takes it for an instant
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise RunInUse("RUN", str(path), "a run that no other process works on", why="is in use") from None
-    return lock
-
-
-def _repair(journal: Path) -> None:
-    """Undo what a killed writer can leave behind: temporary files and folders, half a line at the journal's end, and
-    the journal's own lock.
-
-    Only the owner of the run may call this. A dashboard may hold the journal's lock for an instant, so a lock is
-    taken away only if it stays.
-    """
-    run, artifacts = journal.parent, journal.parent / "artifacts"
-    now = time.time()
-    for leftover in [
-        *(path for name in (".best.*", ".export-*") for path in run.glob(name) if now - path.stat().st_mtime > 600),
-        *run.glob(".report.html.*"),
-        *run.glob(".checkpoint.zip.*"),
-        *artifacts.glob(".*"),
-        *(path for folder in _FOLDERS.values() for path in (artifacts / folder).glob(".*")),
-    ]:  # a young export may be another process's, at work
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink()
-    stale = journal.with_name(journal.name + ".lock")
-    if os.path.lexists(stale):
-        time.sleep(1)
-        if os.path.lexists(stale):
-            stale.unlink(missing_ok=True)
-    data = journal.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        with journal.open("r+b") as file:
-            file.truncate(whole)
-            os.fsync(file.fileno())

@@ -13,9 +13,10 @@ import nas
 from evaluators.autoencoder import OBJECTIVES, AutoencoderEvaluator
 from nas.core.errors import ReplayMismatch
 from nas.core.trial import Measurement
+from nas.files import repair
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
-from nas.study import Study, _repair
+from nas.study import Study
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 from .conftest import tiny_data
@@ -129,12 +130,12 @@ def test_half_a_line_is_cut_off_and_whole_ones_stay(tmp_path):
     os.utime(tmp_path / ".best.k2j3", (0, 0))
     for name in (".best.young", ".lock", ".notes.of.mine"):  # perhaps another process's, the run's, the user's
         (tmp_path / name).touch()
-    _repair(journal)
+    repair(journal)
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"study.journal", ".lock", ".best.young", ".notes.of.mine", "artifacts"}
     assert not list(weights.iterdir())
     assert journal.read_bytes() == b'{"a":1}\n{"b":2}\n'
-    _repair(journal)
+    repair(journal)
     assert journal.read_bytes() == b'{"a":1}\n{"b":2}\n'
 
 
