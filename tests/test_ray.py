@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -82,9 +83,9 @@ class Starting(Search):
 
     def next(self):
         trial = super().next()
-        if trial is not None:
-            trial.start = Start(trial.number % 2, trial.genotype, bytes([trial.number % 2]) * 1_000_000)
-        return trial
+        if trial is None:
+            return None
+        return replace(trial, start=Start(trial.number % 2, trial.genotype, bytes([trial.number % 2]) * 1_000_000))
 
 
 class Tracing:

@@ -85,13 +85,13 @@ class Course:
         """The next trial as Tune's configuration; None to wait, or Tune's word for the end."""
         try:
             trial = None if self.over else self.attempts.next(key)
+            if trial is not None:
+                self.parcels[key] = self._sending.parcel(trial)
+                return {"parcel": self.parcels[key]}
         except Exception as error:  # noqa: BLE001 - raised again when Tune has ended
             self.fault = error
-            return None
-        if trial is None:
-            return str(Searcher.FINISHED) if self.attempts.over else None
-        self.parcels[key] = self._sending.parcel(trial)
-        return {"parcel": self.parcels[key]}
+        # where nothing runs Tune would wait for a trial for ten minutes, whatever else it is told
+        return str(Searcher.FINISHED) if self.over or self.attempts.over else None
 
     def stepped(self, key: str, result: dict[str, Any]) -> bool:
         """Take notice of what a worker's step brought; gives whether to go on."""

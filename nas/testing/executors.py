@@ -107,8 +107,13 @@ class ExecutorContract:
         with pytest.raises(UserError, match="--device"):
             self._run(ToyEvaluator(ToySpace(), failing={3: wrong}))
 
-    def test_a_fault_of_the_record_is_not_blamed_on_the_candidate(self) -> None:
+    @pytest.mark.parametrize("when", ["asked", "measured"])
+    def test_a_fault_of_the_record_is_not_blamed_on_the_candidate(self, when: str) -> None:
         class FullDisk(InMemory):
+            def asked(self, trial: Trial, event: int) -> None:
+                if when == "asked":
+                    raise OSError(28, "No space left on device")
+
             def measured(self, trial: Trial, measurement: Measurement) -> None:
                 raise OSError(28, "No space left on device")
 
