@@ -27,7 +27,7 @@ import torch
 from ground_truth import arguments_of, trained
 from scipy.stats import kendalltau
 
-from nas.core.trial import Trial
+from nas.core.genotype import Genotype
 from nas.run import Run, best_first
 
 SHORT, SHORTER = 3, 6  # parts of the truth's epochs
@@ -59,33 +59,28 @@ def ways(epochs: int) -> dict[str, dict[str, Any]]:
 
 def figures(run: Run, truth: Mapping[str, Any]) -> dict[str, Any]:
     """What is reported of a way."""
-    known = {json.dumps(c["genotype"], sort_keys=True): c for c in truth["candidates"] if c["outcome"] == "complete"}
-    final = {text: candidate["epochs"][-1][truth["objective"]] for text, candidate in known.items()}
+    candidates = [candidate for candidate in truth["candidates"] if candidate["outcome"] == "complete"]
+    final = {Genotype.parse(json.dumps(c["genotype"])): c["epochs"][-1][truth["objective"]] for c in candidates}
     trials = [trial for trial in run.trials if trial.outcome is not None and trial.proposal.supernet is None]
-    ranked: list[str] = []
+    ranked: list[Genotype] = []
     for shared in (False, True):  # finalists before all others
         for trial in best_first([trial for trial in trials if (trial.proposal.shares is not None) is shared]):
-            if (text := key(trial)) in final and text not in ranked:
-                ranked.append(text)
-    winner = key(run.best.trial)
-    order = sorted(final, key=lambda text: final[text])
-    tau = kendalltau(range(len(ranked)), [final[text] for text in ranked]).statistic
-    of_truth = [len(candidate["epochs"]) for candidate in known.values()]
-    seconds = sum(candidate["epochs"][-1]["seconds"] for candidate in known.values())
+            if trial.genotype in final and trial.genotype not in ranked:
+                ranked.append(trial.genotype)
+    winner = run.best.genotype
+    order = sorted(final, key=lambda genotype: final[genotype])
+    tau = kendalltau(range(len(ranked)), [final[genotype] for genotype in ranked]).statistic
+    epochs = sum(len(candidate["epochs"]) for candidate in candidates)
+    seconds = sum(candidate["epochs"][-1]["seconds"] for candidate in candidates)
     own = [trial for trial in run.trials if trial.measurements]
     return {
         "candidates": len(ranked),
-        "cheaper_in_epochs": sum(of_truth) / sum(len(t.measurements) for t in own if t.proposal.shares is None),
+        "cheaper_in_epochs": epochs / sum(len(t.measurements) for t in own if t.proposal.shares is None),
         "cheaper_in_seconds": seconds / sum(trial.measurements[-1].metrics["seconds"] for trial in own),
         "tau": float(tau),
         "winner_rank": order.index(winner) + 1,
         "winner_above": final[winner] / final[order[0]] - 1,
     }
-
-
-def key(trial: Trial) -> str:
-    """What candidates of different runs are known by."""
-    return json.dumps(json.loads(trial.genotype.text), sort_keys=True)
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def read(path: Path) -> tuple[list[Candidate], Objective, int]:
             continue
         metrics = [{name: value for name, value in epoch.items() if name != "epoch"} for epoch in one["epochs"]]
         measurements = tuple(Measurement(e["epoch"], m) for e, m in zip(one["epochs"], metrics, strict=True))
-        proposal = Proposal(Genotype(json.dumps(one["genotype"])))
+        proposal = Proposal(Genotype.parse(json.dumps(one["genotype"])))
         trial = Trial(one["number"], proposal, one["seed"], measurements, curve=curve_of(measurements, objective))
         candidates.append(Candidate(trial, [m["seconds"] for m in metrics]))
     return candidates, objective, truth["epochs"]

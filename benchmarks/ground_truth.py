@@ -96,8 +96,6 @@ def trained(given: argparse.Namespace, name: str, more_trials: int = 0, **how: A
         how: the options of `nas.search` that are this way.
     """
     path, trials = given.runs_dir / name, given.trials + more_trials
-    if path.exists():
-        return nas.resume(path, trials=trials, strategy=FamilyTree)
     own = dict(text.split("=") for text in given.pin)
     usual = {"network": "convolutional", "family": "plain", "cells": "edge", "decoder": "searched", "latent": 16}
     asked: dict[str, Any] = {
@@ -110,9 +108,15 @@ def trained(given: argparse.Namespace, name: str, more_trials: int = 0, **how: A
         "early_stopping": "none",
     }
     asked |= how
-    return nas.search(
-        data=given.dataset, strategy=FamilyTree, trials=trials, runs_dir=given.runs_dir, name=name, **asked
-    )
+    if not path.exists():
+        return nas.search(
+            data=given.dataset, strategy=FamilyTree, trials=trials, runs_dir=given.runs_dir, name=name, **asked
+        )
+    begun = nas.open_run(path).config
+    for option in ("epochs", "train_size", "seed"):
+        if getattr(begun, option) != asked[option]:
+            raise SystemExit(f"{path} was begun with {option} {getattr(begun, option)}; give another --runs-dir")
+    return nas.resume(path, trials=trials, strategy=FamilyTree)
 
 
 def document(run: Run) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Shape
 from nas.core.trial import Trial
 
+_CPU = torch.device("cpu")  # where channels are looked for and removed
+
 
 @dataclass(frozen=True)
 class Made:
@@ -45,9 +47,9 @@ class Candidates:
     ) -> None:
         self._space, self._shape, self._device, self._run, self._calls = space, shape, device, run, calls
 
-    def build(self, genotype: Genotype, seed: int = 0) -> nn.Module:
-        """A genotype's network with new weights."""
-        return self._built(genotype, seed, self._device)
+    def build(self, genotype: Genotype, seed: int = 0, device: torch.device | None = None) -> nn.Module:
+        """A genotype's network with new weights; where the candidates are, unless a device is given."""
+        return initialised(lambda: self._space.build(genotype, self._shape), seed, device or self._device)
 
     def made(self, trial: Trial) -> Made:
         """The network that a trial begins to train: of a version of another trial that is pruned, else new.
@@ -61,7 +63,7 @@ class Candidates:
         if trial.proposal.prune is None:
             model = self.build(trial.genotype, trial.seed)
             return Made(model, begin_from(trial.heritage, model, self._space, self._shape, self._run, self._device))
-        smaller = pruned(lambda: self._on_cpu(trial.genotype, trial.seed), trial, self._calls)
+        smaller = pruned(lambda: self.build(trial.genotype, trial.seed, _CPU), trial, self._calls)
         cost = latencies(smaller.before, smaller.model, self._calls)
         return Made(on_device(smaller.model, self._device), cost, texts_of(smaller.sizes))
 
@@ -71,11 +73,5 @@ class Candidates:
         Raises:
             NothingToPrune: saying why.
         """
-        model = self._on_cpu(genotype, 0)
+        model = self.build(genotype, device=_CPU)
         channels_of(model, self._calls(model))
-
-    def _on_cpu(self, genotype: Genotype, seed: int) -> nn.Module:
-        return self._built(genotype, seed, torch.device("cpu"))
-
-    def _built(self, genotype: Genotype, seed: int, device: torch.device) -> nn.Module:
-        return initialised(lambda: self._space.build(genotype, self._shape), seed, device)

@@ -63,11 +63,11 @@ def early_stopping_of(
         alone = not (trained or in_portions or config.weight_sharing == "supernet")
         worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and alone and not (unlearned or several)
         name = asked or ("asha" if worth_it else "none")
-        options = dict(config.stop_set)
-        if name == "asha" and isinstance(evaluator, Unsettled):
+        rule, options = of(name), dict(config.stop_set)
+        first = registry.options(rule).get("first")
+        if first is not None and first.default is None and isinstance(evaluator, Unsettled):  # it is left open
             options.setdefault("first", math.ceil(evaluator.unsettled * epochs))
-        rule = registry.make_early_stopping(of(name), name, objective, epochs=epochs, seed=config.seed, given=options)
-        return name, rule
+        return name, registry.make_early_stopping(rule, name, objective, epochs=epochs, seed=config.seed, given=options)
 
     return make
 

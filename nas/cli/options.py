@@ -19,13 +19,12 @@ def _runs_folder(place: str | Path) -> Path:
     return runs_folder(place)
 
 
-RUNS_DIR = click.option(
-    "--runs-dir",
-    type=_runs_folder,
-    default="runs",
-    metavar="PATH|URL",
-    help="Where runs are kept (default runs), or a URL such as s3://bucket/runs.",
-)
+def _runs_dir(**default: Any) -> Callable[[Command], Command]:
+    text = "Where runs are kept (default runs), or a URL such as s3://bucket/runs."
+    return click.option("--runs-dir", type=_runs_folder, metavar="PATH|URL", help=text, **default)
+
+
+RUNS_DIR = _runs_dir(default="runs")
 """Where a command looks for runs: the folder here, also of a URL."""
 _WHO_EVALUATES = (
     click.option("--executor", help="Who evaluates: inline (default), or ray: workers in processes of their own."),
@@ -62,10 +61,7 @@ _SEARCH = (
     click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
     click.option("--seed", type=int, help="Seed of everything random (default 0)."),
     click.option("--name", help="Name of the run; by default data, strategy and time."),
-    click.option(
-        "--runs-dir", type=_runs_folder, metavar="PATH|URL",
-        help="Where runs are kept (default runs), or a URL such as s3://bucket/runs.",
-    ),
+    _runs_dir(),
     click.option("--features", help="What scores samples: auto (default), classifier, self_supervised or inception."),
     click.option("--device", help="auto (default), cpu or cuda."),
     click.option("--train-size", type=int, help="Train on this many images."),
