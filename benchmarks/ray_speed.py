@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 from scipy.stats import kendalltau
 
 import nas
@@ -33,8 +34,6 @@ class Idle(ToyEvaluator):
     """Does nothing, in a process that has torch."""
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
-        import torch
-
         yield Measurement(1, {"loss": float(torch.zeros(()))})
 
 
@@ -79,7 +78,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--train-size", type=int, default=8000)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--pin", action="append", default=[], metavar="NAME=VALUE", help="fix a decision of the space")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the search in this process")
     parser.add_argument("--idle", type=int, metavar="TRIALS", help="Measure Ray's own cost alone, with so many trials.")
     given = parser.parse_args()
     if given.idle is not None:
@@ -90,8 +91,10 @@ def main() -> None:
         "trials": given.trials,
         "train_size": given.train_size,
         "epochs": given.epochs,
-        "pin": {"network": "convolutional"},
+        "pin": {"network": "convolutional", **dict(text.split("=") for text in given.pin)},
+        "early_stopping": "none",
     }
+    torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as folder:
         alone, here = searched(Path(folder), options, name="alone")
         together, there = searched(Path(folder), options, name="together", workers=given.workers)
@@ -99,6 +102,7 @@ def main() -> None:
     tau = kendalltau([here[key] for key in both], [there[key] for key in both]).statistic
     document = {
         "workers": given.workers,
+        "threads_alone": given.threads,
         "seconds_alone": alone,
         "seconds_together": together,
         "times_as_fast": alone / together,
