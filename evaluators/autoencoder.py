@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from evaluators.autoencoder_scores import scores_of
+from evaluators.autoencoder_supernets import supernet_measurements
 from evaluators.autoencoder_training import AutoencoderTraining
 from evaluators.candidates import Candidates
 from evaluators.checkpoints import Part, going_on, identity, last_epoch, packed
 from evaluators.gan_supernet import CALIBRATION, candidate_of
 from evaluators.growth import Growth, blocks_of
-from evaluators.images import ImageData, as_float, batches
-from evaluators.losses import as_autoencoder, variational_bound, with_noise
+from evaluators.images import ImageData, as_float
+from evaluators.losses import as_autoencoder
 from evaluators.metrics.cost import PeakMemory, Spent, multiply_adds, parameters
-from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
-from evaluators.networks import as_safetensors, initialised, weights_of, within_memory
+from evaluators.networks import as_safetensors, weights_of, within_memory
 from evaluators.one_shot import (
     AutoencoderPaths,
     PathScoring,
@@ -30,12 +29,9 @@ from evaluators.one_shot import (
     supernet_of,
     trained_paths,
 )
-from evaluators.pictures import picture_of_rows
 from evaluators.pruning import LATENCY_BATCH, Calls, epochs_of
-from evaluators.supernet import SupernetTraining, drawn_from
-from nas.core.errors import Diverged, UserError
+from nas.core.errors import Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable
-from nas.core.supernet import Relaxable, entropy
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -60,7 +56,6 @@ OBJECTIVES = {
 }
 _LIKELIHOODS = ("elbo", "log_likelihood", "kl")
 _WIDEST_ON_CPU = 32
-_COLLAPSED = 2  # epochs in a row with too many skips: among alphas that are nearly equal one alone is chance
 _SUPERNET_EPOCHS = 20
 _SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
 
@@ -200,7 +195,7 @@ class AutoencoderEvaluator:
         for epoch in range(training.epochs_done + 1, last + 1):
             with spent:
                 training.epoch(self._train, memory)
-                metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
+                metrics, picture = scores_of(model, self._validation, training.hyperparameters, trial.seed, memory)
                 for name, value in metrics.items():
                     if not math.isfinite(value):
                         raise Diverged(f"{name} is {value} after epoch {epoch}")
@@ -215,42 +210,9 @@ class AutoencoderEvaluator:
             yield Measurement(epoch, metrics, artifacts)
 
     def _train_supernet(self, trial: Trial) -> Iterator[Measurement]:
-        started = time.perf_counter()
-        space, base, asked = self.space, trial.genotype, trial.proposal.supernet
-        assert asked is not None
-        plan = asked.completed(_SUPERNET_EPOCHS, "softmax")
-        epochs, warm_up = plan.schedule
-        if not isinstance(space, Relaxable):
-            raise UserError("--space", space.name, "a space that has supernets")
-        model = initialised(lambda: space.relax(base, self.data.shape, plan), trial.seed, self.device)
-        memory = PeakMemory(self.device)
-        cost = {"parameters": float(parameters(model))}
-        training = SupernetTraining(model, plan, space.hyperparameters(base), self._train, trial.seed)
-        history = []
-        in_a_row = 0
-        for epoch in range(1, epochs + 1):
-            losses = training.epoch(memory)
-            metrics, picture = self._score(model, self._validation, training.hyperparameters, trial.seed, memory)
-            alphas = training.architecture.alphas()
-            history.append({"epoch": epoch, "alphas": alphas})
-            found = space.derive(base, alphas, plan.max_skips)
-            meant = epoch > warm_up  # before, the alphas are what they were at the beginning
-            collapsing = meant and plan.max_skips is not None and found.skips > plan.max_skips
-            in_a_row = in_a_row + 1 if collapsing else 0
-            last = epoch == epochs or in_a_row == _COLLAPSED
-            derived = [found.genotype] if meant else []
-            if last:
-                derived += drawn_from(space, base, alphas, plan, trial.seed)
-            rest = {
-                "skips": float(found.skips),
-                "entropy": entropy(alphas),
-                "seconds": time.perf_counter() - started,
-                "peak_memory_mb": memory.megabytes,
-            }
-            files = {"reconstructions.png": picture, "alphas.json": json.dumps(history).encode()}
-            yield Measurement(epoch, metrics | losses | cost | rest, files, tuple(derived))
-            if last:
-                return
+        assert trial.proposal.supernet is not None
+        plan = trial.proposal.supernet.completed(_SUPERNET_EPOCHS, "softmax")
+        yield from supernet_measurements(self.space, trial, plan, self._train, self._validation)
 
     def _train_paths(self, trial: Trial) -> Iterator[Measurement]:
         base, asked = trial.genotype, trial.proposal.supernet
@@ -277,7 +239,7 @@ class AutoencoderEvaluator:
         few = [(as_float(images),) for images in parts]
 
         def score(candidate: nn.Module) -> tuple[dict[str, float], dict[str, bytes]]:
-            metrics, picture = self._score(candidate, self._validation, hyperparameters, _SAME_NOISE)
+            metrics, picture = scores_of(candidate, self._validation, hyperparameters, _SAME_NOISE)
             return metrics, {"reconstructions.png": picture}
 
         def cost(genotype: Genotype) -> dict[str, float]:
@@ -292,7 +254,7 @@ class AutoencoderEvaluator:
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The metrics of quality on the test part, which no search has seen."""
         images = as_float(self.data.test.images.to(self.device))
-        metrics, _ = self._score(model.to(self.device), images, self.space.hyperparameters(genotype), seed)
+        metrics, _ = scores_of(model.to(self.device), images, self.space.hyperparameters(genotype), seed)
         return metrics
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
@@ -302,45 +264,3 @@ class AutoencoderEvaluator:
 
     def _passed(self, model: nn.Module) -> None:
         model(self._validation[:2])
-
-    @torch.no_grad()
-    def _score(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        hyperparameters: Mapping[str, Any],
-        seed: int,
-        memory: PeakMemory | None = None,
-    ) -> tuple[dict[str, float], bytes]:
-        model.eval()
-        autoencoder = as_autoencoder(model)
-        noise = torch.Generator(self.device).manual_seed(seed)
-        rebuilt, cleaned, parts = [], [], []
-        variance = hyperparameters.get("noise_variance")
-        noisy = None
-        for part in batches(images):
-            batch = images[part]
-            rebuilt.append(model(batch))
-            if memory is not None:
-                memory.look()
-            if variance is not None:
-                noisy = with_noise(batch, variance, noise)
-                cleaned.append(model(noisy))
-            if autoencoder.variational:
-                parts.append(variational_bound(autoencoder, batch, hyperparameters["loss"], noise))
-        reconstructions = torch.cat(rebuilt)
-        metrics = {
-            "mse": mean_squared_error(reconstructions, images),
-            "psnr": psnr(reconstructions, images),
-            "ssim": ssim(reconstructions, images),
-        }
-        rows = [images[:10], reconstructions[:10]]
-        if variance is not None:
-            metrics["denoising_mse"] = mean_squared_error(torch.cat(cleaned), images)
-            again = with_noise(images[:10], variance, torch.Generator(self.device).manual_seed(seed))
-            rows = [images[:10], again, model(again)]
-        if parts:
-            likelihood = float(torch.cat([likelihood for likelihood, _ in parts]).mean())
-            divergence = float(torch.cat([divergence for _, divergence in parts]).mean())
-            metrics |= {"elbo": likelihood - divergence, "log_likelihood": likelihood, "kl": divergence}
-        return metrics, picture_of_rows(rows)

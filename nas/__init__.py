@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nas.api import open_run, prune, resume, search, train
+    from nas.candidate import Candidate
     from nas.core.errors import UserError
-    from nas.run import Candidate, Run
+    from nas.run import Run
 
 _HOMES = {
     "search": "nas.api",
@@ -21,7 +22,7 @@ _HOMES = {
     "prune": "nas.api",
     "open_run": "nas.api",
     "Run": "nas.run",
-    "Candidate": "nas.run",
+    "Candidate": "nas.candidate",
     "UserError": "nas.core.errors",
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas import registry, session
 from nas.assembly import ARRAYS, Given
+from nas.candidate import Candidate
 from nas.config import EXECUTOR_OPTIONS, RunConfig
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
@@ -18,7 +19,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.remote import located
-from nas.run import Candidate, Run, config_of
+from nas.run import Run, config_of
 from nas.run import open_run as run_in
 from nas.training import OF_THE_DATA, config_to_train
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from nas.candidate import Candidate
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.files import JOURNAL
 from nas.remote import RECORD, bring_up_to_date, located, names_at
-from nas.run import Candidate, open_run
+from nas.run import open_run
 from nas.urls import is_url, place_of, url_of
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from typing import Any, Protocol, cast
 
 from evaluators.catalogue import absolute_name
 from nas.assembly import NO_OBJECTS, Given, Parts, assemble, fix_architecture
+from nas.candidate import Candidate
 from nas.cheaper import check_prunable
 from nas.checkpoint import FILE, Checkpointed
 from nas.config import EXECUTOR_OPTIONS, RunConfig, seconds
@@ -28,7 +29,7 @@ from nas.finding import genotype_from, names_in
 from nas.follow_ups import follow_ups, origin_of
 from nas.loop import NoTime, Search, TimeLimit
 from nas.remote import begin, copied_back, refuse_taken
-from nas.run import Candidate, Run, best_first, config_of, recorded_assumptions
+from nas.run import Run, best_first, config_of, recorded_assumptions
 from nas.starting import forget_checkpoints, start_of
 from nas.study import Study
 

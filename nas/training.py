@@ -7,11 +7,11 @@ from typing import Any
 
 from nas import registry
 from nas.assembly import TRAIN
+from nas.candidate import Candidate
 from nas.config import RunConfig
 from nas.core.errors import UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.finding import architecture_from
-from nas.run import Candidate
 from nas.urls import runs_folder
 
 INHERITED = (

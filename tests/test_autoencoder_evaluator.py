@@ -7,6 +7,7 @@ from PIL import Image
 from safetensors.torch import load
 
 from evaluators.autoencoder import AutoencoderEvaluator
+from evaluators.autoencoder_scores import scores_of
 from evaluators.autoencoder_training import AutoencoderTraining
 from evaluators.losses import training_loss, with_noise
 from evaluators.metrics.cost import PeakMemory
@@ -73,7 +74,7 @@ def test_the_last_measurement_brings_weights_that_score_the_same(tiny):
     *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 1))
     model = SPACE.build(genotype, tiny.shape)
     model.load_state_dict(load(last.artifacts["weights.safetensors"]))
-    again, _ = evaluator._score(model, evaluator._validation, SPACE.hyperparameters(genotype), 1)
+    again, _ = scores_of(model, evaluator._validation, SPACE.hyperparameters(genotype), 1)
     assert again["mse"] == pytest.approx(last.metrics["mse"], rel=1e-4)
     assert set(evaluator.test(genotype, model, 1)) == {"mse", "psnr", "ssim"}
 

@@ -11,6 +11,7 @@ from torch import nn
 
 import nas
 from evaluators.autoencoder import AutoencoderEvaluator
+from evaluators.autoencoder_scores import scores_of
 from evaluators.growth import Growth, blocks_of
 from nas.assembly import assemble
 from nas.config import RunConfig
@@ -106,9 +107,7 @@ def test_an_autoencoder_grows_and_what_is_kept_is_the_whole():
     assert {measurement.metrics["stages"] for measurement in grown} == {3}
     model = AUTOENCODERS.build(genotype(AUTOENCODERS, batch_size=16), data.shape)
     model.load_state_dict(load(grown[-1].artifacts["weights.safetensors"]))
-    again, _ = evaluator._score(
-        model, evaluator._validation, evaluator.space.hyperparameters(genotype(AUTOENCODERS)), 1
-    )
+    again, _ = scores_of(model, evaluator._validation, evaluator.space.hyperparameters(genotype(AUTOENCODERS)), 1)
     assert again["mse"] == pytest.approx(grown[-1].metrics["mse"], rel=1e-4)
     flat = measured(evaluator, AUTOENCODERS, network="fully_connected", batch_size=16)
     assert [measurement.metrics["stages"] for measurement in flat] == [1] * 4

@@ -8,6 +8,7 @@ import torch
 import nas
 import nas.session
 from evaluators.autoencoder import AutoencoderEvaluator
+from evaluators.autoencoder_scores import scores_of
 from evaluators.candidates import Candidates
 from nas.cli import run as command
 from nas.core.errors import UserError
@@ -61,7 +62,7 @@ def test_a_version_s_weights_are_those_that_were_measured(pruned):
         candidate = pruned.candidate(number)
         assert parameters(candidate.model()) == candidate.metrics["parameters"]
         evaluator = pruned.parts.evaluator
-        again, _ = evaluator._score(
+        again, _ = scores_of(
             candidate.model(), evaluator._validation, evaluator.space.hyperparameters(candidate.genotype), 0
         )
         if candidate.genotype.content["family"] != "variational":

@@ -11,7 +11,7 @@ from nas.export.card import Card
 from nas.follow_ups import percent
 
 if TYPE_CHECKING:
-    from nas.run import Candidate
+    from nas.candidate import Candidate
 
 
 def card_of(candidate: Candidate) -> Card:
