@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def main() -> None:
         )
         searched = time.perf_counter() - began
         found = trained(run, run.space, run.best.genotype, given.retrain, run.path / "found.png")
+        print(json.dumps({"seed": seed, "found": found}), file=sys.stderr, flush=True)
         whole = GanSpace().conditioned(run.parts.data.condition)
         dcgan = trained(run, whole, whole.grow(usual), given.retrain, run.path / "dcgan.png")
         result = {
