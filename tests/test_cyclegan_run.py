@@ -19,7 +19,7 @@ from nas.cli import run as nas_command
 from nas.core.evaluator import Deliverable
 from nas.export import folder
 from nas.export.folder import export_model
-from tests.test_export_limits import CARD
+from tests.export_parts import CARD
 
 TINY = {
     "*generator.width": 8, "*discriminator.width": 8, "*generator.blocks": 1, "directions": "alike", "batch": 16,
