@@ -13,7 +13,7 @@ import pytest
 from nas.cli import run as nas
 from nas.run import open_run
 from tests.command_line import QUICK, finished, process
-from tests.test_interrupted import journal_trials
+from tests.interrupting import journal_trials
 
 KILLS = int(os.environ.get("NAS_TEST_KILLS", "1"))
 """At how many random moments the driver is killed."""
