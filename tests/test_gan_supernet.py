@@ -15,8 +15,7 @@ from search_spaces.gan.derivation import derive_adversarialnas
 from search_spaces.gan.mixtures import MixedGraph
 from search_spaces.gan.space import UP, GanSpace
 from search_spaces.supernet import MixedCell, Mixture
-
-from .test_supernet import with_weights_by_shape
+from tests.supernets import with_weights_by_shape
 
 SHAPE = (1, 9, 12)
 SPACE = GanSpace().conditioned(None)
