@@ -6,6 +6,7 @@ from evaluators.images import Split
 from evaluators.metrics.cost import PeakMemory
 from evaluators.pair_supernets import PairSupernet, Scoring
 from nas.core.supernet import Supernet
+from search_spaces.gan.adversarialnas import AdversarialNasSpace
 from search_spaces.gan.space import GanSpace
 
 MEMORY = PeakMemory(torch.device("cpu"))
@@ -26,6 +27,12 @@ def numbers(parameters):
 
 def same(before, after):
     return all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+class Narrow(AdversarialNasSpace):
+    """The published space, hardly as wide."""
+
+    latent, generator_channels, discriminator_channels = 12, 8, 8
 
 
 class Scores:

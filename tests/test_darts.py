@@ -17,8 +17,8 @@ from nas.core.trial import Measurement, Objective, Trial
 from nas.loop import InMemory, Search
 from nas.strategies.darts import Darts
 from nas.testing.toys import LOSS, RelaxableToySpace, ToyEvaluator, ToySpace, ended, toy_loss, toy_supernet
-
-from .conftest import tiny_data
+from tests.conftest import tiny_data
+from tests.interrupting import Diary
 
 
 def run(strategy, trials, failing=()):
@@ -275,16 +275,6 @@ def test_a_run_killed_while_its_supernet_trains_trains_it_again(finished, tmp_pa
 
 def test_a_supernet_of_other_options_is_not_resumed():
     from nas.executors.inline import Inline
-    from nas.loop import Event
-
-    events = []
-
-    class Diary(InMemory):
-        def asked(self, trial, event):
-            events.append(Event(event, "ask", trial))
-
-        def told(self, trial, event):
-            events.append(Event(event, "tell", trial))
 
     space = RelaxableToySpace()
 
@@ -292,10 +282,11 @@ def test_a_supernet_of_other_options_is_not_resumed():
         strategy = Darts(space, seed=0, trials=4, **options)
         return Search(space, strategy, (LOSS,), record, seed=0, trials=4, history=history)
 
-    Inline().run(search(Diary()), SupernetToys(space), lambda trial: None)
-    assert len(search(InMemory(), tuple(events)).ended) == 4
+    diary = Diary()
+    Inline().run(search(diary), SupernetToys(space), lambda trial: None)
+    assert len(search(InMemory(), tuple(diary.events)).ended) == 4
     with pytest.raises(ReplayMismatch):
-        search(InMemory(), tuple(events), order=2)
+        search(InMemory(), tuple(diary.events), order=2)
 
 
 @pytest.mark.usefixtures("unexported")

@@ -19,8 +19,8 @@ from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
 from nas.study import Study
 from nas.testing.toys import ToySpace
-
-from .conftest import tiny_data
+from tests.conftest import tiny_data
+from tests.dashboard import dashboard
 
 SMALL = {"network": "fully_connected", "batch_size": 16, "decoder": "mirrored"}
 BOTH = ["mse", "parameters"]
@@ -264,25 +264,8 @@ def test_fronts_of_two_and_of_three_objectives_are_drawn():
 
 
 def test_the_dashboard_opens_a_study_of_several_objectives(run):
-    import threading
-    from wsgiref.simple_server import WSGIRequestHandler, make_server
-
-    from optuna_dashboard import wsgi
-    from optuna_dashboard._storage_url import get_storage
-
-    class Silent(WSGIRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    app = wsgi(get_storage(str(run.path / "study.journal")))
-    server = make_server("127.0.0.1", 0, app, handler_class=Silent)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/api/studies/0") as answer:
-            study = json.load(answer)
-    finally:
-        server.shutdown()
-        server.server_close()
+    with dashboard(run) as root, urllib.request.urlopen(f"{root}/api/studies/0") as answer:
+        study = json.load(answer)
     assert study["directions"] == ["minimize", "minimize"]
     assert study["objective_names"] == BOTH
     assert all(len(trial["values"]) == 2 for trial in study["trials"])

@@ -9,8 +9,7 @@ import torch
 from evaluators.pair_supernets import PairSupernet, Scoring
 from nas.core.supernet import Supernet
 from nas.testing.spaces import disturb_global_generators
-from search_spaces.gan.adversarialnas import AdversarialNasSpace
-from tests.pair_supernet_parts import BASE, MEMORY, PART, SPACE, Scores, supernet
+from tests.pair_supernet_parts import BASE, MEMORY, PART, SPACE, Narrow, Scores, supernet
 
 
 def test_the_last_measurement_has_the_strongest_pair_and_then_draws_by_their_scores():
@@ -62,10 +61,6 @@ def test_scoring_a_candidate_leaves_the_supernet_as_it_is():
         assert torch.allclose(
             candidate(noise)[:1], candidate(noise[:1]), atol=1e-5
         )  # an image follows from its latent alone
-
-
-class Narrow(AdversarialNasSpace):
-    latent, generator_channels, discriminator_channels = 12, 8, 8
 
 
 def test_adversarialnas_is_searched_by_its_own_supernet():

@@ -8,6 +8,7 @@ import pytest
 
 from nas.files import repair
 from nas.study import Study
+from tests.dashboard import dashboard
 
 
 def test_the_study_tells_everything(small_run):
@@ -64,23 +65,7 @@ def test_an_interrupt_waits_until_the_journal_is_written(tmp_path, monkeypatch):
 
 
 def test_the_dashboard_opens_it_as_it_is(small_run):
-    import threading
-    from wsgiref.simple_server import WSGIRequestHandler, make_server
-
-    from optuna.artifacts import FileSystemArtifactStore
-    from optuna_dashboard import wsgi
-    from optuna_dashboard._storage_url import get_storage
-
-    class Silent(WSGIRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    storage = get_storage(str(small_run.path / "study.journal"))
-    app = wsgi(storage, artifact_store=FileSystemArtifactStore(small_run.path / "artifacts"))
-    server = make_server("127.0.0.1", 0, app, handler_class=Silent)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        root = f"http://127.0.0.1:{server.server_port}"
+    with dashboard(small_run) as root:
         with urllib.request.urlopen(f"{root}/api/studies/0") as answer:
             trials = json.load(answer)["trials"]
         assert len(trials) == 4
@@ -90,6 +75,3 @@ def test_the_dashboard_opens_it_as_it_is(small_run):
         address = f"{root}/artifacts/0/{trials[0]['trial_id']}/{picture['artifact_id']}"
         with urllib.request.urlopen(address) as answer:
             assert answer.read().startswith(b"\x89PNG")
-    finally:
-        server.shutdown()
-        server.server_close()
