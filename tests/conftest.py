@@ -70,6 +70,24 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is exported at the end of a run, which takes longer than a small run itself."""
+    monkeypatch.setattr("nas.run.Run.export", lambda self, candidate: None)
+
+
+def export_only_python(patch: pytest.MonkeyPatch) -> None:
+    """Runs end with an export as Python source alone; the other formats take their time."""
+
+    patch.setattr("nas.export.FORMATS", ("python",))
+
+
+@pytest.fixture
+def only_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `export_only_python` says, in this test."""
+    export_only_python(monkeypatch)
+
+
+@pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stores in memory that are empty and answer, and working copies of runs in ``here``, of this test alone."""
     from fsspec.implementations.memory import MemoryFileSystem
@@ -89,8 +107,11 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> nas.Run:
-    """Four trials of small autoencoders, to be looked at and not to be gone on with."""
-    return nas.search(data=tiny_data(), trials=4, epochs=2, pin=SMALL, runs_dir=tmp_path_factory.mktemp("runs"))
+    """Four trials of small autoencoders, without a report; to be looked at and not to be gone on with."""
+    with pytest.MonkeyPatch.context() as patch:
+        export_only_python(patch)
+        patch.setattr("nas.run.Run.report", lambda self: None)
+        return nas.search(data=tiny_data(), trials=4, epochs=2, pin=SMALL, runs_dir=tmp_path_factory.mktemp("runs"))
 
 
 Said = tuple[int, str, str]

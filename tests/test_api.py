@@ -12,6 +12,8 @@ from nas.strategies.random import Random
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 
+pytestmark = pytest.mark.usefixtures("only_python")
+
 
 def test_the_best_is_a_trained_module(small_run):
     model = small_run.best.model()
@@ -24,6 +26,7 @@ def test_the_best_is_a_trained_module(small_run):
     assert "fully connected" in small_run.best.description
 
 
+@pytest.mark.usefixtures("no_report")
 def test_arrays_and_an_objective_to_be_maximised(tmp_path):
     arrays = {"x_train": tiny_data().train.images[:, 0].numpy()}
     run = nas.search(data=arrays, trials=3, epochs=1, objective="ssim", pin=SMALL, runs_dir=tmp_path)
@@ -34,6 +37,7 @@ def test_arrays_and_an_objective_to_be_maximised(tmp_path):
         nas.resume(run, trials=5, data={"x_train": np.zeros((50, 8, 8), np.uint8)})
 
 
+@pytest.mark.usefixtures("no_report")
 def test_the_elbo_restricts_the_search_to_what_has_one(tmp_path):
     run = nas.search(data=tiny_data(), trials=2, epochs=1, objective="elbo", pin=SMALL, runs_dir=tmp_path)
     assert {t.genotype.content["family"] for t in run.trials} == {"variational"}
@@ -60,6 +64,7 @@ class Tiny(AutoencoderSpace):
         ask.hyperparameter("mood", ("calm", "wild"))
 
 
+@pytest.mark.usefixtures("no_report")
 def test_own_parts_as_objects_and_by_name(tmp_path):
     options = {"data": tiny_data(), "trials": 2, "epochs": 1, "pin": SMALL, "runs_dir": tmp_path}
     by_object = nas.search(space=Tiny(), strategy=Favourite, name="a", **options)
@@ -75,6 +80,7 @@ def test_bad_options_are_refused(tmp_path):
         nas.search(data="digits", epoch=3, runs_dir=tmp_path)
 
 
+@pytest.mark.usefixtures("no_report")
 def test_weights_can_be_kept_of_the_best_only(tmp_path):
     run = nas.search(data=tiny_data(), trials=4, epochs=1, keep_weights=2, pin=SMALL, runs_dir=tmp_path)
     kept = [t.number for t in run.trials if run.study.weights_path(t.number).is_file()]
@@ -114,6 +120,7 @@ def test_an_evaluator_that_keeps_no_weights_is_searched_with_and_nothing_exporte
     assert len(nas.resume(run, trials=4, data=tiny_data(), evaluator=Scores).trials) == 4
 
 
+@pytest.mark.usefixtures("no_report")
 def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
     options = {"data": tiny_data(), "trials": 2, "epochs": 1, "runs_dir": tmp_path}
     space = AutoencoderSpace().restrict({name: (value,) for name, value in (SMALL | {"latent": 16}).items()})
@@ -148,6 +155,7 @@ def test_obvious_mistakes_are_told_in_a_line(given, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_list_and_a_tensor_are_arrays_too(tmp_path):
     images = tiny_data().train.images[:, 0]
     for number, x_train in enumerate((images, (images / 255).tolist())):

@@ -21,6 +21,8 @@ from tests.conftest import SMALL, tiny_data
 
 SPACE = AutoencoderSpace()
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 
 class Untrained:
     """Nothing is trained: these tests ask what is proposed."""

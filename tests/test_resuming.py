@@ -13,6 +13,8 @@ from nas.study import Study
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 
+pytestmark = pytest.mark.usefixtures("only_python", "no_report")
+
 
 def test_a_changed_strategy_is_not_resumed(tmp_path):
     first = nas.search(data=tiny_data(), trials=3, epochs=1, pin=SMALL, runs_dir=tmp_path, strategy="random")

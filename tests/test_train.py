@@ -196,7 +196,7 @@ def usual(space, **decisions):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_report")
+@pytest.mark.usefixtures("no_report", "no_export")
 @pytest.mark.parametrize("kind", ["gan", "autoencoder"])
 def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, tmp_path, monkeypatch):
     genotype = usual(GanSpace(), **TINY_GAN) if kind == "gan" else usual(AutoencoderSpace(), **SMALL)
@@ -205,7 +205,6 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
     monkeypatch.setitem(RECIPES, "classifier", RECIPES["classifier"])
     quick_gans()
     options = {"data": "digits", "train_size": 320, "runs_dir": tmp_path}
-    monkeypatch.setattr("nas.run.Run.export", lambda self, best: None)  # which takes longer than all the rest
     whole = nas.train(genotype, 6, name="whole", **options)
 
     program = "from tests.test_train import dawdling; dawdling(); from nas.cli import main; main()"
