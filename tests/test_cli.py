@@ -1,12 +1,16 @@
 """A search at the command line, as a user meets it; in a process of its own where that matters."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from nas.run import open_run
-from tests.command_line import QUICK, finished
+from tests.command_line import QUICK
+
+pytestmark = [pytest.mark.xdist_group("searched"), pytest.mark.usefixtures("no_report")]
 
 
 def test_json_is_one_line_and_nothing_else(searched):
@@ -41,6 +45,7 @@ def test_a_run_is_whole(searched):
     assert not [path for path in run.rglob(".*") if path.name != ".lock"]
 
 
+@pytest.mark.usefixtures("only_python")
 def test_more_trials_go_on_where_it_ended(ran, searched):
     code, out, err = ran("search", "--trials", "3", "--name", "grown", "-q", *QUICK)
     assert code == 0, err
@@ -53,6 +58,7 @@ def test_more_trials_go_on_where_it_ended(ran, searched):
     assert code == 0, err
 
 
+@pytest.mark.usefixtures("only_python")
 def test_a_config_file_repeats_a_run_and_the_command_line_wins(ran, searched, tmp_path):
     folder, _, _ = searched
     config = folder / "runs" / "five" / "config.yaml"
@@ -85,6 +91,7 @@ def test_a_search_in_which_all_fail_is_no_success(ran, tmp_path):
     assert "RuntimeError: cannot be <b>built</b>" in out
 
 
+@pytest.mark.usefixtures("only_python")
 def test_more_failures_than_allowed_is_exit_code_4(ran, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from search_spaces.autoencoder.space import AutoencoderSpace\n"
@@ -101,6 +108,7 @@ def test_more_failures_than_allowed_is_exit_code_4(ran, tmp_path):
     assert out.strip() == "runs/x/best"
 
 
+@pytest.mark.usefixtures("only_python")
 def test_an_exhausted_space_ends_the_search(ran):
     arguments = [*QUICK]
     for name, choice in (
@@ -137,17 +145,15 @@ def test_a_csv_becomes_a_model_and_the_run_is_shown_without_it(ran, tmp_path):
     assert "d.csv': does not exist" in err
 
 
+@pytest.mark.usefixtures("only_python")
 def test_own_parts_of_the_folder_one_stands_in(ran, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from search_spaces.autoencoder.space import AutoencoderSpace\nclass Mine(AutoencoderSpace): name = 'mine'\n"
     )
-    code, _, err = finished(
-        "search", "--space", "mine:Mine", "--evaluator", "autoencoder", "--trials", "1", "--name", "own", *QUICK,
-        cwd=tmp_path,
-    )  # fmt: skip
-    assert code == 0, err
+    search = ["search", "--space", "mine:Mine", "--evaluator", "autoencoder", "--trials", "1", "--name", "own", *QUICK]
     export = ["export", "own", "--format", "python"]
-    for arguments in (["show", "own", "--trial", "0"], export, ["spaces", "mine:Mine"]):
+    for arguments in (search, ["show", "own", "--trial", "0"], export, ["spaces", "mine:Mine"]):
+        sys.modules.pop("mine", None)  # each as if in a process of its own
         code, _, err = ran(*arguments)
         assert code == 0, err
 

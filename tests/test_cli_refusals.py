@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from nas.cli import run as nas
-from tests.command_line import QUICK
+from tests.command_line import SHORT
+
+pytestmark = pytest.mark.xdist_group("searched")  # one search for all of them
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_odd_yaml_is_refused_in_a_line(text, tmp_path, capsys, monkeypatch):
 def test_parts_that_are_none_are_refused_in_a_line(kind, name, word, tmp_path, capsys, monkeypatch):
     (tmp_path / "broken_part.py").write_text("1 / 0")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert nas(["search", f"--{kind}", name, "--runs-dir", str(tmp_path / "runs"), *QUICK]) == 2
+    assert nas(["search", f"--{kind}", name, "--runs-dir", str(tmp_path / "runs"), *SHORT]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert word in err
@@ -128,8 +130,8 @@ def test_parts_that_are_none_are_refused_in_a_line(kind, name, word, tmp_path, c
     "arguments",
     [
         ["search", "--runs-dir", "file"],
-        ["search", "--runs-dir", "file/x", *QUICK],
-        ["search", "--runs-dir", "x" * 300, *QUICK],
+        ["search", "--runs-dir", "file/x", *SHORT],
+        ["search", "--runs-dir", "x" * 300, *SHORT],
         ["list", "--runs-dir", "x" * 300],
         ["show", "x" * 300],
         ["export", "five", "--output", "x" * 300],

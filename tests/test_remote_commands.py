@@ -20,10 +20,10 @@ from tests.toy_trainings import PARTS, TOY
 pytestmark = pytest.mark.usefixtures("stores")
 
 
+@pytest.mark.usefixtures("only_python")
 def test_every_command_takes_urls(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nas.export.FORMATS", ("python",))  # the others take their time
-    quick = ["--train-size", "64", "--epochs", "1", *QUICK[4:], "--trials", "1"]
+    quick = [*QUICK, "--trials", "1"]
     code, out, err = said(capsys, "search", "--runs-dir", "memory://lab/runs", "--name", "ae", "--json", *quick)
     assert code == 0, err
     document = json.loads(out)
