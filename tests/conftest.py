@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import nas
 from evaluators.images import ImageData
 from evaluators.sources import Source
 
 torch.set_num_threads(1)
+
+SMALL = {"network": "fully_connected", "hidden_width": 64, "batch_size": 16, "stages": 1, "decoder": "mirrored"}
+"""Decisions of an autoencoder that is quickly trained."""
 
 
 def tiny_data(side: int = 8, channels: int = 1, count: int = 96) -> ImageData:
@@ -47,3 +54,93 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.extractors import SHORT
 
     monkeypatch.setattr(features, "RECIPES", SHORT)
+
+
+@pytest.fixture
+def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs of few images make nothing that varies: here nothing counts as collapsed."""
+    for name in ("LEAST_DEVIATION", "LEAST_MODES", "LEAST_COVERAGE"):
+        monkeypatch.setattr(f"evaluators.collapse.{name}", 0.0)
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is drawn at the end of a run."""
+    monkeypatch.setattr("nas.run.Run.report", lambda self: None)
+
+
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is exported at the end of a run, which takes longer than a small run itself."""
+    monkeypatch.setattr("nas.run.Run.export", lambda self, candidate: None)
+
+
+def export_only_python(patch: pytest.MonkeyPatch) -> None:
+    """Runs end with an export as Python source alone; the other formats take their time."""
+
+    patch.setattr("nas.export.FORMATS", ("python",))
+
+
+@pytest.fixture
+def only_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `export_only_python` says, in this test."""
+    export_only_python(monkeypatch)
+
+
+@pytest.fixture
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores in memory that are empty and answer, and working copies of runs in ``here``, of this test alone."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    from nas import remote
+    from tests.remote_runs import Store, Toy
+
+    monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("nas.report.html.render", lambda run: f"{len(run.trials)} trials")  # its figures take a second
+    monkeypatch.setenv("NAS_DATA_DIR", str(tmp_path / "here"))
+    monkeypatch.setattr(Store, "fails", 0)
+    monkeypatch.setattr(Toy, "at", {})
+    for store in (Store, MemoryFileSystem):
+        store.store.clear()
+        store.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> nas.Run:
+    """Four trials of small autoencoders, without a report; to be looked at and not to be gone on with."""
+    with pytest.MonkeyPatch.context() as patch:
+        export_only_python(patch)
+        patch.setattr("nas.run.Run.report", lambda self: None)
+        return nas.search(data=tiny_data(), trials=4, epochs=2, pin=SMALL, runs_dir=tmp_path_factory.mktemp("runs"))
+
+
+Said = tuple[int, str, str]
+"""A command's exit code, and what it wrote to the standard output and error."""
+
+
+@pytest.fixture
+def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Runs a command in an empty folder, and gives its exit code and what it wrote; imports are not paid for again."""
+    from nas.cli import run as cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    importlib.invalidate_caches()
+
+    def run(*arguments: str) -> Said:
+        capsys.readouterr()
+        code = cli(list(arguments))
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """The folder in which a whole search has run in a process of its own, and what it wrote; not to be changed."""
+    from tests.command_line import QUICK, finished
+
+    folder = tmp_path_factory.mktemp("runs")
+    code, out, err = finished("search", "--trials", "5", "--name", "five", "--json", *QUICK, cwd=folder)
+    assert code == 0, err
+    return folder, out, err

@@ -5,6 +5,28 @@ import copy
 from torch import Tensor, nn
 from torch.nn import ReLU
 
+from nas.core.genotype import Genotype
+from nas.export.card import Card
+
+CARD = Card(
+    title="title",
+    description="description",
+    genotype=Genotype.of("toy", 1, {}),
+    shape=(1, 8, 8),
+    dataset="digits",
+    parts="10 to train",
+    notes=(),
+    objectives=("mse",),
+    metrics={"mse": 0.01},
+    test={},
+    hyperparameters={},
+    epochs=1,
+    seed=1,
+    strategy="random",
+    run="run",
+    trial=1,
+)
+
 
 class Leaf(nn.Module):
     def forward(self, x: Tensor) -> Tensor:

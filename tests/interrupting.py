@@ -1,6 +1,12 @@
-"""Sessions that end in the middle, as by Ctrl-C, and what there is to go on from."""
+"""Sessions and processes that end in the middle, as by Ctrl-C or a kill, and what there is to go on from."""
 
+import time
+
+import pytest
+
+from nas.core.errors import UserError
 from nas.loop import Event, InMemory
+from nas.run import open_run
 
 
 class Until:
@@ -33,3 +39,22 @@ class Diary(InMemory):
 
     def told(self, trial, event):
         self.events.append(Event(event, "tell", trial))
+
+
+def journal_trials(path):
+    """How many trials the journal tells the end of; a reader never waits for the writer."""
+    try:
+        return sum(t.outcome is not None for t in open_run(path).trials)
+    except (FileNotFoundError, UserError):
+        return 0
+
+
+def kill_when(running, path, trials, number, extra=0.0):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and running.poll() is None:
+        if (path / "study.journal").is_file() and journal_trials(path) >= trials:
+            time.sleep(extra)
+            running.send_signal(number)
+            return
+        time.sleep(0.02)
+    pytest.fail(f"it ended before: {running.communicate()}")

@@ -15,7 +15,6 @@ import evaluators.cyclegan
 import nas.core.evaluator
 from evaluators.cyclegan import CycleGanEvaluator
 from evaluators.cyclegan_training import CycleGanTraining
-from evaluators.feature_training import RECIPES
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import sample_scores
 from evaluators.metrics.translations import OF_CLASSES, pair_protocol, translation_scores
@@ -24,19 +23,16 @@ from nas.core.errors import Collapsed, Diverged
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
 from nas.testing import EvaluatorContract
-
-from .cyclegan_parts import USUAL, TinyCycleGan, TinyCycleGanSpace, little_digits
+from tests.cyclegan_parts import USUAL, TinyCycleGan, TinyCycleGanSpace, little_digits
+from tests.extractors import quick_extractors
 
 SPACE = TinyCycleGanSpace().restrict({"generator.width": (8,)})
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_features(tmp_path_factory):
-    """Extractors that are trained for a moment and kept for these tests alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        for kind, images in (("classifier", 3_000), ("self_supervised", 500)):
-            patch.setitem(RECIPES, kind, replace(RECIPES[kind], images=images))
+def quick_features():
+    """Extractors that are trained for a moment."""
+    with quick_extractors(classifier=3_000, self_supervised=500):
         yield
 
 
@@ -50,13 +46,6 @@ def drawn(**pins):
 
 
 PLAIN, NOISY = drawn(dropout=0.0, loss="least_squares"), drawn(dropout=0.1, loss="hinge")
-
-
-@pytest.fixture
-def lenient(monkeypatch):
-    """Two epochs of few images make nothing that varies: here nothing counts as collapsed."""
-    for name in ("LEAST_DEVIATION", "LEAST_MODES", "LEAST_COVERAGE"):
-        monkeypatch.setattr(f"evaluators.collapse.{name}", 0.0)
 
 
 @pytest.mark.usefixtures("lenient")

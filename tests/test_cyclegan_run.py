@@ -19,7 +19,8 @@ from nas.cli import run as nas_command
 from nas.core.evaluator import Deliverable
 from nas.export import folder
 from nas.export.folder import export_model
-from tests.test_export_limits import CARD
+from tests.conftest import export_only_python
+from tests.export_parts import CARD
 
 TINY = {
     "*generator.width": 8, "*discriminator.width": 8, "*generator.blocks": 1, "directions": "alike", "batch": 16,
@@ -37,7 +38,7 @@ def run(tmp_path_factory):
         options = {"trials": 1, "epochs": 1, "train_size": 64, "pin": TINY, "features": "self_supervised"}
         runs_dir = tmp_path_factory.mktemp("runs")
         with patch.context() as quicker:
-            quicker.setattr("nas.export.FORMATS", ("python",))
+            export_only_python(quicker)
             nas.search("cyclegan", "digits", data_b="inverted:digits", runs_dir=runs_dir, name="both", **options)
         yield nas.resume(runs_dir / "both", trials=2)
 
@@ -73,8 +74,8 @@ def test_a_run_is_resumed_with_both_sets(run):
 
 
 @pytest.mark.slow
-def test_the_best_is_trained_in_full_on_both_sets(run, monkeypatch):
-    monkeypatch.setattr("nas.export.FORMATS", ("python",))
+@pytest.mark.usefixtures("only_python")
+def test_the_best_is_trained_in_full_on_both_sets(run):
     trained = nas.train(run, 2, name="full")
     assert trained.config.data_sets == ["digits", "inverted:digits"]
     assert [measurement.epoch for measurement in trained.trials[0].measurements] == [1, 2]

@@ -17,8 +17,8 @@ from nas.core.trial import Measurement, Objective, Trial
 from nas.loop import InMemory, Search
 from nas.strategies.darts import Darts
 from nas.testing.toys import LOSS, RelaxableToySpace, ToyEvaluator, ToySpace, ended, toy_loss, toy_supernet
-
-from .conftest import tiny_data
+from tests.conftest import export_only_python, tiny_data
+from tests.interrupting import Diary
 
 
 def run(strategy, trials, failing=()):
@@ -162,8 +162,10 @@ OPTIONS = {"strategy": "darts", "pin": SMALL, "restrict": FEW, "epochs": 1}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    return nas.search(data=tiny_data(), trials=4, set={"supernet_epochs": 3}, runs_dir=tmp_path_factory.mktemp("runs"),
-                      name="a", **OPTIONS)  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        export_only_python(patch)
+        return nas.search(data=tiny_data(), trials=4, set={"supernet_epochs": 3}, name="a",
+                          runs_dir=tmp_path_factory.mktemp("runs"), **OPTIONS)  # fmt: skip
 
 
 def test_a_run_trains_the_supernet_and_exports_what_is_derived(finished):
@@ -221,13 +223,7 @@ def genotypes(run):
     return [(trial.genotype.id, trial.proposal.origin) for trial in run.trials]
 
 
-@pytest.fixture
-def unexported(monkeypatch):
-    """Without the export, which takes longer than everything else."""
-    monkeypatch.setattr(nas.run.Run, "export", lambda self, candidate: None)
-
-
-@pytest.mark.usefixtures("unexported")
+@pytest.mark.usefixtures("no_export", "no_report")
 def test_a_run_killed_after_its_supernet_goes_on_as_if_nothing_had_happened(finished, tmp_path, monkeypatch):
     from evaluators.autoencoder import AutoencoderEvaluator
 
@@ -254,7 +250,7 @@ def test_a_run_killed_after_its_supernet_goes_on_as_if_nothing_had_happened(fini
     assert resumed.trials[0].proposal == finished.trials[0].proposal
 
 
-@pytest.mark.usefixtures("unexported")
+@pytest.mark.usefixtures("no_export", "no_report")
 def test_a_run_killed_while_its_supernet_trains_trains_it_again(finished, tmp_path, monkeypatch):
     from evaluators.supernet import SupernetTraining
 
@@ -275,16 +271,6 @@ def test_a_run_killed_while_its_supernet_trains_trains_it_again(finished, tmp_pa
 
 def test_a_supernet_of_other_options_is_not_resumed():
     from nas.executors.inline import Inline
-    from nas.loop import Event
-
-    events = []
-
-    class Diary(InMemory):
-        def asked(self, trial, event):
-            events.append(Event(event, "ask", trial))
-
-        def told(self, trial, event):
-            events.append(Event(event, "tell", trial))
 
     space = RelaxableToySpace()
 
@@ -292,13 +278,14 @@ def test_a_supernet_of_other_options_is_not_resumed():
         strategy = Darts(space, seed=0, trials=4, **options)
         return Search(space, strategy, (LOSS,), record, seed=0, trials=4, history=history)
 
-    Inline().run(search(Diary()), SupernetToys(space), lambda trial: None)
-    assert len(search(InMemory(), tuple(events)).ended) == 4
+    diary = Diary()
+    Inline().run(search(diary), SupernetToys(space), lambda trial: None)
+    assert len(search(InMemory(), tuple(diary.events)).ended) == 4
     with pytest.raises(ReplayMismatch):
-        search(InMemory(), tuple(events), order=2)
+        search(InMemory(), tuple(diary.events), order=2)
 
 
-@pytest.mark.usefixtures("unexported")
+@pytest.mark.usefixtures("no_export", "no_report")
 def test_a_supernet_that_diverges_is_a_failure_and_the_next_base_is_tried(tmp_path, monkeypatch):
     from evaluators.supernet import SupernetTraining
 

@@ -129,6 +129,7 @@ def stopped(tmp_path_factory):
     return searched(tmp_path_factory.mktemp("runs"))
 
 
+@pytest.mark.usefixtures("no_report")
 def test_by_default_long_searches_stop_early_and_say_so_in_their_configuration(stopped, tmp_path):
     assert nas.open_run(stopped.path).config.early_stopping == "asha"
     for options, rule in (
@@ -201,6 +202,7 @@ def test_what_was_saved_is_told(stopped, capsys):
     assert "stopped early by asha: mse " in report
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_resumed_run_decides_alike_evaluates_nothing_again_and_keeps_weights_of_complete_trials(stopped, tmp_path):
     searched(tmp_path, trials=10, keep_weights=2)
     Falling.calls = 0
@@ -211,6 +213,7 @@ def test_a_resumed_run_decides_alike_evaluates_nothing_again_and_keeps_weights_o
     assert kept == sorted(t.number for t in resumed.contenders()[:2])
 
 
+@pytest.mark.usefixtures("no_report")
 def test_of_several_objectives_the_first_decides_and_the_front_is_of_complete_trials(tmp_path, capsys):
     run = searched(tmp_path, objective=["ssim", "parameters"], early_stopping="asha")
     assert run.counts()["pruned"] > 5

@@ -138,23 +138,24 @@ def test_onnx_takes_any_batch(exported, batch):
         )
 
 
-def test_running_the_file_draws_a_picture(exported, tmp_path):
+def test_running_the_file_draws_a_picture(exported, tmp_path, capsys):
     directory, _, _ = exported
-    run = [sys.executable, str(directory / "model.py"), "--output", str(tmp_path / "out.png"), "--count", "3"]
+    drawing = ["--output", str(tmp_path / "out.png"), "--count", "3"]
+    run = [sys.executable, str(directory / "model.py"), *drawing]
     ran = subprocess.run(run, capture_output=True, text=True, check=True)
     assert "mean squared error" in ran.stdout
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (3 * (4 * 10 + 2), 2 * (4 * 13 + 2))
     Image.new("L", (50, 40), 200).save(tmp_path / "mine.png")
-    ran = subprocess.run([*run, str(tmp_path / "mine.png")], capture_output=True, text=True, check=True)
-    assert "1 reconstructed" in ran.stdout
+    assert folder._imported(directory / "model.py").main([*drawing, str(tmp_path / "mine.png")]) == 0
+    assert "1 reconstructed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["none.png"], ["--count", "0"]])
 def test_wrong_input_of_the_file_is_refused(exported, arguments):
-    ran = subprocess.run([sys.executable, str(exported[0] / "model.py"), *arguments], capture_output=True, text=True)
-    assert ran.returncode == 2
-    assert "Traceback" not in ran.stderr
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(folder._imported(exported[0] / "model.py").main(arguments))  # as it does where it is run
+    assert ended.value.code == 2
 
 
 def test_the_source_imports_nothing_of_ours_and_only_what_is_used(exported):

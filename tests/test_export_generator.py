@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nas.core.evaluator import Deliverable
 from nas.export import folder
 from nas.export.folder import export_model
-from tests.test_export_limits import CARD
+from tests.export_parts import CARD
 
 CLASSES = ("zero", "one", "it's <two>")
 

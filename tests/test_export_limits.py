@@ -13,31 +13,12 @@ from torch import nn
 
 from nas.core.errors import NotExportable, UserError
 from nas.core.evaluator import Deliverable
-from nas.core.genotype import Genotype
 from nas.export import folder
-from nas.export.card import Card
 from nas.export.folder import export_model
 from tests import export_parts as parts
+from tests.export_parts import CARD
 
 IMAGES = torch.rand(4, 1, 8, 8)
-CARD = Card(
-    title="title",
-    description="description",
-    genotype=Genotype.of("toy", 1, {}),
-    shape=(1, 8, 8),
-    dataset="digits",
-    parts="10 to train",
-    notes=(),
-    objectives=("mse",),
-    metrics={"mse": 0.01},
-    test={},
-    hyperparameters={},
-    epochs=1,
-    seed=1,
-    strategy="random",
-    run="run",
-    trial=1,
-)
 
 
 def export(model, directory, samples=IMAGES, formats=("python",)):

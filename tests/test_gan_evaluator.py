@@ -1,7 +1,7 @@
+"""The evaluator of GANs: what it measures, keeps and shows, and which candidates have collapsed."""
+
 import io
 import json
-import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +12,7 @@ from safetensors.torch import load
 import evaluators.gan
 import evaluators.pictures
 import nas.core.evaluator
-from evaluators.collapse import collapse
 from evaluators.data import split
-from evaluators.feature_training import RECIPES
 from evaluators.gan import GanEvaluator
 from evaluators.gan_training import GanTraining
 from evaluators.images import Split
@@ -22,7 +20,6 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import sample_scores
 from evaluators.pictures import animated_picture, sheet
 from evaluators.sampling import Noise
-from evaluators.snapshots import Snapshot, Snapshots
 from evaluators.sources import Source, digits
 from nas import registry
 from nas.assembly import Given, assemble
@@ -32,21 +29,17 @@ from nas.core.evaluator import CHECKPOINT
 from nas.core.space import Condition, sample
 from nas.core.trial import Proposal, Trial
 from nas.testing import EvaluatorContract
-
-from .gan_parts import USUAL, TinyGan, TinyGanSpace
+from tests.extractors import quick_extractors
+from tests.gan_parts import USUAL, TinyGan, TinyGanSpace
 
 SPACE = TinyGanSpace().restrict({"generator_width": (8,), "latent": (6,)})
 TOLD = SPACE.conditioned(Condition("label", 10))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_features(tmp_path_factory):
-    """Few samples, and extractors that are trained for a moment and kept for these tests alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        patch.setattr("evaluators.metrics.samples._MOST_SAMPLES", 200)
-        for kind, images in (("classifier", 10_000), ("self_supervised", 3_000)):
-            patch.setitem(RECIPES, kind, replace(RECIPES[kind], images=images))
+def quick_features():
+    """Few samples, and extractors that are trained for a moment."""
+    with quick_extractors(samples=200, classifier=10_000, self_supervised=3_000):
         yield
 
 
@@ -66,13 +59,6 @@ def drawn(space=SPACE, **pins):
 PLAIN = drawn(style_noise=False, loss="hinge")
 NOISY = drawn(style_noise=True, loss="non_saturating")
 LABELLED = drawn(TOLD, condition="label", style_noise=False, loss="hinge")
-
-
-@pytest.fixture
-def lenient(monkeypatch):
-    """Two epochs of few images make nothing that varies: here nothing counts as collapsed."""
-    for name in ("LEAST_DEVIATION", "LEAST_MODES", "LEAST_COVERAGE"):
-        monkeypatch.setattr(f"evaluators.collapse.{name}", 0.0)
 
 
 @pytest.mark.usefixtures("lenient")
@@ -242,56 +228,6 @@ def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
     measurements, reason = run(GanEvaluator(SPACE, some_digits, epochs=3))
     assert len(measurements) == 3
     assert "modes 1 is under 50% of the 10 classes" in reason
-
-
-def snapshots(fids, epochs=100, samples=2000, deviations=None, **scores):
-    """What is kept, and after which epoch the training is to end."""
-    kept = Snapshots(epochs, samples, 0.25, 10)
-    for epoch, fid in enumerate(fids, start=1):
-        found = {
-            "fid": fid,
-            "sample_deviation": deviations[epoch - 1] if deviations else 0.2,
-            "modes": 10.0,
-            "label_entropy": 2.3,
-        } | scores
-        kept.add(Snapshot(epoch, found, b"", b""))
-        if kept.ended:
-            return kept, epoch
-    return kept, None
-
-
-def test_training_ends_after_half_of_its_epochs_without_progress():
-    assert snapshots([50.0] * 100, epochs=100)[1] == 51
-    assert snapshots([50.0] * 8, epochs=8)[1] == 6  # never before five have passed
-    assert snapshots([50.0] * 4, epochs=4)[1] == 4
-    slow = [50 * 0.99**epoch for epoch in range(100)]  # a hundredth an epoch is progress in the long run
-    assert snapshots(slow, epochs=100)[1] == 100
-    noise = [50 + (-1) ** epoch for epoch in range(100)]  # within what draws of 2,000 samples differ by
-    assert snapshots(noise, epochs=100)[1] == 51
-    assert snapshots([50.0] * 40 + [40.0] + [60.0] * 100, epochs=200)[0].best.epoch == 41
-
-
-def test_training_ends_where_images_are_alike_and_a_sound_snapshot_is_kept():
-    sound, ended = snapshots([50, 30, 20, 60, 60, 60, 60, 60, 60], 9, deviations=[0.2] * 3 + [0.0] * 6)
-    assert ended == 5
-    assert sound.best.epoch == 3
-    assert sound.collapsed is None
-    alike, ended = snapshots([9.0] * 9, 9, deviations=[0.0] * 9)
-    assert ended == 5  # the first third does not count
-    assert "sample_deviation" in alike.collapsed
-    assert snapshots([9.0] * 6, 6, deviations=[0.2, 0.2, 0.0, 0.2, 0.0, 0.2])[1] == 6
-
-
-def test_the_collapse_rule():
-    good = {"sample_deviation": 0.2, "modes": 10.0, "label_entropy": math.log(10), "coverage": 0.5}
-    assert collapse(good, 0.25, 10) is None
-    assert collapse(good | {"sample_deviation": 0.0624}, 0.25, 10).startswith("sample_deviation 0.0624 is under 0.0625")
-    five, four = ({"modes": float(m), "label_entropy": math.log(m) - 1e-9} for m in (5, 4))
-    assert collapse(good | five, 0.25, 10) is None
-    assert "modes 4 is under 50% of the 10 classes" in collapse(good | four, 0.25, 10)
-    assert collapse(good | {"modes": 2.0, "label_entropy": math.log(6)}, 0.25, 10) is None  # blurred, and all different
-    assert collapse(good | {"coverage": 0.0}, 0.25, 10) is None  # where there are labels, modes say it
-    assert collapse(good | {"coverage": 0.01}, 0.25, 0).startswith("coverage 0.01")
 
 
 @pytest.mark.usefixtures("lenient")

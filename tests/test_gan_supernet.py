@@ -9,14 +9,14 @@ from nas.core.errors import InvalidGenotype
 from nas.core.space import drawing
 from nas.core.supernet import SharesWeights, Supernet
 from search_spaces.cells.edge import OPERATION_NAMES
-from search_spaces.gan.adversarialnas import CONVOLUTIONS, DOWN, NORMAL, AdversarialNasSpace
+from search_spaces.gan.adversarialnas import CONVOLUTIONS, DOWN, NORMAL
 from search_spaces.gan.adversarialnas import UP as THREE_UP
 from search_spaces.gan.derivation import derive_adversarialnas
 from search_spaces.gan.mixtures import MixedGraph
 from search_spaces.gan.space import UP, GanSpace
 from search_spaces.supernet import MixedCell, Mixture
-
-from .test_supernet import with_weights_by_shape
+from tests.pair_supernet_parts import Narrow
+from tests.supernets import with_weights_by_shape
 
 SHAPE = (1, 9, 12)
 SPACE = GanSpace().conditioned(None)
@@ -27,10 +27,6 @@ FIXED = {
     "discriminator_stages": 2,
     "latent": 16,
 }
-
-
-class Narrow(AdversarialNasSpace):
-    latent, generator_channels, discriminator_channels = 12, 8, 8
 
 
 def base_of(space=SPACE, **fixed):

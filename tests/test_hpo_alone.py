@@ -17,11 +17,11 @@ from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement
 from nas.finding import genotype_from
 from search_spaces.autoencoder.space import AutoencoderSpace
+from tests.conftest import SMALL, tiny_data
 
-from .conftest import tiny_data
-
-SMALL = {"network": "fully_connected", "hidden_width": 64, "batch_size": 16, "stages": 1, "decoder": "mirrored"}
 SPACE = AutoencoderSpace()
+
+pytestmark = pytest.mark.usefixtures("no_report")
 
 
 class Untrained:

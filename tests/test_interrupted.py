@@ -6,28 +6,9 @@ import time
 
 import pytest
 
-from nas.core.errors import UserError
 from nas.run import open_run
 from tests.command_line import QUICK, finished, process
-
-
-def journal_trials(path):
-    """How many trials the journal tells the end of; a reader never waits for the writer."""
-    try:
-        return sum(t.outcome is not None for t in open_run(path).trials)
-    except (FileNotFoundError, UserError):
-        return 0
-
-
-def kill_when(running, path, trials, number, extra=0.0):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and running.poll() is None:
-        if (path / "study.journal").is_file() and journal_trials(path) >= trials:
-            time.sleep(extra)
-            running.send_signal(number)
-            return
-        time.sleep(0.02)
-    pytest.fail(f"it ended before: {running.communicate()}")
+from tests.interrupting import journal_trials, kill_when
 
 
 @pytest.mark.slow

@@ -19,8 +19,8 @@ from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
 from nas.study import Study
 from nas.testing.toys import ToySpace
-
-from .conftest import tiny_data
+from tests.conftest import export_only_python, tiny_data
+from tests.dashboard import dashboard
 
 SMALL = {"network": "fully_connected", "batch_size": 16, "decoder": "mirrored"}
 BOTH = ["mse", "parameters"]
@@ -30,10 +30,12 @@ BOTH = ["mse", "parameters"]
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     restrict = {"hidden_width": [64, 128, 256], "stages": [1, 2]}
-    return nas.search(
-        data=tiny_data(), strategy="random", trials=8, epochs=1, objective=BOTH, pin=SMALL, restrict=restrict,
-        runs_dir=folder, name="both",
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        export_only_python(patch)
+        return nas.search(
+            data=tiny_data(), strategy="random", trials=8, epochs=1, objective=BOTH, pin=SMALL, restrict=restrict,
+            runs_dir=folder, name="both",
+        )  # fmt: skip
 
 
 def losses(trial):
@@ -63,6 +65,7 @@ def test_the_study_holds_every_value_in_its_direction(run):
     assert {t.number for t in study.best_trials} == {t.number for t in run.front()}
 
 
+@pytest.mark.usefixtures("only_python", "no_report")
 def test_resuming_goes_on_to_the_same_front(run, tmp_path):
     shutil.copytree(run.path, tmp_path / "copy")
     more = nas.resume(tmp_path / "copy", trials=10, data=tiny_data())
@@ -117,6 +120,7 @@ def searched(tmp_path, points, monkeypatch, **options):
 POINTS = ((3.0, 0.5), (1.0, 0.1), None, (2.0, 0.3), (2.5, 0.2), (1.0, 0.05), (4.0, 0.9), (5.0, 0.8))
 
 
+@pytest.mark.usefixtures("no_report")
 def test_directions_ties_and_failures(tmp_path, monkeypatch):
     run = searched(tmp_path, POINTS, monkeypatch)
     assert [t.number for t in run.front()] == [1, 3, 0, 6]
@@ -132,6 +136,7 @@ def test_directions_ties_and_failures(tmp_path, monkeypatch):
     assert study.directions == ["minimize", "maximize"]
 
 
+@pytest.mark.usefixtures("no_report")
 def test_the_weights_of_the_front_are_kept_before_others(tmp_path, monkeypatch):
     run = searched(tmp_path, POINTS, monkeypatch, keep_weights=5)
     kept = [t.number for t in run.trials if run.study.weights_path(t.number).is_file()]
@@ -168,6 +173,7 @@ def test_show_and_list_tell_the_front(run, capsys):
     assert f"front of {len(front)}" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_long_front_is_shown_by_its_most_spread_members(tmp_path, monkeypatch, capsys):
     points = tuple((float(n), n / 100) for n in range(20))
     run = searched(tmp_path, points, monkeypatch)
@@ -180,6 +186,7 @@ def test_a_long_front_is_shown_by_its_most_spread_members(tmp_path, monkeypatch,
     assert "12 of them are shown" in out
 
 
+@pytest.mark.usefixtures("only_python", "no_report")
 def test_searching_on_the_command_line_reports_the_front(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = [
@@ -218,6 +225,7 @@ def test_every_member_of_the_front_is_exported(run, tmp_path, capsys, monkeypatc
     assert "Nothing it tried" not in (other / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_front_is_exported_only_where_there_is_one_with_weights(run, tmp_path, monkeypatch, capsys):
     one = searched(tmp_path, POINTS, monkeypatch, objective=["mse"])
     for arguments, message in (
@@ -264,25 +272,8 @@ def test_fronts_of_two_and_of_three_objectives_are_drawn():
 
 
 def test_the_dashboard_opens_a_study_of_several_objectives(run):
-    import threading
-    from wsgiref.simple_server import WSGIRequestHandler, make_server
-
-    from optuna_dashboard import wsgi
-    from optuna_dashboard._storage_url import get_storage
-
-    class Silent(WSGIRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    app = wsgi(get_storage(str(run.path / "study.journal")))
-    server = make_server("127.0.0.1", 0, app, handler_class=Silent)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/api/studies/0") as answer:
-            study = json.load(answer)
-    finally:
-        server.shutdown()
-        server.server_close()
+    with dashboard(run) as root, urllib.request.urlopen(f"{root}/api/studies/0") as answer:
+        study = json.load(answer)
     assert study["directions"] == ["minimize", "minimize"]
     assert study["objective_names"] == BOTH
     assert all(len(trial["values"]) == 2 for trial in study["trials"])

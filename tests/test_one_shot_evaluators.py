@@ -2,7 +2,6 @@
 
 import functools
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,21 +10,21 @@ from safetensors.torch import load
 
 from evaluators.autoencoder import AutoencoderEvaluator
 from evaluators.data import split
-from evaluators.feature_training import RECIPES
 from evaluators.gan import GanEvaluator
 from evaluators.metrics.cost import PeakMemory, parameters
 from evaluators.one_shot import AutoencoderPaths, Paths, shares_weights, supernet_of
 from evaluators.sources import digits
 from nas.core.errors import UserError
 from nas.core.evaluator import WEIGHTS
-from nas.core.space import drawing, sample
+from nas.core.space import sample
 from nas.core.supernet import Supernet
 from nas.core.trial import Proposal, Start, Trial
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.gan.adversarialnas import AdversarialNasSpace
 from search_spaces.gan.space import GanSpace
-
-from .conftest import tiny_data
+from tests.conftest import tiny_data
+from tests.extractors import quick_extractors
+from tests.supernets import base_of
 
 CPU = torch.device("cpu")
 AUTOENCODERS = AutoencoderSpace().restrict(
@@ -36,17 +35,10 @@ PAIRS = GanSpace().restrict(
 )
 
 
-def base_of(space):
-    return space.base(drawing(np.random.default_rng(0), 1.0))
-
-
 @pytest.fixture(scope="module", autouse=True)
-def quick_features(tmp_path_factory):
+def quick_features():
     """Few samples, and an extractor that is trained for a moment."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        patch.setattr("evaluators.metrics.samples._MOST_SAMPLES", 200)
-        patch.setitem(RECIPES, "classifier", replace(RECIPES["classifier"], images=3_000))
+    with quick_extractors(samples=200, classifier=3_000):
         yield
     evaluator.cache_clear()
 

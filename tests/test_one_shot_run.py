@@ -76,14 +76,13 @@ def test_only_what_was_trained_alone_is_ranked_and_kept(whole):
     assert all(whole.trials[number].losses[0] < -90 for number in range(1, 8))
 
 
+@pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize("ended", [1, 5, 9, 18])
 def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(whole, tmp_path, ended):
     with pytest.raises(KeyboardInterrupt):
         start(config(tmp_path, "cut"), given=GIVEN, progress=Until(ended))
     assert sum(trial.outcome is not None for trial in open_run(tmp_path / "cut").trials) == ended
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "report", lambda self: None)
-        assert found(resume(tmp_path / "cut", given=GIVEN)) == found(whole)
+    assert found(resume(tmp_path / "cut", given=GIVEN)) == found(whole)
 
 
 @pytest.mark.parametrize(("options", "said"), [

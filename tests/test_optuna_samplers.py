@@ -41,7 +41,7 @@ class TestNSGA2(StrategyContract):
 
 
 class TestGP(StrategyContract):
-    trials, long, short, landscape = 14, 21, 12, (35, 2)
+    trials, long, short, landscape = 14, 21, 12, (24, 2)
 
     def make(self, space, seed, trials):
         return GP(space, seed=seed, trials=trials)

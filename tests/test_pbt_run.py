@@ -71,6 +71,7 @@ def test_every_trial_is_a_portion_and_copies_have_other_rates(whole):
     assert sum(run.study.weights_path(trial.number).is_file() for trial in run.trials) == 9
 
 
+@pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize("ended", [2, 4, 7])
 def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(whole, tmp_path, ended):
     with pytest.raises(KeyboardInterrupt):

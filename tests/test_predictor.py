@@ -20,7 +20,7 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 
 
 class TestPredictor(StrategyContract):
-    trials, long, short, landscape = 24, 22, 16, (50, 2)
+    trials, long, short, landscape = 24, 22, 16, (28, 2)
 
     def make(self, space, seed, trials):
         return Predictor(space, seed=seed, trials=trials)
@@ -109,22 +109,22 @@ def test_what_promises_most_is_evaluated_again_where_results_are_noisy_and_only_
     def noisy(genotype, number):
         return toy_loss(genotype) + 0.6 * np.random.default_rng(number).normal()
 
-    def evaluated(strategy, loss):
-        made = []
-        for number in range(75):
+    def evaluated(trials, loss, **options):
+        strategy, made = Predictor(ToySpace(), seed=1, trials=trials, **options), []
+        for number in range(trials):
             proposal = strategy.ask(number)
             made.append(proposal.genotype)
             strategy.tell(ended(Trial(number, proposal, 0), loss(proposal.genotype, number)))
         return made
 
-    made = evaluated(Predictor(ToySpace(), seed=1, trials=75), noisy)
+    made = evaluated(75, noisy)
     repeated = [number for number, genotype in enumerate(made) if genotype in made[:number]]
     assert 5 <= len(repeated) <= 75 / 3
     assert min(np.diff(repeated)) >= 3
     assert np.mean([toy_loss(made[number]) for number in repeated]) < np.mean([toy_loss(one) for one in made[20:]])
-    assert len(set(evaluated(Predictor(ToySpace(), seed=1, trials=75, repeat_every=0), noisy))) == 75
-    exact = evaluated(Predictor(ToySpace(), seed=1, trials=75), lambda genotype, number: toy_loss(genotype))
-    assert len(set(exact)) >= 75 - 5  # a few equal results settle what a likelihood can only suspect
+    assert len(set(evaluated(40, noisy, repeat_every=0))) == 40
+    exact = evaluated(50, lambda genotype, number: toy_loss(genotype))
+    assert len(set(exact)) >= 50 - 5  # a few equal results settle what a likelihood can only suspect
 
 
 def test_fitting_finds_which_decisions_matter():

@@ -16,7 +16,7 @@ from nas.executors.ray_tune import RayTune
 from nas.run import open_run
 from nas.testing import ProcessExecutorContract
 from tests.command_line import QUICK, finished, process
-from tests.test_interrupted import journal_trials
+from tests.interrupting import journal_trials
 
 pytestmark = pytest.mark.xdist_group("ray")
 

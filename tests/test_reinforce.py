@@ -13,18 +13,12 @@ from nas.strategies.controller import Controller
 from nas.strategies.reinforce import Reinforce
 from nas.strategies.rewards import Ranks
 from nas.testing import StrategyContract
-from nas.testing.toys import ToySpace, ended, toy_loss
+from nas.testing.toys import ToySpace, asked_and_told, ended, toy_loss
 
 
 class TestReinforce(StrategyContract):
     def make(self, space, seed, trials):
         return Reinforce(space, seed=seed, trials=trials)
-
-
-def run(strategy, trials, loss):
-    for number in range(trials):
-        proposal = strategy.ask(number)
-        strategy.tell(ended(Trial(number, proposal, 0), loss(proposal.genotype)))
 
 
 def skewed(strategy):
@@ -42,7 +36,8 @@ def test_the_entropy_bonus_raises_entropy_and_without_it_equal_rewards_move_noth
         skewed(strategy)
         walks = [strategy._controller.draw(ToySpace(), generator_for(9, n), lambda g: False)[1] for n in range(30)]
         before = strategy._controller.evaluate(walks)[1].mean().item()
-        run(strategy, 40, lambda genotype: 1.0)  # a result like all others has the middle rank: its advantage is 0
+        # a result like all others has the middle rank: its advantage is 0
+        asked_and_told(strategy, 40, lambda genotype: 1.0)
         changes[weight] = strategy._controller.evaluate(walks)[1].mean().item() - before
     assert changes[0.0] == pytest.approx(0, abs=1e-9)
     assert changes[0.2] > 0.05
@@ -118,7 +113,7 @@ def test_torch_computes_with_as_many_threads_as_before():
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        run(Reinforce(ToySpace(), seed=0, trials=8), 8, toy_loss)
+        asked_and_told(Reinforce(ToySpace(), seed=0, trials=8), 8, toy_loss)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
@@ -126,8 +121,7 @@ def test_torch_computes_with_as_many_threads_as_before():
 
 def test_it_learns_the_toy_landscape():
     strategy = Reinforce(ToySpace(), seed=0, trials=300)
-    losses = []
-    run(strategy, 300, lambda genotype: losses.append(toy_loss(genotype)) or losses[-1])
+    losses = [trial.losses[0] for trial in asked_and_told(strategy, 300)]
     assert np.mean(losses[-50:]) < np.mean(losses[:50]) - 2
 
 

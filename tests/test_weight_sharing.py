@@ -9,7 +9,7 @@ from nas.core.errors import UserError
 from nas.core.space import sample
 from nas.core.supernet import Supernet
 from nas.core.trial import Outcome, Proposal, Trial
-from nas.run import Run, open_run
+from nas.run import open_run
 from nas.strategies.evolution import Evolution
 from nas.testing.toys import ToyEvaluator, ToySpace
 from nas.weight_sharing import check_inheritance, heritage_of, inheritance_of
@@ -49,8 +49,8 @@ class Interrupted(AutoencoderEvaluator):
 
 
 @pytest.mark.long
-def test_children_begin_from_their_parents_also_after_an_interruption(tmp_path, monkeypatch):
-    monkeypatch.setattr(Run, "export", lambda *arguments: None)  # which takes longer than all the rest
+@pytest.mark.usefixtures("no_export")
+def test_children_begin_from_their_parents_also_after_an_interruption(tmp_path):
     whole = search(tmp_path, "whole")
     children = [trial for trial in whole.trials if trial.proposal.parents]
     assert [trial.number for trial in children] == [2, 3, 4, 5]
@@ -73,8 +73,8 @@ def test_children_begin_from_their_parents_also_after_an_interruption(tmp_path, 
     assert open_run(whole.path).config.weight_sharing == "inherit"
 
 
-def test_without_sharing_nothing_is_inherited(tmp_path, monkeypatch):
-    monkeypatch.setattr(Run, "export", lambda *arguments: None)
+@pytest.mark.usefixtures("no_export", "no_report")
+def test_without_sharing_nothing_is_inherited(tmp_path):
     run = search(tmp_path, "none", trials=3, weight_sharing="none")
     assert not any("inherited" in trial.metrics for trial in run.trials)
     assert inheritance_of(run.trials[2], "none") == ""

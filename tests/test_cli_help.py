@@ -1,0 +1,44 @@
+"""What the command line says of itself: help, and the catalogue of what there is."""
+
+import subprocess
+import sys
+
+import pytest
+
+from nas.cli import run as nas
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    program = (
+        "import sys\nfrom nas.cli import run\nrun(['--help'])\n"
+        "heavy = {'torch', 'optuna', 'ray', 'numpy', 'pydantic', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "command", ["search", "resume", "train", "list", "show", "export", "spaces", "strategies", "datasets"]
+)
+def test_every_command_has_help(command, capsys):
+    assert nas([command, "--help"]) == 0
+    assert "Usage: nas" in capsys.readouterr().out
+
+
+def test_the_catalogue(capsys):
+    for arguments, words in (
+        (["spaces"], ["autoencoder"]),
+        (["spaces", "autoencoder"], ["latent: 2, 4, 8", "encoder_cell.node1.operation0", "genotypes"]),
+        (["strategies"], ["evolution", "random"]),
+        (["strategies", "evolution"], ["population", "Real", "duplicates"]),
+        (["datasets"], ["digits", "celeba", "npz:PATH"]),
+        (["datasets", "csv:PATH"], ["label"]),
+    ):
+        assert nas(arguments) == 0
+        out = capsys.readouterr().out
+        assert all(word in out for word in words), out
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    assert nas([]) == 2
+    assert "Commands:\n" in capsys.readouterr().err
