@@ -10,7 +10,7 @@ import pytest
 from nas.run import open_run
 from tests.command_line import QUICK
 
-pytestmark = [pytest.mark.xdist_group("searched"), pytest.mark.usefixtures("no_report")]
+pytestmark = pytest.mark.usefixtures("no_report")
 
 
 def test_json_is_one_line_and_nothing_else(searched):

@@ -8,8 +8,6 @@ import pytest
 from nas.cli import run as nas
 from tests.command_line import SHORT
 
-pytestmark = pytest.mark.xdist_group("searched")  # one search for all of them
-
 
 @pytest.mark.parametrize(
     ("arguments", "message"),

@@ -6,12 +6,9 @@ import json
 import shutil
 
 import filelock
-import pytest
 
 from nas.cli import run as nas
 from nas.run import open_run
-
-pytestmark = pytest.mark.xdist_group("searched")  # one search for all of them
 
 
 def test_list_show_and_export(searched, capsys, tmp_path):

@@ -18,8 +18,6 @@ from nas.testing import ProcessExecutorContract
 from nas.testing.executors import toy_search
 from nas.testing.toys import ToyEvaluator, ToySpace
 
-pytestmark = pytest.mark.xdist_group("ray")  # one session for all: it takes seconds to begin
-
 
 @pytest.fixture(scope="module", autouse=True)
 def one_session():

@@ -18,8 +18,6 @@ from nas.testing import ProcessExecutorContract
 from tests.command_line import QUICK, finished, process
 from tests.interrupting import journal_trials
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 class Outside(RayTune):
     """Lets Tune's loop run in another process of the session that this one has."""
