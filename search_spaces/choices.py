@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -222,12 +222,37 @@ class ChoiceSpace(abc.ABC):
     def choices(self) -> dict[str, Choice]:
         """Every choice point that can arise, by site; see search_spaces.counting."""
         if self._arising is None:
-            self._arising = counting.arising(self._decisions)
+            self._arising = _found_once(self._state(), lambda: counting.arising(self._decisions))
         return dict(self._arising)
+
+    def _state(self) -> Hashable | None:
+        """All that the choices can depend on; None where something of it cannot be compared."""
+        own = {name: value for name, value in vars(self).items() if name not in ("_arising", "_restrictions")}
+        state = (type(self), tuple(own.items()), tuple(self._restrictions.items()))
+        try:
+            hash(state)
+        except TypeError:
+            return None
+        return state
 
     def size(self) -> float:
         """How many genotypes there are, an estimate where choices are conditional; see search_spaces.counting."""
         return counting.size(self._decisions)
+
+
+_FOUND: dict[Hashable, dict[str, Choice]] = {}
+_MOST_FOUND = 256
+
+
+def _found_once(state: Hashable | None, find: Callable[[], dict[str, Choice]]) -> dict[str, Choice]:
+    """What was found for an equal space before: looking takes a second, and a search narrows its space often."""
+    if state is None:
+        return find()
+    if state not in _FOUND:
+        if len(_FOUND) == _MOST_FOUND:
+            _FOUND.clear()
+        _FOUND[state] = find()
+    return _FOUND[state]
 
 
 def _nearest(choice: Choice, values: tuple[Value, ...]) -> Value | None:

@@ -142,3 +142,32 @@ def test_a_superfluous_decision_is_named():
     extra = Genotype.of("autoencoder", 2, {**genotype.content, "beta": 1.0})
     with pytest.raises(InvalidGenotype, match="beta: does not arise"):
         space.validate(extra)
+
+
+def test_choices_are_looked_for_once_for_equal_spaces_and_anew_for_others():
+    class Counting(Grid):
+        grown = 0
+
+        def decide(self, ask):
+            type(self).grown += 1
+            super().decide(ask)
+
+    def looked(space):
+        before = Counting.grown
+        found = space.choices()
+        return found, Counting.grown - before
+
+    found, first = looked(Counting())
+    assert first > 0
+    assert looked(Counting()) == (found, 0)
+    site = next(site for site, choice in found.items() if len(choice.values) > 1)
+    narrowed = Counting().restrict({site: found[site].values[:1]})
+    assert looked(narrowed)[0][site].values == found[site].values[:1]
+    assert looked(Counting()) == (found, 0)
+    told = Counting()
+    told.of_its_own = 1
+    assert looked(told)[1] > 0  # it may decide by that
+    told = Counting()
+    told.of_its_own = []
+    assert looked(told)[1] > 0
+    assert looked(told) == (found, 0)  # known to itself, if to no other
