@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from pairs import several
 from torch import nn
 
 import nas
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--retrain", type=int, default=10)
     parser.add_argument("--train-size", type=int, default=8000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--restrict", action="append", default=[], metavar="NAME=A,B", help="narrow the space further")
+    parser.add_argument("--restrict", action="append", type=several, default=[], metavar="NAME=A,B", help="narrow more")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -86,7 +87,7 @@ def main() -> None:
                 "encoder_cell.nodes": [1, 2],
                 "decoder_cell.nodes": [1, 2],
                 "batch_size": [16, 32, 64],
-                **{name: values.split(",") for name, _, values in (text.partition("=") for text in arguments.restrict)},
+                **dict(arguments.restrict),
             },
             seed=seed,
             runs_dir=arguments.runs_dir,

@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 
 import torch
+from pairs import pair
 from safetensors.torch import load
 
 from evaluators.cyclegan import CycleGanEvaluator
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--change", choices=sorted(TRANSFORMATIONS), default="inverted")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--pin", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--pin", action="append", type=pair, default=[], metavar="NAME=VALUE")
     parser.add_argument("--picture", type=Path, help="where to draw the translations of the last seed")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -41,8 +42,7 @@ def main() -> None:
     evaluator = CycleGanEvaluator(space, data, epochs=arguments.epochs)
     choices = space.choices()
     narrow = {a.site: tuple(v for v in choices[a.site].values if v in a.values) for a in evaluator.assumptions("fid")}
-    pins = {name: (value,) for name, _, value in (pin.partition("=") for pin in arguments.pin)}
-    space = space.restrict(narrow).restrict(pins)
+    space = space.restrict(narrow).restrict({name: (value,) for name, value in arguments.pin})
     genotype = space.grow(lambda choice: choice.values[0] if choice.usual is None else choice.usual)
     evaluator = CycleGanEvaluator(space, data, epochs=arguments.epochs)
     print(space.describe(genotype, data.shape))

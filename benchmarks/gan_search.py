@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pairs import several
 
 import nas
 from evaluators.gan import GanEvaluator
@@ -75,11 +76,10 @@ def main() -> None:
     parser.add_argument("--retrain", type=int, default=10)
     parser.add_argument("--train-size", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--restrict", action="append", default=[], metavar="NAME=A,B", help="narrow the space")
+    parser.add_argument("--restrict", action="append", type=several, default=[], metavar="NAME=A,B", help="narrow it")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    restrict = {name: values.split(",") for name, _, values in (text.partition("=") for text in given.restrict)}
     for seed in (int(text) for text in given.seeds.split(",")):
         began = time.perf_counter()
         run = nas.search(
@@ -87,7 +87,7 @@ def main() -> None:
             given.dataset,
             given.strategy,
             given.trials,
-            restrict=restrict,
+            restrict=dict(given.restrict),
             epochs=given.epochs,
             early_stopping="none",  # the figures in docs/benchmarks.md are of whole trainings
             train_size=given.train_size,

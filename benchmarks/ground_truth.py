@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pairs import pair
 
 import nas
 from nas.core.space import SearchSpace, drawing, generator_for, sample
@@ -82,7 +83,7 @@ def arguments_of(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, default=60, help="how many candidates")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--train-size", type=int)
-    parser.add_argument("--pin", action="append", default=[], metavar="NAME=VALUE", help="what all candidates have")
+    parser.add_argument("--pin", action="append", type=pair, default=[], metavar="NAME=VALUE", help="what all have")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     return parser
@@ -96,14 +97,13 @@ def trained(given: argparse.Namespace, name: str, more_trials: int = 0, **how: A
         how: the options of `nas.search` that are this way.
     """
     path, trials = given.runs_dir / name, given.trials + more_trials
-    own = dict(text.split("=") for text in given.pin)
     usual = {"network": "convolutional", "family": "plain", "cells": "edge", "decoder": "searched", "latent": 16}
     asked: dict[str, Any] = {
         "epochs": given.epochs,
         "train_size": given.train_size,
         "seed": given.seed,
         "set": {"size": given.trials},
-        "pin": usual | {"width": 8, "decoder_width": 8, "batch_size": 64} | own,
+        "pin": usual | {"width": 8, "decoder_width": 8, "batch_size": 64} | dict(given.pin),
         "restrict": {f"{half}_cell.nodes": [1, 2] for half in ("encoder", "decoder")},
         "early_stopping": "none",
     }
@@ -113,7 +113,7 @@ def trained(given: argparse.Namespace, name: str, more_trials: int = 0, **how: A
             data=given.dataset, strategy=FamilyTree, trials=trials, runs_dir=given.runs_dir, name=name, **asked
         )
     begun = nas.open_run(path).config
-    for option in ("epochs", "train_size", "seed"):
+    for option in ("epochs", "train_size", "seed", "pin"):
         if getattr(begun, option) != asked[option]:
             raise SystemExit(f"{path} was begun with {option} {getattr(begun, option)}; give another --runs-dir")
     return nas.resume(path, trials=trials, strategy=FamilyTree)

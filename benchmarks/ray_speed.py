@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import torch
+from pairs import pair
 from scipy.stats import kendalltau
 
 import nas
@@ -78,7 +79,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--train-size", type=int, default=8000)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--pin", action="append", default=[], metavar="NAME=VALUE", help="fix a decision of the space")
+    parser.add_argument("--pin", action="append", type=pair, default=[], metavar="NAME=VALUE", help="fix a decision")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the search in this process")
     parser.add_argument("--idle", type=int, metavar="TRIALS", help="Measure Ray's own cost alone, with so many trials.")
@@ -91,7 +92,7 @@ def main() -> None:
         "trials": given.trials,
         "train_size": given.train_size,
         "epochs": given.epochs,
-        "pin": {"network": "convolutional", **dict(text.split("=") for text in given.pin)},
+        "pin": {"network": "convolutional", **dict(given.pin)},
         "early_stopping": "none",
     }
     torch.set_num_threads(given.threads)

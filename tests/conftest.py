@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -63,10 +64,15 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"evaluators.collapse.{name}", 0.0)
 
 
+def draw_no_report(patch: pytest.MonkeyPatch) -> None:
+    """Nothing is drawn at the end of a run."""
+    patch.setattr("nas.run.Run.report", lambda self: None)
+
+
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is drawn at the end of a run."""
-    monkeypatch.setattr("nas.run.Run.report", lambda self: None)
+    """As `draw_no_report` says, in this test."""
+    draw_no_report(monkeypatch)
 
 
 @pytest.fixture
@@ -77,7 +83,7 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def export_only_python(patch: pytest.MonkeyPatch) -> None:
     """Runs end with an export as Python source alone; the other formats take their time."""
-
+    importlib.import_module("nas.export.folder")  # which would keep what it finds when it is first imported
     patch.setattr("nas.export.FORMATS", ("python",))
 
 
@@ -110,7 +116,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> nas.Run:
     """Four trials of small autoencoders, without a report; to be looked at and not to be gone on with."""
     with pytest.MonkeyPatch.context() as patch:
         export_only_python(patch)
-        patch.setattr("nas.run.Run.report", lambda self: None)
+        draw_no_report(patch)
         return nas.search(data=tiny_data(), trials=4, epochs=2, pin=SMALL, runs_dir=tmp_path_factory.mktemp("runs"))
 
 
@@ -120,19 +126,13 @@ Said = tuple[int, str, str]
 
 @pytest.fixture
 def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """Runs a command in an empty folder, and gives its exit code and what it wrote; imports are not paid for again."""
-    from nas.cli import run as cli
+    """`tests.command_line.said` in an empty folder."""
+    from tests.command_line import said
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     importlib.invalidate_caches()
-
-    def run(*arguments: str) -> Said:
-        capsys.readouterr()
-        code = cli(list(arguments))
-        return code, *capsys.readouterr()
-
-    return run
+    return functools.partial(said, capsys)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 
 import nas
-from nas.cli import run as cli
 from nas.core.evaluator import WEIGHTS
 from nas.core.trial import Measurement
 from nas.testing.toys import ToyEvaluator, ToySpace
@@ -107,9 +106,3 @@ def at_store(url):
 
 def warnings(caplog):
     return [record.getMessage() for record in caplog.records if record.name == "nas.remote"]
-
-
-def said(capsys, *arguments):
-    capsys.readouterr()
-    code = cli(list(arguments))
-    return code, *capsys.readouterr()

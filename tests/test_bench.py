@@ -9,8 +9,8 @@ import pytest
 
 from nas.bench.benchmark import Benchmark, Contender, checkpoints, measure, summarise
 from nas.bench.table import Question, read_table
-from nas.cli import run as nas
 from nas.core.errors import UserError
+from tests.command_line import refused, said
 
 NASBENCH = Path(__file__).parents[2] / "shared/data/nasbench201-cifar10.csv"
 
@@ -141,15 +141,9 @@ def test_a_table_smaller_than_the_budget_is_searched_to_its_end(small):
     assert curve.valid[1] == curve.valid[2] == 0
 
 
-def bench(capsys, *arguments):
-    code = nas(["bench", *arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 def test_json_has_the_documented_form(small, capsys):
-    code, out, _ = bench(
-        capsys, "--table", str(small), "--objective", "accuracy", "--report", "cost", "--strategy", "random",
+    code, out, _ = said(
+        capsys, "bench", "--table", str(small), "--objective", "accuracy", "--report", "cost", "--strategy", "random",
         "--strategy", "evolution", "--set", "evolution.population=5", "--budget", "30", "--seeds", "4", "--json",
     )  # fmt: skip
     assert code == 0
@@ -168,9 +162,9 @@ def test_json_has_the_documented_form(small, capsys):
 
 
 def test_a_grid_is_minimised_and_drawn(grid, capsys, tmp_path):
-    code, out, _ = bench(
-        capsys, "--table", str(grid), "--ordered", "rate,width,kind", "--minimize", "--budget", "20", "--seeds", "3",
-        "--plot", str(tmp_path / "curve.png"),
+    code, out, _ = said(
+        capsys, "bench", "--table", str(grid), "--ordered", "rate,width,kind", "--minimize", "--budget", "20",
+        "--seeds", "3", "--plot", str(tmp_path / "curve.png"),
     )  # fmt: skip
     assert code == 0
     assert "minimize loss (best 0)" in out
@@ -194,15 +188,11 @@ def test_a_grid_is_minimised_and_drawn(grid, capsys, tmp_path):
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(small, capsys, arguments, message):
-    code, out, err = bench(capsys, "--table", str(small), *arguments)
-    assert code == 2
-    assert out == ""
-    assert err.count("\n") == 1
-    assert message in err
+    assert message in refused(capsys, "bench", "--table", str(small), *arguments)
 
 
 def test_a_missing_table_is_one_line(capsys, tmp_path):
-    code, _, err = bench(capsys, "--table", str(tmp_path / "none.csv"), "--objective", "x")
+    code, _, err = said(capsys, "bench", "--table", str(tmp_path / "none.csv"), "--objective", "x")
     assert code == 2
     assert "No such file" in err
 

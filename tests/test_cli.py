@@ -46,7 +46,7 @@ def test_a_run_is_whole(searched):
 
 
 @pytest.mark.usefixtures("only_python")
-def test_more_trials_go_on_where_it_ended(ran, searched):
+def test_more_trials_go_on_where_it_ended(ran):
     code, out, err = ran("search", "--trials", "3", "--name", "grown", "-q", *QUICK)
     assert code == 0, err
     assert out.strip() == "runs/grown/best"

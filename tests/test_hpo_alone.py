@@ -17,6 +17,7 @@ from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement
 from nas.finding import genotype_from
 from search_spaces.autoencoder.space import AutoencoderSpace
+from tests.command_line import refused
 from tests.conftest import SMALL, tiny_data
 
 SPACE = AutoencoderSpace()
@@ -160,10 +161,7 @@ def test_what_is_no_architecture_is_refused_in_a_line(run, source, message, tmp_
     Path("broken.json").write_text("{")
     Path("bytes.json").write_bytes(b"\xff\xfe\x00")
     Path("empty").mkdir()
-    assert cli(["search", "--from", source, "--runs-dir", str(run.path.parent)]) == 2
-    err = capsys.readouterr().err
-    assert message in err
-    assert err.count("\n") == 1
+    assert message in refused(capsys, "search", "--from", source, "--runs-dir", str(run.path.parent))
 
 
 def test_on_the_command_line_and_in_yaml(run, tmp_path, monkeypatch, capsys):

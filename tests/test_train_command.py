@@ -7,14 +7,14 @@ import pytest
 import nas
 import nas.checkpoint
 from nas.checkpoint import FILE
-from nas.cli import run as cli
 from nas.config import RunConfig, read_yaml
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement
 from nas.testing.toys import ToySpace
 from search_spaces.autoencoder.space import AutoencoderSpace
-from tests.conftest import tiny_data
+from tests.command_line import refused
+from tests.conftest import draw_no_report, tiny_data
 from tests.toy_trainings import EPOCHS, PARTS, TOY, Counting, stopped_after
 
 
@@ -28,7 +28,7 @@ class Untrained(Counting):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas.run.Run.report", lambda self: None)
+        draw_no_report(patch)
         yield nas.search(
             ToySpace(), tiny_data(count=40), "random", 2, evaluator=Untrained, epochs=1, seed=5, set={},
             runs_dir=tmp_path_factory.mktemp("runs"), name="found", restrict={"depth": [1, 2]},
@@ -107,10 +107,7 @@ def test_bad_input_gets_one_line_and_leaves_nothing(arguments, message, run, tmp
     for name, text in texts.items():
         Path(name).write_text(text)
     before = sorted(run.path.parent.iterdir())
-    assert cli(["train", *arguments, "--runs-dir", str(run.path.parent)]) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1, captured.err
-    assert message in captured.err
+    assert message in refused(capsys, "train", *arguments, "--runs-dir", str(run.path.parent))
     assert sorted(run.path.parent.iterdir()) == before
 
 
