@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 import nas
 from nas import urls
 from nas.config import RunConfig
-from tests.remote_runs import said, search
+from tests.command_line import said
+from tests.remote_runs import search
 
 pytestmark = pytest.mark.usefixtures("stores")
 
