@@ -13,7 +13,9 @@ same numbers. One line of JSON a way, as soon as it has ended:
     winner            the true rank of the candidate that it recommends, and by how much its true loss is above the best
 
 Killed at any moment, the same command goes on. `--grow` and `--weight-sharing inherit` refuse each other, and so do
-both kinds of weight sharing; early stopping of a supernet's few finalists is no way of its own.
+both kinds of weight sharing; early stopping of a supernet's few finalists is no way of its own. Candidates `--at-large`
+are no paths of one supernet. `--way 'other seeds'`, all trained in full with other seeds and on another part of the
+data, shows what is chance in the truth itself; it takes as long as the truth did.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from nas.core.genotype import Genotype
 from nas.run import Run, best_first
 
 SHORT, SHORTER = 3, 6  # parts of the truth's epochs
+OTHER_SEEDS = "other seeds"
 LONGER = 7  # times the truth's epochs: with the finalists a fifth of what 60 candidates take
 FINALISTS = 5
 
@@ -91,12 +94,14 @@ def main() -> None:
     torch.set_num_threads(1)
     truth = json.loads(given.truth.read_text())
     known = ways(given.epochs)
-    for name in given.way or known:
+    possible = [name for name, way in known.items() if not (given.at_large and way.get("weight_sharing") == "supernet")]
+    known[OTHER_SEEDS] = {"seed": given.seed + 1}
+    for name in given.way or possible:
         how = {key: value for key, value in known[name].items() if key != "set"}
         own = known[name].get("set", {})
         of_supernet = 1 + FINALISTS if "finalists" in own else 0
         folder = f"{given.truth.stem}-{name.replace(', ', '-').replace(' ', '-')}"
-        run = trained(given, folder, of_supernet, **how, set={"size": given.trials, **own})
+        run = trained(given, folder, of_supernet, **how, set=own)
         found = {name: round(value, 3) for name, value in figures(run, truth).items()}
         print(json.dumps({"way": name, **found}), flush=True)
 

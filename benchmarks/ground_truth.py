@@ -2,11 +2,12 @@
 
     python benchmarks/ground_truth.py truth.json --dataset npz:mnist.npz --trials 60 --epochs 12 --train-size 2000
 
-All candidates are paths of one supernet: their cells differ, all else is as usual or as `--pin` says. The first third
-is drawn uniformly, and each of the others is a mutant of any before it, so that there are children and parents. They
-are trained one after the other on one thread, none stopped early. It is a run of a search, in `--runs-dir`: killed at
-any moment, the same command goes on. The file has every candidate's genotype, seed, outcome, and its metrics after
-every epoch, among them the seconds since its training began.
+All candidates are paths of one supernet: their cells differ, all else is as usual or as `--pin` says. `--at-large`
+draws everything that is not pinned, as a search does; no supernet holds these. The first third is drawn uniformly, and
+each of the others is a mutant of any before it, so that there are children and parents. They are trained one after the
+other on one thread, none stopped early. It is a run of a search, in `--runs-dir`: killed at any moment, the same
+command goes on. The file has every candidate's genotype, seed, outcome, and its metrics after every epoch, among them
+the seconds since its training began.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch
 from pairs import pair
 
 import nas
-from nas.core.space import SearchSpace, drawing, generator_for, sample
+from nas.core.space import Evolvable, SearchSpace, drawing, generator_for, sample
 from nas.core.strategy import BestSeen
 from nas.core.supernet import SharesWeights
 from nas.core.trial import Proposal, Trial
@@ -34,14 +35,18 @@ class FamilyTree:
 
     Args:
         size: how many; a third of them are roots.
+        at_large: they differ in all that the space leaves open, else in what the paths of one supernet differ in.
     """
 
     descends = True
 
-    def __init__(self, space: SearchSpace, *, seed: int, trials: int, size: int = 60) -> None:
-        if not isinstance(space, SharesWeights):
-            raise SystemExit(f"the space {space.name} has no supernets")
-        within = space.paths(space.base(drawing(generator_for(0, 0, 2), 1.0)))
+    def __init__(self, space: SearchSpace, *, seed: int, trials: int, size: int = 60, at_large: bool = False) -> None:
+        within = space
+        if not at_large:
+            if not isinstance(space, SharesWeights):
+                raise SystemExit(f"the space {space.name} has no supernets")
+            within = space.paths(space.base(drawing(generator_for(0, 0, 2), 1.0)))
+        assert isinstance(within, Evolvable)
         self._family: list[tuple[Proposal, int | None]] = []  # with the place of its parent
         self._numbers: list[int] = []
         self._best = BestSeen()
@@ -83,6 +88,7 @@ def arguments_of(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, default=60, help="how many candidates")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--train-size", type=int)
+    parser.add_argument("--at-large", action="store_true", help="they differ in all that is not pinned")
     parser.add_argument("--pin", action="append", type=pair, default=[], metavar="NAME=VALUE", help="what all have")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
@@ -97,23 +103,27 @@ def trained(given: argparse.Namespace, name: str, more_trials: int = 0, **how: A
         how: the options of `nas.search` that are this way.
     """
     path, trials = given.runs_dir / name, given.trials + more_trials
-    usual = {"network": "convolutional", "family": "plain", "cells": "edge", "decoder": "searched", "latent": 16}
+    pinned = {"network": "convolutional", "latent": 16}
+    if not given.at_large:
+        pinned |= {"family": "plain", "cells": "edge", "decoder": "searched"}
+        pinned |= {"width": 8, "decoder_width": 8, "batch_size": 64}
+    cells = {f"{half}_cell.nodes": [1, 2] for half in ("encoder", "decoder")}
     asked: dict[str, Any] = {
         "epochs": given.epochs,
         "train_size": given.train_size,
         "seed": given.seed,
-        "set": {"size": given.trials},
-        "pin": usual | {"width": 8, "decoder_width": 8, "batch_size": 64} | dict(given.pin),
-        "restrict": {f"{half}_cell.nodes": [1, 2] for half in ("encoder", "decoder")},
+        "pin": pinned | dict(given.pin),
+        "restrict": {} if given.at_large else cells,
         "early_stopping": "none",
     }
     asked |= how
+    asked["set"] = {"size": given.trials, "at_large": given.at_large} | how.get("set", {})
     if not path.exists():
         return nas.search(
             data=given.dataset, strategy=FamilyTree, trials=trials, runs_dir=given.runs_dir, name=name, **asked
         )
     begun = nas.open_run(path).config
-    for option in ("epochs", "train_size", "seed", "pin"):
+    for option in ("epochs", "train_size", "seed", "pin", "restrict"):
         if getattr(begun, option) != asked[option]:
             raise SystemExit(f"{path} was begun with {option} {getattr(begun, option)}; give another --runs-dir")
     return nas.resume(path, trials=trials, strategy=FamilyTree)
