@@ -177,7 +177,8 @@ class AutoencoderEvaluator:
         self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None
     ) -> Iterator[Measurement]:
         own = identity("autoencoder", trial, self.epochs, self.data, device=self.device.type)  # generators differ
-        epochs = epochs_of(trial, self.epochs)
+        hyperparameters = self.space.hyperparameters(trial.genotype)
+        epochs = epochs_of(trial, self.epochs, len(self.data.train), hyperparameters["batch_size"])
         kept, last = going_on(trial, own, checkpoint), last_epoch(trial, epochs)
         portion = trial.proposal.portion is not None
         spent = Spent()
@@ -186,7 +187,7 @@ class AutoencoderEvaluator:
             model, memory = made.model, PeakMemory(self.device)
             cost = {**made.cost, **self._cost(model)}
             # a pruned version trains at its own rates: half of them left errors 1% to 11% larger (docs/design.md)
-            training = AutoencoderTraining(model, self.space.hyperparameters(trial.genotype), epochs, trial.seed)
+            training = AutoencoderTraining(model, hyperparameters, epochs, trial.seed)
             if self._grow and trial.proposal.prune is None:
                 training.growth = Growth(model, blocks_of(model, self._passed), epochs)
         parts: dict[str, Part] = {"training": training, "spent": spent}

@@ -155,7 +155,8 @@ class CycleGanEvaluator:
     ) -> Iterator[Measurement]:
         targets, data = self._targets, self._train  # what is made once for all trials is not the candidate's time
         hyperparameters = slower_if_pruned(trial, self.space.hyperparameters(trial.genotype))
-        epochs = epochs_of(trial, self.epochs)
+        images = max(len(domain.train) for domain in self.data.domains)
+        epochs = epochs_of(trial, self.epochs, images, hyperparameters["batch"])
         protocol = self.protocol("validation")
 
         def begin() -> Begun:

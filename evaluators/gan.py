@@ -264,7 +264,7 @@ class GanEvaluator:
     ) -> Iterator[Measurement]:
         reference = self._reference  # what is made once for all trials is not the candidate's time
         hyperparameters = slower_if_pruned(trial, self.space.hyperparameters(trial.genotype))
-        epochs = epochs_of(trial, self.epochs)
+        epochs = epochs_of(trial, self.epochs, len(self.data.train), BATCH)
         protocol = self.protocol("validation")
 
         def begin() -> Begun:

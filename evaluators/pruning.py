@@ -32,15 +32,29 @@ LEAST_CHANNELS = 2
 """As many of a group are kept, whatever the ratio."""
 FINE_TUNING = 0.2
 """The share of a candidate's epochs that its pruned version is trained for."""
+ENOUGH_UPDATES = 200
+"""As many of them as have so many updates, if that are more: after 36 half of a model's channels left 3 times its error
+(docs/benchmarks.md)."""
 ADVERSARIAL_RATE = 0.5
 """What a generator's and a discriminator's learning rates are multiplied by then: the discriminator is ahead."""
 LATENCY_BATCH = 32
 _SIZES = "sizes"
 
 
-def epochs_of(trial: Trial, epochs: int) -> int:
-    """How long a trial trains where candidates train for so many epochs: of a pruned version a fifth, at least one."""
-    return epochs if trial.proposal.prune is None else max(1, round(FINE_TUNING * epochs))
+def epochs_of(trial: Trial, epochs: int, images: int, batch: int) -> int:
+    """How long a trial trains where candidates train for so many epochs.
+
+    A pruned version for a fifth of them, or for as many as have 200 updates where that are more, but for no more than
+    a candidate.
+
+    Args:
+        images: of an epoch.
+        batch: how many an update sees.
+    """
+    if trial.proposal.prune is None:
+        return epochs
+    updates = images // min(batch, images)
+    return min(epochs, max(round(FINE_TUNING * epochs), math.ceil(ENOUGH_UPDATES / updates)))
 
 
 def slower_if_pruned(trial: Trial, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from torch import nn
 
 from evaluators.channels import NothingToPrune, channels_of, selected, sizes_of
 from evaluators.networks import as_safetensors
-from evaluators.pruning import importance, kept_of, restored, texts_of, weakest_removed
+from evaluators.pruning import epochs_of, importance, kept_of, restored, texts_of, weakest_removed
 from nas.core.space import Condition, sample
+from nas.core.trial import Proposal, Trial
 from nas.export.python_source import python_source
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.modules import Crop
@@ -277,3 +278,13 @@ def test_repeated_channels_leave_the_function_as_it_is():
 @pytest.mark.parametrize(("count", "ratio", "kept"), [(8, 0.5, 4), (8, 0.7, 3), (10, 0.7, 3), (4, 0.9, 2), (1, 0.9, 1)])
 def test_at_least_two_channels_stay(count, ratio, kept):
     assert kept_of(count, ratio) == kept
+
+
+@pytest.mark.parametrize(
+    ("epochs", "images", "batch", "trained"),
+    [(20, 8000, 64, 4), (12, 1150, 32, 6), (4, 64, 128, 4), (1, 10_000, 16, 1), (2, 10_000, 16, 1)],
+)
+def test_versions_are_fine_tuned_for_a_fifth_of_the_epochs_or_enough_updates(epochs, images, batch, trained):
+    genotype = sample(SPACES["autoencoder"], np.random.default_rng(0))
+    assert epochs_of(Trial(1, Proposal(genotype, (0,), prune=0.5), 0), epochs, images, batch) == trained
+    assert epochs_of(Trial(0, Proposal(genotype), 0), epochs, images, batch) == epochs
