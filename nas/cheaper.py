@@ -18,8 +18,11 @@ from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
 from nas.core.trial import Objective
 from nas.strategies.one_shot import OneShot
 
-MANY_TRIALS, LONG = 9, 4
-"""The trials and epochs from which on a search for one objective stops early where the user says nothing."""
+FEW_TRIALS, FEW_EPOCHS = 8, 4
+"""With more trials and epochs than these a search for one objective stops early where the user says nothing.
+
+With four epochs asha would look after the first, which says little (docs/benchmarks.md).
+"""
 _PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to remove
 
 
@@ -61,7 +64,7 @@ def early_stopping_of(
             raise UserError("--early-stopping", asked, "none", why=why)
         several = len(config.objective) > 1  # of a front all would go that are not good in the first
         alone = not (trained or in_portions or config.weight_sharing == "supernet")
-        worth_it = config.trials >= MANY_TRIALS and epochs >= LONG and alone and not (unlearned or several)
+        worth_it = config.trials > FEW_TRIALS and epochs > FEW_EPOCHS and alone and not (unlearned or several)
         name = asked or ("asha" if worth_it else "none")
         rule, options = of(name), dict(config.stop_set)
         first = registry.options(rule).get("first")

@@ -134,8 +134,8 @@ def test_by_default_long_searches_stop_early_and_say_so_in_their_configuration(s
     assert nas.open_run(stopped.path).config.early_stopping == "asha"
     for options, rule in (
         ({"trials": 8, "epochs": 9}, "none"),
-        ({"trials": 30, "epochs": 3}, "none"),
-        ({"trials": 9, "epochs": 4}, "asha"),
+        ({"trials": 30, "epochs": 4}, "none"),
+        ({"trials": 9, "epochs": 5}, "asha"),
         ({"objective": ["parameters"]}, "none"),
         ({"objective": ["seconds"]}, "none"),
         ({"objective": ["mse", "parameters"]}, "none"),

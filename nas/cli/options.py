@@ -56,7 +56,7 @@ _SEARCH = (
     click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Set an option of the strategy."),
     click.option(
         "--early-stopping", metavar="RULE",
-        help="asha (default from 9 trials and 4 epochs on, of one objective), hyperband, median, plateau, none.",
+        help="asha (default with more than 8 trials and 4 epochs, of one objective), hyperband, median, plateau, none.",
     ),
     click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
     click.option("--seed", type=int, help="Seed of everything random (default 0)."),
