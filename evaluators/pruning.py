@@ -33,8 +33,8 @@ LEAST_CHANNELS = 2
 FINE_TUNING = 0.2
 """The share of a candidate's epochs that its pruned version is trained for."""
 ENOUGH_UPDATES = 200
-"""As many of them as have so many updates, if that are more: after 36 half of a model's channels left 3 times its error
-(docs/benchmarks.md)."""
+"""As many of them as have so many updates, if that are more: 72 updates after half of a model's channels were removed
+its error was still 3 times what it had been (docs/benchmarks.md)."""
 ADVERSARIAL_RATE = 0.5
 """What a generator's and a discriminator's learning rates are multiplied by then: the discriminator is ahead."""
 LATENCY_BATCH = 32
