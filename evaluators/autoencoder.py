@@ -178,7 +178,7 @@ class AutoencoderEvaluator:
     ) -> Iterator[Measurement]:
         own = identity("autoencoder", trial, self.epochs, self.data, device=self.device.type)  # generators differ
         hyperparameters = self.space.hyperparameters(trial.genotype)
-        epochs = epochs_of(trial, self.epochs, len(self.data.train), hyperparameters["batch_size"])
+        epochs = epochs_of(trial, self.epochs, len(self.data.train), int(hyperparameters["batch_size"]))
         kept, last = going_on(trial, own, checkpoint), last_epoch(trial, epochs)
         portion = trial.proposal.portion is not None
         spent = Spent()
