@@ -9,6 +9,8 @@ import time
 import psutil
 import pytest
 
+from nas.core.errors import UserError
+from nas.executors import ray_session
 from nas.executors.ray_adapters import sent
 from nas.executors.ray_client import turn_from_outside
 from nas.executors.ray_session import session
@@ -82,3 +84,22 @@ def test_from_outside_a_cluster_killed_and_gone_on_with(tmp_path, head):
         time.sleep(0.1)
     else:
         raise AssertionError(f"still there: {names}, load {os.getloadavg()}")
+
+
+@pytest.mark.parametrize(("failures", "joins"), [(2, True), (9, False)])
+def test_a_server_for_the_client_that_did_not_begin_is_asked_for_again(failures, joins, monkeypatch):
+    asked = []
+
+    def init(**options):
+        asked.append(options["address"])
+        if len(asked) <= failures:
+            raise RuntimeError("Initialization failure from server:\nStarting Ray client server failed. See its log.")
+
+    monkeypatch.setattr(ray_session.ray, "init", init)
+    monkeypatch.setattr(ray_session.ray, "shutdown", lambda: None)
+    if joins:
+        ray_session._join("ray://127.0.0.1:1")
+    else:
+        with pytest.raises(UserError, match="cannot be joined"):
+            ray_session._join("ray://127.0.0.1:1")
+    assert len(asked) == (3 if joins else 5)

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "nas-ray-"
 _LONGEST_PLACE = 20
+_NOT_FORKED = "Starting Ray client server failed"  # one in 14 and more, as gRPC does not bear the fork: Ray's #63202
+_JOINS = 5
 _LOOPBACK = ("127.0.0.1", "::1")
 _TOKEN = secrets.token_hex(32)  # without one Ray leaves one in the home folder; it keeps to a process's first
 
@@ -67,11 +69,17 @@ def session(address: str | None, *, cpus: int, gpus: int) -> Iterator[Path]:
 
 
 def _join(address: str) -> None:
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        why = f"cannot be joined ({' '.join(str(error).split())[:300]})"
-        raise UserError("--address", address, "auto or HOST:PORT of a cluster that runs", why=why) from error
+    for joins in range(1, _JOINS + 1):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=False)
+            return
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            if _NOT_FORKED in str(error) and joins < _JOINS:
+                log.warning("%s could not begin a server for this command: tried again", address)
+                ray.shutdown()
+                continue
+            why = f"cannot be joined ({' '.join(str(error).split())[:300]})"
+            raise UserError("--address", address, "auto or HOST:PORT of a cluster that runs", why=why) from error
 
 
 def _begin(folder: Path, cpus: int, gpus: int) -> None:
