@@ -97,11 +97,9 @@ def main() -> None:
     possible = [name for name, way in known.items() if not (given.at_large and way.get("weight_sharing") == "supernet")]
     known[OTHER_SEEDS] = {"seed": given.seed + 1}
     for name in given.way or possible:
-        how = {key: value for key, value in known[name].items() if key != "set"}
-        own = known[name].get("set", {})
-        of_supernet = 1 + FINALISTS if "finalists" in own else 0
+        of_supernet = 1 + FINALISTS if known[name].get("weight_sharing") == "supernet" else 0
         folder = f"{given.truth.stem}-{name.replace(', ', '-').replace(' ', '-')}"
-        run = trained(given, folder, of_supernet, **how, set=own)
+        run = trained(given, folder, of_supernet, **known[name])
         found = {name: round(value, 3) for name, value in figures(run, truth).items()}
         print(json.dumps({"way": name, **found}), flush=True)
 

@@ -28,11 +28,11 @@ OTHERS = 1000
 
 def figures(run: Run) -> dict[str, float]:
     """What a search has found and taken."""
-    trained = [trial for trial in run.trials if trial.measurements]
+    ends = [trial.measurements[-1] for trial in run.trials if trial.measurements]
     return {
         "best": run.best.trial.metrics[run.objective.name],
-        "epochs": sum(len(trial.measurements) for trial in trained),
-        "seconds": sum(trial.measurements[-1].metrics.get("seconds", 0.0) for trial in trained),
+        "epochs": run.epochs_run,
+        "seconds": sum(end.metrics.get("seconds", 0.0) for end in ends),
     }
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     for way in ways[1:]:
         above = np.array([own["best"] / whole["best"] for own, whole in zip(found[way], found["none"], strict=True)])
         shares = {
-            name: float(np.sum([own[name] for own in found[way]]) / np.sum([whole[name] for whole in found["none"]]))
+            name: sum(own[name] for own in found[way]) / sum(whole[name] for whole in found["none"])
             for name in ("epochs", "seconds")
         }
         mean = float(np.exp(np.log(above).mean()) - 1)

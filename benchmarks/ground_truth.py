@@ -117,7 +117,7 @@ def trained(given: argparse.Namespace, name: str, more_trials: int = 0, **how: A
         "early_stopping": "none",
     }
     asked |= how
-    asked["set"] = {"size": given.trials, "at_large": given.at_large} | how.get("set", {})
+    asked["set"] = {"size": given.trials, "at_large": given.at_large} | asked.get("set", {})
     if not path.exists():
         return nas.search(
             data=given.dataset, strategy=FamilyTree, trials=trials, runs_dir=given.runs_dir, name=name, **asked
