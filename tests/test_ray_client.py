@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 
 import psutil
 import pytest
@@ -103,3 +104,14 @@ def test_a_server_for_the_client_that_did_not_begin_is_asked_for_again(failures,
         with pytest.raises(UserError, match="cannot be joined"):
             ray_session._join("ray://127.0.0.1:1")
     assert len(asked) == (3 if joins else 5)
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_the_error_alone(monkeypatch, recwarn):
+    def init(**options):
+        warnings.warn("Ray Client connection timed out.", stacklevel=2)
+        raise ConnectionError("ray client connection timeout")
+
+    monkeypatch.setattr(ray_session.ray, "init", init)
+    with pytest.raises(UserError, match="ray client connection timeout"):
+        ray_session._join("ray://127.0.0.1:1")
+    assert list(recwarn) == []

@@ -10,6 +10,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +72,8 @@ def session(address: str | None, *, cpus: int, gpus: int) -> Iterator[Path]:
 def _join(address: str) -> None:
     for joins in range(1, _JOINS + 1):
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=False)
+            with warnings.catch_warnings(action="ignore"):  # the error says the same
+                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=False)
             return
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             if _NOT_FORKED in str(error) and joins < _JOINS:
