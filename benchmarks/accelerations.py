@@ -30,7 +30,7 @@ from ground_truth import arguments_of, trained
 from scipy.stats import kendalltau
 
 from nas.core.genotype import Genotype
-from nas.run import Run, best_first
+from nas.study.run import Run, best_first
 
 SHORT, SHORTER = 3, 6  # parts of the truth's epochs
 OTHER_SEEDS = "other seeds"

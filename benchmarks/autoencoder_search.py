@@ -22,9 +22,9 @@ from pairs import several
 from torch import nn
 
 import nas
-from evaluators.autoencoder import AutoencoderEvaluator
-from evaluators.images import ImageData, as_float
+from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from nas.core.trial import Trial
+from nas.data.images import ImageData, as_float
 
 
 def baseline(shape: tuple[int, int, int], latent: int) -> nn.Module:

@@ -17,12 +17,12 @@ import torch
 from pairs import pair
 from safetensors.torch import load
 
-from evaluators.cyclegan import CycleGanEvaluator
-from evaluators.domains import load_pair
+from evaluators.cyclegan.evaluator import CycleGanEvaluator
 from evaluators.metrics.translations import translation_scores
-from evaluators.sources.transformed import TRANSFORMATIONS
 from nas.core.trial import Proposal, Trial
-from search_spaces.gan.cyclegan import CycleGanSpace
+from nas.data.pairs import load_pair
+from nas.data.sources.transformed import TRANSFORMATIONS
+from search_spaces.cyclegan.space import CycleGanSpace
 
 SCORES = ("fid", "fid_a", "fid_b", "coverage", "modes", "label_agreement", "cycle_error", "identity_error")
 UNDONE = {"inverted": TRANSFORMATIONS["inverted"], "rotated": lambda images: images.rot90(-1, (2, 3))}

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 import nas
-from nas.run import Run
+from nas.study.run import Run
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 

@@ -20,7 +20,7 @@ import torch
 from pairs import pair
 
 import nas
-from nas.run import Run
+from nas.study.run import Run
 
 OTHERS = 1000
 """What is added to a seed for another search without early stopping."""

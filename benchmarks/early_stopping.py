@@ -35,8 +35,8 @@ from nas.core.early_stopping import EarlyStopping
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial, curve_of
 from nas.registry import load, make_early_stopping
-from nas.run import best_first
 from nas.strategies.results import normal_scores
+from nas.study.run import best_first
 
 RULES = (
     "none", "asha", "asha:reduction=2", "asha:reduction=4", "asha:first=2", "asha:first=2,reduction=2", "asha:first=3",

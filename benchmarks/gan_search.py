@@ -23,11 +23,11 @@ import torch
 from pairs import several
 
 import nas
-from evaluators.gan import GanEvaluator
+from evaluators.gan.evaluator import GanEvaluator
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, SearchSpace, Value
 from nas.core.trial import Proposal, Trial
-from nas.run import Run
+from nas.study.run import Run
 from search_spaces.gan.space import GanSpace
 
 SCORES = ("fid", "kid", "density", "coverage", "modes")

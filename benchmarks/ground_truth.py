@@ -25,9 +25,9 @@ from nas.core.space import Evolvable, SearchSpace, drawing, generator_for, sampl
 from nas.core.strategy import BestSeen
 from nas.core.supernet import SharesWeights
 from nas.core.trial import Proposal, Trial
-from nas.files import write_atomically
-from nas.run import Run
 from nas.strategies.novelty import Seen
+from nas.study.files import write_atomically
+from nas.study.run import Run
 
 
 class FamilyTree:

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluators.autoencoder import OBJECTIVES
+from evaluators.autoencoder.evaluator import OBJECTIVES
+from nas.core.search import Search
 from nas.core.trial import Measurement, Trial
 from nas.executors.inline import Inline
-from nas.loop import Search
 from nas.strategies.evolution import Evolution
-from nas.study import Study
+from nas.study.study import Study
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 

@@ -7,12 +7,12 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from evaluators.logic import OBJECTIVES, LogicEvaluator
+from examples.xor import OBJECTIVES, LogicEvaluator
+from nas.core.search import InMemory, Search
 from nas.core.trial import Trial
 from nas.executors.inline import Inline
-from nas.loop import InMemory, Search
 from nas.strategies.neat import Neat
-from search_spaces.neuroevolution import NetworkSpace
+from search_spaces.neat_network.space import NetworkSpace
 
 POPULATION = 150
 MOST = 30_000

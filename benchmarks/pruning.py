@@ -23,11 +23,11 @@ import torch
 
 import nas
 from evaluators.metrics.cost import multiply_adds, parameters
-from evaluators.pruning import pruned
-from nas.candidate import Candidate
+from evaluators.pruning.pruning import pruned
 from nas.core.genotype import Genotype
 from nas.core.trial import Proposal, Start, Trial
-from nas.run import Run
+from nas.study.candidate import Candidate
+from nas.study.run import Run
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 PINNED = ("family", "stages", "normalisation", "activation", "decoder", "width_growth", "down_sampling", "up_sampling",

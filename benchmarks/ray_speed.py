@@ -23,10 +23,10 @@ from pairs import pair
 from scipy.stats import kendalltau
 
 import nas
+from nas.core.search import InMemory, Search
 from nas.core.trial import Measurement, Trial
-from nas.executors.ray_session import session
-from nas.executors.ray_tune import RayTune
-from nas.loop import InMemory, Search
+from nas.executors.ray_tune.cluster import session
+from nas.executors.ray_tune.executor import RayTune
 from nas.strategies.random import Random
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from evaluators.data import load_data
-from evaluators.features import extractor_for
-from evaluators.metrics.calibration import damaged
+from benchmarks.damaged_images import damaged
+from evaluators.features.extractor import extractor_for
 from evaluators.metrics.samples import reference_of, sample_scores
+from nas.data.loading import load_data
 
 SHOWN = {
     "fid": ".2f", "kid": ".3f", "density": ".2f", "coverage": ".2f", "modes": ".0f", "label_entropy": ".2f",

@@ -22,14 +22,14 @@ import torch
 from scipy.stats import kendalltau
 from torch import nn
 
-from evaluators import sharing
-from evaluators.autoencoder import AutoencoderEvaluator
-from evaluators.data import load_data
-from evaluators.images import ImageData
-from evaluators.sharing import Inherited
+from evaluators.autoencoder.evaluator import AutoencoderEvaluator
+from evaluators.inheritance import transfer as sharing
+from evaluators.inheritance.transfer import Inherited
 from nas.core.genotype import Genotype
 from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement, Proposal, Start, Trial
+from nas.data.images import ImageData
+from nas.data.loading import load_data
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from evaluators.channels import channels_of
+from evaluators.inheritance.transfer import Run, begin_from
 from evaluators.networks import initialised, on_device
-from evaluators.pruning import Calls, latencies, pruned, texts_of
-from evaluators.sharing import Run, begin_from
+from evaluators.pruning.channels import channels_of
+from evaluators.pruning.pruning import Calls, latencies, pruned, texts_of
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Shape
 from nas.core.trial import Trial
@@ -54,8 +54,8 @@ class Candidates:
     def made(self, trial: Trial) -> Made:
         """The network that a trial begins to train: of a version of another trial that is pruned, else new.
 
-        A new one has what it inherits; its metrics are those of evaluators.sharing.begin_from. Those of a pruned one
-        are ``latency_ms`` and ``unpruned_latency_ms``, and its texts are for evaluators.pruning.restored.
+        A new one has what it inherits; its metrics are those of evaluators.inheritance.transfer.begin_from. Those of a pruned one
+        are ``latency_ms`` and ``unpruned_latency_ms``, and its texts are for evaluators.pruning.pruning.restored.
 
         Raises:
             CandidateFailure: nothing can be removed, or the weights to start from were not kept.

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from evaluators.checkpoints import State, as_bytes, as_tensor
+from evaluators.training.checkpoint import State, as_bytes, as_tensor
 
 _MILLISECONDS = 3000  # of an animated picture, but for its last frame
 _LONGEST = 300

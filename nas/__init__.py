@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nas.api import open_run, prune, resume, search, train
-    from nas.candidate import Candidate
     from nas.core.errors import UserError
-    from nas.run import Run
+    from nas.study.candidate import Candidate
+    from nas.study.run import Run
 
 _HOMES = {
     "search": "nas.api",
@@ -21,8 +21,8 @@ _HOMES = {
     "train": "nas.api",
     "prune": "nas.api",
     "open_run": "nas.api",
-    "Run": "nas.run",
-    "Candidate": "nas.candidate",
+    "Run": "nas.study.run",
+    "Candidate": "nas.study.candidate",
     "UserError": "nas.core.errors",
 }
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import registry, session
-from nas.assembly import ARRAYS, Given
-from nas.candidate import Candidate
 from nas.config import EXECUTOR_OPTIONS, RunConfig
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
@@ -18,15 +16,17 @@ from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
-from nas.remote import located
-from nas.run import Run, config_of
-from nas.run import open_run as run_in
-from nas.training import OF_THE_DATA, config_to_train
+from nas.session.assembly import ARRAYS, Given
+from nas.session.train import OF_THE_DATA, config_to_train
+from nas.study.candidate import Candidate
+from nas.study.remote.working_copy import located
+from nas.study.run import Run, config_of
+from nas.study.run import open_run as run_in
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from evaluators.images import ImageData
+    from nas.data.images import ImageData
 
 __all__ = ["open_run", "prune", "resume", "search", "train"]
 
@@ -192,7 +192,7 @@ def _data_name(argument: str, data: Any) -> str:
     Raises:
         UserError: it is no data.
     """
-    from evaluators.images import ImageData
+    from nas.data.images import ImageData
 
     if isinstance(data, str):
         return data
@@ -256,8 +256,8 @@ def _name(thing: Any) -> str:
 
 
 def _image_data(data: Any, config: RunConfig) -> ImageData:
-    from evaluators.data import from_arrays
-    from evaluators.images import ImageData
+    from nas.data.images import ImageData
+    from nas.data.loading import from_arrays
 
     if isinstance(data, ImageData):
         return data

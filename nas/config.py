@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
-from nas.urls import ALLOWED, runs_folder
+from nas.study.remote.urls import ALLOWED, runs_folder
 
 Scalar = bool | int | float | str
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -81,7 +81,7 @@ def _option(name: str) -> str:
 class RunConfig(BaseModel):
     """Every option of a search. In YAML the names have dashes, as on the command line.
 
-    With a `genotype`, its canonical text, the run is the training of that alone: see nas.training.
+    With a `genotype`, its canonical text, the run is the training of that alone: see nas.session.train.
     """
 
     model_config = ConfigDict(

@@ -16,22 +16,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from evaluators.catalogue import absolute_name
-from nas.assembly import NO_OBJECTS, Given, Parts, assemble, fix_architecture
-from nas.candidate import Candidate
-from nas.cheaper import check_prunable
-from nas.checkpoint import FILE, Checkpointed
 from nas.config import EXECUTOR_OPTIONS, RunConfig, seconds
 from nas.core.errors import UserError
 from nas.core.evaluator import Continuable, Evaluator, Testable, WithProtocol
+from nas.core.search import NoTime, Search, TimeLimit
 from nas.core.trial import Measurement, Trial
-from nas.finding import genotype_from, names_in
-from nas.follow_ups import follow_ups, origin_of
-from nas.loop import NoTime, Search, TimeLimit
-from nas.remote import begin, copied_back, refuse_taken
-from nas.run import Run, best_first, config_of, recorded_assumptions
-from nas.starting import forget_checkpoints, start_of
-from nas.study import Study
+from nas.data.catalogue import absolute_name
+from nas.session.assembly import NO_OBJECTS, Given, Parts, assemble, fix_architecture
+from nas.session.checkpoint import FILE, Checkpointed
+from nas.session.option_checks import check_prunable
+from nas.session.pruned_versions import follow_ups, origin_of
+from nas.session.warm_start import forget_checkpoints, start_of
+from nas.study.candidate import Candidate
+from nas.study.lookup import genotype_from, names_in
+from nas.study.remote.working_copy import begin, copied_back, refuse_taken
+from nas.study.run import Run, best_first, config_of, recorded_assumptions
+from nas.study.study import Study
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nas.core.supernet import Path, Supernet
 from search_spaces.cells.derivation import NONE, edge_name, node_name
-from search_spaces.operations import OPERATIONS
+from search_spaces.operations.layers import OPERATIONS
 
 Edges = Mapping[tuple[int, int], tuple[str, ...]]
 """What the edge (source, target) may hold."""

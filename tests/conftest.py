@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import nas
-from evaluators.images import ImageData
-from evaluators.sources import Source
+from nas.data.images import ImageData
+from nas.data.sources import Source
 
 torch.set_num_threads(1)
 
@@ -24,8 +24,8 @@ SMALL = {"network": "fully_connected", "hidden_width": 64, "batch_size": 16, "st
 
 def tiny_data(side: int = 8, channels: int = 1, count: int = 96) -> ImageData:
     """Soft blobs, made at once: as learnable as digits and quicker."""
-    from evaluators.data import split
-    from evaluators.images import Split
+    from nas.data.images import Split
+    from nas.data.loading import split
 
     generator = np.random.default_rng(0)
     y, x = np.mgrid[0:side, 0:side]
@@ -51,8 +51,8 @@ def tiny() -> ImageData:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Extractors that are hardly trained."""
-    from evaluators import features
-    from tests.extractors import SHORT
+    from evaluators.features.extractor import extractor as features
+    from tests.parts.extractors import SHORT
 
     monkeypatch.setattr(features, "RECIPES", SHORT)
 
@@ -61,12 +61,12 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two epochs of few images make nothing that varies: here nothing counts as collapsed."""
     for name in ("LEAST_DEVIATION", "LEAST_MODES", "LEAST_COVERAGE"):
-        monkeypatch.setattr(f"evaluators.collapse.{name}", 0.0)
+        monkeypatch.setattr(f"evaluators.adversarial.collapse.{name}", 0.0)
 
 
 def draw_no_report(patch: pytest.MonkeyPatch) -> None:
     """Nothing is drawn at the end of a run."""
-    patch.setattr("nas.run.Run.report", lambda self: None)
+    patch.setattr("nas.study.run.Run.report", lambda self: None)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is exported at the end of a run, which takes longer than a small run itself."""
-    monkeypatch.setattr("nas.run.Run.export", lambda self, candidate: None)
+    monkeypatch.setattr("nas.study.run.Run.export", lambda self, candidate: None)
 
 
 def export_only_python(patch: pytest.MonkeyPatch) -> None:
@@ -97,9 +97,9 @@ def only_python(monkeypatch: pytest.MonkeyPatch) -> None:
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stores in memory that are empty and answer, and working copies of runs in ``here``, of this test alone."""
     from fsspec.implementations.memory import MemoryFileSystem
+    from nas.study.study.remote import working_copy as remote
 
-    from nas import remote
-    from tests.remote_runs import Store, Toy
+    from tests.parts.remote_runs import Store, Toy
 
     monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr("nas.report.html.render", lambda run: f"{len(run.trials)} trials")  # its figures take a second
@@ -126,8 +126,8 @@ Said = tuple[int, str, str]
 
 @pytest.fixture
 def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """`tests.command_line.said` in an empty folder."""
-    from tests.command_line import said
+    """`tests.parts.command_line.said` in an empty folder."""
+    from tests.parts.command_line import said
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
@@ -138,7 +138,7 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """The folder in which a whole search has run in a process of its own, and what it wrote; not to be changed."""
-    from tests.command_line import QUICK, finished
+    from tests.parts.command_line import QUICK, finished
 
     folder = tmp_path_factory.mktemp("runs")
     code, out, err = finished("search", "--trials", "5", "--name", "five", "--json", *QUICK, cwd=folder)

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evaluators.features import FeatureExtractor, content_hash
-from evaluators.images import ImageData, as_float, batches
+from evaluators.features.extractor import FeatureExtractor, content_hash
 from nas.core.errors import Diverged, UserError
+from nas.data.images import ImageData, as_float, batches
 
 FORMULAS = "1"
 """Raised whenever a score would come out otherwise of the same samples and the same reference."""

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluators.domains import DomainPair
-from evaluators.features import FeatureExtractor, content_hash
-from evaluators.images import ImageData, Split, as_float
+from evaluators.features.extractor import FeatureExtractor, content_hash
 from evaluators.metrics.samples import Reference, reference_images, sample_deviation, sample_scores
+from nas.data.images import ImageData, Split, as_float
+from nas.data.pairs import DomainPair
 
 Translate = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) in [0, 1] to images of the same shape and range."""

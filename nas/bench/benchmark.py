@@ -15,10 +15,10 @@ import numpy as np
 
 from nas import registry
 from nas.bench.table import Question
+from nas.core.search import InMemory, Search
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective, Proposal, Trial
-from nas.loop import InMemory, Search
 
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300)
 

@@ -55,7 +55,7 @@ def bench_command(**given: Any) -> None:
         )  # fmt: skip
     if plot is not None:
         from nas.bench.figure import regret_figure
-        from nas.files import write_atomically
+        from nas.study.files import write_atomically
 
         write_atomically(plot, regret_figure(curves, at, objective, given["report"]))
     summaries = {name: summarise(found, at) for name, found in curves.items()}

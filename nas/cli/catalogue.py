@@ -48,7 +48,7 @@ def early_stopping_command(name: str | None) -> None:
 @click.argument("name", required=False)
 def datasets_command(name: str | None) -> None:
     """List the data sets, or explain one."""
-    from evaluators.catalogue import data_set_names, describe_data_set
+    from nas.data.catalogue import data_set_names, describe_data_set
 
     if name is not None:
         click.echo(describe_data_set(name))

@@ -15,16 +15,16 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from nas.checkpoint import FILE, Reached
 from nas.core.genotype import Genotype
 from nas.core.pareto import most_spread, pareto_front
-from nas.urls import place_of, url_of
+from nas.session.checkpoint import FILE, Reached
+from nas.study.remote.urls import place_of, url_of
 
 if TYPE_CHECKING:
+    from nas.core.search import Search
     from nas.core.trial import Measurement as Measured
     from nas.core.trial import Objective, Trial
-    from nas.loop import Search
-    from nas.run import Run
+    from nas.study.run import Run
 
 _WIDEST = 10_000  # lines are not folded where the output is no terminal
 SHOWN, FRONT_SHOWN = 5, 12

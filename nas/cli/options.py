@@ -14,7 +14,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _runs_folder(place: str | Path) -> Path:
-    from nas.urls import runs_folder
+    from nas.study.remote.urls import runs_folder
 
     return runs_folder(place)
 
@@ -124,8 +124,8 @@ def run_argument(command: Command) -> Command:
 
 
 def run_path(run: str, runs_dir: Path) -> Path:
-    """The folder that RUN stands for; see nas.finding.find_run."""
-    from nas.finding import find_run
+    """The folder that RUN stands for; see nas.study.lookup.find_run."""
+    from nas.study.lookup import find_run
 
     return find_run(run, runs_dir)
 

@@ -24,7 +24,7 @@ def prune_command(source: str, ratios: str, runs_dir: Path, as_json: bool, quiet
     from nas.config import RunConfig
 
     wanted = RunConfig.checked({"prune": ratios}).prune
-    from nas.finding import run_and_trial
+    from nas.study.lookup import run_and_trial
 
     path, trial = run_and_trial(source, runs_dir)
     from nas.cli.search import configure_logging, searched

@@ -13,7 +13,7 @@ from nas.cli.options import RUNS_DIR, run_argument, run_path
 
 if TYPE_CHECKING:
     from nas.core.trial import Trial
-    from nas.run import Run
+    from nas.study.run import Run
 
 
 @click.command("list")
@@ -23,9 +23,9 @@ def list_command(runs_dir: Path, as_json: bool) -> None:
     """List the runs."""
     from nas.cli.display import console, table
     from nas.core.errors import UserError
-    from nas.finding import runs_in
-    from nas.run import open_run
-    from nas.urls import place_of
+    from nas.study.lookup import runs_in
+    from nas.study.remote.urls import place_of
+    from nas.study.run import open_run
 
     seen, unreadable = [], []
     for path in runs_in(runs_dir):
@@ -74,7 +74,7 @@ def _best(run: Run) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def show_command(run: str, runs_dir: Path, trial: int | None, genotype: bool, as_json: bool) -> None:
     """Show a run, or one of its trials."""
-    from nas.run import open_run
+    from nas.study.run import open_run
 
     opened = open_run(run_path(run, runs_dir))
     if genotype:
@@ -198,7 +198,7 @@ def export_command(
     """Export a trial's model, or a front's, as a folder that runs by itself."""
     from nas.core.errors import UserError, unknown_name
     from nas.export import FORMATS
-    from nas.run import open_run
+    from nas.study.run import open_run
 
     chosen = tuple(name.strip() for name in formats.split(",")) if formats is not None else FORMATS
     for name in chosen:

@@ -15,8 +15,8 @@ import click
 from nas.cli.options import executor_options, given_options, output_options, run_argument, run_path, search_options
 
 if TYPE_CHECKING:
-    from nas.run import Run
     from nas.session import Progress
+    from nas.study.run import Run
 
 
 @click.command("search")
@@ -60,7 +60,7 @@ def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> i
     """Turn a search or a training to its end, print what came of it, and give the exit code."""
     from nas.cli import DONE, INTERRUPTED, NOTHING_SUCCEEDED, TOO_MANY_FAILURES
     from nas.cli.display import Display, summary
-    from nas.urls import place_of
+    from nas.study.remote.urls import place_of
 
     progress = Display(silent=quiet)
     try:
@@ -105,7 +105,7 @@ def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> i
 def _kept(run: Run) -> str:
     if run.config.genotype is None:
         return f"{sum(run.counts().values())} finished trials are kept"
-    from nas.checkpoint import FILE, Reached
+    from nas.session.checkpoint import FILE, Reached
 
     reached = Reached.read(run.path / FILE).epoch
     return f"the training is kept as it was after epoch {reached} of {run.config.epochs}"
@@ -123,7 +123,7 @@ def _document(run: Run) -> dict[str, Any]:
             "model": None if run.model_folder is None else str(run.model_folder),
         }
     from nas.cli.runs import front_document
-    from nas.urls import url_of
+    from nas.study.remote.urls import url_of
 
     seconds = run.study.notes.get("seconds", 0.0)
     front = {} if len(run.objectives) == 1 else {"front": front_document(run)}

@@ -23,7 +23,7 @@ def train_command(source: str, as_json: bool, quiet: bool, verbose: bool, **give
     The training is a run of its own, of one trial. However it is interrupted, nas resume goes on from its last
     checkpoint, on a CPU to the same numbers.
     """
-    from nas.training import config_to_train
+    from nas.session.train import config_to_train
 
     config = config_to_train(source, given_options(given))
     from nas.cli.search import configure_logging, searched

@@ -64,7 +64,7 @@ class Prunes(Protocol):
         """Remove channels of the model that the trial starts from, train the rest on briefly, and measure it.
 
         The proposal says which share of the genotype's channels is missing then. The metrics are those of `evaluate`,
-        and what the removal has changed; the weights bring what `evaluators.pruning.restored` needs.
+        and what the removal has changed; the weights bring what `evaluators.pruning.pruning.restored` needs.
 
         Raises:
             CandidateFailure: nothing can be removed, there is nothing to start from, or as in `evaluate`.

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable
 
 from nas.core.evaluator import Evaluator
+from nas.core.search import Search
 from nas.core.trial import Outcome, Trial
-from nas.executors.outcomes import Ended, advance, begun, log_failure, stopped_after
-from nas.loop import Search
+from nas.executors.evaluation import Ended, advance, begun, log_failure, stopped_after
 
 
 class Inline:

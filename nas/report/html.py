@@ -12,7 +12,7 @@ from nas.report.figures import curves_figure, front_figure, progress_figure
 
 if TYPE_CHECKING:
     from nas.core.trial import Trial
-    from nas.run import Run
+    from nas.study.run import Run
 
 _PICTURES = 20
 

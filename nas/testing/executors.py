@@ -11,9 +11,9 @@ import pytest
 
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
+from nas.core.search import Decision, Event, InMemory, Search
 from nas.core.trial import Measurement, Trial
 from nas.executors.inline import Inline
-from nas.loop import Decision, Event, InMemory, Search
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
 from nas.testing.toys import (

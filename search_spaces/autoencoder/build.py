@@ -12,7 +12,7 @@ from nas.core.space import Shape
 from search_spaces.autoencoder.modules import Autoencoder, VariationalAutoencoder
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.cells.modules import Crop
-from search_spaces.operations import activation, convolution, down_sampling, normalisation, sizes, up_sampling
+from search_spaces.operations.layers import activation, convolution, down_sampling, normalisation, sizes, up_sampling
 
 Content = Mapping[str, Any]
 MakeCell = Callable[[str, int, str, str], nn.Module]

@@ -69,7 +69,7 @@ def edges_of(content: Mapping[str, Value], cell: str) -> list[Edge]:
 def build_cell(edges: list[Edge], channels: int, norm: str, act: str) -> nn.Module:
     """The cell as a module: (N, channels, H, W) to the same shape."""
     from search_spaces.cells.modules import Cell, Node
-    from search_spaces.operations import OPERATIONS
+    from search_spaces.operations.layers import OPERATIONS
 
     last = max(edge.target for edge in edges)
     nodes: list[nn.Module] = []

@@ -106,7 +106,7 @@ def build_cell(content: Mapping[str, Value], cell: str, channels: int, norm: str
     from torch import nn
 
     from search_spaces.cells.modules import Cell, Node
-    from search_spaces.operations import OPERATIONS
+    from search_spaces.operations.layers import OPERATIONS
 
     def graph(edges: list[Edge], make: Callable[[str], nn.Module]) -> nn.Module:
         nodes: list[nn.Module] = []

@@ -17,7 +17,7 @@ from search_spaces.gan.discriminator_modules import (
     SumPool,
 )
 from search_spaces.gan.layers import Filling, decided, widths
-from search_spaces.operations import activation, convolution, down_sampling, normalisation, sizes
+from search_spaces.operations.layers import activation, convolution, down_sampling, normalisation, sizes
 
 Content = Mapping[str, Any]
 KERNELS, DIMENSIONS = 32, 8  # of minibatch discrimination

@@ -14,7 +14,7 @@ from search_spaces.gan.conditioning import Conditioning
 from search_spaces.gan.layers import Filling, cropped, decided, doubled, normalised, widths
 from search_spaces.gan.modules import Generator, Layers, UpCell, UpCells
 from search_spaces.gan.style import AdaptiveInstanceNorm, MappingNetwork, Noise, StyleBlock, StyleGenerator
-from search_spaces.operations import activation, sizes, up_sampling
+from search_spaces.operations.layers import activation, sizes, up_sampling
 
 Content = Mapping[str, Any]
 

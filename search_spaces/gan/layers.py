@@ -13,7 +13,7 @@ from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.cells.modules import Crop
 from search_spaces.gan.discriminator_modules import SpectralNorm
 from search_spaces.gan.modules import ConditionalScale
-from search_spaces.operations import normalisation
+from search_spaces.operations.layers import normalisation
 
 Size = tuple[int, int]
 """Height and width of a map."""

@@ -11,13 +11,13 @@ from torch import nn
 
 from nas.core.space import Condition, Shape
 from nas.core.supernet import Path, Supernet
+from search_spaces.adversarialnas import build as adversarialnas_build
 from search_spaces.cells.derivation import Allowed, relaxed_edges
-from search_spaces.gan import adversarialnas_build
 from search_spaces.gan.build import build
 from search_spaces.gan.derivation import CELLS
 from search_spaces.gan.layers import Filling
 from search_spaces.gan.modules import Gan
-from search_spaces.operations import sizes
+from search_spaces.operations.layers import sizes
 from search_spaces.supernet import Architecture, MixedCell, Mixture, choices_of, without_running_statistics
 
 

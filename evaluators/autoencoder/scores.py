@@ -1,0 +1,65 @@
+"""What reconstructions of autoencoders are worth: the metrics of a part of the data, and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.autoencoder.losses import as_autoencoder, variational_bound, with_noise
+from evaluators.metrics.cost import PeakMemory
+from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
+from evaluators.pictures import picture_of_rows
+from nas.data.images import batches
+
+_SHOWN = 10  # images of a picture
+
+
+@torch.no_grad()
+def scores_of(
+    model: nn.Module,
+    images: Tensor,
+    hyperparameters: Mapping[str, Any],
+    seed: int,
+    memory: PeakMemory | None = None,
+) -> tuple[dict[str, float], bytes]:
+    """The metrics of quality that an autoencoder has (see evaluators.autoencoder.evaluator), and some of its images in rows.
+
+    Args:
+        images: (N, C, H, W), from 0 to 1, on the model's device; the model is in evaluation mode afterwards.
+        seed: of the noise, and of the codes that are drawn.
+    """
+    model.eval()
+    autoencoder = as_autoencoder(model)
+    noise = torch.Generator(images.device).manual_seed(seed)
+    rebuilt, cleaned, parts = [], [], []
+    variance = hyperparameters.get("noise_variance")
+    noisy = None
+    for part in batches(images):
+        batch = images[part]
+        rebuilt.append(model(batch))
+        if memory is not None:
+            memory.look()
+        if variance is not None:
+            noisy = with_noise(batch, variance, noise)
+            cleaned.append(model(noisy))
+        if autoencoder.variational:
+            parts.append(variational_bound(autoencoder, batch, hyperparameters["loss"], noise))
+    reconstructions = torch.cat(rebuilt)
+    metrics = {
+        "mse": mean_squared_error(reconstructions, images),
+        "psnr": psnr(reconstructions, images),
+        "ssim": ssim(reconstructions, images),
+    }
+    rows = [images[:_SHOWN], reconstructions[:_SHOWN]]
+    if variance is not None:
+        metrics["denoising_mse"] = mean_squared_error(torch.cat(cleaned), images)
+        again = with_noise(images[:_SHOWN], variance, torch.Generator(images.device).manual_seed(seed))
+        rows = [images[:_SHOWN], again, model(again)]
+    if parts:
+        likelihood = float(torch.cat([likelihood for likelihood, _ in parts]).mean())
+        divergence = float(torch.cat([divergence for _, divergence in parts]).mean())
+        metrics |= {"elbo": likelihood - divergence, "log_likelihood": likelihood, "kl": divergence}
+    return metrics, picture_of_rows(rows)

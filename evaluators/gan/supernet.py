@@ -1,0 +1,160 @@
+"""A supernet of pairs as a trial: trained, measured after every epoch, begun anew where it collapses."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.gan.bilevel import CALIBRATION, LOSSES, PairSupernetTraining, batches_to_generate, candidate_of
+from evaluators.gan.training import GanModel
+from evaluators.metrics.cost import PeakMemory, parameters
+from evaluators.metrics.samples import sample_deviation
+from evaluators.networks import initialised
+from evaluators.supernets.bilevel import drawn_from
+from evaluators.supernets.restart import Watch
+from nas.core.errors import Collapsed, Diverged
+from nas.core.genotype import Genotype
+from nas.core.space import SearchSpace, Shape, generator_for
+from nas.core.supernet import Alphas, SharesWeights, Supernet, entropy
+from nas.core.trial import Measurement
+from nas.data.images import Split
+
+MOST_RESETS = 3
+_MIXED = 4  # batches of the supernet's own images, of all operations together
+_ANEW = 3  # of the keys of random numbers that of the weights with which it begins anew
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a generator is judged.
+
+    Attributes:
+        scores: of a supernet and a generator; see evaluators.metrics.samples.
+        picture: of its samples, a PNG.
+        deviation: the data's; see evaluators.adversarial.collapse.
+    """
+
+    scores: Callable[[GanModel, nn.Module], dict[str, float]]
+    picture: Callable[[GanModel, nn.Module], bytes]
+    deviation: float
+
+
+class PairSupernet:
+    """The supernet around a base, through all its beginnings.
+
+    Args:
+        space: a SharesWeights whose supernets are GanModels; see evaluators.gan.bilevel.PairSupernetTraining.
+        plan: completed.
+        shape: of the images.
+        train: the training part, on the device.
+    """
+
+    def __init__(
+        self,
+        space: SharesWeights,
+        base: Genotype,
+        plan: Supernet,
+        shape: Shape,
+        train: Split,
+        seed: int,
+        scoring: Scoring,
+    ) -> None:
+        self.space, self.base, self.plan, self.shape = space, base, plan, shape
+        self.train, self.seed, self.scoring = train, seed, scoring
+        self.hyperparameters = cast(SearchSpace, space).hyperparameters(base)
+        self.device = train.images.device
+        self.epochs, self.warm_up = plan.schedule
+        self.resets = 0
+        self._begin(0)
+
+    def _begin(self, epoch: int, alphas: list[Tensor] | None = None) -> None:
+        """New weights and optimisers; the alphas are new as well, or those that are given."""
+        seed = self.seed if alphas is None else int(generator_for(self.seed, self.resets, _ANEW).integers(2**63))
+        model = initialised(lambda: self.space.relax(self.base, self.shape, self.plan), seed, self.device)
+        if alphas is not None:
+            with torch.no_grad():
+                for row, kept in zip(cast(nn.Module, model.architecture).parameters(), alphas, strict=True):
+                    row.copy_(kept)
+        self.model = model
+        self.training = PairSupernetTraining(
+            model, self.plan, self.hyperparameters, len(self.train), self.seed, begun=epoch
+        )
+        loss, updates = str(self.hyperparameters["loss"]), self.training.updates
+        self._watch = Watch(loss, self.epochs, updates, self.scoring.deviation)
+
+    def measurements(self) -> Iterator[Measurement]:
+        """One after every epoch; see evaluators.gan.evaluator.GanEvaluator.train_supernet."""
+        started, memory = time.perf_counter(), PeakMemory(self.device)
+        cost = {"parameters": float(parameters(self.model))}
+        history: list[dict[str, object]] = []
+        for epoch in range(1, self.epochs + 1):
+            self.training.epoch(self.train, memory)
+            alphas = self.training.architecture.alphas()
+            found = self.space.derive(self.base, alphas, self.plan.max_skips)
+            generator = self._candidate(found.genotype)
+            scores = self.scoring.scores(self.training.model, generator)
+            for name, value in scores.items():
+                if not math.isfinite(value):
+                    raise Diverged(f"{name} of the strongest pair is {value} after epoch {epoch}")
+            row: dict[str, object] = {"epoch": epoch, "alphas": alphas}
+            files = {"samples.png": self.scoring.picture(self.training.model, generator)}
+            means = dict(zip(LOSSES, self.training.losses.mean(0).tolist(), strict=True))
+            deviation = self._deviation()
+            reason = self._watch.collapsed(self.training.losses[:, :2], deviation)
+            last = epoch == self.epochs
+            derived: tuple[Genotype, ...] = ()
+            if last:
+                derived, files["paths.json"] = self._derived(found.genotype, alphas)
+            if reason is not None:
+                row["collapsed"] = reason
+                if not last:
+                    self._begin_anew(epoch, reason)
+            history.append(row)
+            rest = {
+                "skips": float(found.skips),
+                "entropy": entropy(alphas),
+                "mixture_deviation": deviation,
+                "resets": float(self.resets),
+                "seconds": time.perf_counter() - started,
+                "peak_memory_mb": memory.megabytes,
+            }
+            losses = {name: value for name, value in means.items() if not math.isnan(value)}
+            files["alphas.json"] = json.dumps(history).encode()
+            yield Measurement(epoch, scores | losses | cost | rest, files, derived)
+
+    def _begin_anew(self, epoch: int, reason: str) -> None:
+        self.resets += 1
+        if self.resets > MOST_RESETS:
+            raise Collapsed(f"the supernet has collapsed for the {self.resets}th time, in epoch {epoch}: {reason}")
+        rows = cast(nn.Module, self.model.architecture).parameters()
+        self._begin(epoch, [row.detach().clone() for row in rows])
+
+    def _derived(self, strongest: Genotype, alphas: Alphas) -> tuple[tuple[Genotype, ...], bytes]:
+        """The strongest, then draws from the alphas, those of least FID with the supernet's weights first."""
+        draws = drawn_from(self.space, self.base, alphas, self.plan, self.seed)
+        fids = {g: self.scoring.scores(self.training.model, self._candidate(g))["fid"] for g in (strongest, *draws)}
+        ordered = (strongest, *sorted((g for g in draws if g != strongest), key=fids.__getitem__))
+        rows = [{"id": genotype.id, "fid": fids[genotype]} for genotype in ordered]
+        return ordered, json.dumps(rows).encode()
+
+    @torch.no_grad()
+    def _deviation(self) -> float:
+        """That of the images which all operations make together: a path's may be alike because it is but a path."""
+        batches = self._batches(_MIXED)
+        return sample_deviation(torch.cat([self.training.average.network(*batch) for batch in batches]))
+
+    def _candidate(self, genotype: Genotype) -> nn.Module:
+        """A pair's generator with the weights of the supernet's moving average."""
+        # the names of a pair's choices begin with those of its halves
+        path = {name: held for name, held in self.space.path(genotype).items() if name.startswith("generator")}
+        return candidate_of(self.training.average.network, path, self._batches(CALIBRATION))
+
+    def _batches(self, count: int) -> list[tuple[Tensor, ...]]:
+        return batches_to_generate(self.training.model, self.hyperparameters, self.train, self.seed, count)

@@ -1,0 +1,223 @@
+"""Two networks aligned: which layer of the one is which of the other, and which number is which."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from evaluators.inheritance.tensor_axes import Labels, Meanings, is_depthwise
+
+Places = tuple[tuple[list[int], list[int]], ...]
+"""For each dimension, places in the child's tensor and those in the parent's that stand for the same."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Layers that belong together, by their names; the score is 1 for each that is inherited whole."""
+
+    score: float = 0.0
+    layers: tuple[tuple[str, str], ...] = ()
+
+    def __add__(self, other: Pairs) -> Pairs:
+        return Pairs(self.score + other.score, self.layers + other.layers)
+
+
+_NONE = Pairs()
+_ANY_NODE = 1e-6  # what two nodes score that have nothing to inherit, such as pooling alone
+GRAPHS = {"nodes": ("inputs", "operations", 1), "cells": ("sources", "skips", 0)}
+"""Rows of nodes: which attribute says where a node's edges come from, which holds them, what the first node is called.
+
+See search_spaces.cells.modules.Cell and search_spaces.gan.modules.UpCells."""
+
+
+class Network:
+    """A network, its modules and tensors by name, and what these stand for."""
+
+    def __init__(self, module: nn.Module, found: Meanings) -> None:
+        self.modules = dict(module.named_modules())
+        self.tensors = dict(module.state_dict(keep_vars=True))
+        self.meanings = found
+
+    def own_tensors(self, name: str) -> list[str]:
+        """The names of the tensors of a module itself, not those of its parts."""
+        module = self.modules[name]
+        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        return [tensor for tensor, _ in own if joined(name, tensor) in self.tensors]
+
+    def parts(self, name: str) -> list[str]:
+        """The names of a module's parts within it."""
+        return [child for child, _ in self.modules[name].named_children()]
+
+
+class Alignment:
+    """A child and its parent, aligned; see evaluators.inheritance.transfer.inherit for the rules.
+
+    ``pairs(own, other)`` gives what belongs together of two modules, by their names; those of the networks are "".
+    """
+
+    def __init__(self, child: Network, parent: Network) -> None:
+        self.child, self.parent = child, parent
+        self.pairs = functools.cache(self._pairs)
+        self._common = functools.cache(_common)
+
+    def _pairs(self, own: str, other: str) -> Pairs:
+        """What belongs together of two modules, themselves included."""
+        if own and not self._alike(own, other):
+            return _NONE
+        mine, theirs = self.child.parts(own), self.parent.parts(other)
+        if isinstance(self.child.modules[own], (nn.Sequential, nn.ModuleList)):
+            return self._in_order(own, other, mine, theirs)
+        found = _NONE
+        for part in mine:
+            if part in theirs:
+                graph = part in GRAPHS and self._is_graph(own, part) and self._is_graph(other, part, of_parent=True)
+                pair = joined(own, part), joined(other, part)
+                found += self._graph(*pair, part) if graph else self.pairs(*pair)
+        if mine and not found.layers:  # what is wrapped around a layer belongs to that
+            return _NONE
+        return found + self._layer(own, other)
+
+    def _alike(self, own: str, other: str) -> bool:
+        """Whether two modules could be one: class, stride, kind of convolution, and the size of what they give."""
+        child, parent = self.child.modules[own], self.parent.modules[other]
+        if type(child) is not type(parent) or getattr(child, "stride", None) != getattr(parent, "stride", None):
+            return False
+        sizes = self.child.meanings.sizes.get(own), self.parent.meanings.sizes.get(other)
+        return is_depthwise(child) == is_depthwise(parent) and (None in sizes or sizes[0] == sizes[1])
+
+    def _layer(self, own: str, other: str) -> Pairs:
+        """The pair of both, if a tensor of the one has something for the other; for a bias alone there is none."""
+        score = weight = 0.0
+        if "weight" in self.child.own_tensors(own) and self.places(own, other, "weight") is None:
+            return _NONE
+        for name in self.child.own_tensors(own):
+            places = self.places(own, other, name)
+            size = self.child.tensors[joined(own, name)].numel()
+            weight += size
+            if places is not None:
+                taken = 1.0
+                for mine, _ in places:
+                    taken *= len(mine)
+                score += 2 * size * taken / (size + self.parent.tensors[joined(other, name)].numel())
+        return Pairs(score / weight, ((own, other),)) if score else _NONE
+
+    def places(self, own: str, other: str, name: str) -> Places | None:
+        """Where two tensors stand for the same; None if nowhere."""
+        mine, theirs = joined(own, name), joined(other, name)
+        new, old = self.child.tensors[mine], self.parent.tensors.get(theirs)
+        if old is None or new.dim() != old.dim():
+            return None
+        meant, was = self.child.meanings.tensors.get(mine), self.parent.meanings.tensors.get(theirs)
+        if meant is None or was is None:
+            if meant is not was or new.shape != old.shape:
+                return None
+            return tuple((list(range(side)), list(range(side))) for side in new.shape)
+        found = tuple(itertools.starmap(self._common, zip(meant.labels, was.labels, strict=True)))
+        return found if all(ours for ours, _ in found) else None
+
+    def _in_order(
+        self,
+        own: str,
+        other: str,
+        mine: Sequence[str],
+        theirs: Sequence[str],
+        allowed: Callable[[int, int], bool] = lambda i, j: True,
+    ) -> Pairs:
+        """Of parts in a row, the alignment of greatest score; see `_aligned`."""
+        steps = self._aligned(own, other, mine, theirs, allowed)
+        return sum((self.pairs(joined(own, mine[i]), joined(other, theirs[j])) for i, j in steps), _NONE)
+
+    def _aligned(
+        self,
+        own: str,
+        other: str,
+        mine: Sequence[str],
+        theirs: Sequence[str],
+        allowed: Callable[[int, int], bool],
+        least: float = 0.0,
+    ) -> list[tuple[int, int]]:
+        """The places, in order, of parts that belong together (Needleman & Wunsch 1970, without a cost of gaps).
+
+        Parts that are alike score as much as is inherited, and `least`.
+        """
+
+        def score(i: int, j: int) -> float:
+            pair = joined(own, mine[i]), joined(other, theirs[j])
+            return self.pairs(*pair).score + least if allowed(i, j) and self._alike(*pair) else 0.0
+
+        best = [[0.0] * (len(theirs) + 1) for _ in range(len(mine) + 1)]
+        for i, j in itertools.product(reversed(range(len(mine))), reversed(range(len(theirs)))):
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + score(i, j))
+        steps, i, j = [], 0, 0
+        while i < len(mine) and j < len(theirs):
+            if score(i, j) > 0 and best[i][j] == best[i + 1][j + 1] + score(i, j):
+                steps.append((i, j))
+                i, j = i + 1, j + 1
+            elif best[i][j] == best[i][j + 1]:
+                j += 1
+            else:
+                i += 1
+        return steps
+
+    # -- graphs: nodes in a row, joined by edges
+
+    def _is_graph(self, name: str, part: str, of_parent: bool = False) -> bool:
+        sources, edges, _ = GRAPHS[part]
+        nodes = (self.parent if of_parent else self.child).modules[joined(name, part)].children()
+        return all(isinstance(getattr(node, edges, None), nn.ModuleList) and hasattr(node, sources) for node in nodes)
+
+    def _graph(self, own: str, other: str, kind: str) -> Pairs:
+        """Nodes in order, and of two nodes the edges that come from nodes that belong together."""
+        sources, edges, first = GRAPHS[kind]
+        mine, theirs = self.child.parts(own), self.parent.parts(other)
+        steps = self._aligned(own, other, mine, theirs, lambda i, j: True, _ANY_NODE)
+        belongs = {i + first: j + first for i, j in steps} | ({0: 0} if first else {})
+        found = _NONE
+        for i, j in steps:
+            node, its = joined(own, mine[i]), joined(other, theirs[j])
+            ours, from_theirs = (getattr(m.modules[n], sources) for m, n in ((self.child, node), (self.parent, its)))
+            found += self._layer(node, its)
+            for part in self.child.parts(node):
+                pair = joined(node, part), joined(its, part)
+                if part == edges:
+                    found += self._edges(*pair, ours, from_theirs, belongs)
+                elif part in self.parent.parts(its):
+                    found += self.pairs(*pair)
+        return found
+
+    def _edges(
+        self, own: str, other: str, mine: Sequence[int], theirs: Sequence[int], belongs: Mapping[int, int]
+    ) -> Pairs:
+        parts = self.child.parts(own), self.parent.parts(other)
+
+        def allowed(i: int, j: int) -> bool:
+            edge, its = self.child.modules[joined(own, str(i))], self.parent.modules[joined(other, str(j))]
+            return belongs.get(mine[i]) == theirs[j] and _kind(edge) == _kind(its)
+
+        return self._in_order(own, other, *parts, allowed)
+
+
+def _kind(operation: nn.Module) -> tuple[str, ...]:
+    """What an operation does, but for the sizes of its kernels: its convolutions; of a graph, that it is one."""
+    if any(isinstance(getattr(operation, row, None), nn.ModuleList) for row in GRAPHS):
+        return (type(operation).__name__,)
+    layers = [layer for layer in operation.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
+    return tuple(f"{type(layer).__name__} {is_depthwise(layer)}" for layer in layers) or (type(operation).__name__,)
+
+
+def _common(mine: Labels, theirs: Labels) -> tuple[list[int], list[int]]:
+    """Where both have the same labels."""
+    if mine == theirs:
+        return list(range(len(mine))), list(range(len(mine)))
+    where = {label: place for place, label in enumerate(theirs)}
+    both = [(place, where[label]) for place, label in enumerate(mine) if label in where]
+    return [ours for ours, _ in both], [other for _, other in both]
+
+
+def joined(path: str, name: str) -> str:
+    """The name of a part from that of the whole, which may be ""."""
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,202 @@
+"""Structured pruning of a trained candidate: whole channels are removed, and what is left is trained on briefly.
+
+The channels of least magnitude go (Li et al. 2017, section 3.1: the L1 norm of a filter's weights). Coupled ones are
+scored together, as in DepGraph (Fang et al. 2023, section 3.3). Every group of channels loses the same share of them.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from evaluators.pruning.channels import Channels, NothingToPrune, Sizes, channels_of, resized, selected, sizes_of
+from evaluators.training.checkpoint import metadata_of
+from nas.core.errors import CandidateFailure
+from nas.core.trial import Trial
+
+Calls = Mapping[str, tuple[Tensor, ...]]
+"""The parts of a model to be pruned, by their paths, with an example of the inputs of each."""
+
+LEAST_CHANNELS = 2
+"""As many of a group are kept, whatever the ratio."""
+FINE_TUNING = 0.2
+"""The share of a candidate's epochs that its pruned version is trained for."""
+ENOUGH_UPDATES = 200
+"""As many of them as have so many updates, if that are more: 72 updates after half of a model's channels were removed
+its error was still 3 times what it had been (docs/benchmarks.md)."""
+ADVERSARIAL_RATE = 0.5
+"""What a generator's and a discriminator's learning rates are multiplied by then: the discriminator is ahead."""
+LATENCY_BATCH = 32
+_SIZES = "sizes"
+
+
+def epochs_of(trial: Trial, epochs: int, images: int, batch: int) -> int:
+    """How long a trial trains where candidates train for so many epochs.
+
+    A pruned version for a fifth of them, or for as many as have 200 updates where that are more, but for no more than
+    a candidate.
+
+    Args:
+        images: of an epoch.
+        batch: how many an update sees.
+    """
+    if trial.proposal.prune is None:
+        return epochs
+    updates = images // min(batch, images)
+    return min(epochs, max(round(FINE_TUNING * epochs), math.ceil(ENOUGH_UPDATES / updates)))
+
+
+def slower_if_pruned(trial: Trial, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of an adversarial training, of a pruned version with its learning rates reduced."""
+    if trial.proposal.prune is None:
+        return dict(hyperparameters)
+    reduced = {
+        name: ADVERSARIAL_RATE * value for name, value in hyperparameters.items() if name.endswith("learning_rate")
+    }
+    return {**hyperparameters, **reduced}
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A pruned model.
+
+    Attributes:
+        before: the model that channels were removed from.
+        sizes: what differs from the genotype's model.
+    """
+
+    model: nn.Module
+    before: nn.Module
+    sizes: Sizes
+
+
+def pruned(build: Callable[[], nn.Module], trial: Trial, calls: Callable[[nn.Module], Calls]) -> Pruned:
+    """The model of the trial that `trial` starts from, with so many channels removed as its proposal says.
+
+    Ratios are of the genotype's model, whatever the trial's own has lost already.
+
+    Args:
+        build: makes the genotype's model.
+        calls: of such a model, what of it is to be pruned.
+
+    Raises:
+        NothingToPrune: nothing can be removed.
+        CandidateFailure: the trial's weights were not kept.
+    """
+    ratio, start = trial.proposal.prune, trial.start
+    assert ratio is not None
+    if start is None:
+        raise CandidateFailure(f"the weights of trial {trial.proposal.parents[0]} were not kept")
+    whole = build()
+    wanted = {name: len(own) for name, own in channels_of(whole, calls(whole)).groups.items()}
+    model, before = restored(whole, start.tensors)
+    channels = channels_of(model, calls(model))
+    kept = weakest_removed(model, channels, {name: kept_of(count, ratio) for name, count in wanted.items()})
+    if not kept:
+        raise NothingToPrune(f"all groups of channels are as small already as pruning by {ratio:.0%} makes them")
+    sizes = {path: {**before.get(path, {}), **own} for path, own in sizes_of(model, channels, kept).items()}
+    return Pruned(selected(model, channels, kept), model, {**before, **sizes})
+
+
+def kept_of(count: int, ratio: float) -> int:
+    """How many of so many channels are kept when this share of them is removed."""
+    return min(count, max(LEAST_CHANNELS, math.ceil(count * (1 - ratio) - 1e-9)))
+
+
+def restored(model: nn.Module, tensors: bytes) -> tuple[nn.Module, Sizes]:
+    """A genotype's model with the weights of one of its trials, which may be pruned; and what differs then.
+
+    Raises:
+        RuntimeError: the weights are of another model.
+    """
+    sizes: Sizes = json.loads(metadata_of(tensors).get(_SIZES, "{}"))
+    return resized(model, sizes, load(tensors)), sizes
+
+
+def texts_of(sizes: Sizes) -> dict[str, str]:
+    """What is kept beside a pruned model's tensors, in the safetensors format, for `restored`."""
+    return {_SIZES: json.dumps(sizes)}
+
+
+def importance(model: nn.Module, channels: Channels) -> dict[str, np.ndarray]:
+    """By group, the score of each of its channels: the mean magnitude of its weights in units of the layer's.
+
+    The mean of all layers that the group is part of; of weights (filters, their counterparts in the layers that follow)
+    alone, not of biases and normalisations.
+    """
+    size = 1 + max(int(own.max()) for own in channels.groups.values())
+    totals, layers = np.zeros(size), np.zeros(size)
+    tensors = dict(model.named_parameters())
+    for (name, dimension), own in channels.axes.items():
+        if name not in tensors or tensors[name].dim() < 2:
+            continue
+        others = [d for d in range(tensors[name].dim()) if d != dimension]
+        norms = tensors[name].detach().abs().mean(others).double().cpu().numpy()
+        chosen = own >= 0
+        sums = np.bincount(own[chosen], weights=norms[chosen], minlength=size)
+        count = np.bincount(own[chosen], minlength=size)
+        here = count > 0
+        mean = (sums[here] / count[here]).mean()
+        totals[here] += sums[here] / count[here] / (mean or 1.0)
+        layers[here] += 1
+    scores = totals / np.maximum(layers, 1)
+    return {name: scores[own] for name, own in channels.groups.items()}
+
+
+def weakest_removed(model: nn.Module, channels: Channels, wanted: Mapping[str, int]) -> dict[str, list[int]]:
+    """Of those groups that have more channels than are wanted, the indices of the most important ones.
+
+    Where a group normalisation divides them, each of its groups keeps as many; if there are more groups than channels
+    wanted, whole groups go.
+    """
+    kept = {}
+    for name, scores in importance(model, channels).items():
+        count = wanted.get(name, len(scores))
+        if count >= len(scores):
+            continue
+        if name in channels.blocks:
+            chosen = _of_blocks(scores, channels.blocks[name], count)
+        else:
+            chosen = np.argsort(-scores, kind="stable")[:count]
+        if len(chosen) < len(scores):
+            kept[name] = sorted(int(index) for index in chosen)
+    return kept
+
+
+def _of_blocks(scores: np.ndarray, blocks: np.ndarray, count: int) -> np.ndarray:
+    """About `count` indices, equally many of each block that keeps any."""
+    names = np.unique(blocks)
+    each = math.ceil(count / len(names))
+    best = [np.flatnonzero(blocks == name)[np.argsort(-scores[blocks == name], kind="stable")[:each]] for name in names]
+    strongest = sorted(best, key=lambda own: -scores[own].sum())
+    return np.concatenate(strongest[: math.ceil(count / each)])
+
+
+def latencies(before: nn.Module, after: nn.Module, calls: Callable[[nn.Module], Calls]) -> dict[str, float]:
+    """``latency_ms`` of the pruned parts and ``unpruned_latency_ms``, of the same batch on one CPU, in turns.
+
+    Medians of 20 runs each: latencies of different moments do not compare.
+    """
+    models = [copy.deepcopy(model).cpu().eval() for model in (before, after)]
+    found: list[list[float]] = [[], []]
+    with torch.no_grad():
+        prepared = [calls(model) for model in models]
+        for _ in range(20):
+            for model, parts, times in zip(models, prepared, found, strict=True):
+                began = time.perf_counter()
+                for path, inputs in parts.items():
+                    model.get_submodule(path)(*inputs)
+                times.append(1000 * (time.perf_counter() - began))
+    slow, fast = (statistics.median(times) for times in found)
+    return {"latency_ms": fast, "unpruned_latency_ms": slow}

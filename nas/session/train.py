@@ -1,0 +1,72 @@
+"""The configuration of a run that trains one architecture in full, from the run that found it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas import registry
+from nas.config import RunConfig
+from nas.core.errors import UserError, unknown_name
+from nas.core.genotype import Genotype
+from nas.session.assembly import TRAIN
+from nas.study.candidate import Candidate
+from nas.study.lookup import architecture_from
+from nas.study.remote.urls import runs_folder
+
+INHERITED = (
+    "space",
+    "dataset",
+    "dataset_b",
+    "evaluator",
+    "objective",
+    "seed",
+    "features",
+    "device",
+    "train_size",
+    "image_size",
+    "data_dir",
+    "strict",
+)
+"""The options that a training has from the run of its architecture, unless it is given them."""
+_OWN = ("epochs", "executor", "name", "runs_dir", "checkpoint_every")
+OF_THE_DATA = ("dataset", "dataset_b", "train_size", "image_size", "data_dir", "strict")
+"""Those of them that go with the data set."""
+
+
+def config_to_train(architecture: str | Candidate | Genotype, options: Mapping[str, Any]) -> RunConfig:
+    """What ``nas train`` is asked to do: the options given, and what else the candidate's run was asked for.
+
+    A genotype alone says which space it is of. Another data set than the run's brings its own size. Unless options
+    say where, the new run lies beside that of the candidate.
+
+    Args:
+        architecture: as it is, or as RUN[:TRIAL], or as the file of a genotype.
+
+    Raises:
+        UserError: there is no such thing, its space is unknown, or an option is unknown or faulty.
+    """
+    for name in options:
+        if name not in (*INHERITED, *_OWN):
+            raise unknown_name("option of a training", name, (*INHERITED, *_OWN))
+    found = architecture
+    if isinstance(found, str):
+        runs_dir = runs_folder(options.get("runs_dir", "runs"))
+        found, options = architecture_from(found, runs_dir, "RUN"), {**options, "runs_dir": runs_dir}
+    if isinstance(found, Candidate) and found.trial.proposal.prune is not None:
+        name, whole = found.run.path.name, found.unpruned.number
+        why = "is pruned, and a training in full begins with the whole network"
+        raise UserError("RUN", f"{name}:{found.number}", f"trials that are not, such as {name}:{whole}", why=why)
+    if isinstance(found, Candidate):
+        config, genotype, source = found.run.config, found.genotype, f"{found.run.path.name}:{found.number}"
+        names = [name for name in INHERITED if "dataset" not in options or name not in OF_THE_DATA]
+        inherited: dict[str, Any] = {name: getattr(config, name) for name in (*names, "runs_dir")}
+    else:
+        genotype, source = found, architecture if isinstance(architecture, str) else f"genotype {found.id}"
+        if "space" not in options and genotype.space not in (known := registry.names("space")):
+            allowed = f"{', '.join(known)}, or --space module:Class with it"
+            why = f"is a genotype of the space {genotype.space!r}, which is unknown"
+            raise UserError("RUN", source, allowed, why=why)
+        inherited = {"space": genotype.space}
+    own = {"genotype": genotype.text, "strategy": TRAIN, "trials": 1, "from_": source}
+    return RunConfig.checked({**inherited, **options, **own})

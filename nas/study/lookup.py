@@ -1,0 +1,105 @@
+"""Runs and genotypes by what users call them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from nas.core.errors import InvalidGenotype, UserError, unknown_name
+from nas.core.genotype import Genotype
+from nas.study.candidate import Candidate
+from nas.study.files import JOURNAL
+from nas.study.remote.urls import is_url, place_of, url_of
+from nas.study.remote.working_copy import RECORD, bring_up_to_date, located, names_at
+from nas.study.run import open_run
+
+log = logging.getLogger(__name__)
+
+
+def find_run(run: str, runs_dir: Path) -> Path:
+    """The folder that a run's name in `runs_dir`, its path or its URL stands for.
+
+    Of a URL, or a name at one, it is the working copy, brought up to date.
+
+    Raises:
+        UserError: there is none; the nearest name is suggested. Or the URL cannot be read.
+    """
+    if is_url(run):
+        return located(run)
+    given, named = Path(run), runs_dir / run
+    if url_of(runs_dir) is not None:
+        if run in names_in(runs_dir):
+            bring_up_to_date(named)
+            return named
+    elif run and named.is_dir():
+        return named
+    if given.is_dir():
+        return given
+    names = names_in(runs_dir)
+    if not names:
+        raise UserError("RUN", run, f"the folder of a run; {place_of(runs_dir)} holds none", why="does not exist")
+    raise unknown_name("RUN", run, names)
+
+
+def names_in(directory: Path) -> list[str]:
+    """The names of the runs in a directory; of a URL's, of all folders there."""
+    if url_of(directory) is not None:
+        return names_at(directory)
+    if not directory.is_dir():
+        return []
+    return sorted(p.name for p in directory.iterdir() if (p / JOURNAL).is_file() and not p.name.startswith("."))
+
+
+def runs_in(directory: Path) -> list[Path]:
+    """The folders of runs in a directory, by name; of a URL's, with what a list is made from."""
+    paths = [directory / name for name in names_in(directory)]
+    for path in paths:
+        try:
+            bring_up_to_date(path, only=RECORD)
+        except UserError as error:  # one does not hide the others
+            log.warning("%s", error)
+    return [path for path in paths if (path / JOURNAL).is_file()]
+
+
+def run_and_trial(source: str, runs_dir: Path) -> tuple[Path, int | None]:
+    """The folder and the number that RUN[:TRIAL] stands for; None without a number.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    run, colon, number = source.rpartition(":")
+    if not colon or not number.isdecimal() or (runs_dir / source).is_dir() or Path(source).is_dir():
+        return find_run(source, runs_dir), None
+    return find_run(run, runs_dir), int(number)
+
+
+def architecture_from(source: str, runs_dir: Path, option: str) -> Candidate | Genotype:
+    """What RUN[:TRIAL] stands for, a trial of a run and by default its best, or a file with a genotype.
+
+    Args:
+        option: how the user gave it, for messages.
+
+    Raises:
+        UserError: there is no such file, run or trial, or what is there is no genotype.
+    """
+    try:
+        if Path(source).is_file():
+            return Genotype.parse(Path(source).read_text(encoding="utf-8"))
+        path, trial = run_and_trial(source, runs_dir)
+        return open_run(path).best if trial is None else open_run(path).candidate(trial)
+    except (InvalidGenotype, UnicodeDecodeError) as error:
+        why = f"is no genotype: {error}"
+        raise UserError(option, source, "a file that nas show RUN --genotype has printed", why=why) from None
+    except UserError as error:
+        allowed = f"{error.allowed}; or the file of a genotype"
+        raise UserError(option, source, allowed, why=error.why or f"there is no trial {error.value}") from None
+
+
+def genotype_from(source: str, runs_dir: Path) -> Genotype:
+    """The genotype that ``--from`` names; see `architecture_from`.
+
+    Raises:
+        UserError: as there.
+    """
+    found = architecture_from(source, runs_dir, "--from")
+    return found if isinstance(found, Genotype) else found.genotype

@@ -1,0 +1,321 @@
+"""A run: its folder, its configuration and its trials, looked at."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.config import RunConfig, read_yaml
+from nas.core.errors import UserError, unknown_name
+from nas.core.evaluator import Assumption
+from nas.core.pareto import pareto_front, ranking
+from nas.core.space import Condition, Conditionable, SearchSpace, Shape
+from nas.core.trial import Objective, Trial
+from nas.data.catalogue import shown_name
+from nas.session.assembly import Parts, assemble, space_of
+from nas.study.candidate import Candidate
+from nas.study.files import JOURNAL, write_atomically
+from nas.study.remote.working_copy import copy_back
+from nas.study.study import Study
+
+log = logging.getLogger(__name__)
+
+
+def recorded_assumptions(study: Study) -> tuple[Assumption, ...] | None:
+    """What the run assumed when it began; None where it had not come so far."""
+    noted = study.notes.get("assumptions")
+    return None if noted is None else tuple(Assumption(site, tuple(values), why) for site, values, why in noted)
+
+
+def config_of(path: Path) -> RunConfig:
+    """The configuration of the run in this folder.
+
+    Raises:
+        UserError: it is no run's.
+    """
+    if not (path / JOURNAL).is_file() or not (path / "config.yaml").is_file():
+        raise UserError("RUN", str(path), "the folder of a run (nas list shows them)", why="is not a run")
+    path = path.resolve()
+    config = RunConfig.checked(read_yaml(path / "config.yaml"), source=str(path / "config.yaml"))
+    return config.model_copy(update={"name": path.name, "runs_dir": path.parent})  # wherever it was copied to
+
+
+def open_run(path: Path | str) -> Run:
+    """An existing run, to look at.
+
+    Raises:
+        UserError: there is no run at `path`.
+    """
+    path = Path(path)
+    config = config_of(path)
+    return Run(Study.read(path), config, None)
+
+
+class Run:
+    """A run's folder, its configuration and its trials."""
+
+    def __init__(self, study: Study, config: RunConfig, parts: Parts | None) -> None:
+        self.study, self.config, self._parts = study, config, parts
+        self.exhausted = False
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.study.path
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """Space, data and evaluator; loaded when first needed."""
+        return self._parts or assemble(self.config, assumed=recorded_assumptions(self.study))
+
+    @property
+    def loaded(self) -> Parts | None:
+        """Its parts, if this process has them already."""
+        return self._parts
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space, not narrowed unless the run's parts are loaded: looking at a run needs no data."""
+        if self._parts is not None:
+            return self._parts.space
+        space = space_of(self.config)
+        if isinstance(space, Conditionable):
+            recorded = self.study.notes.get("condition")
+            return space.conditioned(None if recorded is None else Condition(*recorded))
+        return space
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, height and width of its images."""
+        recorded = self.study.notes.get("shape")
+        return tuple(recorded) if recorded is not None else self.parts.data.shape
+
+    def remember_data(self) -> None:
+        """Note what the data is, so that it can be recognised, and looked at no more than needed."""
+        self.study.note("data", self.parts.data.fingerprint)
+        self.study.note("shape", list(self.parts.data.shape))
+        condition = self.parts.data.condition
+        self.study.note("condition", None if condition is None else [condition.kind, condition.size])
+        self.study.note("assumptions", [[a.site, list(a.values), a.reason] for a in self.parts.assumptions])
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is optimised."""
+        pairs = zip(self.study.objective_names, self.study.directions, strict=True)
+        return tuple(Objective(name, direction) for name, direction in pairs)
+
+    @property
+    def objective(self) -> Objective:
+        """What is optimised before all else: the first objective."""
+        return self.objectives[0]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial so far, by number; one that runs, or ran when its process was killed, has no outcome."""
+        return self.study.trials(self.objectives)
+
+    @property
+    def target(self) -> int:
+        """How many trials the run was last asked for."""
+        return int(self.study.notes.get("trials", self.config.trials))
+
+    def ranked(self) -> list[Trial]:
+        """The trials with a score, the best first: by non-dominated front, then by the first objective.
+
+        Those that were stopped early come after all complete ones.
+        """
+        return best_first(
+            [t for t in self.trials if t.outcome is not None and t.outcome.kind in ("complete", "stopped")]
+        )
+
+    def contenders(self) -> list[Trial]:
+        """The complete trials, the best first; only where nothing is complete, those that were stopped early."""
+        ranked = self.ranked()
+        return [trial for trial in ranked if trial.stopped == ranked[0].stopped]
+
+    def front(self) -> list[Trial]:
+        """The contenders that no other dominates, the best in the first objective first."""
+        contenders = self.contenders()
+        return [contenders[index] for index in pareto_front([trial.losses for trial in contenders])]
+
+    @property
+    def best(self) -> Candidate:
+        """The best trial.
+
+        Raises:
+            UserError: none has succeeded.
+        """
+        return self.candidate(None)
+
+    def candidate(self, number: int | None) -> Candidate:
+        """The trial of this number; by default the contender that the strategy recommends, or the best.
+
+        Raises:
+            UserError: there is none.
+        """
+        trials = self.trials
+        ranked = self.ranked()
+        if number is None:
+            if not ranked:
+                raise UserError("RUN", str(self.path), "a run with a trial that succeeded", why="no trial succeeded")
+            recommended = self.study.notes.get("recommended")
+            ended = sum(trial.outcome is not None for trial in trials)
+            if recommended is None or recommended["after"] != ended:  # trials have ended since
+                return Candidate(self, ranked[0])
+            return Candidate(self, next((t for t in self.contenders() if t.number == recommended["number"]), ranked[0]))
+        if not 0 <= number < len(trials):
+            raise UserError("--trial", number, f"0 to {len(trials) - 1}" if trials else "nothing: there are no trials")
+        return Candidate(self, trials[number])
+
+    @property
+    def epochs_run(self) -> int:
+        """How many epochs candidates were trained for, of those that have ended."""
+        return sum(len(trial.measurements) for trial in self._candidates)
+
+    @property
+    def epochs_asked(self) -> int:
+        """How many it would have been, had each been trained to its last epoch."""
+        portions = [trial.proposal.portion for trial in self._candidates]
+        whole = self.config.epochs or 0
+        return sum(whole if portion is None else len(portion.epochs(whole)) for portion in portions)
+
+    @property
+    def _candidates(self) -> list[Trial]:
+        ended = [trial for trial in self.trials if trial.outcome is not None]
+        own = [trial for trial in ended if trial.proposal.supernet is None and trial.proposal.shares is None]
+        return [trial for trial in own if trial.proposal.prune is None]
+
+    def counts(self) -> dict[str, int]:
+        """How many trials ended how.
+
+        Supernets, what was scored with their weights, and versions made of other trials, where there were any.
+        """
+        ended = [trial for trial in self.trials if trial.outcome is not None]
+        outcomes = [t.outcome for t in ended if t.outcome is not None and t.proposal.prune is None]
+        versions = len(ended) - len(outcomes)
+        counts = {
+            "complete": sum(o.kind == "complete" for o in outcomes),
+            "pruned": sum(o.kind == "stopped" for o in outcomes),
+            "failed": sum(o.failed for o in outcomes),
+        }
+        sharing = {"supernets": "supernet", "shared": "shared"}
+        further = {name: sum(o.kind == kind for o in outcomes) for name, kind in sharing.items()}
+        further["pruned_versions"] = versions
+        return counts | {name: count for name, count in further.items() if count}
+
+    @property
+    def tested(self) -> dict[str, float]:
+        """The best trial's metrics on the test part, measured once at the end of the search; empty before."""
+        tested = self.study.notes.get("test")
+        if tested is None or tested["number"] != self.best.number:
+            return {}
+        metrics: dict[str, float] = tested["metrics"]
+        return metrics
+
+    @property
+    def model_folder(self) -> Path | None:
+        """Where the exported best model is; None before it has been."""
+        folder = self.path / "best"
+        return folder if self.finished and folder.is_dir() else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the search came to its end, and nothing was begun since."""
+        return bool(self.study.notes.get("finished") == sum(self.counts().values()))
+
+    @property
+    def data_name(self) -> str:
+        """The data set's name, or both sets' names, of a path its last part alone."""
+        return " and ".join(shown_name(name) for name in self.config.data_sets)
+
+    def export(
+        self,
+        candidate: Candidate | None = None,
+        *,
+        directory: Path | None = None,
+        formats: tuple[str, ...] | None = None,
+        part: str | None = None,
+    ) -> Path:
+        """Write a trial's model as a folder that runs without us; by default the best into ``best/``.
+
+        Args:
+            part: of a model that has several (a GAN's ``discriminator``); None for the one that is usually wanted.
+
+        Raises:
+            UserError: its weights were not kept, it has no such part, or the folder holds something else.
+            ExportMismatch: a format's outputs differ from the model's.
+        """
+        from nas.export import FORMATS
+        from nas.export.folder import export_model
+        from nas.report.card import card_of
+
+        best = self.candidate(None)
+        candidate = candidate or best
+        evaluator: Any = self.parts.evaluator
+        deliverables = evaluator.deliverables(candidate.genotype, candidate.model())
+        usual = next(iter(deliverables))
+        part = part or usual
+        if part not in deliverables:
+            raise unknown_name("--part", part, deliverables)
+        if directory is None:
+            directory = self.path / ("best" if candidate.number == best.number else f"export-{candidate.number:04d}")
+            if part != usual:
+                directory = directory.with_name(f"{directory.name}-{part}")
+        export_model(deliverables[part], directory, card=card_of(candidate), formats=formats or FORMATS)
+        self._changed(directory)
+        return directory
+
+    def export_front(self, *, directory: Path | None = None, formats: tuple[str, ...] | None = None) -> list[Path]:
+        """Write the model of every member of the front whose weights were kept, each as a folder of its own.
+
+        Args:
+            directory: what the folders ``trial-0007`` are made in; by default each goes where `export` puts it.
+
+        Raises:
+            UserError: the run has one objective, or no member's weights were kept.
+            ExportMismatch: a format's outputs differ from the model's.
+        """
+        if len(self.objectives) == 1:
+            allowed = "runs with several --objective"
+            raise UserError("--front", self.path.name, allowed, why=f"{self.objective.name} is its only objective")
+        front = self.front()
+        if not front:
+            raise UserError("RUN", str(self.path), "a run with a trial that succeeded", why="no trial succeeded")
+        kept = [trial for trial in front if self.study.weights_path(trial.number).is_file()]
+        if not kept:
+            raise UserError("--front", self.path.name, "runs that keep weights", why="no member's weights were kept")
+        for trial in front:
+            if trial not in kept:
+                log.warning("trial %d of the front is left out: its weights were not kept", trial.number)
+        return [
+            self.export(
+                Candidate(self, trial),
+                directory=None if directory is None else directory / f"trial-{trial.number:04d}",
+                formats=formats,
+            )
+            for trial in kept
+        ]
+
+    def report(self) -> Path:
+        """Draw the run as a page: ``report.html`` in its folder."""
+        from nas.report.html import render
+
+        path = self.path / "report.html"
+        write_atomically(path, render(self).encode(errors="replace"))
+        self._changed(path)
+        return path
+
+    def _changed(self, path: Path) -> None:
+        """Copy to the run's URL, if it has one, what was written; a session does so by itself."""
+        if not self.study.owned and path.resolve().is_relative_to(self.path.resolve()):
+            copy_back(self.path)
+
+
+def best_first(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials by non-dominated front, then by the first objective, then by number; stopped ones after all others."""
+    by_number = sorted(trials, key=lambda trial: trial.number)
+    ranked = [by_number[index] for index in ranking([trial.losses for trial in by_number])]
+    return sorted(ranked, key=lambda trial: trial.stopped)

@@ -1,0 +1,56 @@
+"""Which snapshot of a GAN is kept, when its training ends, and what counts as collapsed."""
+
+import math
+
+from evaluators.adversarial.collapse import collapse
+from evaluators.adversarial.snapshots import Snapshot, Snapshots
+
+
+def snapshots(fids, epochs=100, samples=2000, deviations=None, **scores):
+    """What is kept, and after which epoch the training is to end."""
+    kept = Snapshots(epochs, samples, 0.25, 10)
+    for epoch, fid in enumerate(fids, start=1):
+        found = {
+            "fid": fid,
+            "sample_deviation": deviations[epoch - 1] if deviations else 0.2,
+            "modes": 10.0,
+            "label_entropy": 2.3,
+        } | scores
+        kept.add(Snapshot(epoch, found, b"", b""))
+        if kept.ended:
+            return kept, epoch
+    return kept, None
+
+
+def test_training_ends_after_half_of_its_epochs_without_progress():
+    assert snapshots([50.0] * 100, epochs=100)[1] == 51
+    assert snapshots([50.0] * 8, epochs=8)[1] == 6  # never before five have passed
+    assert snapshots([50.0] * 4, epochs=4)[1] == 4
+    slow = [50 * 0.99**epoch for epoch in range(100)]  # a hundredth an epoch is progress in the long run
+    assert snapshots(slow, epochs=100)[1] == 100
+    noise = [50 + (-1) ** epoch for epoch in range(100)]  # within what draws of 2,000 samples differ by
+    assert snapshots(noise, epochs=100)[1] == 51
+    assert snapshots([50.0] * 40 + [40.0] + [60.0] * 100, epochs=200)[0].best.epoch == 41
+
+
+def test_training_ends_where_images_are_alike_and_a_sound_snapshot_is_kept():
+    sound, ended = snapshots([50, 30, 20, 60, 60, 60, 60, 60, 60], 9, deviations=[0.2] * 3 + [0.0] * 6)
+    assert ended == 5
+    assert sound.best.epoch == 3
+    assert sound.collapsed is None
+    alike, ended = snapshots([9.0] * 9, 9, deviations=[0.0] * 9)
+    assert ended == 5  # the first third does not count
+    assert "sample_deviation" in alike.collapsed
+    assert snapshots([9.0] * 6, 6, deviations=[0.2, 0.2, 0.0, 0.2, 0.0, 0.2])[1] == 6
+
+
+def test_the_collapse_rule():
+    good = {"sample_deviation": 0.2, "modes": 10.0, "label_entropy": math.log(10), "coverage": 0.5}
+    assert collapse(good, 0.25, 10) is None
+    assert collapse(good | {"sample_deviation": 0.0624}, 0.25, 10).startswith("sample_deviation 0.0624 is under 0.0625")
+    five, four = ({"modes": float(m), "label_entropy": math.log(m) - 1e-9} for m in (5, 4))
+    assert collapse(good | five, 0.25, 10) is None
+    assert "modes 4 is under 50% of the 10 classes" in collapse(good | four, 0.25, 10)
+    assert collapse(good | {"modes": 2.0, "label_entropy": math.log(6)}, 0.25, 10) is None  # blurred, and all different
+    assert collapse(good | {"coverage": 0.0}, 0.25, 10) is None  # where there are labels, modes say it
+    assert collapse(good | {"coverage": 0.01}, 0.25, 0).startswith("coverage 0.01")

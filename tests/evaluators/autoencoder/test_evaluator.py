@@ -1,0 +1,194 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load
+
+from evaluators.autoencoder.evaluator import AutoencoderEvaluator
+from evaluators.autoencoder.losses import training_loss, with_noise
+from evaluators.autoencoder.scores import scores_of
+from evaluators.autoencoder.training import AutoencoderTraining
+from evaluators.metrics.cost import PeakMemory
+from evaluators.pictures import picture_of_rows
+from evaluators.training.recipe import AUGMENTATIONS, OPTIMISERS, SCHEDULES
+from nas.core.errors import Diverged, OutOfMemory
+from nas.core.space import sample
+from nas.core.trial import Proposal, Trial
+from nas.testing import EvaluatorContract
+from search_spaces.autoencoder.space import AutoencoderSpace
+
+from .conftest import tiny_data
+
+SPACE = AutoencoderSpace().restrict(
+    {
+        "latent": (8,),
+        "width": (8,),
+        "hidden_width": (64,),
+        "decoder_width": (8,),
+        "batch_size": (16,),
+        "stages": (1, 2),
+    }
+)
+
+
+def drawn(seed=0, **pins):
+    space = SPACE.restrict({site: (value,) for site, value in pins.items()}) if pins else SPACE
+    return sample(space, np.random.default_rng(seed))
+
+
+class TestAutoencoderEvaluator(EvaluatorContract):
+    def make(self, epochs):
+        return AutoencoderEvaluator(SPACE, tiny_data(), epochs=epochs)
+
+    def genotypes(self):
+        return [drawn(1, family=family, network=network)
+                for family in ("plain", "denoising", "variational")
+                for network in ("convolutional", "fully_connected")]  # fmt: skip
+
+
+def evaluated(genotype, data, epochs=2, seed=1):
+    *_, last = AutoencoderEvaluator(SPACE, data, epochs=epochs).evaluate(Trial(0, Proposal(genotype), seed))
+    return last
+
+
+def test_training_improves(tiny):
+    good = {"family": "plain", "loss": "bce", "normalisation": "batch", "optimiser": "adam", "learning_rate": 0.004}
+    genotype = drawn(0, network="fully_connected", schedule="one_cycle", **good)
+    assert evaluated(genotype, tiny, 30).metrics["mse"] < 0.5 * evaluated(genotype, tiny, 1).metrics["mse"]
+
+
+def test_families_bring_their_metrics(tiny):
+    assert "elbo" not in evaluated(drawn(family="plain"), tiny).metrics
+    assert "denoising_mse" in evaluated(drawn(family="denoising"), tiny).metrics
+    for loss in ("mse", "bce"):
+        metrics = evaluated(drawn(family="variational", loss=loss), tiny).metrics
+        assert metrics["elbo"] == pytest.approx(metrics["log_likelihood"] - metrics["kl"], rel=1e-5)
+        assert metrics["kl"] >= 0
+
+
+def test_the_last_measurement_brings_weights_that_score_the_same(tiny):
+    genotype = drawn(3, network="convolutional", family="plain")
+    evaluator = AutoencoderEvaluator(SPACE, tiny, epochs=2)
+    *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 1))
+    model = SPACE.build(genotype, tiny.shape)
+    model.load_state_dict(load(last.artifacts["weights.safetensors"]))
+    again, _ = scores_of(model, evaluator._validation, SPACE.hyperparameters(genotype), 1)
+    assert again["mse"] == pytest.approx(last.metrics["mse"], rel=1e-4)
+    assert set(evaluator.test(genotype, model, 1)) == {"mse", "psnr", "ssim"}
+
+
+def test_divergence_is_said(tiny):
+    class Exploding(AutoencoderSpace):
+        def hyperparameters(self, genotype):
+            return {**super().hyperparameters(genotype), "learning_rate": 1e30, "optimiser": "rmsprop"}
+
+    genotype = drawn(0, family="plain", network="fully_connected", normalisation="none", loss="mse", output="linear")
+    with pytest.raises(Diverged, match="epoch"):
+        list(AutoencoderEvaluator(Exploding(), tiny, epochs=5).evaluate(Trial(0, Proposal(genotype), 1)))
+
+
+def test_memory_that_gives_out_is_said(tiny, monkeypatch):
+    def full(*args, **kwargs):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+
+    monkeypatch.setattr(AutoencoderTraining, "epoch", full)
+    with pytest.raises(OutOfMemory, match="allocate"):
+        list(AutoencoderEvaluator(SPACE, tiny, epochs=1).evaluate(Trial(0, Proposal(drawn()), 1)))
+
+
+class Half(torch.nn.Module):
+    """A variational model of two pixels with a known posterior."""
+
+    variational = True
+    output = torch.nn.Sigmoid()
+
+    def posterior(self, images):
+        return torch.full((len(images), 3), 2.0), torch.zeros(len(images), 3)
+
+    def decoder(self, code):
+        return torch.zeros(len(code), 1, 1, 2)
+
+
+def test_the_variational_loss_is_summed_over_pixels_and_latents_and_averaged_over_the_batch():
+    hyperparameters = {"loss": "bce", "beta": 4.0, "kl_warm_up": 0.2}
+    generator = torch.Generator().manual_seed(0)
+    for batch in (1, 5):
+        images = torch.ones(batch, 1, 1, 2)
+        loss = training_loss(Half(), images, hyperparameters, 1.0, generator)
+        assert loss.item() == pytest.approx(2 * math.log(2) + 4 * 0.5 * 3 * 4)
+        warming = training_loss(Half(), images, hyperparameters, 0.1, generator)
+        assert warming.item() == pytest.approx(2 * math.log(2) + 2 * 0.5 * 3 * 4)
+
+
+def test_noise_has_the_variance_that_is_asked_for():
+    noisy = with_noise(torch.zeros(50, 1, 20, 20), 0.1, torch.Generator().manual_seed(0))
+    assert noisy.var().item() == pytest.approx(0.1, rel=0.05)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_stay_between_nothing_and_the_learning_rate(name):
+    factors = [SCHEDULES[name](step / 100) for step in range(100)]
+    assert all(0 <= factor <= 1 for factor in factors)
+    assert max(factors) == pytest.approx(1)
+    assert name == "constant" or factors[-1] < 0.01
+
+
+def test_every_optimiser_and_schedule_of_the_space_exists():
+    choices = AutoencoderSpace().choices()
+    assert set(choices["optimiser"].values) == set(OPTIMISERS)
+    assert set(choices["schedule"].values) == set(SCHEDULES)
+    assert set(choices["augmentation"].values) == set(AUGMENTATIONS)
+
+
+@pytest.mark.parametrize("shape", [(40, 1, 8, 8), (40, 3, 20, 5)])
+def test_augmented_images_are_mirrored_or_moved_whole(shape):
+    images = torch.rand(shape)
+    generator = torch.Generator().manual_seed(0)
+    assert torch.equal(AUGMENTATIONS["none"](images, generator), images)
+    flipped = AUGMENTATIONS["flip"](images, generator)
+    kept = [torch.equal(a, b) for a, b in zip(flipped, images, strict=True)]
+    mirrored = [torch.equal(a, b.flip(2)) for a, b in zip(flipped, images, strict=True)]
+    assert all(one != other for one, other in zip(kept, mirrored, strict=True))
+    assert 8 < sum(kept) < 32
+    most = max(1, min(shape[2:]) // 8)
+    padded = torch.nn.functional.pad(images, (most,) * 4, mode="replicate")
+    moves = set()
+    for padded_image, shifted in zip(padded, AUGMENTATIONS["shift"](images, generator), strict=True):
+        found = [
+            (down, right)
+            for down in range(2 * most + 1)
+            for right in range(2 * most + 1)
+            if torch.equal(padded_image[:, down : down + shape[2], right : right + shape[3]], shifted)
+        ]
+        assert len(found) == 1
+        moves.update(found)
+    assert len(moves) > most
+
+
+def test_an_epoch_shows_every_image_but_the_rest_of_the_last_batch(tiny):
+    genotype = drawn(0, family="plain", network="fully_connected")
+    model = SPACE.build(genotype, tiny.shape)
+    seen = []
+    model.encoder.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+    training = AutoencoderTraining(model, SPACE.hyperparameters(genotype), 1, 0)
+    training.epoch(tiny.train, PeakMemory(torch.device("cpu")))
+    assert seen == [16] * (len(tiny.train) // 16)
+
+
+def test_assumptions_pin_the_latent_below_the_size_of_the_image(tiny):
+    evaluator = AutoencoderEvaluator(SPACE, tiny, epochs=1)
+    needed = {assumption.site: assumption.values for assumption in evaluator.assumptions("mse")}
+    assert needed["latent"] == (16,)
+    large = AutoencoderEvaluator(SPACE, tiny_data(side=28, count=20), epochs=1)
+    assert {a.site: a.values for a in large.assumptions("mse")}["latent"] == (32,)
+    elbo = {a.site: a.values for a in evaluator.assumptions("elbo")}
+    assert (elbo["family"], elbo["loss"]) == (("variational",), ("bce",))
+
+
+def test_pictures_are_png_of_the_rows(tmp_path):
+    (tmp_path / "p.png").write_bytes(picture_of_rows([torch.rand(5, 3, 8, 8)] * 2))
+    with Image.open(tmp_path / "p.png") as picture:
+        assert picture.size == (5 * 34, 2 * 34)
+        assert picture.mode == "RGB"

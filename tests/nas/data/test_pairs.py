@@ -1,0 +1,128 @@
+"""Two sets of images as one pair: made of one set without sharing an image, of one shape, and refused in one line."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas.core.errors import UserError
+from nas.data.catalogue import absolute_name, describe_data_set, shown_name, without_transformation
+from nas.data.images import Split
+from nas.data.loading import from_arrays, load_data
+from nas.data.pairs import load_pair, pair_of
+from nas.data.sources import Source, digits
+from nas.data.sources.transformed import TRANSFORMATIONS, transformed
+
+
+def images_of(data):
+    return torch.cat([data.train.images, data.validation.images, data.test.images])
+
+
+def as_bytes(images):
+    return {image.contiguous().numpy().tobytes() for image in images}
+
+
+def test_a_set_and_its_transformation_share_no_image():
+    pair = load_pair("digits", "inverted:digits")
+    a, b = images_of(pair.a), images_of(pair.b)
+    assert len(a) == 899
+    assert len(b) == 898
+    pool = digits.load().pool.images
+    assert as_bytes(a) == as_bytes(pool[::2])
+    assert as_bytes(255 - b) == as_bytes(pool[1::2])
+    assert len(as_bytes(a) & as_bytes(255 - b)) <= 1  # one digit is in the set twice
+    assert pair.a.shape == pair.b.shape == (1, 8, 8)
+    assert any("every second image" in note for note in pair.notes)
+    assert pair.a.train.labels is not None
+    assert pair.a.classes == pair.b.classes
+
+
+def test_each_image_keeps_its_label():
+    pool = digits.load().pool
+    labels = {image.numpy().tobytes(): int(label) for image, label in zip(pool.images, pool.labels, strict=True)}
+    b = load_pair("digits", "rotated:digits").b
+    for image, label in zip(b.train.images, b.train.labels, strict=True):
+        assert labels[image.rot90(-1, (1, 2)).contiguous().numpy().tobytes()] == label
+
+
+def test_sets_of_their_own_are_whole_and_a_transformation_alone_as_well():
+    assert len(images_of(load_data("inverted:digits"))) == 1797
+    again = load_data("inverted:inverted:digits")
+    assert torch.equal(again.train.images, load_data("digits").train.images)
+    assert without_transformation("edges:inverted:npz:a:b") == "npz:a:b"
+
+
+def test_transformations_in_numbers():
+    step = torch.zeros(1, 1, 5, 6, dtype=torch.uint8)
+    step[..., 3:] = 200
+    edges = TRANSFORMATIONS["edges"](step)
+    assert edges.dtype == torch.uint8
+    assert edges[0, 0].tolist() == [[0, 0, 200, 200, 0, 0]] * 5  # the four weights of a side are divided by four
+    grey = torch.full((2, 3, 4, 4), 0.5)
+    assert TRANSFORMATIONS["edges"](grey).abs().max() < 1e-6
+    turned = TRANSFORMATIONS["rotated"](step)
+    assert turned.shape == (1, 1, 6, 5)
+    assert turned[0, 0, :3].min() == 200  # what was right is up
+    assert TRANSFORMATIONS["inverted"](step).unique().tolist() == [55, 255]
+    assert TRANSFORMATIONS["inverted"](grey).unique().tolist() == [0.5]
+    source = transformed(Source(Split(step), Split(step[:, :, :4])), "inverted")
+    assert source.test.images.shape == (1, 1, 4, 6)
+    assert source.notes == ("what is dark is bright",)
+
+
+def folder_of(path, count, side, mode="L"):
+    path.mkdir()
+    generator = np.random.default_rng(count)
+    for number in range(count):
+        shape = (side, side) if mode == "L" else (side, side, 3)
+        Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(path / f"{number}.png")
+    return f"folder:{path}"
+
+
+def test_folders_of_other_sizes_meet_at_one_and_grey_becomes_colour(tmp_path):
+    a, b = folder_of(tmp_path / "a", 30, 12), folder_of(tmp_path / "b", 40, 10, "RGB")
+    with pytest.raises(
+        UserError, match=r"--dataset-b .*images of 3 x 12 x 12 and of 3 x 10 x 10 are not of one shape.*--image-size S"
+    ):
+        load_pair(a, b)
+    pair = load_pair(a, b, image_size=8)
+    assert pair.shape == (3, 8, 8)
+    assert torch.equal(pair.a.train.images[:, 0], pair.a.train.images[:, 2])
+    assert "A: grey images became colour, as those of the other domain are" in pair.notes
+    assert pair.counts.startswith("A 21 to train, 3 to validate, 6 to test; B ")
+    assert pair.condition is None
+
+
+def test_what_is_wrong_with_the_second_set_is_said_of_its_option(tmp_path):
+    few = folder_of(tmp_path / "few", 12, 8)
+    for b, message in (
+        ("digitz", "--dataset-b 'digitz': unknown, did you mean 'digits'"),
+        (f"folder:{tmp_path / 'none'}", "--dataset-b 'folder:.*does not exist"),
+        ("inverted:", "--dataset-b 'inverted:': names no data set; allowed: inverted:NAME"),
+        (few, "--dataset-b 'folder:.*: is split into .* 1 to validate, .*; allowed: more images"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_pair("digits", b)
+    with pytest.raises(UserError, match="--dataset 'digitz'"):
+        load_pair("digitz", "digits")
+    with pytest.raises(UserError, match=r"--dataset 'folder:.*more images"):
+        load_pair(few, "digits")
+    with pytest.raises(UserError, match="--train-size 800"):
+        load_pair("digits", "inverted:digits", train_size=800)
+
+
+def test_given_data_makes_a_pair_as_well():
+    images = digits.load().pool.images[:, 0].numpy()
+    colour = np.repeat(images[600:, ..., None], 3, axis=3)
+    pair = pair_of(from_arrays({"x_train": images[:600]}), from_arrays({"x_train": colour}))
+    assert pair.shape == (3, 8, 8)
+    assert len(pair.b.train) > len(pair.a.train)
+
+
+def test_names_for_readers_and_for_records(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shown_name("edges:npz:/some/where/mnist.npz") == "edges:npz:mnist.npz"
+    assert shown_name("inverted:digits") == "inverted:digits"
+    assert absolute_name("edges:folder:a") == f"edges:folder:{tmp_path / 'a'}"
+    assert absolute_name("inverted:digits") == "inverted:digits"
+    assert "every second image" in describe_data_set("edges:mnist")

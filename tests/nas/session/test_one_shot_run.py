@@ -1,0 +1,97 @@
+"""A run whose candidates share a supernet's weights: what is kept, ranked and gone on with."""
+
+import json
+
+import pytest
+
+from nas.config import RunConfig
+from nas.core.errors import UserError
+from nas.core.evaluator import WEIGHTS
+from nas.core.genotype import Genotype
+from nas.core.trial import Measurement, Objective
+from nas.session import resume, start
+from nas.session.assembly import Given
+from nas.study.run import Run, open_run
+from nas.testing.toys import toy_loss
+
+from .conftest import tiny_data
+from .interrupting import Until
+from .test_one_shot import SharingToySpace
+
+
+class Sharing:
+    """A supernet's weights are the number of paths it was trained on; they make scores better than they are."""
+
+    def __init__(self, space, data, *, epochs, device):
+        self.objectives, self.epochs = {"loss": Objective("loss", "minimize")}, epochs
+
+    def evaluate(self, trial):
+        if trial.proposal.supernet is not None:
+            yield from self.train_supernet(trial)
+        elif trial.proposal.shares is not None:
+            assert trial.start.number == trial.proposal.shares
+            yield Measurement(1, {"loss": toy_loss(trial.genotype) - 100 - json.loads(trial.start.tensors)})
+        else:
+            for epoch in range(1, self.epochs + 1):
+                files = {WEIGHTS: b"alone"} if epoch == self.epochs else {}
+                yield Measurement(epoch, {"loss": toy_loss(trial.genotype) + 1 / epoch}, files)
+
+    def train_supernet(self, trial):
+        plan = trial.proposal.supernet
+        before = 0 if plan.continues is None else json.loads(trial.start.tensors)
+        assert all(Genotype(text).space == "toy" for text in plan.paths)
+        yield Measurement(1, {"loss": 50.0}, {WEIGHTS: json.dumps(before + 1).encode()})
+
+
+GIVEN = Given(space=SharingToySpace(), data=tiny_data(count=40), evaluator=Sharing)
+
+
+def config(folder, name, **options):
+    given = {"strategy": "evolution", "weight_sharing": "supernet", "trials": 20, "epochs": 2, "seed": 2}
+    given["set"] = {"rounds": 2, "finalists": 3, "population": 5}
+    return RunConfig.checked(given | {"runs_dir": folder, "name": name} | options)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "report", lambda self: None)
+        yield start(config(tmp_path_factory.mktemp("whole"), "whole", keep_weights=1), given=GIVEN)
+
+
+def found(run):
+    return [(trial.proposal, trial.seed, trial.measurements, trial.losses) for trial in run.trials]
+
+
+def test_only_what_was_trained_alone_is_ranked_and_kept(whole):
+    kinds = [trial.outcome.kind for trial in whole.trials]
+    assert kinds == ["supernet"] + ["shared"] * 7 + ["supernet"] + ["shared"] * 8 + ["complete"] * 3
+    assert [trial.number for trial in whole.ranked()] == sorted((17, 18, 19), key=lambda n: whole.trials[n].losses)
+    assert whole.best.number in (17, 18, 19)
+    assert whole.counts() == {"complete": 3, "pruned": 0, "failed": 0, "supernets": 2, "shared": 15}
+    assert whole.finished
+    assert (whole.epochs_run, whole.epochs_asked) == (6, 6)
+    kept = [trial.number for trial in whole.trials if whole.study.weights_path(trial.number).is_file()]
+    assert kept == [0, 8, whole.best.number]  # of candidates one
+    assert all(whole.trials[number].losses[0] < -90 for number in range(1, 8))
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize("ended", [1, 5, 9, 18])
+def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(whole, tmp_path, ended):
+    with pytest.raises(KeyboardInterrupt):
+        start(config(tmp_path, "cut"), given=GIVEN, progress=Until(ended))
+    assert sum(trial.outcome is not None for trial in open_run(tmp_path / "cut").trials) == ended
+    assert found(resume(tmp_path / "cut", given=GIVEN)) == found(whole)
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    ({"strategy": "darts", "set": {}}, "--weight-sharing .supernet.: --strategy darts has its own way to train"),
+    ({"strategy": "pbt", "set": {}, "epochs": 4}, "--weight-sharing .supernet.: --strategy pbt has its own way"),
+    ({"set": {"finalist": 3}}, "--set .evolution..*finalist.*finalists"),
+    ({"trials": 6}, "--trials 6.*7 or more"),
+])  # fmt: skip
+def test_what_does_not_fit_is_refused_before_a_folder_is_made(tmp_path, options, said):
+    with pytest.raises(UserError, match=said):
+        start(config(tmp_path, "none", **options), given=GIVEN)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,178 @@
+"""Searches from Python: what may be given, and what comes of it."""
+
+import numpy as np
+import pytest
+import torch
+
+import nas
+from evaluators.autoencoder.evaluator import OBJECTIVES, AutoencoderEvaluator
+from nas.core.trial import Measurement
+from nas.strategies.evolution import Evolution
+from nas.strategies.random import Random
+from search_spaces.autoencoder.space import AutoencoderSpace
+from tests.conftest import SMALL, tiny_data
+
+pytestmark = pytest.mark.usefixtures("only_python")
+
+
+def test_the_best_is_a_trained_module(small_run):
+    model = small_run.best.model()
+    assert not model.training
+    images = small_run.parts.data.test.images.float() / 255
+    with torch.no_grad():
+        error = float(((model(images) - images) ** 2).mean())
+    assert error == pytest.approx(small_run.tested["mse"], rel=1e-4)
+    assert small_run.best.metrics["mse"] == min(t.metrics["mse"] for t in small_run.trials)
+    assert "fully connected" in small_run.best.description
+
+
+@pytest.mark.usefixtures("no_report")
+def test_arrays_and_an_objective_to_be_maximised(tmp_path):
+    arrays = {"x_train": tiny_data().train.images[:, 0].numpy()}
+    run = nas.search(data=arrays, trials=3, epochs=1, objective="ssim", pin=SMALL, runs_dir=tmp_path)
+    assert run.best.metrics["ssim"] == max(t.metrics["ssim"] for t in run.trials)
+    resumed = nas.resume(run, trials=4, data=arrays)
+    assert len(resumed.trials) == 4
+    with pytest.raises(nas.UserError, match="the data it began with"):
+        nas.resume(run, trials=5, data={"x_train": np.zeros((50, 8, 8), np.uint8)})
+
+
+@pytest.mark.usefixtures("no_report")
+def test_the_elbo_restricts_the_search_to_what_has_one(tmp_path):
+    run = nas.search(data=tiny_data(), trials=2, epochs=1, objective="elbo", pin=SMALL, runs_dir=tmp_path)
+    assert {t.genotype.content["family"] for t in run.trials} == {"variational"}
+    assert {t.genotype.content["loss"] for t in run.trials} == {"bce"}
+
+
+class Favourite(Random):
+    """A strategy of one's own."""
+
+    asked = 0
+
+    def ask(self, number):
+        type(self).asked += 1
+        return super().ask(number)
+
+
+class Tiny(AutoencoderSpace):
+    """A space of one's own."""
+
+    name = "tiny"
+
+    def decide(self, ask):
+        super().decide(ask)
+        ask.hyperparameter("mood", ("calm", "wild"))
+
+
+@pytest.mark.usefixtures("no_report")
+def test_own_parts_as_objects_and_by_name(tmp_path):
+    options = {"data": tiny_data(), "trials": 2, "epochs": 1, "pin": SMALL, "runs_dir": tmp_path}
+    by_object = nas.search(space=Tiny(), strategy=Favourite, name="a", **options)
+    assert Favourite.asked >= 2
+    by_name = nas.search(space="tests.nas.test_api:Tiny", strategy="tests.nas.test_api:Favourite", name="b", **options)
+    assert [t.genotype for t in by_object.trials] == [t.genotype for t in by_name.trials]
+    assert "mood" in by_name.trials[0].genotype.content
+    assert by_object.config.strategy == "tests.nas.test_api:Favourite"
+
+
+def test_bad_options_are_refused(tmp_path):
+    with pytest.raises(nas.UserError, match="did you mean 'epochs'"):
+        nas.search(data="digits", epoch=3, runs_dir=tmp_path)
+
+
+@pytest.mark.usefixtures("no_report")
+def test_weights_can_be_kept_of_the_best_only(tmp_path):
+    run = nas.search(data=tiny_data(), trials=4, epochs=1, keep_weights=2, pin=SMALL, runs_dir=tmp_path)
+    kept = [t.number for t in run.trials if run.study.weights_path(t.number).is_file()]
+    assert kept == sorted(t.number for t in run.ranked()[:2])
+    with pytest.raises(nas.UserError, match="has no weights"):
+        run.candidate(run.ranked()[-1].number).model()
+
+
+def test_the_report_escapes_what_users_supply(tmp_path):
+    data = tiny_data()
+    object.__setattr__(data, "name", "<script>alert(1)</script>")
+    run = nas.search(data=data, trials=1, epochs=1, pin=SMALL, runs_dir=tmp_path, name="x")
+    assert "<script>" not in (run.path / "report.html").read_text()
+    assert "<script>" not in (run.path / "best" / "README.md").read_text()
+
+
+class Scores:
+    """No more than the protocol asks for: nothing to test with, no weights; and odd metrics."""
+
+    def __init__(self, space, data, *, epochs, device):
+        self.objectives = {"mse": OBJECTIVES["mse"]}
+
+    def evaluate(self, trial):
+        metrics = {"mse": np.float32(trial.number + 1), "seed": 7.0, "epochs": 8, "told": 9}
+        yield Measurement(1, metrics)
+
+
+def test_an_evaluator_that_keeps_no_weights_is_searched_with_and_nothing_exported(tmp_path):
+    run = nas.search(data=tiny_data(), trials=3, evaluator=Scores, runs_dir=tmp_path, name="x")
+    assert run.best.number == 0
+    assert (run.tested, run.model_folder) == ({}, None)
+    assert run.finished
+    again = nas.open_run(tmp_path / "x")
+    assert [trial.metrics["seed"] for trial in again.trials] == [7.0] * 3
+    assert len({trial.seed for trial in again.trials}) == 3
+    assert (tmp_path / "x" / "report.html").is_file()
+    assert len(nas.resume(run, trials=4, data=tiny_data(), evaluator=Scores).trials) == 4
+
+
+@pytest.mark.usefixtures("no_report")
+def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
+    options = {"data": tiny_data(), "trials": 2, "epochs": 1, "runs_dir": tmp_path}
+    space = AutoencoderSpace().restrict({name: (value,) for name, value in (SMALL | {"latent": 16}).items()})
+    strategy = Evolution(space, seed=0, trials=2)
+    evaluator = AutoencoderEvaluator(space, options["data"], epochs=1)
+    made = nas.search(space=space, strategy=strategy, evaluator=evaluator, name="objects", **options)
+    assert len(made.ranked()) == 2
+    by_class = nas.search(space=AutoencoderSpace, pin=SMALL, name="classes", **options)
+    assert len(by_class.ranked()) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"data": None}, "data 'NoneType'"),
+        ({"data": torch.zeros(20, 8, 8)}, "data 'Tensor'"),
+        ({"data": {"x_train": [1, 2]}}, "x_train has the shape"),
+        ({"strategy": Random, "set": {"foo": 1}}, "--set .*'foo': unknown"),
+        ({"strategy": AutoencoderSpace}, "--strategy .*has no ask"),
+        ({"evaluator": Random}, "--evaluator .*has no evaluate"),
+        ({"space": Random(AutoencoderSpace(), seed=0, trials=1)}, "--space .*has no grow"),
+        ({"strategy": lambda: None}, "--strategy .*what takes the arguments"),
+        ({"trials": True}, "--trials True"),
+        ({"runs_dir": "a\0b"}, "--runs-dir .*a folder"),
+        ({"train_size": 1}, "--train-size 1"),
+    ],
+)
+def test_obvious_mistakes_are_told_in_a_line(given, message, tmp_path):
+    with pytest.raises(nas.UserError, match=message) as error:
+        nas.search(**({"data": tiny_data(), "trials": 1, "runs_dir": tmp_path} | given))
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_list_and_a_tensor_are_arrays_too(tmp_path):
+    images = tiny_data().train.images[:, 0]
+    for number, x_train in enumerate((images, (images / 255).tolist())):
+        nas.search(data={"x_train": x_train}, trials=1, epochs=1, pin=SMALL, runs_dir=tmp_path, name=f"n{number}")
+
+
+def test_names_that_no_text_can_hold_do_no_harm(tmp_path):
+    data = tiny_data()
+    object.__setattr__(data, "name", "bad\udcff")
+    assert nas.search(data=data, trials=1, epochs=1, pin=SMALL, runs_dir=tmp_path, name="x").model_folder is not None
+
+
+def test_no_folder_is_no_run_and_is_left_alone(tmp_path):
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(nas.UserError, match="is not a run"):
+            nas.open_run(path)
+    (tmp_path / "file").touch()
+    with pytest.raises(nas.UserError, match="is not a run"):
+        nas.open_run(tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,60 @@
+"""Sessions and processes that end in the middle, as by Ctrl-C or a kill, and what there is to go on from."""
+
+import time
+
+import pytest
+
+from nas.core.errors import UserError
+from nas.core.search import Event, InMemory
+from nas.study.run import open_run
+
+
+class Until:
+    """Ends the session after so many trials; says how many checkpoints there were after each."""
+
+    def __init__(self, trials):
+        self._left, self.checkpoints = trials, []
+
+    def begin(self, run, search):
+        self._study = run.study
+
+    def measured(self, trial, measurement):
+        pass
+
+    def ended(self, trial):
+        self.checkpoints.append(len(self._study.checkpoints()))
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
+class Diary(InMemory):
+    """Keeps the asks and tells in their order, as a run's study does."""
+
+    def __init__(self):
+        self.events = []
+
+    def asked(self, trial, event):
+        self.events.append(Event(event, "ask", trial))
+
+    def told(self, trial, event):
+        self.events.append(Event(event, "tell", trial))
+
+
+def journal_trials(path):
+    """How many trials the journal tells the end of; a reader never waits for the writer."""
+    try:
+        return sum(t.outcome is not None for t in open_run(path).trials)
+    except (FileNotFoundError, UserError):
+        return 0
+
+
+def kill_when(running, path, trials, number, extra=0.0):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and running.poll() is None:
+        if (path / "study.journal").is_file() and journal_trials(path) >= trials:
+            time.sleep(extra)
+            running.send_signal(number)
+            return
+        time.sleep(0.02)
+    pytest.fail(f"it ended before: {running.communicate()}")

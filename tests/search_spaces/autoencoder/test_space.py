@@ -1,0 +1,210 @@
+"""Whatever validates builds, trains and gives back the shape of its input."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas.core.genotype import Genotype
+from nas.core.space import sample
+from nas.strategies.novelty import Seen
+from search_spaces.autoencoder.space import AutoencoderSpace
+from search_spaces.cells.canonical import canonical_cell
+from search_spaces.cells.edge import OPERATION_NAMES, Edge, build_cell
+from search_spaces.cells.hierarchical import PRIMITIVES
+from search_spaces.operations.layers import ACTIVATIONS, OPERATIONS, UP, down_sampling, sizes, up_sampling
+
+SMALL = AutoencoderSpace().restrict(
+    {"latent": (2, 16, 64), "width": (8, 16), "decoder_width": (8, 24), "hidden_width": (64,)}
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    channels=st.sampled_from([1, 3]),
+    height=st.integers(4, 20),
+    width=st.integers(4, 20),
+)
+def test_any_genotype_builds_and_trains_for_any_size(seed, channels, height, width):
+    generator = np.random.default_rng(seed)
+    genotype = sample(SMALL, generator)
+    model = SMALL.build(genotype, (channels, height, width)).train()
+    images = torch.rand(3, channels, height, width)
+    reconstructions = model(images)
+    assert reconstructions.shape == images.shape
+    assert reconstructions.min() >= 0
+    assert reconstructions.max() <= 1
+    (model.decoder(model.encode(images)) - images).square().mean().backward()
+    # every part is reached: nothing is disconnected, whatever was drawn
+    for half in (model.encoder, model.decoder):
+        assert all(parameter.grad is not None for parameter in half.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", [AutoencoderSpace(), SMALL], ids=["all", "small"])
+def test_thousands_of_genotypes_survive_variation_and_json(space):
+    generator, images = np.random.default_rng(0), torch.rand(2, 3, 9, 7)
+    genotype = sample(space, generator)
+    for step in range(3000):
+        other = sample(space, generator)
+        child = space.crossover(genotype, other, generator) if step % 2 else genotype
+        child, _ = space.mutate(child, generator)
+        assert Genotype.parse(child.text) == child
+        space.validate(child)
+        if space is SMALL and step % 10 == 0:
+            assert space.build(child, (3, 9, 7))(images).shape == images.shape
+        genotype = child if step % 7 else other
+
+
+def test_a_child_has_half_of_its_decisions_from_either_parent():
+    generator = np.random.default_rng(0)
+    inherited = []
+    for _ in range(200):
+        first, second = sample(SMALL, generator), sample(SMALL, generator)
+        child = SMALL.crossover(first, second, generator).content
+        parents = first.content, second.content
+        both = [site for site in child if all(site in parent for parent in parents)]
+        inherited += [child[site] == parents[0][site] for site in both if parents[0][site] != parents[1][site]]
+    assert 0.45 < np.mean(inherited) < 0.55
+
+
+def test_an_ordered_decision_moves_to_a_neighbour_every_other_time():
+    space, generator = AutoencoderSpace(), np.random.default_rng(0)
+    values = space.choices()["latent"].values
+    genotype = space.grow(lambda choice: 128 if choice.site == "latent" else choice.values[0])
+    space = space.restrict({site: (value,) for site, value in genotype.content.items() if site != "latent"})
+    mutants = [space.mutate(genotype, generator)[0].content["latent"] for _ in range(600)]
+    assert set(mutants) == set(values) - {128}
+    near = np.mean([latent in (64, 256) for latent in mutants])
+    assert 0.5 < near < 0.65  # 1/2 + 1/2 * 2/13 = .58
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("norm", ["none", "batch", "group", "layer"])
+def test_operations_keep_channels_and_size(operation, norm):
+    x = torch.rand(2, 12, 5, 7)
+    assert OPERATIONS[operation](12, norm, "relu")(x).shape == x.shape
+
+
+def test_the_cells_offer_just_the_operations_that_exist():
+    assert {*OPERATION_NAMES, *PRIMITIVES} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("name", ["strided_convolution", "average", "max"])
+def test_down_sampling_halves_rounded_up(name):
+    assert down_sampling(name, 3, 8, "batch", "relu")(torch.rand(2, 3, 9, 6)).shape == (2, 8, 5, 3)
+
+
+@pytest.mark.parametrize(("name", "pooled"), [("average", 3.0), ("max", 6.0)])
+def test_pooling_is_what_it_is_called(name, pooled):
+    pool, *_ = down_sampling(name, 1, 8, "none", "relu")
+    assert pool(torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])).item() == pooled
+
+
+@pytest.mark.parametrize("name", UP)
+def test_up_sampling_doubles(name):
+    x = torch.nn.Sequential(*up_sampling(name, 8, 3, bias=True))(torch.rand(2, 8, 5, 3))
+    assert x.shape == (2, 3, 10, 6)
+
+
+def test_dilated_convolutions_are_dilated_and_separable_ones_separable():
+    dilated = next(m for m in OPERATIONS["dilated_3x3"](8, "none", "relu").modules() if isinstance(m, torch.nn.Conv2d))
+    assert dilated.dilation == (2, 2)
+    depthwise, pointwise = (
+        m for m in OPERATIONS["separable_5x5"](8, "none", "relu").modules() if isinstance(m, torch.nn.Conv2d)
+    )
+    assert (depthwise.groups, depthwise.kernel_size) == (8, (5, 5))
+    assert (pointwise.groups, pointwise.kernel_size) == (1, (1, 1))
+
+
+def test_sizes_stop_halving_at_two():
+    assert sizes((1, 28, 28), 4) == [(28, 28), (14, 14), (7, 7), (4, 4), (2, 2)]
+    assert sizes((1, 8, 8), 4) == [(8, 8), (4, 4), (2, 2), (2, 2), (2, 2)]
+    assert sizes((1, 5, 64), 2) == [(5, 64), (3, 32), (3, 32)]
+
+
+def test_a_mirrored_decoder_uses_the_encoders_cell():
+    space = SMALL.restrict({"network": ("convolutional",), "decoder": ("mirrored",), "family": ("plain",)})
+    genotype = sample(space, np.random.default_rng(3))
+    model = space.build(genotype, (1, 8, 8))
+    cells = [m for m in model.modules() if type(m).__name__ == "Cell"]
+    assert len(cells) == 2 * genotype.content["stages"]
+    assert len({str([node.inputs for node in cell.nodes]) for cell in cells}) == 1
+
+
+def test_skipped_features_are_not_overwritten():
+    """In-place sums would alias what a skip carries on."""
+    from search_spaces.cells.edge import Edge, build_cell
+
+    cell = build_cell(
+        [Edge(0, 1, "skip"), Edge(0, 1, "skip"), Edge(1, 2, "skip"), Edge(0, 2, "skip")], 4, "none", "relu"
+    )
+    x = torch.rand(1, 4, 3, 3)
+    kept = x.clone()
+    assert torch.allclose(cell(x), 3 * kept)
+    assert torch.equal(x, kept)
+
+
+def test_a_cell_gives_the_sum_of_all_nodes_that_no_edge_leaves():
+    x = torch.rand(1, 4, 3, 3)
+    assert torch.equal(build_cell(_cell("0-skip-1", "0-skip-2", "0-skip-3"), 4, "none", "relu")(x), x + x + x)
+    assert torch.equal(build_cell(_cell("0-skip-1", "1-skip-2", "0-skip-3"), 4, "none", "relu")(x), x + x)
+
+
+def test_every_activation_is_a_new_layer():
+    assert len({type(make()) for make in ACTIVATIONS.values()}) == len(ACTIVATIONS)
+
+
+def _cell(*edges):
+    return [Edge(int(source), int(target), operation) for source, operation, target in (e.split("-") for e in edges)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (["0-skip-1", "0-conv_3x3-1"], ["0-conv_3x3-1", "0-skip-1"], True),
+        (["0-skip-1", "0-conv_3x3-1"], ["0-skip-1", "0-conv_1x1-1"], False),
+        (["0-conv_1x1-1", "0-skip-2", "2-skip-3"], ["0-skip-1", "0-conv_1x1-2", "1-skip-3"], True),
+        (["0-skip-1", "0-skip-2", "1-skip-3", "1-skip-3"], ["0-skip-1", "0-skip-2", "1-skip-3", "2-skip-3"], False),
+        (["0-skip-1", "1-conv_3x3-2"], ["0-skip-1", "0-conv_3x3-2"], False),
+        (["0-skip-1", "0-skip-1"], ["0-skip-1"], False),
+    ],
+)
+def test_cells_that_compute_the_same_have_one_form(one, other, same):
+    assert (canonical_cell(_cell(*one)) == canonical_cell(_cell(*other))) == same
+
+
+def test_a_genotype_written_in_another_order_is_not_proposed_again():
+    space = AutoencoderSpace()
+    genotype = space.grow(lambda choice: choice.values[0] if choice.usual is None else choice.usual)
+    first, second = ("encoder_cell.node1.operation0", "encoder_cell.node1.operation1")
+    swapped = space.grow(lambda choice: genotype.content[{first: second, second: first}.get(choice.site, choice.site)])
+    seen = Seen(space)
+    seen.add(genotype)
+    assert swapped != genotype
+    assert swapped in seen
+    other = space.grow(lambda choice: "gelu" if choice.site == "activation" else genotype.content[choice.site])
+    assert other not in seen
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_has_one_form_computes_the_same(seed):
+    """Drawn from a corner so small that forms coincide: the models' parameters and outputs then agree."""
+    generator = np.random.default_rng(seed)
+    cells = []
+    for _ in range(40):
+        nodes = int(generator.integers(1, 4))
+        cells.append([
+            Edge(int(generator.integers(target)), target, str(generator.choice(["skip", "average_pool_3x3"])))
+            for target in range(1, nodes + 1)
+            for _ in range(2)
+        ])  # fmt: skip
+    images = torch.rand(1, 8, 5, 5)
+    known = {}
+    for cell in cells:
+        made = build_cell(cell, 8, "none", "relu")(images)
+        expected = known.setdefault(canonical_cell(cell), made)
+        assert torch.allclose(made, expected, rtol=1e-4)
