@@ -26,8 +26,8 @@ from evaluators.metrics.cost import multiply_adds, parameters
 from evaluators.pruning.pruning import pruned
 from nas.core.genotype import Genotype
 from nas.core.trial import Proposal, Start, Trial
-from nas.study.candidate import Candidate
-from nas.study.run import Run
+from nas.session.delivery import export_model
+from nas.study.run import Candidate, Run
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 PINNED = ("family", "stages", "normalisation", "activation", "decoder", "width_growth", "down_sampling", "up_sampling",
@@ -106,7 +106,7 @@ def main() -> None:
             rows.append((f"width {width} from scratch", from_scratch(whole, width, trained, folder).candidate(0)))
         files = []
         for place, (_, candidate) in enumerate(rows):
-            files.append(candidate.run.export(candidate, directory=folder / str(place)) / "model.onnx")
+            files.append(export_model(candidate.run, candidate, directory=folder / str(place)) / "model.onnx")
         images = torch.rand(32, *run.shape)
         for (label, candidate), file, latency in zip(rows, files, timed(files, images), strict=True):
             model, ratio = candidate.model(), candidate.trial.proposal.prune

@@ -54,8 +54,9 @@ class Candidates:
     def made(self, trial: Trial) -> Made:
         """The network that a trial begins to train: of a version of another trial that is pruned, else new.
 
-        A new one has what it inherits; its metrics are those of evaluators.inheritance.transfer.begin_from. Those of a pruned one
-        are ``latency_ms`` and ``unpruned_latency_ms``, and its texts are for evaluators.pruning.pruning.restored.
+        A new one has what it inherits; its metrics are those of evaluators.inheritance.transfer.begin_from. Those of a
+        pruned one are ``latency_ms`` and ``unpruned_latency_ms``, and its texts are for
+        evaluators.pruning.pruning.restored.
 
         Raises:
             CandidateFailure: nothing can be removed, or the weights to start from were not kept.

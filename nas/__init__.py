@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas.api import open_run, prune, resume, search, train
     from nas.core.errors import UserError
-    from nas.study.candidate import Candidate
-    from nas.study.run import Run
+    from nas.session.delivery import export_front, export_model, write_report
+    from nas.study.run import Candidate, Run
 
 _HOMES = {
     "search": "nas.api",
@@ -22,11 +22,26 @@ _HOMES = {
     "prune": "nas.api",
     "open_run": "nas.api",
     "Run": "nas.study.run",
-    "Candidate": "nas.study.candidate",
+    "Candidate": "nas.study.run",
     "UserError": "nas.core.errors",
+    "export_front": "nas.session.delivery",
+    "export_model": "nas.session.delivery",
+    "write_report": "nas.session.delivery",
 }
 
-__all__ = ["Candidate", "Run", "UserError", "open_run", "prune", "resume", "search", "train"]
+__all__ = [
+    "Candidate",
+    "Run",
+    "UserError",
+    "export_front",
+    "export_model",
+    "open_run",
+    "prune",
+    "resume",
+    "search",
+    "train",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import registry, session
+from nas import registry
 from nas.config import EXECUTOR_OPTIONS, RunConfig
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
@@ -17,11 +17,13 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.session.assembly import ARRAYS, Given
+from nas.session.opening import open_run as run_in
+from nas.session.prune import prune_run
+from nas.session.resume import resume_run
+from nas.session.start import start_run
 from nas.session.train import OF_THE_DATA, config_to_train
-from nas.study.candidate import Candidate
 from nas.study.remote.working_copy import located
-from nas.study.run import Run, config_of
-from nas.study.run import open_run as run_in
+from nas.study.run import Candidate, Run, config_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +65,7 @@ def search(
         UserError: bad input.
     """
     config, given = _told(space, data, data_b, strategy, evaluator, early_stopping, {"trials": trials, **options})
-    return session.start(config, given=given)
+    return start_run(config, given=given)
 
 
 def train(
@@ -102,7 +104,7 @@ def train(
     if data is data_b is None and isinstance(architecture, Candidate) and not set(options) & {"seed", *OF_THE_DATA}:
         loaded = architecture.run.loaded
         given = replace(given, data=None if loaded is None else loaded.data)
-    return session.start(config, given=given)
+    return start_run(config, given=given)
 
 
 def resume(
@@ -131,7 +133,7 @@ def resume(
         if option not in (known := ("executor", *EXECUTOR_OPTIONS)):
             raise unknown_name("option of resuming", option, known)
     given = _given(config_of(path), space, data, data_b, strategy, evaluator, early_stopping)
-    return session.resume(path, trials=trials, who=who, given=given)
+    return resume_run(path, trials=trials, who=who, given=given)
 
 
 def prune(
@@ -155,7 +157,7 @@ def prune(
     """
     path = run.path if isinstance(run, Run) else located(run)
     given = _given(config_of(path), space, data, data_b, None, evaluator)
-    return session.prune(path, ratios, trial=trial, given=given)
+    return prune_run(path, ratios, trial=trial, given=given)
 
 
 def open_run(path: str | Path) -> Run:

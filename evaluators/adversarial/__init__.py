@@ -1,0 +1,1 @@
+"""What GANs and CycleGANs share: losses, epochs, snapshots, collapse."""

@@ -1,0 +1,1 @@
+"""Autoencoders: trained, scored, searched by gradient."""

@@ -73,7 +73,8 @@ class AutoencoderEvaluator:
     start also those of evaluators.inheritance.transfer.begin_from.
 
     Args:
-        grow: networks are smaller at first, see evaluators.training.growth.Growth; measurements then bring its metrics as well.
+        grow: networks are smaller at first, see evaluators.training.growth.Growth; measurements then bring its metrics
+            as well.
     """
 
     inherits = True
@@ -154,7 +155,8 @@ class AutoencoderEvaluator:
     def prune(self, trial: Trial) -> Iterator[Measurement]:
         """As `evaluate`, of a trained model with fewer channels in encoder and decoder; see nas.core.evaluator.Prunes.
 
-        Metrics besides: ``latency_ms`` and ``unpruned_latency_ms`` of a batch; see evaluators.pruning.pruning.latencies.
+        Metrics besides: ``latency_ms`` and ``unpruned_latency_ms`` of a batch; see
+        evaluators.pruning.pruning.latencies.
 
         Raises:
             CandidateFailure: nothing can be removed, or the weights to start from were not kept.

@@ -25,7 +25,7 @@ def scores_of(
     seed: int,
     memory: PeakMemory | None = None,
 ) -> tuple[dict[str, float], bytes]:
-    """The metrics of quality that an autoencoder has (see evaluators.autoencoder.evaluator), and some of its images in rows.
+    """The metrics of quality that an autoencoder has, and some of its images in rows.
 
     Args:
         images: (N, C, H, W), from 0 to 1, on the model's device; the model is in evaluation mode afterwards.

@@ -1,0 +1,1 @@
+"""CycleGANs: trained and scored."""

@@ -108,7 +108,8 @@ class CycleGanEvaluator:
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
         """One measurement after every epoch, with a picture; the last brings the kept weights as well.
 
-        There are fewer than were asked for where nothing is to be hoped for any more: see evaluators.adversarial.snapshots.
+        There are fewer than were asked for where nothing is to be hoped for any more: see
+        evaluators.adversarial.snapshots.
 
         ``translations.png`` shows, for the kept snapshot, images of A, what they become in B and then in A again, and
         the same from B; ``training.gif`` the same after every epoch.

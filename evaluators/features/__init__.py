@@ -1,0 +1,1 @@
+"""What samples are compared by: networks that describe images."""

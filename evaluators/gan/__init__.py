@@ -1,0 +1,1 @@
+"""GANs: trained, scored, searched by gradient."""

@@ -83,8 +83,8 @@ class GanEvaluator:
 
     Args:
         features: which extractor: see evaluators.features.extractor.extractor_for.
-        grow: pairs are smaller at first, see evaluators.training.growth.Growth; measurements then bring its metrics as well, and
-            the snapshot that is kept is of an epoch in which the pair has grown.
+        grow: pairs are smaller at first, see evaluators.training.growth.Growth; measurements then bring its metrics as
+            well, and the snapshot that is kept is of an epoch in which the pair has grown.
 
     Raises:
         UserError: Inception's weights are asked for and cannot be had.
@@ -132,7 +132,8 @@ class GanEvaluator:
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
         """One measurement after every epoch, with a picture; the last brings the kept weights as well.
 
-        There are fewer than were asked for where nothing is to be hoped for any more: see evaluators.adversarial.snapshots.
+        There are fewer than were asked for where nothing is to be hoped for any more: see
+        evaluators.adversarial.snapshots.
 
         ``samples.png`` shows the kept snapshot from fixed noise, a row for each class if it is told labels, and
         ``training.gif`` the average generator after every epoch from the same noise.

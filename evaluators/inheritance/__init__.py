@@ -1,0 +1,1 @@
+"""Weight inheritance: a child's network begins with its parent's tensors."""

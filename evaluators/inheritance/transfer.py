@@ -66,9 +66,10 @@ def inherit(child: nn.Module, parent: nn.Module, run: Run) -> Inherited:
     class, stride and kind are paired, whose outputs have one height and width; of a graph only edges of one kind
     between nodes that belong together.
 
-    **Which number is which** is said by evaluators.inheritance.tensor_axes. What a wider layer has beyond its parent's channels is
-    new; and where a layer takes such new channels in, or its kernel is larger, it has zeros for them. So a child that
-    is only wider, in any of its layers, or has larger kernels, computes what its parent does, if its normalisation is
+    **Which number is which** is said by evaluators.inheritance.tensor_axes. What a wider layer has beyond its parent's
+    channels is new; and where a layer takes such new channels in, or its kernel is larger, it has zeros for them. So a
+    child that is only wider, in any of its layers, or has larger kernels, computes what its parent does, if its
+    normalisation is
     by channel: Net2WiderNet (Chen, Goodfellow & Shlens 2016, section 2.3) with zeros (Wei et al. 2016) in place of
     copies, which would need noise to part. A narrower child has its parent's first channels. An edge that is new beside
     others in a graph's node begins at zero, if its activation lets it learn from there: a child with only such edges

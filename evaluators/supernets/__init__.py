@@ -1,0 +1,1 @@
+"""Supernets: all candidates of a space trained as one."""

@@ -18,8 +18,8 @@ class Watch:
 
     It has collapsed when a loss, the generator's or the discriminator's, varies by less than 1e-3 over 500 updates, or
     a quarter of the training where that is shorter, but 50 at least; or when after two epochs in a row, later than the
-    first third and the first 500 updates, the supernet's samples are all alike (see evaluators.adversarial.collapse): those of a
-    young one always are. Wasserstein losses have no scale of their own and are not looked at.
+    first third and the first 500 updates, the supernet's samples are all alike (see evaluators.adversarial.collapse):
+    those of a young one always are. Wasserstein losses have no scale of their own and are not looked at.
 
     Args:
         loss: the base's, by name.

@@ -268,9 +268,9 @@ def summary(run: Run) -> None:
     trained = f", {supernets} supernet{'s' if supernets > 1 else ''} trained" if supernets else ""
     versions = counts.get("pruned_versions", 0)
     trained += f", {versions} pruned version{'s' if versions > 1 else ''} made" if versions else ""
-    ended = f"{counts['complete']} complete, {counts['pruned']} stopped early, {counts['failed']} failed"
+    ended = f"{counts['complete']} complete, {counts['stopped']} stopped early, {counts['failed']} failed"
     out.print(Text(f"\n{ended}{trained}"))
-    if counts["pruned"]:
+    if counts["stopped"]:
         out.print(Text(epochs_line(run)))
     if tested:
         out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
@@ -285,7 +285,7 @@ def summary(run: Run) -> None:
 
 def epochs_line(run: Run) -> str:
     """What early stopping saved."""
-    stopped = run.counts()["pruned"]
+    stopped = run.counts()["stopped"]
     trials = "1 trial" if stopped == 1 else f"{stopped} trials"
     return f"epochs: {run.epochs_run} of {run.epochs_asked}, {trials} stopped early"
 

@@ -124,8 +124,8 @@ def run_argument(command: Command) -> Command:
 
 
 def run_path(run: str, runs_dir: Path) -> Path:
-    """The folder that RUN stands for; see nas.study.lookup.find_run."""
-    from nas.study.lookup import find_run
+    """The folder that RUN stands for; see nas.session.lookup.find_run."""
+    from nas.session.lookup import find_run
 
     return find_run(run, runs_dir)
 

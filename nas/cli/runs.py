@@ -23,9 +23,9 @@ def list_command(runs_dir: Path, as_json: bool) -> None:
     """List the runs."""
     from nas.cli.display import console, table
     from nas.core.errors import UserError
-    from nas.study.lookup import runs_in
+    from nas.session.lookup import runs_in
+    from nas.session.opening import open_run
     from nas.study.remote.urls import place_of
-    from nas.study.run import open_run
 
     seen, unreadable = [], []
     for path in runs_in(runs_dir):
@@ -53,7 +53,7 @@ def _overview(run: Run) -> dict[str, Any]:
         "data": run.data_name,
         "strategy": run.config.strategy,
         "trials": f"{done}/{run.target}",
-        "stopped": counts["pruned"],
+        "stopped": counts["stopped"],
         "failed": counts["failed"],
         "epochs": f"{run.epochs_run}/{run.epochs_asked}",
         "best": _best(run) if ranked else "-",
@@ -74,7 +74,7 @@ def _best(run: Run) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def show_command(run: str, runs_dir: Path, trial: int | None, genotype: bool, as_json: bool) -> None:
     """Show a run, or one of its trials."""
-    from nas.study.run import open_run
+    from nas.session.opening import open_run
 
     opened = open_run(run_path(run, runs_dir))
     if genotype:
@@ -198,7 +198,8 @@ def export_command(
     """Export a trial's model, or a front's, as a folder that runs by itself."""
     from nas.core.errors import UserError, unknown_name
     from nas.export import FORMATS
-    from nas.study.run import open_run
+    from nas.session.delivery import export_front, export_model
+    from nas.session.opening import open_run
 
     chosen = tuple(name.strip() for name in formats.split(",")) if formats is not None else FORMATS
     for name in chosen:
@@ -210,7 +211,7 @@ def export_command(
         raise UserError("--part", part, "--front or --part", why="cannot be combined with --front")
     opened = open_run(run_path(run, runs_dir))
     if front:
-        for folder in opened.export_front(directory=output, formats=chosen):
+        for folder in export_front(opened, directory=output, formats=chosen):
             click.echo(str(folder))
     else:
-        click.echo(str(opened.export(opened.candidate(trial), directory=output, formats=chosen, part=part)))
+        click.echo(str(export_model(opened, opened.candidate(trial), directory=output, formats=chosen, part=part)))

@@ -15,7 +15,7 @@ import click
 from nas.cli.options import executor_options, given_options, output_options, run_argument, run_path, search_options
 
 if TYPE_CHECKING:
-    from nas.session import Progress
+    from nas.session.execution import Progress
     from nas.study.run import Run
 
 
@@ -29,11 +29,11 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
     from nas.config import RunConfig
 
     config = RunConfig.checked(given_options(given))
-    from nas.session import start
+    from nas.session.start import start_run
 
     configure_logging(verbose)
 
-    return searched(lambda progress: start(config, progress=progress), as_json, quiet)
+    return searched(lambda progress: start_run(config, progress=progress), as_json, quiet)
 
 
 @click.command("resume")
@@ -49,11 +49,11 @@ def resume_command(
     Who evaluates is as before, unless --executor, --workers or the like say otherwise for this session.
     """
     path = run_path(run, runs_dir)
-    from nas.session import resume
+    from nas.session.resume import resume_run
 
     configure_logging(verbose)
     given = {name: value for name, value in who.items() if value is not None}
-    return searched(lambda progress: resume(path, trials=trials, who=given, progress=progress), as_json, quiet)
+    return searched(lambda progress: resume_run(path, trials=trials, who=given, progress=progress), as_json, quiet)
 
 
 def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> int:

@@ -27,7 +27,7 @@ def train_command(source: str, as_json: bool, quiet: bool, verbose: bool, **give
 
     config = config_to_train(source, given_options(given))
     from nas.cli.search import configure_logging, searched
-    from nas.session import start
+    from nas.session.start import start_run
 
     configure_logging(verbose)
-    return searched(lambda progress: start(config, progress=progress), as_json, quiet)
+    return searched(lambda progress: start_run(config, progress=progress), as_json, quiet)

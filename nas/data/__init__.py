@@ -1,0 +1,1 @@
+"""What is searched on: images, loaded, resized and split."""

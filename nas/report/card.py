@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from nas.core.evaluator import WithProtocol
 from nas.export.card import Card
-from nas.session.pruned_versions import percent
+from nas.study.pruned_versions import percent
 
 if TYPE_CHECKING:
-    from nas.study.candidate import Candidate
+    from nas.study.run import Candidate
 
 
 def card_of(candidate: Candidate) -> Card:

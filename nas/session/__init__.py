@@ -1,0 +1,1 @@
+"""A run begun or gone on with: start, resume, train, prune."""

@@ -16,10 +16,9 @@ from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvalu
 from nas.core.genotype import Genotype
 from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
 from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
-from nas.core.trial import Objective
-from nas.session.inheritance import check_inheritance
 from nas.session.option_checks import (
     check_growth,
+    check_inheritance,
     check_portions,
     check_prunable,
     early_stopping_of,
@@ -27,6 +26,7 @@ from nas.session.option_checks import (
 )
 from nas.strategies.one_shot import OneShot
 from nas.strategies.only import only
+from nas.study.parts import Parts
 
 if TYPE_CHECKING:
     from nas.data.images import ImageData
@@ -37,23 +37,6 @@ TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
 """The name of data that was given as arrays."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a configuration stands for. The Python interface may give any of these itself."""
-
-    space: SearchSpace
-    evaluator: Evaluator
-    data: ImageData | DomainPair
-    objectives: tuple[Objective, ...]
-    assumptions: tuple[Assumption, ...]
-    strategy: Callable[[SearchSpace], Strategy]
-    executor: Any
-    device: str
-    epochs: int
-    early_stopping: EarlyStopping
-    early_stopping_name: str
 
 
 @dataclass(frozen=True)

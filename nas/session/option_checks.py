@@ -12,9 +12,9 @@ from nas import registry
 from nas.config import RunConfig
 from nas.core.early_stopping import UNLEARNED, EarlyStopping
 from nas.core.errors import CandidateFailure, UserError
-from nas.core.evaluator import Continuable, Evaluator, Prunes, Unsettled
+from nas.core.evaluator import Continuable, Evaluator, Inherits, Prunes, Unsettled
 from nas.core.space import SearchSpace, sample
-from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
+from nas.core.strategy import Descends, Strategy, TrainsPortions, TrainsSupernets
 from nas.core.trial import Objective
 from nas.strategies.one_shot import OneShot
 
@@ -145,3 +145,20 @@ def check_prunable(evaluator: Evaluator, space: SearchSpace, config: RunConfig) 
             return
     fits = "spaces whose models have channels that can be removed"
     raise UserError("--prune", ratios, fits, why=f"--space {space.name}: {why}")
+
+
+def check_inheritance(strategy: Strategy, strategy_name: str, evaluator: Evaluator, keep_weights: int | None) -> None:
+    """Refuse to let children begin from their parents where there are no parents, or no weights of theirs.
+
+    Raises:
+        UserError: naming the option that does not fit.
+    """
+    if not isinstance(strategy, Descends):
+        allowed = "strategies whose proposals have parents: evolution, hierarchical, local, neat, deap-nsga2, predictor"
+        raise UserError("--strategy", strategy_name, allowed, why="--weight-sharing inherit needs parents")
+    if not isinstance(evaluator, Inherits):
+        allowed = "evaluators that can begin from weights: autoencoder, gan, cyclegan"
+        raise UserError("--evaluator", type(evaluator).__name__, allowed, why="--weight-sharing inherit needs one")
+    if keep_weights is not None:
+        why = "--weight-sharing inherit begins from the weights of any trial so far"
+        raise UserError("--keep-weights", keep_weights, "nothing: all weights are kept", why=why)

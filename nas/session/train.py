@@ -10,9 +10,9 @@ from nas.config import RunConfig
 from nas.core.errors import UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.session.assembly import TRAIN
-from nas.study.candidate import Candidate
-from nas.study.lookup import architecture_from
+from nas.session.lookup import architecture_from
 from nas.study.remote.urls import runs_folder
+from nas.study.run import Candidate
 
 INHERITED = (
     "space",

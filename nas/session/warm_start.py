@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
 from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
+from nas.core.genotype import Genotype
 from nas.core.search import Search
-from nas.core.space import SearchSpace
+from nas.core.space import SearchSpace, Traceable, Value
 from nas.core.trial import Proposal, Start, Trial
-from nas.session.inheritance import heritage_of
 from nas.study.study import Study
 
 
@@ -70,3 +73,37 @@ def forget_checkpoints(search: Search, study: Study) -> None:
     for path in study.checkpoints():
         if int(path.stem) not in needed:
             path.unlink()
+
+
+def heritage_of(
+    trial: Trial, ended: Sequence[Trial], weights_path: Callable[[int], Path], space: SearchSpace
+) -> Start | None:
+    """What a child begins from: the parent whose network is most like its own, if it was scored and left weights.
+
+    Of parents that are equally alike it is the first, the fitter where there is one. What repeats a parent's genotype
+    begins from nothing, as that did: it is evaluated again to learn about the noise.
+    """
+    if trial.proposal.supernet is not None:
+        return None
+    numbers = trial.proposal.parents
+    parents = [one for number in numbers for one in ended if one.number == number]
+    if any(parent.genotype == trial.genotype for parent in parents):
+        return None
+    able = [p for p in parents if p.outcome is not None and p.outcome.scored and weights_path(p.number).is_file()]
+    if not able:
+        return None
+    own = _network(trial.genotype, space)
+    best = max(able, key=lambda parent: _shared(own, _network(parent.genotype, space)))  # the first of equals
+    return Start(best.number, best.genotype, weights_path(best.number).read_bytes())
+
+
+def _network(genotype: Genotype, space: SearchSpace) -> Mapping[str, Value]:
+    """The decisions about the network, by site, and not those about its training."""
+    if not isinstance(space, Traceable):
+        return {site: value for site, value in genotype.content.items() if isinstance(value, (str, int, float))}
+    decisions = space.trace(genotype)
+    return {d.choice.site: d.value for d in decisions if d.choice.role != "hyperparameter"}
+
+
+def _shared(one: Mapping[str, Value], other: Mapping[str, Value]) -> int:
+    return len(one.items() & other.items())

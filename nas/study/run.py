@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import functools
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nas import registry
 from nas.config import RunConfig, read_yaml
-from nas.core.errors import UserError, unknown_name
+from nas.core.errors import UserError
 from nas.core.evaluator import Assumption
+from nas.core.genotype import Genotype
 from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
 from nas.data.catalogue import shown_name
-from nas.session.assembly import Parts, assemble, space_of
-from nas.study.candidate import Candidate
-from nas.study.files import JOURNAL, write_atomically
-from nas.study.remote.working_copy import copy_back
+from nas.study.files import JOURNAL
+from nas.study.parts import Parts
+from nas.study.pruned_versions import origin_of, percent
 from nas.study.study import Study
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def recorded_assumptions(study: Study) -> tuple[Assumption, ...] | None:
@@ -43,22 +44,13 @@ def config_of(path: Path) -> RunConfig:
     return config.model_copy(update={"name": path.name, "runs_dir": path.parent})  # wherever it was copied to
 
 
-def open_run(path: Path | str) -> Run:
-    """An existing run, to look at.
-
-    Raises:
-        UserError: there is no run at `path`.
-    """
-    path = Path(path)
-    config = config_of(path)
-    return Run(Study.read(path), config, None)
-
-
 class Run:
     """A run's folder, its configuration and its trials."""
 
-    def __init__(self, study: Study, config: RunConfig, parts: Parts | None) -> None:
-        self.study, self.config, self._parts = study, config, parts
+    def __init__(
+        self, study: Study, config: RunConfig, parts: Parts | None, load_parts: Callable[[Run], Parts] | None = None
+    ) -> None:
+        self.study, self.config, self._parts, self._load_parts = study, config, parts, load_parts
         self.exhausted = False
 
     @property
@@ -69,7 +61,10 @@ class Run:
     @functools.cached_property
     def parts(self) -> Parts:
         """Space, data and evaluator; loaded when first needed."""
-        return self._parts or assemble(self.config, assumed=recorded_assumptions(self.study))
+        if self._parts is not None:
+            return self._parts
+        assert self._load_parts is not None, "a run is opened with its parts, or with what loads them"
+        return self._load_parts(self)
 
     @property
     def loaded(self) -> Parts | None:
@@ -81,7 +76,7 @@ class Run:
         """The space, not narrowed unless the run's parts are loaded: looking at a run needs no data."""
         if self._parts is not None:
             return self._parts.space
-        space = space_of(self.config)
+        space: SearchSpace = registry.make("space", self.config.space, registry.load("space", self.config.space))
         if isinstance(space, Conditionable):
             recorded = self.study.notes.get("condition")
             return space.conditioned(None if recorded is None else Condition(*recorded))
@@ -198,7 +193,7 @@ class Run:
         versions = len(ended) - len(outcomes)
         counts = {
             "complete": sum(o.kind == "complete" for o in outcomes),
-            "pruned": sum(o.kind == "stopped" for o in outcomes),
+            "stopped": sum(o.kind == "stopped" for o in outcomes),
             "failed": sum(o.failed for o in outcomes),
         }
         sharing = {"supernets": "supernet", "shared": "shared"}
@@ -231,91 +226,98 @@ class Run:
         """The data set's name, or both sets' names, of a path its last part alone."""
         return " and ".join(shown_name(name) for name in self.config.data_sets)
 
-    def export(
-        self,
-        candidate: Candidate | None = None,
-        *,
-        directory: Path | None = None,
-        formats: tuple[str, ...] | None = None,
-        part: str | None = None,
-    ) -> Path:
-        """Write a trial's model as a folder that runs without us; by default the best into ``best/``.
-
-        Args:
-            part: of a model that has several (a GAN's ``discriminator``); None for the one that is usually wanted.
-
-        Raises:
-            UserError: its weights were not kept, it has no such part, or the folder holds something else.
-            ExportMismatch: a format's outputs differ from the model's.
-        """
-        from nas.export import FORMATS
-        from nas.export.folder import export_model
-        from nas.report.card import card_of
-
-        best = self.candidate(None)
-        candidate = candidate or best
-        evaluator: Any = self.parts.evaluator
-        deliverables = evaluator.deliverables(candidate.genotype, candidate.model())
-        usual = next(iter(deliverables))
-        part = part or usual
-        if part not in deliverables:
-            raise unknown_name("--part", part, deliverables)
-        if directory is None:
-            directory = self.path / ("best" if candidate.number == best.number else f"export-{candidate.number:04d}")
-            if part != usual:
-                directory = directory.with_name(f"{directory.name}-{part}")
-        export_model(deliverables[part], directory, card=card_of(candidate), formats=formats or FORMATS)
-        self._changed(directory)
-        return directory
-
-    def export_front(self, *, directory: Path | None = None, formats: tuple[str, ...] | None = None) -> list[Path]:
-        """Write the model of every member of the front whose weights were kept, each as a folder of its own.
-
-        Args:
-            directory: what the folders ``trial-0007`` are made in; by default each goes where `export` puts it.
-
-        Raises:
-            UserError: the run has one objective, or no member's weights were kept.
-            ExportMismatch: a format's outputs differ from the model's.
-        """
-        if len(self.objectives) == 1:
-            allowed = "runs with several --objective"
-            raise UserError("--front", self.path.name, allowed, why=f"{self.objective.name} is its only objective")
-        front = self.front()
-        if not front:
-            raise UserError("RUN", str(self.path), "a run with a trial that succeeded", why="no trial succeeded")
-        kept = [trial for trial in front if self.study.weights_path(trial.number).is_file()]
-        if not kept:
-            raise UserError("--front", self.path.name, "runs that keep weights", why="no member's weights were kept")
-        for trial in front:
-            if trial not in kept:
-                log.warning("trial %d of the front is left out: its weights were not kept", trial.number)
-        return [
-            self.export(
-                Candidate(self, trial),
-                directory=None if directory is None else directory / f"trial-{trial.number:04d}",
-                formats=formats,
-            )
-            for trial in kept
-        ]
-
-    def report(self) -> Path:
-        """Draw the run as a page: ``report.html`` in its folder."""
-        from nas.report.html import render
-
-        path = self.path / "report.html"
-        write_atomically(path, render(self).encode(errors="replace"))
-        self._changed(path)
-        return path
-
-    def _changed(self, path: Path) -> None:
-        """Copy to the run's URL, if it has one, what was written; a session does so by itself."""
-        if not self.study.owned and path.resolve().is_relative_to(self.path.resolve()):
-            copy_back(self.path)
-
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:
     """Trials by non-dominated front, then by the first objective, then by number; stopped ones after all others."""
     by_number = sorted(trials, key=lambda trial: trial.number)
     ranked = [by_number[index] for index in ranking([trial.losses for trial in by_number])]
     return sorted(ranked, key=lambda trial: trial.stopped)
+
+
+class Candidate:
+    """One trial of a run, and what can be made of it."""
+
+    def __init__(self, run: Run, trial: Trial) -> None:
+        self.run, self.trial = run, trial
+
+    @property
+    def number(self) -> int:
+        """Its number within the run."""
+        return self.trial.number
+
+    @property
+    def genotype(self) -> Genotype:
+        """What it is."""
+        return self.trial.genotype
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Its metrics on the validation part after its last epoch."""
+        return self.trial.metrics
+
+    @property
+    def description(self) -> str:
+        """One line that says what the architecture is."""
+        text = self.run.space.describe(self.genotype, self.run.shape)
+        ratio = self.trial.proposal.prune
+        return text if ratio is None else f"{text}; pruned by {percent(ratio)}"
+
+    @property
+    def unpruned(self) -> Candidate:
+        """The trial that this is a pruned version of; itself where it is none."""
+        trials = self.run.trials
+        return Candidate(self.run, trials[origin_of(self.trial, trials)])
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was done to make its training cheaper, in words."""
+        remarks = []
+        if inherited := inheritance_of(self.trial, self.run.config.weight_sharing):
+            remarks.append(f"inherited {inherited}")
+        if "stages" in self.metrics:
+            stages, last = int(self.metrics["stages"]), int(self.metrics["stage"])
+            grown = f"in {stages} stages" if last == stages else f"until stage {last} of {stages}"
+            remarks.append(f"grown {grown}" if stages > 1 else "not grown: none of its blocks can be left out")
+        return remarks
+
+    def model(self) -> nn.Module:
+        """The trained module, in evaluation mode.
+
+        Raises:
+            UserError: its weights were not kept.
+        """
+        from safetensors.torch import load_file
+
+        path = self.run.study.weights_path(self.number)
+        if not path.is_file():
+            kept = [trial.number for trial in self.run.trials if self.run.study.weights_path(trial.number).is_file()]
+            raise UserError(
+                "--trial",
+                self.number,
+                ", ".join(map(str, kept)) or "nothing: none were kept",
+                why="was stopped early and has no weights" if self.trial.stopped else "has no weights",
+            )
+        model = self.run.space.build(self.genotype, self.run.shape)
+        if self.trial.proposal.prune is not None:
+            from evaluators.pruning.pruning import restored
+
+            return restored(model, path.read_bytes())[0].eval()
+        model.load_state_dict(load_file(path))
+        return model.eval()
+
+    def test(self) -> dict[str, float]:
+        """The metrics of quality on the test part."""
+        evaluator: Any = self.run.parts.evaluator
+        tested: dict[str, float] = evaluator.test(self.genotype, self.model(), self.trial.seed)
+        return tested
+
+
+def inheritance_of(trial: Trial, sharing: str) -> str:
+    """What a trial of a run has inherited, in words; empty where there is nothing to say."""
+    metrics = trial.measurements[0].metrics if trial.measurements else {}
+    if "inherited" in metrics:
+        return f"{metrics['inherited']:.0%} of the parameters from trial {metrics['inherited_from']:.0f}"
+    if sharing == "inherit" and trial.proposal.parents and trial.measurements:
+        parents = " or ".join(map(str, trial.proposal.parents))
+        return f"nothing: trial {parents} has no weights to begin from, or is the same"
+    return ""

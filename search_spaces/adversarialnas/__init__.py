@@ -1,0 +1,1 @@
+"""AdversarialNAS's space, as published."""

@@ -1,0 +1,1 @@
+"""AutoGAN's space, as published."""

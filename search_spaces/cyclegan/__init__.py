@@ -1,0 +1,1 @@
+"""The space of translators between two sets of images."""

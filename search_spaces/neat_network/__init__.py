@@ -1,0 +1,1 @@
+"""Networks whose weights evolve with their topology, as NEAT had them."""

@@ -1,0 +1,1 @@
+"""The operations of cells, and the layers around them."""

@@ -6,7 +6,7 @@ import pytest
 
 from nas.core.errors import UserError
 from nas.core.search import Event, InMemory
-from nas.study.run import open_run
+from nas.session.opening import open_run
 
 
 class Until:

@@ -1,0 +1,1 @@
+"""Trials as Ray Tune's, on a cluster or here."""

@@ -1,0 +1,1 @@
+"""Runs at URLs, and their working copies here."""

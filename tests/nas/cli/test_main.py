@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.study.run import open_run
+from nas.session.opening import open_run
 from tests.parts.command_line import QUICK
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -20,7 +20,7 @@ def test_json_is_one_line_and_nothing_else(searched):
     assert set(document) == {"run", "best", "trials", "epochs", "seconds"}
     assert document["epochs"] == {"run": 5, "asked": 5}
     assert set(document["best"]) == {"number", "genotype", "values", "test", "model"}
-    assert document["trials"] == {"complete": 5, "pruned": 0, "failed": 0}
+    assert document["trials"] == {"complete": 5, "stopped": 0, "failed": 0}
     assert (folder / document["best"]["model"] / "model.py").is_file()
     assert document["best"]["values"]["mse"] == min(t.metrics["mse"] for t in open_run(folder / "runs/five").ranked())
     assert set(document["best"]["test"]) >= {"mse", "psnr", "ssim"}

@@ -8,7 +8,7 @@ import shutil
 import filelock
 
 from nas.cli import run as nas
-from nas.study.run import open_run
+from nas.session.opening import open_run
 
 
 def test_list_show_and_export(searched, capsys, tmp_path):

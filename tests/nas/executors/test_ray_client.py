@@ -16,7 +16,7 @@ from nas.executors.ray_tune.client import turn_from_outside
 from nas.executors.ray_tune.cluster import session
 from nas.executors.ray_tune.executor import RayTune
 from nas.executors.ray_tune.executor import cluster as ray_session
-from nas.study.run import open_run
+from nas.session.opening import open_run
 from nas.testing import ProcessExecutorContract
 from tests.parts.command_line import QUICK, finished, process
 from tests.parts.interrupting import journal_trials

@@ -18,7 +18,7 @@ from nas.core.evaluator import Deliverable
 from nas.data.pairs import load_pair
 from nas.data.sources import digits
 from nas.export import folder
-from nas.export.folder import export_model
+from nas.session.delivery import export_model
 from tests.conftest import export_only_python
 from tests.parts.command_line import refused
 from tests.parts.export import CARD
@@ -60,7 +60,7 @@ def test_both_ways_are_exported_and_both_sets_are_named(run, tmp_path, capsys):
     assert "cyclegan for digits and inverted:digits" in card
     assert "b sources\\_sha256" in card
     assert "| cycle\\_error |" in card
-    back = run.export(part="b_to_a", formats=("python",))
+    back = export_model(run, part="b_to_a", formats=("python",))
     assert back == run.path / "best-b_to_a"
     assert "Translates images of inverted:digits into images of digits." in (back / "README.md").read_text()
     assert nas_command(["show", str(run.path)]) == 0
@@ -149,7 +149,7 @@ def program(tmp_path):
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     settings = {"source": 'npz:a"""b.npz', "target": "{{ b }}", "part": "a_to_b"}
     part = Deliverable(Inverts(), {"images": images}, "translations", "translator", settings)
-    export_model(part, tmp_path / "x", card=CARD, formats=("python",))
+    folder.export_model(part, tmp_path / "x", card=CARD, formats=("python",))
     return folder._imported(tmp_path / "x" / "model.py"), tmp_path / "x"
 
 

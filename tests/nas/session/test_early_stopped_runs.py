@@ -157,7 +157,7 @@ def test_by_default_long_searches_stop_early_and_say_so_in_their_configuration(s
     few = searched(tmp_path, trials=2)
     assert few.config.early_stopping == "none"
     again = nas.resume(few, trials=10, evaluator=Falling, data=tiny_data())
-    assert again.counts()["pruned"] == 0  # it was begun so
+    assert again.counts()["stopped"] == 0  # it was begun so
 
 
 def test_complete_trials_rank_ahead_and_the_best_is_one(stopped):
@@ -165,7 +165,7 @@ def test_complete_trials_rank_ahead_and_the_best_is_one(stopped):
     complete = [trial for trial in ranked if trial.outcome.kind == "complete"]
     counts = stopped.counts()
     assert counts["complete"] == len(complete) > 1
-    assert counts["pruned"] > 5
+    assert counts["stopped"] > 5
     assert counts["failed"] == 1
     assert ranked[: len(complete)] == complete == sorted(complete, key=lambda trial: trial.losses)
     assert stopped.best.number == complete[0].number == stopped.study.notes["recommended"]["number"]
@@ -189,7 +189,7 @@ def test_the_study_has_them_pruned_with_their_values_and_curves(stopped):
 def test_what_was_saved_is_told(stopped, capsys):
     run = sum(len(trial.measurements) for trial in stopped.trials)
     assert (stopped.epochs_run, stopped.epochs_asked) == (run, 16 * 9)
-    line = f"epochs: {run} of 144, {stopped.counts()['pruned']} trials stopped early"
+    line = f"epochs: {run} of 144, {stopped.counts()['stopped']} trials stopped early"
     assert cli(["show", str(stopped.path)]) == 0
     out = capsys.readouterr().out
     assert line in out
@@ -197,7 +197,7 @@ def test_what_was_saved_is_told(stopped, capsys):
     assert cli(["show", str(stopped.path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["epochs"] == f"{run}/144"
     report = (stopped.path / "report.html").read_text()
-    assert f"Epochs: {run} of 144, {stopped.counts()['pruned']} trials stopped early by asha." in report
+    assert f"Epochs: {run} of 144, {stopped.counts()['stopped']} trials stopped early by asha." in report
     assert "<h2>Learning curves</h2>" in report
     assert "stopped early by asha: mse " in report
 
@@ -216,7 +216,7 @@ def test_a_resumed_run_decides_alike_evaluates_nothing_again_and_keeps_weights_o
 @pytest.mark.usefixtures("no_report")
 def test_of_several_objectives_the_first_decides_and_the_front_is_of_complete_trials(tmp_path, capsys):
     run = searched(tmp_path, objective=["ssim", "parameters"], early_stopping="asha")
-    assert run.counts()["pruned"] > 5
+    assert run.counts()["stopped"] > 5
     assert not any(trial.stopped for trial in run.front())
     assert run.best.number == run.front()[0].number
     reasons = [trial.outcome.reason for trial in run.trials if trial.stopped]

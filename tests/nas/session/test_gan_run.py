@@ -9,6 +9,7 @@ import pytest
 import nas
 from nas.core.space import Condition
 from nas.data.sources import digits
+from nas.session.delivery import export_model
 
 TINY = {
     "generator": "convolutional",
@@ -48,11 +49,11 @@ def test_the_best_is_exported_as_a_generator_that_is_told_labels(run):
 
 @pytest.mark.slow
 def test_the_discriminator_is_exported_where_it_is_asked_for(run):
-    folder = run.export(part="discriminator", formats=("python",))
+    folder = export_model(run, part="discriminator", formats=("python",))
     assert folder == run.path / "best-discriminator"
     assert "ConvTranspose2d" not in (folder / "model.py").read_text()
     with pytest.raises(nas.UserError, match=r"--part 'critic': unknown.*allowed: discriminator, generator"):
-        run.export(part="critic")
+        export_model(run, part="critic")
 
 
 @pytest.mark.slow

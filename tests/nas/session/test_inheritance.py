@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from nas.session.inheritance import check_inheritance, heritage_of, inheritance_of
 
 import nas
 from evaluators.autoencoder.evaluator import AutoencoderEvaluator
@@ -9,9 +10,8 @@ from nas.core.errors import UserError
 from nas.core.space import sample
 from nas.core.supernet import Supernet
 from nas.core.trial import Outcome, Proposal, Trial
-from nas.session.inheritance import check_inheritance, heritage_of, inheritance_of
+from nas.session.opening import open_run
 from nas.strategies.evolution import Evolution
-from nas.study.run import open_run
 from nas.testing.toys import ToyEvaluator, ToySpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import tiny_data

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from nas.study.run import open_run
+from nas.session.opening import open_run
 from tests.parts.command_line import QUICK, finished, process
 from tests.parts.interrupting import journal_trials, kill_when
 
@@ -32,7 +32,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_genotypes(tmp_path):
     running.communicate()
     code, out, err = finished("resume", "killed", "--json", cwd=tmp_path)
     assert code == 0, err
-    assert json.loads(out)["trials"] == {"complete": 8, "pruned": 0, "failed": 0}
+    assert json.loads(out)["trials"] == {"complete": 8, "stopped": 0, "failed": 0}
     resumed = open_run(path).trials
     assert [t.genotype for t in resumed] == [t.genotype for t in whole]
     assert [t.metrics["mse"] for t in resumed] == [t.metrics["mse"] for t in whole]

@@ -15,6 +15,7 @@ from nas.core.pareto import pareto_front
 from nas.core.search import InMemory, Search
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial
 from nas.report.figures import front_figure
+from nas.session.delivery import export_front, export_model, write_report
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
 from nas.study.study import Study
@@ -150,8 +151,8 @@ def test_a_run_in_which_all_fail_has_no_front(tmp_path, monkeypatch, capsys):
     run = searched(tmp_path, (None, None), monkeypatch)
     assert run.front() == []
     with pytest.raises(nas.UserError, match="no trial succeeded"):
-        run.export_front()
-    run.report()
+        export_front(run)
+    write_report(run)
     assert cli(["show", str(run.path)]) == 0
     assert cli(["list", "--runs-dir", str(tmp_path)]) == 0
     capsys.readouterr()
@@ -222,7 +223,7 @@ def test_every_member_of_the_front_is_exported(run, tmp_path, capsys, monkeypatc
         assert "Nothing it tried is better\nin one of them without being worse in another." in card
         assert (output / name / "model.py").is_file()
     dominated = run.ranked()[-1].number
-    other = run.export(run.candidate(dominated), directory=tmp_path / "other", formats=("python",))
+    other = export_model(run, run.candidate(dominated), directory=tmp_path / "other", formats=("python",))
     assert "Nothing it tried" not in (other / "README.md").read_text()
 
 
@@ -241,7 +242,7 @@ def test_a_front_is_exported_only_where_there_is_one_with_weights(run, tmp_path,
         (copy / "artifacts" / "weights" / f"{trial.number:04d}.safetensors").unlink()
     opened = nas.open_run(copy)
     opened.__dict__["parts"] = run.parts
-    folders = opened.export_front(directory=tmp_path / "some", formats=("python",))
+    folders = export_front(opened, directory=tmp_path / "some", formats=("python",))
     assert [folder.name for folder in folders] == [f"trial-{first.number:04d}"]
     (copy / "artifacts" / "weights" / f"{first.number:04d}.safetensors").unlink()
     assert cli(["export", str(copy), "--front"]) == 2

@@ -9,8 +9,9 @@ from nas.core.errors import UserError
 from nas.core.evaluator import WEIGHTS
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Objective
-from nas.session import resume, start
 from nas.session.assembly import Given
+from nas.session.resume import resume_run
+from nas.session.start import start_run
 from nas.study.run import Run, open_run
 from nas.testing.toys import toy_loss
 
@@ -56,7 +57,7 @@ def config(folder, name, **options):
 def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "report", lambda self: None)
-        yield start(config(tmp_path_factory.mktemp("whole"), "whole", keep_weights=1), given=GIVEN)
+        yield start_run(config(tmp_path_factory.mktemp("whole"), "whole", keep_weights=1), given=GIVEN)
 
 
 def found(run):
@@ -68,7 +69,7 @@ def test_only_what_was_trained_alone_is_ranked_and_kept(whole):
     assert kinds == ["supernet"] + ["shared"] * 7 + ["supernet"] + ["shared"] * 8 + ["complete"] * 3
     assert [trial.number for trial in whole.ranked()] == sorted((17, 18, 19), key=lambda n: whole.trials[n].losses)
     assert whole.best.number in (17, 18, 19)
-    assert whole.counts() == {"complete": 3, "pruned": 0, "failed": 0, "supernets": 2, "shared": 15}
+    assert whole.counts() == {"complete": 3, "stopped": 0, "failed": 0, "supernets": 2, "shared": 15}
     assert whole.finished
     assert (whole.epochs_run, whole.epochs_asked) == (6, 6)
     kept = [trial.number for trial in whole.trials if whole.study.weights_path(trial.number).is_file()]
@@ -80,9 +81,9 @@ def test_only_what_was_trained_alone_is_ranked_and_kept(whole):
 @pytest.mark.parametrize("ended", [1, 5, 9, 18])
 def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(whole, tmp_path, ended):
     with pytest.raises(KeyboardInterrupt):
-        start(config(tmp_path, "cut"), given=GIVEN, progress=Until(ended))
+        start_run(config(tmp_path, "cut"), given=GIVEN, progress=Until(ended))
     assert sum(trial.outcome is not None for trial in open_run(tmp_path / "cut").trials) == ended
-    assert found(resume(tmp_path / "cut", given=GIVEN)) == found(whole)
+    assert found(resume_run(tmp_path / "cut", given=GIVEN)) == found(whole)
 
 
 @pytest.mark.parametrize(("options", "said"), [
@@ -93,5 +94,5 @@ def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(whole, tmp_path
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_before_a_folder_is_made(tmp_path, options, said):
     with pytest.raises(UserError, match=said):
-        start(config(tmp_path, "none", **options), given=GIVEN)
+        start_run(config(tmp_path, "none", **options), given=GIVEN)
     assert list(tmp_path.iterdir()) == []

@@ -11,8 +11,9 @@ from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.space import generator_for
 from nas.core.trial import Measurement, Objective
-from nas.session import resume, start
 from nas.session.assembly import Given
+from nas.session.resume import resume_run
+from nas.session.start import start_run
 from nas.study.run import Run, open_run
 from nas.testing.toys import ToySpace
 
@@ -51,7 +52,7 @@ def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "report", lambda self: None)
         seen = Until(100)
-        yield start(config(tmp_path_factory.mktemp("whole"), "whole"), given=GIVEN, progress=seen), seen.checkpoints
+        yield start_run(config(tmp_path_factory.mktemp("whole"), "whole"), given=GIVEN, progress=seen), seen.checkpoints
 
 
 def found(run):
@@ -75,23 +76,23 @@ def test_every_trial_is_a_portion_and_copies_have_other_rates(whole):
 @pytest.mark.parametrize("ended", [2, 4, 7])
 def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(whole, tmp_path, ended):
     with pytest.raises(KeyboardInterrupt):
-        start(config(tmp_path, "cut"), given=GIVEN, progress=Until(ended))
+        start_run(config(tmp_path, "cut"), given=GIVEN, progress=Until(ended))
     assert sum(trial.outcome is not None for trial in open_run(tmp_path / "cut").trials) == ended
-    assert found(resume(tmp_path / "cut", given=GIVEN)) == found(whole[0])
+    assert found(resume_run(tmp_path / "cut", given=GIVEN)) == found(whole[0])
 
 
 def test_a_checkpoint_that_is_gone_is_named(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        start(config(tmp_path, "cut"), given=GIVEN, progress=Until(4))
+        start_run(config(tmp_path, "cut"), given=GIVEN, progress=Until(4))
     for path in open_run(tmp_path / "cut").study.checkpoints():
         path.unlink()
     with pytest.raises(UserError, match=r"trial 4 begins from it.*0001\.safetensors"):
-        resume(tmp_path / "cut", given=GIVEN)
+        resume_run(tmp_path / "cut", given=GIVEN)
 
 
 def test_more_portions_than_epochs_are_refused_before_a_folder_is_made(tmp_path):
     with pytest.raises(UserError, match=r"--set portions 5: .*3 epochs.*at most 3"):
-        start(config(tmp_path, "none", set={"portions": 5}), given=GIVEN)
+        start_run(config(tmp_path, "none", set={"portions": 5}), given=GIVEN)
     assert not (tmp_path / "none").exists()
 
 

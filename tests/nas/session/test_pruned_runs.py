@@ -12,7 +12,8 @@ from evaluators.autoencoder.scores import scores_of
 from evaluators.candidates import Candidates
 from nas.cli import run as command
 from nas.core.errors import UserError
-from nas.study.run import open_run
+from nas.session.delivery import export_model
+from nas.session.opening import open_run
 from nas.testing.toys import ToySpace
 
 OPTIONS = {
@@ -50,7 +51,7 @@ def test_versions_are_trials_of_the_run(pruned):
     whole = trials[2].proposal.parents[0]
     assert trials[3].proposal.parents == (2,)
     assert trials[2].proposal.origin == f"pruned 50% of trial {whole}"
-    assert pruned.counts() == {"complete": 2, "pruned": 0, "failed": 0, "pruned_versions": 2}
+    assert pruned.counts() == {"complete": 2, "stopped": 0, "failed": 0, "pruned_versions": 2}
     sizes = [trials[number].metrics["parameters"] for number in (whole, 2, 3)]
     assert sizes[0] > sizes[1] > sizes[2]
     assert trials[3].genotype == trials[whole].genotype
@@ -73,7 +74,7 @@ def test_a_version_s_weights_are_those_that_were_measured(pruned):
 @pytest.mark.long
 def test_a_version_is_exported_as_any_trial_and_smaller(pruned, tmp_path):
     whole = pruned.candidate(3).unpruned
-    folders = [pruned.export(one, directory=tmp_path / str(one.number)) for one in (whole, pruned.candidate(3))]
+    folders = [export_model(pruned, one, directory=tmp_path / str(one.number)) for one in (whole, pruned.candidate(3))]
     for name in ("weights.safetensors", "model.onnx", "model.pt2"):
         large, small = ((folder / name).stat().st_size for folder in folders)
         assert small < large

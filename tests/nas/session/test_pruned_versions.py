@@ -10,8 +10,8 @@ from nas.core.genotype import Genotype
 from nas.core.search import InMemory, Search
 from nas.core.trial import Outcome, Proposal, Trial
 from nas.executors.inline import Inline
-from nas.session.pruned_versions import follow_ups, origin_of, percent
 from nas.strategies.evolution import Evolution
+from nas.study.pruned_versions import follow_ups, origin_of, percent
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
 
 from .interrupting import Diary

@@ -171,7 +171,7 @@ def finished(tmp_path_factory):
 def test_a_run_trains_the_supernet_and_exports_what_is_derived(finished):
     kinds = [trial.outcome.kind for trial in finished.trials]
     assert kinds == ["supernet", "complete", "complete", "complete"]
-    assert finished.counts() == {"complete": 3, "pruned": 0, "failed": 0, "supernets": 1}
+    assert finished.counts() == {"complete": 3, "stopped": 0, "failed": 0, "supernets": 1}
     assert sorted(trial.number for trial in finished.ranked()) == [1, 2, 3]
     assert finished.finished
     assert finished.trials[1].genotype == finished.trials[0].measurements[-1].derived[0]
@@ -300,7 +300,7 @@ def test_a_supernet_that_diverges_is_a_failure_and_the_next_base_is_tried(tmp_pa
     monkeypatch.setattr(SupernetTraining, "epoch", diverging)
     run = nas.search(data=tiny_data(), trials=4, set={"supernet_epochs": 2}, runs_dir=tmp_path, **OPTIONS)
     assert [trial.outcome.kind for trial in run.trials][:3] == ["diverged", "supernet", "complete"]
-    assert run.counts() == {"complete": 2, "pruned": 0, "failed": 1, "supernets": 1}
+    assert run.counts() == {"complete": 2, "stopped": 0, "failed": 1, "supernets": 1}
 
 
 class NoSupernets:

@@ -53,7 +53,7 @@ def test_every_command_takes_urls(capsys, tmp_path, monkeypatch):
     assert code == 0, err
     assert at_store("memory://lab/runs/ae") == files(copy)
     refused(capsys, "show", "memory://lab/runs/ae:0")
-    from nas.study.lookup import architecture_from, run_and_trial
+    from nas.session.lookup import architecture_from, run_and_trial
 
     assert run_and_trial("memory://lab/runs/ae:1", tmp_path) == (copy, 1)
     assert architecture_from("memory://lab/runs/ae:1", tmp_path, "--from").number == 1

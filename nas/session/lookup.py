@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
-from nas.study.candidate import Candidate
+from nas.session.opening import open_run
 from nas.study.files import JOURNAL
 from nas.study.remote.urls import is_url, place_of, url_of
 from nas.study.remote.working_copy import RECORD, bring_up_to_date, located, names_at
-from nas.study.run import open_run
+from nas.study.run import Candidate
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,101 @@
+"""What a run hands over: exported models, and the page that reports it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from nas.core.errors import UserError, unknown_name
+from nas.export import FORMATS
+from nas.export.folder import export_model as write_model
+from nas.report.card import card_of
+from nas.report.html import render
+from nas.study.files import write_atomically
+from nas.study.remote.working_copy import copy_back
+from nas.study.run import Candidate, Run
+
+log = logging.getLogger(__name__)
+
+
+def export_model(
+    run: Run,
+    candidate: Candidate | None = None,
+    *,
+    directory: Path | None = None,
+    formats: tuple[str, ...] | None = None,
+    part: str | None = None,
+) -> Path:
+    """Write a trial's model as a folder that runs without us; by default the best into ``best/``.
+
+    Args:
+        part: of a model that has several (a GAN's ``discriminator``); None for the one that is usually wanted.
+
+    Raises:
+        UserError: its weights were not kept, it has no such part, or the folder holds something else.
+        ExportMismatch: a format's outputs differ from the model's.
+    """
+
+    best = run.candidate(None)
+    candidate = candidate or best
+    evaluator: Any = run.parts.evaluator
+    deliverables = evaluator.deliverables(candidate.genotype, candidate.model())
+    usual = next(iter(deliverables))
+    part = part or usual
+    if part not in deliverables:
+        raise unknown_name("--part", part, deliverables)
+    if directory is None:
+        directory = run.path / ("best" if candidate.number == best.number else f"export-{candidate.number:04d}")
+        if part != usual:
+            directory = directory.with_name(f"{directory.name}-{part}")
+    write_model(deliverables[part], directory, card=card_of(candidate), formats=formats or FORMATS)
+    _copy_changed(run, directory)
+    return directory
+
+
+def export_front(run: Run, *, directory: Path | None = None, formats: tuple[str, ...] | None = None) -> list[Path]:
+    """Write the model of every member of the front whose weights were kept, each as a folder of its own.
+
+    Args:
+        directory: what the folders ``trial-0007`` are made in; by default each goes where `export_model` puts it.
+
+    Raises:
+        UserError: the run has one objective, or no member's weights were kept.
+        ExportMismatch: a format's outputs differ from the model's.
+    """
+    if len(run.objectives) == 1:
+        allowed = "runs with several --objective"
+        raise UserError("--front", run.path.name, allowed, why=f"{run.objective.name} is its only objective")
+    front = run.front()
+    if not front:
+        raise UserError("RUN", str(run.path), "a run with a trial that succeeded", why="no trial succeeded")
+    kept = [trial for trial in front if run.study.weights_path(trial.number).is_file()]
+    if not kept:
+        raise UserError("--front", run.path.name, "runs that keep weights", why="no member's weights were kept")
+    for trial in front:
+        if trial not in kept:
+            log.warning("trial %d of the front is left out: its weights were not kept", trial.number)
+    return [
+        export_model(
+            run,
+            Candidate(run, trial),
+            directory=None if directory is None else directory / f"trial-{trial.number:04d}",
+            formats=formats,
+        )
+        for trial in kept
+    ]
+
+
+def write_report(run: Run) -> Path:
+    """Draw the run as a page: ``report.html`` in its folder."""
+
+    path = run.path / "report.html"
+    write_atomically(path, render(run).encode(errors="replace"))
+    _copy_changed(run, path)
+    return path
+
+
+def _copy_changed(run: Run, path: Path) -> None:
+    """Copy to the run's URL, if it has one, what was written; a session does so by itrun."""
+    if not run.study.owned and path.resolve().is_relative_to(run.path.resolve()):
+        copy_back(run.path)

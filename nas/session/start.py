@@ -1,0 +1,73 @@
+"""A run begun: its folder made, its search turned to its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from datetime import UTC, datetime
+
+from nas.config import RunConfig
+from nas.core.errors import UserError
+from nas.data.catalogue import absolute_name
+from nas.session.assembly import NO_OBJECTS, Given, assemble, fix_architecture
+from nas.session.environment import describe_environment
+from nas.session.execution import Progress, check_executor, run_search
+from nas.session.lookup import genotype_from, names_in
+from nas.study.remote.working_copy import begin, refuse_taken
+from nas.study.run import Run
+from nas.study.study import Study
+
+
+def start_run(
+    config: RunConfig,
+    *,
+    given: Given = NO_OBJECTS,
+    progress: Progress | None = None,
+) -> Run:
+    """Search as configured, or train the genotype that is configured, in a new folder, and export the best.
+
+    Raises:
+        UserError: bad input; nothing has been written.
+        KeyboardInterrupt: stopped by the user; what is finished is kept, and `resume` goes on.
+    """
+    source = config.from_
+    if source is not None and config.genotype is None:
+        genotype = given.genotype or genotype_from(source, config.runs_dir)
+        config = fix_architecture(config, genotype, given)
+    parts = assemble(config, given)
+    names = zip(("dataset", "dataset_b"), config.data_sets, strict=False)
+    absolute = {option: absolute_name(name) for option, name in names}
+    config = config.model_copy(update={"epochs": parts.epochs, "early_stopping": parts.early_stopping_name, **absolute})
+    if config.runs_dir.exists() and not config.runs_dir.is_dir():
+        raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
+    parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
+    check_executor(parts)
+    path = config.runs_dir / (config.name or _find_free_name(config))
+    refuse_taken(path)
+    environment = json.dumps(describe_environment(parts.device), indent=2, sort_keys=True) + "\n"
+    files = {"config.yaml": config.to_yaml(), "environment.json": environment}
+    study = Study.create(path, parts.space, parts.objectives, files)
+    run = Run(study, config, parts)
+    try:
+        run.remember_data()
+        if source is not None:
+            study.note("from", source)
+        begin(path)
+        return run_search(run, progress)
+    finally:
+        study.close()
+
+
+def _find_free_name(config: RunConfig) -> str:
+    data = "-".join(_plain_text(name.rpartition("/")[2]) or "data" for name in config.data_sets)
+    strategy = _plain_text(config.strategy.rpartition(":")[2]) or "strategy"
+    stem = f"{data[:40]}-{strategy[:40]}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    taken = names_in(config.runs_dir)
+    return next(name for n in range(1, 1000) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
+
+
+def _plain_text(text: str) -> str:
+    """A text as part of a run's name: letters, digits and dashes."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")

@@ -1,0 +1,34 @@
+"""What a run's configuration stands for: the parts of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nas.core.early_stopping import EarlyStopping
+from nas.core.evaluator import Assumption, Evaluator
+from nas.core.space import SearchSpace
+from nas.core.strategy import Strategy
+from nas.core.trial import Objective
+
+if TYPE_CHECKING:
+    from nas.data.images import ImageData
+    from nas.data.pairs import DomainPair
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a configuration stands for. The Python interface may give any of these itself."""
+
+    space: SearchSpace
+    evaluator: Evaluator
+    data: ImageData | DomainPair
+    objectives: tuple[Objective, ...]
+    assumptions: tuple[Assumption, ...]
+    strategy: Callable[[SearchSpace], Strategy]
+    executor: Any
+    device: str
+    epochs: int
+    early_stopping: EarlyStopping
+    early_stopping_name: str
