@@ -51,7 +51,7 @@ def tiny() -> ImageData:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Extractors that are hardly trained."""
-    from evaluators.features.extractor import extractor as features
+    from evaluators.features import extractor as features
     from tests.parts.extractors import SHORT
 
     monkeypatch.setattr(features, "RECIPES", SHORT)
@@ -66,7 +66,7 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def draw_no_report(patch: pytest.MonkeyPatch) -> None:
     """Nothing is drawn at the end of a run."""
-    patch.setattr("nas.study.run.Run.report", lambda self: None)
+    patch.setattr("nas.session.execution.write_report", lambda run: None)
 
 
 @pytest.fixture
@@ -78,13 +78,13 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is exported at the end of a run, which takes longer than a small run itself."""
-    monkeypatch.setattr("nas.study.run.Run.export", lambda self, candidate: None)
+    monkeypatch.setattr("nas.session.execution.export_model", lambda run, candidate: None)
 
 
 def export_only_python(patch: pytest.MonkeyPatch) -> None:
     """Runs end with an export as Python source alone; the other formats take their time."""
     importlib.import_module("nas.export.folder")  # which would keep what it finds when it is first imported
-    patch.setattr("nas.export.FORMATS", ("python",))
+    patch.setattr("nas.session.delivery.FORMATS", ("python",))
 
 
 @pytest.fixture
@@ -97,8 +97,8 @@ def only_python(monkeypatch: pytest.MonkeyPatch) -> None:
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stores in memory that are empty and answer, and working copies of runs in ``here``, of this test alone."""
     from fsspec.implementations.memory import MemoryFileSystem
-    from nas.study.study.remote import working_copy as remote
 
+    from nas.study.remote import working_copy as remote
     from tests.parts.remote_runs import Store, Toy
 
     monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0))

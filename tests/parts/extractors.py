@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from evaluators.features.extractor import extractor as features
+from evaluators.features import extractor as features
 from nas.data.images import Split
 from tests.conftest import tiny_data
 

@@ -18,8 +18,7 @@ from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
 from nas.testing import EvaluatorContract
 from search_spaces.autoencoder.space import AutoencoderSpace
-
-from .conftest import tiny_data
+from tests.conftest import tiny_data
 
 SPACE = AutoencoderSpace().restrict(
     {

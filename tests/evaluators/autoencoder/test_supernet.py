@@ -14,9 +14,8 @@ from nas.core.supernet import Supernet
 from nas.core.trial import Proposal, Trial
 from nas.testing.spaces import disturb_global_generators
 from search_spaces.autoencoder.space import AutoencoderSpace
-
-from .conftest import tiny_data
-from .supernets import FEW, FIXED, SPACE, base_of
+from tests.conftest import tiny_data
+from tests.parts.supernets import FEW, FIXED, SPACE, base_of
 
 
 def trained(seed=1, space=FEW, **options):

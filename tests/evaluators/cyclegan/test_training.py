@@ -12,9 +12,8 @@ from evaluators.cyclegan.training import CycleGanTraining, _indices
 from evaluators.metrics.cost import PeakMemory
 from nas.core.errors import Diverged
 from nas.testing.spaces import disturb_global_generators
-
-from .cyclegan_parts import USUAL, TinyCycleGan, random_parts
-from .training_parts import (
+from tests.parts.cyclegan import USUAL, TinyCycleGan, random_parts
+from tests.parts.training import (
     check_that_global_generators_are_left_alone_and_do_not_matter,
     check_that_other_hyperparameters_go_on_from_a_state,
     numbers,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from evaluators.features.extractor import extractor as extractors
+from evaluators.features import extractor as extractors
 from evaluators.features.extractor import extractor_for
 from evaluators.features.training import FeatureNetwork, contrastive_loss, rotated, viewed
 from nas.core.errors import UserError

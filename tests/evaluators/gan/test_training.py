@@ -16,9 +16,8 @@ from nas.core.errors import Diverged, UserError
 from nas.core.space import Condition
 from nas.data.images import Split
 from nas.testing.spaces import disturb_global_generators
-
-from .gan_parts import USUAL, TinyGan
-from .training_parts import (
+from tests.parts.gan import USUAL, TinyGan
+from tests.parts.training import (
     check_that_global_generators_are_left_alone_and_do_not_matter,
     check_that_other_hyperparameters_go_on_from_a_state,
     numbers,

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from benchmarks.damaged_images import damaged
-from evaluators.features.extractor import extractor as extractors
+from evaluators.features import extractor as extractors
 from evaluators.features.extractor import extractor_for
 from evaluators.metrics.samples import (
     Reference,

@@ -11,8 +11,7 @@ from nas.executors.inline import Inline
 from nas.strategies.evolution import Evolution
 from nas.testing import ExecutorContract
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
-
-from .interrupting import Diary
+from tests.parts.interrupting import Diary
 
 
 class TestInline(ExecutorContract):

@@ -11,11 +11,11 @@ import psutil
 import pytest
 
 from nas.core.errors import UserError
+from nas.executors.ray_tune import cluster as ray_session
 from nas.executors.ray_tune.adapters import sent
 from nas.executors.ray_tune.client import turn_from_outside
 from nas.executors.ray_tune.cluster import session
 from nas.executors.ray_tune.executor import RayTune
-from nas.executors.ray_tune.executor import cluster as ray_session
 from nas.session.opening import open_run
 from nas.testing import ProcessExecutorContract
 from tests.parts.command_line import QUICK, finished, process

@@ -21,9 +21,8 @@ from nas.session.assembly import Given, assemble
 from nas.strategies.optuna_samplers import GP, TPE
 from nas.strategies.random import Random
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace, curved
-
-from .conftest import tiny_data
-from .interrupting import Diary
+from tests.conftest import tiny_data
+from tests.parts.interrupting import Diary
 
 EPOCHS = 9
 

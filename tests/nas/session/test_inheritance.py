@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from nas.session.inheritance import check_inheritance, heritage_of, inheritance_of
 
 import nas
 from evaluators.autoencoder.evaluator import AutoencoderEvaluator
@@ -11,7 +10,10 @@ from nas.core.space import sample
 from nas.core.supernet import Supernet
 from nas.core.trial import Outcome, Proposal, Trial
 from nas.session.opening import open_run
+from nas.session.option_checks import check_inheritance
+from nas.session.warm_start import heritage_of
 from nas.strategies.evolution import Evolution
+from nas.study.run import inheritance_of
 from nas.testing.toys import ToyEvaluator, ToySpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import tiny_data

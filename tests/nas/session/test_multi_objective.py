@@ -212,7 +212,7 @@ def test_searching_on_the_command_line_reports_the_front(tmp_path, capsys, monke
 
 def test_every_member_of_the_front_is_exported(run, tmp_path, capsys, monkeypatch):
     output = tmp_path / "front"
-    monkeypatch.setattr("nas.study.run.open_run", lambda path: run)  # its data has no name that could be loaded
+    monkeypatch.setattr("nas.session.opening.open_run", lambda path: run)  # its data has no name that could be loaded
     assert cli(["export", str(run.path), "--front", "--format", "python", "--output", str(output)]) == 0
     folders = [f"trial-{t.number:04d}" for t in run.front()]
     assert capsys.readouterr().out.split() == [str(output / name) for name in folders]

@@ -10,14 +10,13 @@ from nas.core.evaluator import WEIGHTS
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Objective
 from nas.session.assembly import Given
+from nas.session.opening import open_run
 from nas.session.resume import resume_run
 from nas.session.start import start_run
-from nas.study.run import Run, open_run
 from nas.testing.toys import toy_loss
-
-from .conftest import tiny_data
-from .interrupting import Until
-from .test_one_shot import SharingToySpace
+from tests.conftest import tiny_data
+from tests.nas.strategies.test_one_shot import SharingToySpace
+from tests.parts.interrupting import Until
 
 
 class Sharing:
@@ -56,7 +55,7 @@ def config(folder, name, **options):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "report", lambda self: None)
+        patch.setattr("nas.session.execution.write_report", lambda run: None)
         yield start_run(config(tmp_path_factory.mktemp("whole"), "whole", keep_weights=1), given=GIVEN)
 
 

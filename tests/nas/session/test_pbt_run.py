@@ -12,13 +12,12 @@ from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.space import generator_for
 from nas.core.trial import Measurement, Objective
 from nas.session.assembly import Given
+from nas.session.opening import open_run
 from nas.session.resume import resume_run
 from nas.session.start import start_run
-from nas.study.run import Run, open_run
 from nas.testing.toys import ToySpace
-
-from .conftest import tiny_data
-from .interrupting import Until
+from tests.conftest import tiny_data
+from tests.parts.interrupting import Until
 
 
 class Counting:
@@ -50,7 +49,7 @@ def config(folder, name, **options):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "report", lambda self: None)
+        patch.setattr("nas.session.execution.write_report", lambda run: None)
         seen = Until(100)
         yield start_run(config(tmp_path_factory.mktemp("whole"), "whole"), given=GIVEN, progress=seen), seen.checkpoints
 

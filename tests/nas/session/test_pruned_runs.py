@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import nas
-import nas.session
+import nas.session.execution
 from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from evaluators.autoencoder.scores import scores_of
 from evaluators.candidates import Candidates
@@ -28,7 +28,7 @@ OPTIONS = {
 def _quick():
     """A search ends with an export, whose formats take most of the time here; one test asks for them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nas.session, "_finish", lambda run, best: None)
+        patch.setattr(nas.session.execution, "deliver_best", lambda run, best: None)
         yield
 
 

@@ -13,8 +13,7 @@ from nas.executors.inline import Inline
 from nas.strategies.evolution import Evolution
 from nas.study.pruned_versions import follow_ups, origin_of, percent
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
-
-from .interrupting import Diary
+from tests.parts.interrupting import Diary
 
 GENOTYPE = Genotype.of("toy", 1, {})
 

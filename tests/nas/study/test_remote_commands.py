@@ -8,11 +8,11 @@ import sys
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from nas.study.study.remote import urls
-from nas.study.study.remote import working_copy as remote
 
 import nas
 from nas.session.checkpoint import FILE, Reached
+from nas.study.remote import urls
+from nas.study.remote import working_copy as remote
 from tests.parts.command_line import QUICK, finished, process, refused, said
 from tests.parts.interrupting import kill_when
 from tests.parts.remote_runs import Store, Toy, at_store, files, move_to, search, stop

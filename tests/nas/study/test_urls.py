@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nas.study.study.remote import urls
 
 import nas
 from nas.config import RunConfig
+from nas.study.remote import urls
 from tests.parts.command_line import said
 from tests.parts.remote_runs import search
 

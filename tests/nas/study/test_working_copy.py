@@ -6,11 +6,11 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nas.study.study.remote import urls
-from nas.study.study.remote import working_copy as remote
 
 import nas
 from nas.core.errors import GoneOnElsewhere, NotCopied
+from nas.study.remote import urls
+from nas.study.remote import working_copy as remote
 from nas.study.study import JOURNAL
 from tests.parts.remote_runs import Store, Toy, at_store, die, files, move_to, resume, search, warnings
 
