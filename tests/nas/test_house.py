@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SOURCES = [path for name in ("nas", "search_spaces", "evaluators") for path in (ROOT / name).rglob("*.py")]
 
 

@@ -38,7 +38,7 @@ from nas.data.images import Split
 from nas.data.loading import load_data
 from tests.parts.extractors import SHORT, small
 
-MNIST = Path(__file__).parents[2] / "shared/data/mnist.npz"
+MNIST = Path(__file__).parents[4] / "shared/data/mnist.npz"
 
 
 def normal(count, size, seed, scale=1.0, shift=0.0):

@@ -12,7 +12,7 @@ from nas.bench.table import Question, read_table
 from nas.core.errors import UserError
 from tests.parts.command_line import refused, said
 
-NASBENCH = Path(__file__).parents[2] / "shared/data/nasbench201-cifar10.csv"
+NASBENCH = Path(__file__).parents[4] / "shared/data/nasbench201-cifar10.csv"
 
 
 def written(path, lines):

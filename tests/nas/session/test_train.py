@@ -209,7 +209,7 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
 
     program = "from tests.nas.session.test_train import dawdling; dawdling(); from nas.cli import main; main()"
     arguments = ["train", "it.json", "--epochs", "6", "--name", "killed", "--train-size", "320", "--runs-dir", "."]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
     killed = tmp_path / "killed"
     running = subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=tmp_path, env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip

@@ -63,7 +63,7 @@ class TestDarts(StrategyContract):
 
 
 def test_every_registered_strategy_has_a_contract_test():
-    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[2].rglob("test_*.py"))
     suites = re.findall(r"^class \w+\([^)]*StrategyContract\):\n(.*?)(?=^\S)", tests, re.DOTALL | re.MULTILINE)
     for name in registry.BUILT_IN["strategy"]:
         constructor = registry.load("strategy", name).__name__
