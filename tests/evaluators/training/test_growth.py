@@ -17,7 +17,6 @@ from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.trial import Proposal, Trial
 from nas.session.assembly import assemble
-from nas.study.run import Run
 from search_spaces.cells.modules import Cell, Node
 from search_spaces.operations.layers import convolution
 from tests.conftest import tiny_data
@@ -132,7 +131,7 @@ def test_what_does_not_go_with_it_is_refused(options, message):
 
 
 def test_a_run_says_how_its_trials_grew(tmp_path, monkeypatch):
-    monkeypatch.setattr(Run, "export", lambda *arguments: None)
+    monkeypatch.setattr("nas.session.execution.export_model", lambda run, candidate: None)
     pins = {
         "latent": 8, "width": 8, "cells": "edge", "encoder_cell.node1.operation0": "conv_1x1", "batch_size": 64,
         "network": "convolutional", "decoder": "mirrored", "encoder_cell.nodes": 1,
