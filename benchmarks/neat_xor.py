@@ -1,4 +1,4 @@
-"""NEAT in its original form on the exclusive or, beside the paper's numbers: ``python benchmarks/neat_xor.py``."""
+"""NEAT in its original form on the exclusive or, beside the paper's numbers: ``python -m benchmarks.neat_xor``."""
 
 from __future__ import annotations
 

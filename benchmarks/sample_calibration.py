@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import torch
+from damaged_images import damaged
 
-from benchmarks.damaged_images import damaged
 from evaluators.features.extractor import extractor_for
 from evaluators.metrics.samples import reference_of, sample_scores
 from nas.data.loading import load_data
