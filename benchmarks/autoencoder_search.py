@@ -24,7 +24,7 @@ from torch import nn
 import nas
 from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from nas.core.trial import Trial
-from nas.data.images import ImageData, as_float
+from nas.data.dataset import Dataset, as_float
 
 
 def baseline(shape: tuple[int, int, int], latent: int) -> nn.Module:
@@ -41,7 +41,7 @@ def baseline(shape: tuple[int, int, int], latent: int) -> nn.Module:
     )  # fmt: skip
 
 
-def train_baseline(data: ImageData, latent: int, epochs: int, seed: int) -> float:
+def train_baseline(data: Dataset, latent: int, epochs: int, seed: int) -> float:
     """The test error of the baseline: Adam 1e-3, batches of 128."""
     torch.manual_seed(seed)
     model = baseline(data.shape, latent)
@@ -49,12 +49,12 @@ def train_baseline(data: ImageData, latent: int, epochs: int, seed: int) -> floa
     for _ in range(epochs):
         model.train()
         for batch in torch.randperm(len(data.train)).split(128):
-            images = as_float(data.train.images[batch])
+            images = as_float(data.train.examples[batch])
             optimiser.zero_grad()
             F.mse_loss(model(images), images).backward()
             optimiser.step()
     model.eval()
-    images = as_float(data.test.images)
+    images = as_float(data.test.examples)
     with torch.no_grad():
         return float(torch.cat([(model(batch) - batch) ** 2 for batch in images.split(500)]).mean())
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.data.images import Split, as_float
+from nas.data.dataset import Split, as_float
 
 REPEATED = 100
 
@@ -22,7 +22,7 @@ def damaged(part: Split, count: int, seed: int = 0) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(part), generator=generator)
     shuffled = part.take(order)
-    images = as_float(shuffled.images)
+    images = as_float(shuffled.examples)
     real = images[:count]
 
     def noisy(deviation: float) -> Tensor:

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from evaluators.gan.training import BATCH, GanTraining
 from evaluators.metrics.cost import PeakMemory
-from nas.data.images import Split
+from nas.data.dataset import Split
 
 USUAL = {
     "loss": "non_saturating", "r1": 0.0, "noise": "normal", "noise_scale": 1.0, "discriminator_steps": 1,

@@ -28,7 +28,7 @@ from evaluators.inheritance.transfer import Inherited
 from nas.core.genotype import Genotype
 from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement, Proposal, Start, Trial
-from nas.data.images import ImageData
+from nas.data.dataset import Dataset
 from nas.data.loading import load_data
 from search_spaces.autoencoder.space import AutoencoderSpace
 
@@ -56,7 +56,7 @@ def space_of(latent: int, widest: int) -> AutoencoderSpace:
 
 
 def trained(
-    space: AutoencoderSpace, data: ImageData, genotype: Genotype, epochs: int, seed: int, **how: object
+    space: AutoencoderSpace, data: Dataset, genotype: Genotype, epochs: int, seed: int, **how: object
 ) -> Measurement:
     start, grow = how.get("start"), bool(how.get("grow", False))
     assert start is None or isinstance(start, Start)

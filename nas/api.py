@@ -28,18 +28,18 @@ from nas.study.run import Candidate, Run, config_of
 if TYPE_CHECKING:
     import numpy as np
 
-    from nas.data.images import ImageData
+    from nas.data.dataset import Dataset
 
 __all__ = ["open_run", "prune", "resume", "search", "train"]
 
 
 def search(
     space: str | SearchSpace = "autoencoder",
-    data: str | ImageData | Mapping[str, np.ndarray] = "digits",
+    data: str | Dataset | Mapping[str, np.ndarray] = "digits",
     strategy: str | Callable[..., Strategy] = "evolution",
     trials: int = 30,
     *,
-    data_b: str | ImageData | Mapping[str, np.ndarray] | None = None,
+    data_b: str | Dataset | Mapping[str, np.ndarray] | None = None,
     evaluator: str | Callable[..., Evaluator] | None = None,
     early_stopping: str | Callable[..., EarlyStopping] | None = None,
     **options: Any,
@@ -48,7 +48,7 @@ def search(
 
     Args:
         space: a name, ``module:Class``, or a search space.
-        data: a data set's name, an ImageData, or arrays by the names ``x_train`` and, as you have them,
+        data: a data set's name, an Dataset, or arrays by the names ``x_train`` and, as you have them,
             ``y_train``, ``x_test``, ``y_test``: (N, H, W) or (N, H, W, C), uint8 or floats in [0, 1].
         strategy: a name, ``module:Class``, a strategy, or what makes one, called as
             ``strategy(space, seed=..., trials=..., **set)``.
@@ -72,8 +72,8 @@ def train(
     architecture: str | Path | Run | Candidate | Genotype,
     epochs: int,
     *,
-    data: str | ImageData | Mapping[str, np.ndarray] | None = None,
-    data_b: str | ImageData | Mapping[str, np.ndarray] | None = None,
+    data: str | Dataset | Mapping[str, np.ndarray] | None = None,
+    data_b: str | Dataset | Mapping[str, np.ndarray] | None = None,
     space: str | SearchSpace | None = None,
     evaluator: str | Callable[..., Evaluator] | None = None,
     **options: Any,
@@ -112,8 +112,8 @@ def resume(
     *,
     trials: int | None = None,
     space: SearchSpace | None = None,
-    data: ImageData | Mapping[str, np.ndarray] | None = None,
-    data_b: ImageData | Mapping[str, np.ndarray] | None = None,
+    data: Dataset | Mapping[str, np.ndarray] | None = None,
+    data_b: Dataset | Mapping[str, np.ndarray] | None = None,
     strategy: Callable[..., Strategy] | None = None,
     evaluator: Callable[..., Evaluator] | None = None,
     early_stopping: Callable[..., EarlyStopping] | None = None,
@@ -142,8 +142,8 @@ def prune(
     *,
     trial: int | None = None,
     space: SearchSpace | None = None,
-    data: ImageData | Mapping[str, np.ndarray] | None = None,
-    data_b: ImageData | Mapping[str, np.ndarray] | None = None,
+    data: Dataset | Mapping[str, np.ndarray] | None = None,
+    data_b: Dataset | Mapping[str, np.ndarray] | None = None,
     evaluator: Callable[..., Evaluator] | None = None,
 ) -> Run:
     """Make versions of a trial without these shares of its channels, as trials of the run; as ``nas prune``.
@@ -194,14 +194,14 @@ def _data_name(argument: str, data: Any) -> str:
     Raises:
         UserError: it is no data.
     """
-    from nas.data.images import ImageData
+    from nas.data.dataset import Dataset
 
     if isinstance(data, str):
         return data
-    if not isinstance(data, (Mapping, ImageData)):
-        allowed = "a data set's name, an ImageData, or a dictionary of arrays with x_train"
+    if not isinstance(data, (Mapping, Dataset)):
+        allowed = "a data set's name, an Dataset, or a dictionary of arrays with x_train"
         raise UserError(argument, type(data).__name__, allowed)
-    return data.name if isinstance(data, ImageData) else ARRAYS
+    return data.name if isinstance(data, Dataset) else ARRAYS
 
 
 def _architecture(given: Any) -> tuple[Any, Genotype | None]:
@@ -257,10 +257,10 @@ def _name(thing: Any) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def _image_data(data: Any, config: RunConfig) -> ImageData:
-    from nas.data.images import ImageData
+def _image_data(data: Any, config: RunConfig) -> Dataset:
+    from nas.data.dataset import Dataset
     from nas.data.loading import from_arrays
 
-    if isinstance(data, ImageData):
+    if isinstance(data, Dataset):
         return data
     return from_arrays(data, seed=config.seed, train_size=config.train_size, image_size=config.image_size)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import nas
-from nas.data.images import ImageData
+from nas.data.dataset import Dataset
 from nas.data.sources import Source
 
 torch.set_num_threads(1)
@@ -22,9 +22,9 @@ SMALL = {"network": "fully_connected", "hidden_width": 64, "batch_size": 16, "st
 """Decisions of an autoencoder that is quickly trained."""
 
 
-def tiny_data(side: int = 8, channels: int = 1, count: int = 96) -> ImageData:
+def tiny_data(side: int = 8, channels: int = 1, count: int = 96) -> Dataset:
     """Soft blobs, made at once: as learnable as digits and quicker."""
-    from nas.data.images import Split
+    from nas.data.dataset import Split
     from nas.data.loading import split
 
     generator = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> ImageData:
+def tiny() -> Dataset:
     return tiny_data()
 
 

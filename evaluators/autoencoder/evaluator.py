@@ -32,7 +32,7 @@ from evaluators.training.growth import Growth, blocks_of
 from nas.core.errors import Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
-from nas.data.images import ImageData, as_float
+from nas.data.dataset import Dataset, as_float
 
 if TYPE_CHECKING:
     from nas.core.genotype import Genotype
@@ -80,13 +80,13 @@ class AutoencoderEvaluator:
     inherits = True
 
     def __init__(
-        self, space: SearchSpace, data: ImageData, *, epochs: int, device: str = "cpu", grow: bool = False
+        self, space: SearchSpace, data: Dataset, *, epochs: int, device: str = "cpu", grow: bool = False
     ) -> None:
         self.space, self.data, self.epochs, self.device = space, data, epochs, torch.device(device)
         self._grow = grow
         self._candidates = Candidates(space, data.shape, self.device, self._passed, self._to_prune)
         self._train = data.train.to(self.device)
-        self._validation = as_float(data.validation.images.to(self.device))
+        self._validation = as_float(data.validation.examples.to(self.device))
 
     @property
     def objectives(self) -> Mapping[str, Objective]:
@@ -238,7 +238,7 @@ class AutoencoderEvaluator:
     def _scoring(self, supernet: nn.Module, hyperparameters: Mapping[str, Any]) -> PathScoring:
         """How the paths of a supernet are scored: all with the same noise."""
         space, size = shares_weights(self.space), int(hyperparameters["batch_size"])
-        parts = torch.split(self._train.images, size)[:CALIBRATION]
+        parts = torch.split(self._train.examples, size)[:CALIBRATION]
         few = [(as_float(images),) for images in parts]
 
         def score(candidate: nn.Module) -> tuple[dict[str, float], dict[str, bytes]]:
@@ -256,13 +256,13 @@ class AutoencoderEvaluator:
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The metrics of quality on the test part, which no search has seen."""
-        images = as_float(self.data.test.images.to(self.device))
+        images = as_float(self.data.test.examples.to(self.device))
         metrics, _ = scores_of(model.to(self.device), images, self.space.hyperparameters(genotype), seed)
         return metrics
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """The autoencoder, shown on the first 16 images of the test part."""
-        inputs = {"images": self.data.test.images[:16]}
+        inputs = {"images": self.data.test.examples[:16]}
         return {"autoencoder": Deliverable(model, inputs, "reconstructions", "autoencoder")}
 
     def _passed(self, model: nn.Module) -> None:

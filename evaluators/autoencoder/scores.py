@@ -12,7 +12,7 @@ from evaluators.autoencoder.losses import as_autoencoder, variational_bound, wit
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.pictures import picture_of_rows
-from nas.data.images import batches
+from nas.data.dataset import batches
 
 _SHOWN = 10  # images of a picture
 

@@ -16,7 +16,7 @@ from nas.core.errors import UserError
 from nas.core.space import SearchSpace
 from nas.core.supernet import Relaxable, Supernet, entropy
 from nas.core.trial import Measurement, Trial
-from nas.data.images import Split
+from nas.data.dataset import Split
 
 _COLLAPSED = 2  # epochs in a row with too many skips: among alphas that are nearly equal one alone is chance
 

@@ -17,7 +17,7 @@ from evaluators.training.growth import Growth
 from evaluators.training.recipe import AUGMENTATIONS, OPTIMISERS, SCHEDULES
 from nas.core.errors import Diverged
 from nas.core.space import generator_for
-from nas.data.images import Split, as_float
+from nas.data.dataset import Split, as_float
 
 _CHECK_EVERY = 32  # steps between two looks at the loss: each waits for the device
 
@@ -62,11 +62,11 @@ class AutoencoderTraining:
         """
         self.model.train()
         size = min(self.hyperparameters["batch_size"], len(data))
-        order = torch.randperm(len(data), generator=self._generators["order"]).to(data.images.device)
+        order = torch.randperm(len(data), generator=self._generators["order"]).to(data.examples.device)
         steps = len(data) // size
         with global_randomness(int(generator_for(self.seed, self.epochs_done).integers(2**63)), self._device):
             for step in range(steps):
-                loss = self._step(data.images[order[step * size : (step + 1) * size]], step / steps, memory)
+                loss = self._step(data.examples[order[step * size : (step + 1) * size]], step / steps, memory)
                 looked_at = step % _CHECK_EVERY == 0 or step == steps - 1
                 if looked_at and not math.isfinite(value := loss.item()):
                     raise Diverged(f"the loss is {value} in epoch {self.epochs_done + 1}, step {step + 1}")

@@ -29,7 +29,7 @@ from evaluators.training.checkpoint import identity
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
 from nas.data.catalogue import shown_name
-from nas.data.images import Split, as_float, batches
+from nas.data.dataset import Split, as_float, batches
 
 if TYPE_CHECKING:
     from nas.core.genotype import Genotype
@@ -148,7 +148,7 @@ class CycleGanEvaluator:
         self._candidates.check_prunable(genotype)
 
     def _to_prune(self, model: nn.Module) -> Calls:
-        a, b = (as_float(domain.validation.images[:LATENCY_BATCH]) for domain in self.data.domains)
+        a, b = (as_float(domain.validation.examples[:LATENCY_BATCH]) for domain in self.data.domains)
         return {"a_to_b": (a,), "b_to_a": (b,)}
 
     def _evaluate(
@@ -206,7 +206,7 @@ class CycleGanEvaluator:
         return {
             way: Deliverable(
                 translators[way],
-                {"images": domain.test.images[:_EXAMPLES]},
+                {"images": domain.test.examples[:_EXAMPLES]},
                 "translations",
                 "translator",
                 {"source": source, "target": target, "part": way},
@@ -259,7 +259,7 @@ class CycleGanEvaluator:
     def _shown(self, translators: nn.Module) -> list[Tensor]:
         """Rows of images of A, of their translations and of the way back, and the same from B."""
         a_to_b, b_to_a = self._translate(translators)
-        images_a, images_b = (as_float(domain.validation.images[:_COLUMNS]) for domain in self.data.domains)
+        images_a, images_b = (as_float(domain.validation.examples[:_COLUMNS]) for domain in self.data.domains)
         fake_b, fake_a = a_to_b(images_a), b_to_a(images_b)
         rows = [images_a, fake_b, b_to_a(fake_b), images_b, fake_a, a_to_b(fake_a)]
         fewest = min(len(row) for row in rows)

@@ -17,7 +17,7 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.networks import global_randomness
 from evaluators.training.checkpoint import State, copied, under
 from nas.core.errors import Diverged
-from nas.data.images import Split, as_float
+from nas.data.dataset import Split, as_float
 
 
 class CycleGanModel(Protocol):
@@ -84,7 +84,7 @@ class CycleGanTraining(AdversarialTraining):
             for step in range(steps):
                 self._set_rates((self.epochs_done + step / steps) / self.epochs)
                 looked_at = step % CHECK_EVERY == 0 or step == steps - 1
-                real = tuple(as_float(part.images[own[step]]) for part, own in zip((a, b), indices, strict=True))
+                real = tuple(as_float(part.examples[own[step]]) for part, own in zip((a, b), indices, strict=True))
                 losses = self._step(real[0], real[1], memory, looked_at)
                 if looked_at and not math.isfinite(sum(values := [loss.item() for loss in losses])):
                     found = "translators' loss is {}, the discriminators' {}".format(*values)

@@ -27,7 +27,7 @@ from evaluators.features.training import RECIPES, FeatureNetwork, Recipe, traine
 from nas.core.errors import UserError, unknown_name
 from nas.core.space import Shape
 from nas.data.catalogue import data_directory
-from nas.data.images import ImageData, as_float, batches
+from nas.data.dataset import Dataset, as_float, batches
 
 KINDS = ("auto", "classifier", "self_supervised", "inception")
 _IMAGES_A_CLASS = 5  # fewer, and a classifier learns the images rather than the classes
@@ -94,7 +94,7 @@ class FeatureExtractor:
 
 
 def extractor_for(
-    data: ImageData, *, directory: Path | None = None, kind: str = "auto", device: str | torch.device = "cpu"
+    data: Dataset, *, directory: Path | None = None, kind: str = "auto", device: str | torch.device = "cpu"
 ) -> FeatureExtractor:
     """The extractor of a data set: read from the directory, or trained on the training part and kept there.
 
@@ -139,13 +139,13 @@ def extractor_for(
     )
 
 
-def usual_kind(data: ImageData) -> str:
+def usual_kind(data: Dataset) -> str:
     """What ``auto`` stands for."""
     worth_predicting = 2 <= _classes_in(data) <= len(data.train) // _IMAGES_A_CLASS
     return "classifier" if worth_predicting else "self_supervised"
 
 
-def _classes_in(data: ImageData) -> int:
+def _classes_in(data: Dataset) -> int:
     return 0 if data.train.labels is None else len(torch.unique(data.train.labels))
 
 
@@ -158,8 +158,8 @@ def content_hash(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _kept_or_trained(data: ImageData, recipe: Recipe, folder: Path) -> tuple[FeatureNetwork, float]:
-    tensors = {"images": data.train.images}
+def _kept_or_trained(data: Dataset, recipe: Recipe, folder: Path) -> tuple[FeatureNetwork, float]:
+    tensors = {"images": data.train.examples}
     if recipe.kind == "classifier":
         assert data.train.labels is not None
         tensors["labels"] = data.train.labels
@@ -209,9 +209,7 @@ def _replace(path: Path, content: bytes) -> None:
     os.replace(file.name, path)
 
 
-def _read(
-    path: Path, made_of: Mapping[str, Any], data: ImageData, recipe: Recipe
-) -> tuple[FeatureNetwork, float] | None:
+def _read(path: Path, made_of: Mapping[str, Any], data: Dataset, recipe: Recipe) -> tuple[FeatureNetwork, float] | None:
     """What was kept, or None where nothing was or it cannot be trusted."""
     about_path = path.with_suffix(".json")
     if not (path.exists() and about_path.exists()):

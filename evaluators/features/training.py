@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from evaluators.training.recipe import AUGMENTATIONS, OPTIMISERS, SCHEDULES
 from nas.core.space import Shape
-from nas.data.images import Split, as_float, batches
+from nas.data.dataset import Split, as_float, batches
 
 FEATURES = 64
 
@@ -124,12 +124,12 @@ def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tupl
     The accuracy is that of the labels, for ``self_supervised`` that of the rotations.
     """
     train, held_out = train.to(torch.device("cpu")), held_out.to(torch.device("cpu"))
-    shape: Shape = tuple(train.images.shape[1:])  # type: ignore[assignment]
+    shape: Shape = tuple(train.examples.shape[1:])  # type: ignore[assignment]
     with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(recipe.seed)
         network = FeatureNetwork(shape, classes if recipe.kind == "classifier" else _ROTATIONS)
         network.to(memory_format=torch.channels_last)
-        network.begin(train.images)
+        network.begin(train.examples)
         task = Labels(network) if recipe.kind == "classifier" else Views(network)
         optimiser = OPTIMISERS["adamw"](task.parameters(), lr=recipe.learning_rate, weight_decay=0.01)
         generator = torch.Generator().manual_seed(recipe.seed)
@@ -144,7 +144,7 @@ def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tupl
             torch.autograd.backward(loss)
             optimiser.step()
         network.eval().requires_grad_(False)
-        network.finish(train.images[:5000])
+        network.finish(train.examples[:5000])
         accuracy = task.accuracy(held_out)
     return network, accuracy
 
@@ -193,14 +193,14 @@ class Labels(nn.Module):
     def loss(self, batch: Split, generator: torch.Generator) -> Tensor:
         """The cross-entropy."""
         assert batch.labels is not None
-        images = _noisy(AUGMENTATIONS["shift"](as_float(batch.images), generator), generator)
+        images = _noisy(AUGMENTATIONS["shift"](as_float(batch.examples), generator), generator)
         return F.cross_entropy(self.network.head(self.network.hidden(images)), batch.labels)
 
     @torch.no_grad()
     def accuracy(self, part: Split) -> float:
         """The fraction of labels predicted."""
         assert part.labels is not None
-        predicted = [self.network.logits(self.network(as_float(part.images[s]))) for s in batches(part.images)]
+        predicted = [self.network.logits(self.network(as_float(part.examples[s]))) for s in batches(part.examples)]
         return float((torch.cat(predicted).argmax(1) == part.labels).double().mean())
 
 
@@ -223,7 +223,7 @@ class Views(nn.Module):
 
     def loss(self, batch: Split, generator: torch.Generator) -> Tensor:
         """The sum of both losses."""
-        images = as_float(batch.images)
+        images = as_float(batch.examples)
         turned, turns = rotated(images[: max(1, len(images) // 2)], generator)
         hidden = self.network.hidden(torch.cat([viewed(images, generator), viewed(images, generator), turned]))
         of_views, of_turned = hidden[: 2 * len(images)], hidden[2 * len(images) :]
@@ -235,8 +235,8 @@ class Views(nn.Module):
         """The fraction of rotations told."""
         generator = torch.Generator().manual_seed(0)
         right = 0
-        for indices in batches(part.images):
-            turned, turns = rotated(as_float(part.images[indices]), generator)
+        for indices in batches(part.examples):
+            turned, turns = rotated(as_float(part.examples[indices]), generator)
             right += int((self.network.logits(self.network(turned)).argmax(1) == turns).sum())
         return right / len(part)
 

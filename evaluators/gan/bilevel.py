@@ -18,7 +18,7 @@ from evaluators.supernets.bilevel import Architecture, architect, first_order
 from evaluators.supernets.recalibration import recalibrate
 from nas.core.errors import Diverged, UserError
 from nas.core.supernet import Path, Supernet
-from nas.data.images import Split, as_float
+from nas.data.dataset import Split, as_float
 
 LOSSES = (
     "discriminator_training_loss",
@@ -152,7 +152,7 @@ class PairSupernetTraining(GanTraining):
 
     def _pairs(self, data: Split, batch: Tensor, progress: float) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Real images, as many from a new draw of the architecture, and what both are told."""
-        real, told = as_float(data.images[batch]), self._told(data, batch)
+        real, told = as_float(data.examples[batch]), self._told(data, batch)
         self.architecture.draw(progress, self._random)
         with torch.no_grad():
             return real, self._generated(len(real), told), told
@@ -199,7 +199,7 @@ def batches_to_generate(
     model: GanModel, hyperparameters: Mapping[str, Any], data: Split, seed: int, count: int
 ) -> list[tuple[Tensor, ...]]:
     """Arguments of a generator for so many batches, with what images of the data are; the same for the same seed."""
-    device = data.images.device
+    device = data.examples.device
     random = torch.Generator(device).manual_seed(seed)
     told = conditions_of(model, data)
     batches: list[tuple[Tensor, ...]] = []

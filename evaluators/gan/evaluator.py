@@ -35,7 +35,7 @@ from evaluators.training.checkpoint import identity
 from evaluators.training.growth import Growth, blocks_of
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
-from nas.data.images import ImageData, Split, as_float
+from nas.data.dataset import Dataset, Split, as_float
 
 if TYPE_CHECKING:
     from nas.core.genotype import Genotype
@@ -96,7 +96,7 @@ class GanEvaluator:
     def __init__(
         self,
         space: SearchSpace,
-        data: ImageData,
+        data: Dataset,
         *,
         epochs: int,
         device: str = "cpu",
@@ -110,7 +110,7 @@ class GanEvaluator:
             _ = self._extractor
 
     @staticmethod
-    def usual_epochs(data: ImageData) -> int:
+    def usual_epochs(data: Dataset) -> int:
         """As many as give 800 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
         return -(-_USUAL_UPDATES // max(1, len(data.train) // BATCH))
 
@@ -324,7 +324,7 @@ class GanEvaluator:
         return {
             "generator": Deliverable(gan.generator, {"noise": noise, **told}, "images", "generator", settings),
             "discriminator": Deliverable(
-                gan.discriminator, {"images": examples.images, **told}, "scores", "discriminator", settings
+                gan.discriminator, {"images": examples.examples, **told}, "scores", "discriminator", settings
             ),
         }
 
@@ -348,12 +348,12 @@ class GanEvaluator:
 
     @functools.cached_property
     def _test(self) -> Reference:
-        return Reference(self.data.test.images, self._extractor, part="test")
+        return Reference(self.data.test.examples, self._extractor, part="test")
 
     @functools.cached_property
     def _deviation(self) -> float:
         """The standard deviation of a pixel over images of the data, the mean of all pixels."""
-        return sample_deviation(as_float(self.data.train.images[:_ENOUGH_FOR_DEVIATION]))
+        return sample_deviation(as_float(self.data.train.examples[:_ENOUGH_FOR_DEVIATION]))
 
     def _passed(self, model: nn.Module) -> None:
         passed(model, part=self.data.train, device=self.device)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evaluators.gan.training import GanModel, as_gan, conditions_of, noise_like
 from evaluators.metrics.cost import multiply_adds, parameters
 from evaluators.networks import global_randomness
-from nas.data.images import Split
+from nas.data.dataset import Split
 
 _AT_ONCE = 250  # images generated together
 _GRID = 8  # rows, where no class has one, and columns of a picture

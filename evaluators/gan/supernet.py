@@ -24,7 +24,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Shape, generator_for
 from nas.core.supernet import Alphas, SharesWeights, Supernet, entropy
 from nas.core.trial import Measurement
-from nas.data.images import Split
+from nas.data.dataset import Split
 
 MOST_RESETS = 3
 _MIXED = 4  # batches of the supernet's own images, of all operations together
@@ -69,7 +69,7 @@ class PairSupernet:
         self.space, self.base, self.plan, self.shape = space, base, plan, shape
         self.train, self.seed, self.scoring = train, seed, scoring
         self.hyperparameters = cast(SearchSpace, space).hyperparameters(base)
-        self.device = train.images.device
+        self.device = train.examples.device
         self.epochs, self.warm_up = plan.schedule
         self.resets = 0
         self._begin(0)

@@ -22,7 +22,7 @@ from evaluators.adversarial.training import CHECK_EVERY, AdversarialTraining
 from evaluators.metrics.cost import PeakMemory
 from evaluators.networks import BATCH_NORMALISATIONS, global_randomness
 from nas.core.errors import Diverged, UserError
-from nas.data.images import Split, as_float
+from nas.data.dataset import Split, as_float
 
 BATCH = 64
 
@@ -129,7 +129,7 @@ class GanTraining(AdversarialTraining):
         """One update of the generator after one of the discriminator with each batch, indices (rounds, N)."""
         conditions = conditions_of(self.model, data)
         for number, batch in enumerate(batches, start=1):
-            real = as_float(data.images[batch])
+            real = as_float(data.examples[batch])
             told = () if conditions is None else (conditions[batch],)
             with torch.set_grad_enabled(number == len(batches)):  # the last are the generator's as well
                 fake = self._generated(len(real), told)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from nas.data.images import batches
+from nas.data.dataset import batches
 
 
 def mean_squared_error(reconstructions: Tensor, images: Tensor) -> float:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from evaluators.features.extractor import FeatureExtractor, content_hash
 from nas.core.errors import Diverged, UserError
-from nas.data.images import ImageData, as_float, batches
+from nas.data.dataset import Dataset, as_float, batches
 
 FORMULAS = "1"
 """Raised whenever a score would come out otherwise of the same samples and the same reference."""
@@ -119,7 +119,7 @@ class Reference:
             self.shares = confident_shares(logits, self.confidences)
 
 
-def reference_of(data: ImageData, extractor: FeatureExtractor, *, samples: int | None = None) -> Reference:
+def reference_of(data: Dataset, extractor: FeatureExtractor, *, samples: int | None = None) -> Reference:
     """The reference of a search: the validation part where it has 1,000 images, else training and validation.
 
     A small validation part (215 images of scikit-learn's digits) says more about itself than about the data: the
@@ -131,11 +131,11 @@ def reference_of(data: ImageData, extractor: FeatureExtractor, *, samples: int |
     return Reference(images, extractor, part=part, samples=samples)
 
 
-def reference_images(data: ImageData) -> tuple[Tensor, str]:
+def reference_images(data: Dataset) -> tuple[Tensor, str]:
     """What `reference_of` compares with, (N, C, H, W), and what it is."""
     if len(data.validation) >= _ENOUGH:
-        return data.validation.images, "validation"
-    return torch.cat([data.train.images, data.validation.images]), "train and validation"
+        return data.validation.examples, "validation"
+    return torch.cat([data.train.examples, data.validation.examples]), "train and validation"
 
 
 def sample_scores(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:

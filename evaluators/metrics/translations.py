@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evaluators.features.extractor import FeatureExtractor, content_hash
 from evaluators.metrics.samples import Reference, reference_images, sample_deviation, sample_scores
-from nas.data.images import ImageData, Split, as_float
+from nas.data.dataset import Dataset, Split, as_float
 from nas.data.pairs import DomainPair
 
 Translate = Callable[[Tensor], Tensor]
@@ -42,10 +42,10 @@ class Target:
     """
 
     def __init__(
-        self, own: ImageData, other: ImageData, extractor: FeatureExtractor, part: Literal["validation", "test"]
+        self, own: Dataset, other: Dataset, extractor: FeatureExtractor, part: Literal["validation", "test"]
     ) -> None:
         there = getattr(other, part)
-        images, compared_with = reference_images(own) if part == "validation" else (own.test.images, part)
+        images, compared_with = reference_images(own) if part == "validation" else (own.test.examples, part)
         count = min(_MOST_SAMPLES, len(there), len(images))
         self.reference = Reference(images, extractor, part=compared_with, samples=count)
         order = np.random.default_rng(0xC1C).permutation(len(there))[:count]
@@ -54,12 +54,12 @@ class Target:
         shares = self.reference.shares
         self.classes = int((shares > 0).sum()) if same and shares is not None else 0
         self._extractor = extractor
-        self._deviation = max(sample_deviation(as_float(own.train.images[:_ENOUGH_FOR_DEVIATION])), 1e-12)
+        self._deviation = max(sample_deviation(as_float(own.train.examples[:_ENOUGH_FOR_DEVIATION])), 1e-12)
 
     @property
     def protocol(self) -> dict[str, str | int | float]:
         """That of the reference, and the hash of what is translated."""
-        return self.reference.protocol.as_dict() | {"sources_sha256": content_hash({"images": self.sources.images})}
+        return self.reference.protocol.as_dict() | {"sources_sha256": content_hash({"images": self.sources.examples})}
 
     def scores(self, translations: Tensor) -> dict[str, float]:
         """Of the sources' translations, in their order: evaluators.metrics.samples.sample_scores, but
@@ -111,7 +111,7 @@ def translation_scores(targets: tuple[Target, Target], a_to_b: Translate, b_to_a
         Diverged: a translation is not finite.
     """
     target_a, target_b = targets
-    images_a, images_b = as_float(target_b.sources.images), as_float(target_a.sources.images)
+    images_a, images_b = as_float(target_b.sources.examples), as_float(target_a.sources.examples)
     fake_b, fake_a = a_to_b(images_a), b_to_a(images_b)
     into_a, into_b = target_a.scores(fake_a), target_b.scores(fake_b)
     both = into_a.keys() & into_b.keys()

@@ -16,7 +16,7 @@ from evaluators.training.recipe import AUGMENTATIONS, OPTIMISERS, SCHEDULES
 from nas.core.errors import Diverged, UserError
 from nas.core.genotype import Genotype
 from nas.core.supernet import Alphas, Relaxable, Supernet, perturbed
-from nas.data.images import Split, as_float
+from nas.data.dataset import Split, as_float
 
 Loss = Callable[[], Tensor]
 _PERTURBATION = 0.01  # of the weights in equation 8: epsilon is this over the gradient's norm
@@ -112,7 +112,7 @@ class SupernetTraining:
         self._device = self._weights[0].device
         self._generator = torch.Generator().manual_seed(seed)
         self._noise = torch.Generator(self._device).manual_seed(seed + 1)
-        order = torch.randperm(len(data), generator=self._generator).to(data.images.device)
+        order = torch.randperm(len(data), generator=self._generator).to(data.examples.device)
         self._train, self._validation = data.take(order[: len(data) // 2]), data.take(order[len(data) // 2 :])
         self._optimiser = OPTIMISERS[hyperparameters["optimiser"]](
             self._weights, lr=hyperparameters["learning_rate"], weight_decay=hyperparameters["weight_decay"]
@@ -142,7 +142,7 @@ class SupernetTraining:
             progress = (self._epochs_done + step / steps) / self._epochs
             here = slice(step * size, (step + 1) * size)
             images = [
-                as_float(half.images[order[here]])
+                as_float(half.examples[order[here]])
                 for half, order in zip((self._train, self._validation), orders, strict=True)
             ]
             totals += torch.stack(self._step(images[0], images[1], progress))

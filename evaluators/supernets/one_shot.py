@@ -26,7 +26,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Shape, generator_for, sample
 from nas.core.supernet import Path, SharesWeights, Supernet
 from nas.core.trial import Measurement, Start, Trial
-from nas.data.images import Split
+from nas.data.dataset import Split
 
 _PURPOSE = 4  # of the keys of random numbers that of drawing paths
 

@@ -16,7 +16,7 @@ from nas.core.errors import UserError
 from nas.core.trial import Trial
 
 if TYPE_CHECKING:
-    from nas.data.images import ImageData
+    from nas.data.dataset import Dataset
     from nas.data.pairs import DomainPair
 
 State = tuple[Mapping[str, Tensor], Mapping[str, Any]]
@@ -37,7 +37,7 @@ class Part(Protocol):
 
 
 def identity(
-    evaluator: str, trial: Trial, epochs: int, data: ImageData | DomainPair, **further: str | int | float
+    evaluator: str, trial: Trial, epochs: int, data: Dataset | DomainPair, **further: str | int | float
 ) -> Identity:
     """That of the training of a trial's genotype, and whatever else it depends on.
 

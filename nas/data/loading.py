@@ -10,7 +10,7 @@ import torch
 
 from nas.core.errors import UserError, unknown_name
 from nas.data.catalogue import TORCHVISION, TRANSFORMED, data_directory, data_set_names
-from nas.data.images import ImageData, Split
+from nas.data.dataset import Dataset, Split
 from nas.data.resizing import resized
 from nas.data.sources import Source
 
@@ -27,7 +27,7 @@ def load_data(
     image_size: int | None = None,
     data_dir: Path | None = None,
     strict: bool = False,
-) -> ImageData:
+) -> Dataset:
     """A data set, split as nas.data.catalogue.SPLIT_RULE says and sized as SIZE_RULE says.
 
     Args:
@@ -62,7 +62,7 @@ def from_arrays(
     seed: int = 0,
     train_size: int | None = None,
     image_size: int | None = None,
-) -> ImageData:
+) -> Dataset:
     """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set."""
     from nas.data.sources import npz_file
 
@@ -113,11 +113,11 @@ def _existing(name: str, text: str) -> Path:
 def _sized(source: Source, image_size: int | None) -> Source:
     if image_size is not None and not _SMALLEST_SIDE <= image_size <= _LARGEST_SIDE:
         raise UserError("--image-size", image_size, f"{_SMALLEST_SIDE} to {_LARGEST_SIDE}")
-    height, width = source.pool.images.shape[-2:]
+    height, width = source.pool.examples.shape[-2:]
     if image_size is None or (height, width) == (image_size, image_size):
         return source
     parts = [
-        None if part is None else Split(resized(part.images, image_size), part.labels, part.vectors)
+        None if part is None else Split(resized(part.examples, image_size), part.labels, part.vectors)
         for part in (source.pool, source.test)
     ]
     assert parts[0] is not None
@@ -125,13 +125,13 @@ def _sized(source: Source, image_size: int | None) -> Source:
     return Source(parts[0], parts[1], source.classes, (*source.notes, note))
 
 
-def split(name: str, source: Source, *, seed: int, train_size: int | None) -> ImageData:
+def split(name: str, source: Source, *, seed: int, train_size: int | None) -> Dataset:
     """Split a source into its three parts; the test part does not depend on `train_size`.
 
     Raises:
         UserError: images smaller than 4 x 4, fewer than 10 of them, or fewer than `train_size` asks for.
     """
-    shape = tuple(source.pool.images.shape[1:])
+    shape = tuple(source.pool.examples.shape[1:])
     if min(shape[1:]) < _SMALLEST_SIDE:
         raise UserError("--dataset", name, "images of 4 x 4 or more", why=f"its images are {shape[1]} x {shape[2]}")
     if len(source.pool) < _FEWEST:
@@ -148,4 +148,4 @@ def split(name: str, source: Source, *, seed: int, train_size: int | None) -> Im
         count = min(count, max(1, train_size // 4))
     validation, order = source.pool.take(order[:count]), order[count:]
     train = source.pool.take(order if train_size is None else order[:train_size])
-    return ImageData(name, train, validation, test, source.classes, source.notes)
+    return Dataset(name, train, validation, test, source.classes, source.notes)

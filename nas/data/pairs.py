@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas.core.errors import UserError
 from nas.data.catalogue import without_transformation
-from nas.data.images import ImageData, Split
+from nas.data.dataset import Dataset, Split
 from nas.data.loading import data_source, split
 from nas.data.sources import Source
 
@@ -22,8 +22,8 @@ class DomainPair:
         UserError: images of different shapes, or a part with fewer than two images, of which nothing can be scored.
     """
 
-    a: ImageData
-    b: ImageData
+    a: Dataset
+    b: Dataset
 
     condition = None
 
@@ -38,7 +38,7 @@ class DomainPair:
                 raise UserError(option, domain.name, "more images: two or more in each part", why=parts)
 
     @property
-    def domains(self) -> tuple[ImageData, ...]:
+    def domains(self) -> tuple[Dataset, ...]:
         """Both, A first."""
         return self.a, self.b
 
@@ -68,7 +68,7 @@ class DomainPair:
         return (*(f"A: {note}" for note in self.a.notes), *(f"B: {note}" for note in self.b.notes))
 
 
-def pair_of(a: ImageData, b: ImageData) -> DomainPair:
+def pair_of(a: Dataset, b: Dataset) -> DomainPair:
     """The two as a pair; grey images become colour where those of the other are.
 
     Raises:
@@ -119,8 +119,10 @@ def _every_second(source: Source, first: int) -> Source:
     return replace(source, pool=half(source.pool), test=test, notes=(*source.notes, note))
 
 
-def _coloured(data: ImageData) -> ImageData:
-    parts = (replace(part, images=part.images.repeat(1, 3, 1, 1)) for part in (data.train, data.validation, data.test))
+def _coloured(data: Dataset) -> Dataset:
+    parts = (
+        replace(part, examples=part.examples.repeat(1, 3, 1, 1)) for part in (data.train, data.validation, data.test)
+    )
     train, validation, test = parts
     notes = (*data.notes, "grey images became colour, as those of the other domain are")
-    return ImageData(data.name, train, validation, test, data.classes, notes)
+    return Dataset(data.name, train, validation, test, data.classes, notes)

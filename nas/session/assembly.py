@@ -29,7 +29,7 @@ from nas.strategies.only import only
 from nas.study.parts import Parts
 
 if TYPE_CHECKING:
-    from nas.data.images import ImageData
+    from nas.data.dataset import Dataset
     from nas.data.pairs import DomainPair
 
 DEFAULT_EPOCHS = 4
@@ -44,8 +44,8 @@ class Given:
     """Objects that a caller passes instead of names."""
 
     space: SearchSpace | None = None
-    data: ImageData | DomainPair | None = None
-    data_b: ImageData | None = None
+    data: Dataset | DomainPair | None = None
+    data_b: Dataset | None = None
     strategy: Callable[..., Strategy] | None = None
     evaluator: Callable[..., Evaluator] | None = None
     genotype: Genotype | None = None
@@ -265,13 +265,13 @@ def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Eva
     return loaded
 
 
-def _usual_epochs(evaluator_class: Callable[..., Evaluator], data: ImageData | DomainPair) -> int:
+def _usual_epochs(evaluator_class: Callable[..., Evaluator], data: Dataset | DomainPair) -> int:
     """What the evaluator thinks right for the data, where the user says nothing."""
     usual = getattr(evaluator_class, "usual_epochs", None)
     return DEFAULT_EPOCHS if usual is None else max(DEFAULT_EPOCHS, int(usual(data)))
 
 
-def _data(config: RunConfig, given: Given, space: SearchSpace) -> ImageData | DomainPair:
+def _data(config: RunConfig, given: Given, space: SearchSpace) -> Dataset | DomainPair:
     """The data set, or both where the space is between two.
 
     Raises:

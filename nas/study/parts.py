@@ -13,7 +13,7 @@ from nas.core.strategy import Strategy
 from nas.core.trial import Objective
 
 if TYPE_CHECKING:
-    from nas.data.images import ImageData
+    from nas.data.dataset import Dataset
     from nas.data.pairs import DomainPair
 
 
@@ -23,7 +23,7 @@ class Parts:
 
     space: SearchSpace
     evaluator: Evaluator
-    data: ImageData | DomainPair
+    data: Dataset | DomainPair
     objectives: tuple[Objective, ...]
     assumptions: tuple[Assumption, ...]
     strategy: Callable[[SearchSpace], Strategy]

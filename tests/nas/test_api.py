@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("only_python")
 def test_the_best_is_a_trained_module(small_run):
     model = small_run.best.model()
     assert not model.training
-    images = small_run.parts.data.test.images.float() / 255
+    images = small_run.parts.data.test.examples.float() / 255
     with torch.no_grad():
         error = float(((model(images) - images) ** 2).mean())
     assert error == pytest.approx(small_run.tested["mse"], rel=1e-4)
@@ -28,7 +28,7 @@ def test_the_best_is_a_trained_module(small_run):
 
 @pytest.mark.usefixtures("no_report")
 def test_arrays_and_an_objective_to_be_maximised(tmp_path):
-    arrays = {"x_train": tiny_data().train.images[:, 0].numpy()}
+    arrays = {"x_train": tiny_data().train.examples[:, 0].numpy()}
     run = nas.search(data=arrays, trials=3, epochs=1, objective="ssim", pin=SMALL, runs_dir=tmp_path)
     assert run.best.metrics["ssim"] == max(t.metrics["ssim"] for t in run.trials)
     resumed = nas.resume(run, trials=4, data=arrays)
@@ -157,7 +157,7 @@ def test_obvious_mistakes_are_told_in_a_line(given, message, tmp_path):
 
 @pytest.mark.usefixtures("no_report")
 def test_a_list_and_a_tensor_are_arrays_too(tmp_path):
-    images = tiny_data().train.images[:, 0]
+    images = tiny_data().train.examples[:, 0]
     for number, x_train in enumerate((images, (images / 255).tolist())):
         nas.search(data={"x_train": x_train}, trials=1, epochs=1, pin=SMALL, runs_dir=tmp_path, name=f"n{number}")
 

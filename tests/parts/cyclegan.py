@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from nas.data.images import ImageData
+from nas.data.dataset import Dataset
 from nas.data.loading import split
 from nas.data.pairs import DomainPair
 from nas.data.sources import Source, digits
@@ -83,10 +83,10 @@ class TinyCycleGanSpace(ChoiceSpace):
 def little_digits(train_size=160, labels=True) -> DomainPair:
     """Digits and inverted ones, of which no image is in both."""
     pool = digits.load().pool
-    parts: list[ImageData] = []
+    parts: list[Dataset] = []
     for first, name in enumerate(("digits", "inverted:digits")):
         half = pool.chosen(slice(first, None, 2))
-        images = TRANSFORMATIONS["inverted"](half.images) if first else half.images
+        images = TRANSFORMATIONS["inverted"](half.examples) if first else half.examples
         source = Source(
             type(half)(images, half.labels if labels else None), classes=tuple("0123456789") if labels else ()
         )
@@ -96,7 +96,7 @@ def little_digits(train_size=160, labels=True) -> DomainPair:
 
 def random_parts(first=48, second=40):
     """Two training parts of noise."""
-    from nas.data.images import Split
+    from nas.data.dataset import Split
 
     generator = torch.Generator().manual_seed(0)
     return tuple(

@@ -11,7 +11,7 @@ def unique_images(count, side=6):
 
 
 def keys(part):
-    return {tuple(image.flatten().tolist()) for image in part.images}
+    return {tuple(image.flatten().tolist()) for image in part.examples}
 
 
 def one_line(error):

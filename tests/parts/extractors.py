@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from evaluators.features import extractor as features
-from nas.data.images import Split
+from nas.data.dataset import Split
 from tests.conftest import tiny_data
 
 SHORT = {name: replace(recipe, images=128) for name, recipe in features.RECIPES.items()}
@@ -32,7 +32,7 @@ def small(labels=True, side=8, channels=1, count=120):
         return data
     parts = {
         name: Split(
-            part.images, (part.images[:, 0, : side // 2].sum((1, 2)) > part.images[:, 0].sum((1, 2)) // 2).long()
+            part.examples, (part.examples[:, 0, : side // 2].sum((1, 2)) > part.examples[:, 0].sum((1, 2)) // 2).long()
         )
         for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test))
     }

@@ -5,7 +5,7 @@ import torch
 from evaluators.gan.supernet import PairSupernet, Scoring
 from evaluators.metrics.cost import PeakMemory
 from nas.core.supernet import Supernet
-from nas.data.images import Split
+from nas.data.dataset import Split
 from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.gan.space import GanSpace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.data.images import Split
+from nas.data.dataset import Split
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from nas.core.errors import UserError
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.data.sources import Source
 
 _ALLOWED = "rows of a label and then n*n pixels (grey) or 3*n*n (colour), all in [0, 255] or all in [0, 1]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.data.sources import Source
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from nas.core.errors import UserError
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.data.resizing import covering
 from nas.data.sources import Source
 

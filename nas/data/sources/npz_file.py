@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from nas.core.errors import UserError
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.data.sources import Source
 
 _IMAGES = "(N, H, W) or (N, H, W, C) with C 1 or 3, uint8 or floats in [0, 1]"
@@ -59,7 +59,9 @@ def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> Source:
         raise UserError("--dataset", name, f"x_train, {_IMAGES}", why="has no x_train")
     pool = _split(name, arrays, "train")
     test = _split(name, arrays, "test") if "x_test" in arrays else None
-    if test is not None and (test.images.shape[1:] != pool.images.shape[1:] or test.images.dtype != pool.images.dtype):
+    if test is not None and (
+        test.examples.shape[1:] != pool.examples.shape[1:] or test.examples.dtype != pool.examples.dtype
+    ):
         raise UserError("--dataset", name, "images of one shape and type", why="x_train and x_test differ in it")
     if test is not None and _length(test.vectors) != _length(pool.vectors):
         raise UserError("--dataset", name, "c_train and c_test of one length, or neither", why="they differ in it")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nas.core.errors import UserError
 from nas.data.catalogue import TORCHVISION
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.data.resizing import covering
 from nas.data.sources import Source
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.data.catalogue import TRANSFORMED
-from nas.data.images import Split, as_float, batches
+from nas.data.dataset import Split, as_float, batches
 from nas.data.sources import Source
 
 
@@ -41,7 +41,7 @@ def transformed(source: Source, name: str) -> Source:
     change = TRANSFORMATIONS[name]
 
     def changed(part: Split) -> Split:
-        return replace(part, images=change(part.images))
+        return replace(part, examples=change(part.examples))
 
     test = None if source.test is None else changed(source.test)
     return replace(source, pool=changed(source.pool), test=test, notes=(*source.notes, TRANSFORMED[name]))

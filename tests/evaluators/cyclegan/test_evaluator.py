@@ -80,7 +80,7 @@ def test_perfect_translators_score_as_real_images_and_doing_nothing_does_not(pai
     assert perfect["fid"] == pytest.approx((perfect["fid_a"] + perfect["fid_b"]) / 2)
     assert perfect["cycle_error"] == pytest.approx(0, abs=1e-6)
     assert nothing["cycle_error"] == nothing["identity_error"] == 0
-    images = [target.sources.images.float() / 255 for target in targets]
+    images = [target.sources.examples.float() / 255 for target in targets]
     off = sum((1 - 2 * part).abs().mean().item() for part in images) / 2
     assert perfect["identity_error"] == pytest.approx(off, rel=1e-5)
     assert perfect["label_agreement"] > 0.7 > nothing["label_agreement"]
@@ -123,8 +123,8 @@ def test_what_is_translated_is_of_the_validation_part_and_in_the_end_of_the_test
     evaluator = CycleGanEvaluator(SPACE, pair, epochs=1)
     for targets, part in ((evaluator._targets, "validation"), (evaluator._test_targets, "test")):
         for target, other in zip(targets, (pair.b, pair.a), strict=True):
-            mine = {image.numpy().tobytes() for image in target.sources.images}
-            assert mine <= {image.numpy().tobytes() for image in getattr(other, part).images}
+            mine = {image.numpy().tobytes() for image in target.sources.examples}
+            assert mine <= {image.numpy().tobytes() for image in getattr(other, part).examples}
             assert len(target.sources) == target.reference.samples
     protocol = pair_protocol(evaluator._targets)
     assert protocol["a sources_sha256"] != protocol["b sources_sha256"]
@@ -171,7 +171,7 @@ def test_pictures_costs_and_objectives(pair):
         assert picture.size == (8 * tile, 6 * tile)
         shown = np.asarray(picture.convert("L"), dtype=float) / 255
     for row, domain in ((0, pair.a), (3, pair.b)):  # below each original what it became, and what that became
-        original = domain.validation.images[0, 0].float() / 255
+        original = domain.validation.examples[0, 0].float() / 255
         corner = shown[row * tile + 1 : row * tile + 33 : 4, 1:33:4]
         assert np.abs(corner - original.numpy()).max() < 0.01
     with Image.open(io.BytesIO(last.artifacts["training.gif"])) as picture:
@@ -242,7 +242,7 @@ def test_what_a_cyclegan_hands_over(pair):
     assert list(parts) == ["a_to_b", "b_to_a"]
     assert parts["a_to_b"].module is model.a_to_b
     assert parts["b_to_a"].settings["source"] == "inverted:digits"
-    assert torch.equal(parts["b_to_a"].inputs["images"], pair.b.test.images[:16])
+    assert torch.equal(parts["b_to_a"].inputs["images"], pair.b.test.examples[:16])
 
 
 def test_what_is_assumed_and_registered(pair):
@@ -269,7 +269,7 @@ def test_what_is_scored_is_the_average_of_the_translators(pair, monkeypatch):
     monkeypatch.setattr("evaluators.adversarial.collapse.LEAST_MODES", 0.0)
     measured(pair, epochs=1)
     average = trainings[0].average.network
-    images = pair.b.validation.images[:1].float() / 255
+    images = pair.b.validation.examples[:1].float() / 255
     with torch.no_grad():
         wanted = average["b_to_a"](images)
     assert any(torch.allclose(wanted[0], sample, atol=1e-5) for sample in seen[0])

@@ -218,7 +218,7 @@ def test_an_epoch_goes_through_the_larger_part_once(first, second, batch, steps)
     assert len(seen["a"]) == len(seen["b"]) == 3 * steps
     assert one.average.updates == steps
     real = torch.cat(seen["b"][1::3])
-    known = {tuple(image.flatten().tolist()) for image in b.images}
+    known = {tuple(image.flatten().tolist()) for image in b.examples}
     drawn = [tuple((image * 255).round().int().flatten().tolist()) for image in real]
     assert set(drawn) <= known
     if second > first:

@@ -13,7 +13,7 @@ from evaluators.features import extractor as extractors
 from evaluators.features.extractor import extractor_for
 from evaluators.features.training import FeatureNetwork, contrastive_loss, rotated, viewed
 from nas.core.errors import UserError
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.data.loading import from_arrays
 from tests.parts.extractors import SHORT, small
 
@@ -45,12 +45,12 @@ def test_an_extractor_is_trained_once_and_is_the_same_in_another_folder_with_oth
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()} == files
     assert first.sha256 == again.sha256 == other.sha256
     assert first.accuracy == again.accuracy
-    features = first.features(data.validation.images)
+    features = first.features(data.validation.examples)
     assert features.shape == (len(data.validation), 64)
     assert features.dtype == torch.float32
-    assert torch.equal(features, again.features(data.validation.images))
-    assert first.features(data.train.images).var(0, correction=0).mean() == pytest.approx(1, rel=1e-3)
-    logits = first.logits(data.validation.images)
+    assert torch.equal(features, again.features(data.validation.examples))
+    assert first.features(data.train.examples).var(0, correction=0).mean() == pytest.approx(1, rel=1e-3)
+    logits = first.logits(data.validation.examples)
     assert first.classes == (("below", "above") if labels else ())
     assert logits is None if not labels else logits.shape == (len(data.validation), 2)
     about = json.loads(next((tmp_path / "a").glob("*.json")).read_text())
@@ -71,7 +71,7 @@ def test_extractors_are_kept_beside_downloaded_data(tmp_path, monkeypatch):
 def test_other_data_and_other_recipes_have_their_own_files(tmp_path, monkeypatch):
     data = small()
     for labels in (data.train.labels, 1 - data.train.labels):
-        extractor_for(replace(data, train=Split(data.train.images, labels)), directory=tmp_path)
+        extractor_for(replace(data, train=Split(data.train.examples, labels)), directory=tmp_path)
     extractor_for(data, directory=tmp_path, kind="self_supervised")
     monkeypatch.setattr(extractors, "RECIPES", {"classifier": replace(SHORT["classifier"], learning_rate=0.1)})
     extractor_for(data, directory=tmp_path)
@@ -117,9 +117,9 @@ def test_where_nothing_can_be_kept_it_says_so(tmp_path, caplog):
 @pytest.mark.usefixtures("short")
 def test_labels_that_are_not_worth_predicting_are_left_alone(tmp_path):
     data = small()
-    one_each = replace(data, train=Split(data.train.images, torch.arange(len(data.train))), classes=("x",) * 500)
+    one_each = replace(data, train=Split(data.train.examples, torch.arange(len(data.train))), classes=("x",) * 500)
     assert extractor_for(one_each, directory=tmp_path).classes == ()
-    all_alike = replace(data, train=Split(data.train.images, torch.zeros(len(data.train), dtype=torch.int64)))
+    all_alike = replace(data, train=Split(data.train.examples, torch.zeros(len(data.train), dtype=torch.int64)))
     assert extractor_for(all_alike, directory=tmp_path).classes == ()
     with pytest.raises(UserError, match="--features 'classifier': all images of tiny have one label"):
         extractor_for(all_alike, directory=tmp_path, kind="classifier")
@@ -133,7 +133,7 @@ def test_labels_that_are_not_worth_predicting_are_left_alone(tmp_path):
 def test_images_that_are_all_equal_still_have_features(tmp_path):
     data = from_arrays({"x_train": np.full((20, 4, 6), 7, np.uint8)})
     extractor = extractor_for(data, directory=tmp_path)
-    assert extractor.features(data.train.images).isfinite().all()
+    assert extractor.features(data.train.examples).isfinite().all()
 
 
 @pytest.mark.usefixtures("short")

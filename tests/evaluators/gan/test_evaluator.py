@@ -24,7 +24,7 @@ from nas.core.errors import Collapsed, Diverged, OutOfMemory
 from nas.core.evaluator import CHECKPOINT
 from nas.core.space import Condition, sample
 from nas.core.trial import Proposal, Trial
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.data.loading import split
 from nas.data.sources import Source, digits
 from nas.session.assembly import Given, assemble
@@ -232,7 +232,7 @@ def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
 
 @pytest.mark.usefixtures("lenient")
 def test_without_labels_nothing_is_said_of_modes(some_digits):
-    source = digits.load().pool.images[:200]
+    source = digits.load().pool.examples[:200]
     data = split("plain", Source(Split(source)), seed=0, train_size=None)
     evaluator = GanEvaluator(SPACE, data, epochs=1)
     assert not {"modes", "label_entropy"} & set(evaluator.objectives)

@@ -7,7 +7,7 @@ from torch import nn
 from evaluators.gan.bilevel import PairSupernetTraining, _halves
 from nas.core.errors import Diverged, UserError
 from nas.core.supernet import Supernet, probabilities
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.testing.spaces import disturb_global_generators
 from search_spaces.gan.modules import Gan
 from search_spaces.gan.supernet import PairArchitecture

@@ -14,7 +14,7 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.training.moving_average import MovingAverage
 from nas.core.errors import Diverged, UserError
 from nas.core.space import Condition
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.testing.spaces import disturb_global_generators
 from tests.parts.gan import USUAL, TinyGan
 from tests.parts.training import (
@@ -95,7 +95,7 @@ def test_an_epoch_is_a_number_of_generator_updates_whatever_the_discriminators(r
     seen = torch.cat(judged[0 : 2 * rounds : 2])  # real batches of the first update: each image once a pass
     assert len(judged) == updates * (2 * rounds + 1)
     if count == 64:
-        images = data(count).images / 255
+        images = data(count).examples / 255
         for part in seen.split(64):
             torch.testing.assert_close(part.flatten(1).sum(0), images.flatten(1).sum(0), rtol=1e-4, atol=1e-4)
 
@@ -160,7 +160,7 @@ def test_a_condition_that_the_data_lacks_is_said():
 def test_parts_of_a_split_keep_what_belongs_to_each_image():
     split = data(6, vectors=True)
     part = split.take(torch.tensor([4, 1])).to(CPU)
-    assert torch.equal(part.images, split.images[[4, 1]])
+    assert torch.equal(part.examples, split.examples[[4, 1]])
     assert torch.equal(part.labels, split.labels[[4, 1]])
     assert torch.equal(part.vectors, split.vectors[[4, 1]])
     assert data(6).take(torch.tensor([0])).vectors is None

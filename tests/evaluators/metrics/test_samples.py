@@ -34,7 +34,7 @@ from evaluators.metrics.samples import (
     sliced_wasserstein,
 )
 from nas.core.errors import Diverged, UserError
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.data.loading import load_data
 from tests.parts.extractors import SHORT, small
 
@@ -192,7 +192,7 @@ def test_the_reference_is_never_the_test_part(tiny_scored):
     data, extractor = tiny_scored
     large = replace(data, validation=data.validation.take(torch.arange(1_000) % len(data.validation)))
     for given in (data, large):
-        hidden = replace(given, test=Split(torch.full_like(given.test.images, 255)))
+        hidden = replace(given, test=Split(torch.full_like(given.test.examples, 255)))
         assert reference_of(hidden, extractor).protocol == reference_of(given, extractor).protocol
     assert reference_of(large, extractor).protocol.part == "validation"
 
@@ -200,7 +200,7 @@ def test_the_reference_is_never_the_test_part(tiny_scored):
 @pytest.mark.usefixtures("short")
 def test_protocols_are_equal_if_everything_is(tiny_scored, tmp_path):
     data, extractor = tiny_scored
-    images = data.validation.images
+    images = data.validation.examples
     protocol = Reference(images, extractor).protocol
     assert protocol == Reference(images.clone(), extractor).protocol
     assert json.loads(json.dumps(protocol.as_dict())) == protocol.as_dict()
@@ -219,9 +219,9 @@ def test_protocols_are_equal_if_everything_is(tiny_scored, tmp_path):
 def test_too_few_images_are_refused(tiny_scored):
     data, extractor = tiny_scored
     with pytest.raises(UserError, match="two images or more"):
-        Reference(data.train.images[:1], extractor)
+        Reference(data.train.examples[:1], extractor)
     with pytest.raises(UserError, match="samples 500"):
-        Reference(data.train.images, extractor, samples=500)
+        Reference(data.train.examples, extractor, samples=500)
 
 
 # calibration

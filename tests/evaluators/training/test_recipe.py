@@ -12,7 +12,7 @@ from evaluators.autoencoder.training import AutoencoderTraining
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.recipe import OPTIMISERS, SCHEDULES
 from nas.core.trial import Proposal, Trial
-from nas.data.images import Split, as_float
+from nas.data.dataset import Split, as_float
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 SPACE = AutoencoderSpace()
@@ -35,11 +35,11 @@ def shown_in_training(genotype, data, epochs=1):
 
 def test_the_score_is_that_of_the_validation_part(tiny):
     genotype = genotype_with()
-    data = replace(tiny, validation=Split(tiny.validation.images // 2), test=Split(tiny.test.images // 4))
+    data = replace(tiny, validation=Split(tiny.validation.examples // 2), test=Split(tiny.test.examples // 4))
     *_, last = AutoencoderEvaluator(SPACE, data, epochs=2).evaluate(Trial(0, Proposal(genotype), 1))
     model = SPACE.build(genotype, data.shape).eval()
     model.load_state_dict(load(last.artifacts["weights.safetensors"]))
-    images = as_float(data.validation.images)
+    images = as_float(data.validation.examples)
     with torch.no_grad():
         assert last.metrics["mse"] == pytest.approx((model(images) - images).square().mean().item(), rel=1e-4)
 
@@ -87,7 +87,7 @@ def test_the_learning_rate_follows_its_schedule_step_by_step(tiny, monkeypatch, 
     ("augmentation", "expected"), [("none", {"kept"}), ("flip", {"kept", "mirrored"}), ("shift", {"kept", "moved"})]
 )
 def test_the_model_is_shown_augmented_images(tiny, augmentation, expected):
-    images = as_float(tiny.train.images)
+    images = as_float(tiny.train.examples)
     kept, mirrored = images.tolist(), images.flip(3).tolist()
     shown = torch.cat(shown_in_training(genotype_with(augmentation=augmentation), tiny)).tolist()
     found = {"kept" if image in kept else "mirrored" if image in mirrored else "moved" for image in shown}

@@ -29,7 +29,7 @@ def test_csv_in_colour_with_words_and_fractions(tmp_path):
     data = load_data(write_csv(tmp_path / "d.csv", rows))
     assert data.shape == (3, 5, 5)
     assert data.classes == ("cat", "dog")
-    assert data.train.images.dtype == torch.float32
+    assert data.train.examples.dtype == torch.float32
 
 
 GOOD = "1," + ",".join(["5"] * 16)

@@ -83,7 +83,7 @@ def test_torchvision_sets_without_class_names(monkeypatch, tmp_path):
     assert faces.shape == (3, 64, 64)
     assert faces.classes == ()
     assert faces.train.labels is None
-    assert sorted(int(image[0, 0, 0]) for image in faces.test.images) == list(range(12))
+    assert sorted(int(image[0, 0, 0]) for image in faces.test.examples) == list(range(12))
 
 
 @pytest.mark.parametrize("content", [b"", b"junkjunkjunk", b"\x00\x00\x08\x03\x00"])

@@ -53,12 +53,12 @@ def test_transparent_and_deep_pictures(tmp_path):
     for i in range(11):
         picture(tmp_path / f"{i}.png", "RGBA")
     data = load_data(f"folder:{tmp_path}")
-    assert data.train.images[0, :, 0, 0].tolist() == [100, 50, 0]
+    assert data.train.examples[0, :, 0, 0].tolist() == [100, 50, 0]
     deep = tmp_path / "deep"
     for i in range(11):
         deep.mkdir(exist_ok=True)
         Image.fromarray(np.full((8, 8), 0x8000, np.uint16)).save(deep / f"{i}.png")
-    assert load_data(f"folder:{deep}").train.images.unique().tolist() == [128]
+    assert load_data(f"folder:{deep}").train.examples.unique().tolist() == [128]
 
 
 def test_no_folder_no_pictures_only_corrupt_ones(tmp_path):

@@ -16,8 +16,8 @@ def test_digits_need_nothing():
     data = load_data("digits")
     assert data.shape == (1, 8, 8)
     assert (len(data.train), len(data.validation), len(data.test)) == (1223, 215, 359)
-    assert data.train.images.dtype == torch.uint8
-    assert data.train.images.max() == 255
+    assert data.train.examples.dtype == torch.uint8
+    assert data.train.examples.max() == 255
     assert len(data.classes) == 10
 
 
@@ -26,14 +26,14 @@ def test_parts_do_not_overlap_and_the_seed_decides_them():
     data, again, other = (from_arrays(arrays, seed=seed) for seed in (0, 0, 1))
     parts = [keys(part) for part in (data.train, data.validation, data.test)]
     assert sum(len(part) for part in parts) == len(set.union(*parts)) == 400
-    assert torch.equal(data.train.images, again.train.images)
-    assert not torch.equal(data.train.images, other.train.images)
+    assert torch.equal(data.train.examples, again.train.examples)
+    assert not torch.equal(data.train.examples, other.train.examples)
 
 
 def test_the_test_part_does_not_depend_on_the_size_of_the_training_part():
     arrays = {"x_train": unique_images(400)}
     small, whole = from_arrays(arrays, train_size=40), from_arrays(arrays)
-    assert torch.equal(small.test.images, whole.test.images)
+    assert torch.equal(small.test.examples, whole.test.examples)
     assert (len(small.train), len(small.validation)) == (40, 10)
     assert not keys(small.train) & keys(small.validation)
 
@@ -77,7 +77,7 @@ def test_floats_stay_floats_and_colour_goes_first(tmp_path):
     np.savez(tmp_path / "d.npz", x_train=images)
     data = load_data(f"npz:{tmp_path / 'd.npz'}")
     assert data.shape == (3, 5, 7)
-    assert data.train.images.dtype == torch.float32
+    assert data.train.examples.dtype == torch.float32
 
 
 def test_npz_is_never_unpickled(tmp_path):
@@ -111,7 +111,7 @@ def test_labels_are_indices_into_the_classes():
     data = from_arrays({"x_train": unique_images(100), "y_train": labels, "x_test": unique_images(9)})
     assert data.classes == ("-7", "5")
     assert data.train.labels.unique().tolist() == [0, 1]
-    assert data.train.labels.tolist() == [int(image[0, 0, 0]) % 2 for image in data.train.images]
+    assert data.train.labels.tolist() == [int(image[0, 0, 0]) % 2 for image in data.train.examples]
     assert data.test.labels is None
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from nas.core.errors import UserError
 from nas.data.catalogue import absolute_name, describe_data_set, shown_name, without_transformation
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.data.loading import from_arrays, load_data
 from nas.data.pairs import load_pair, pair_of
 from nas.data.sources import Source, digits
@@ -15,7 +15,7 @@ from nas.data.sources.transformed import TRANSFORMATIONS, transformed
 
 
 def images_of(data):
-    return torch.cat([data.train.images, data.validation.images, data.test.images])
+    return torch.cat([data.train.examples, data.validation.examples, data.test.examples])
 
 
 def as_bytes(images):
@@ -27,7 +27,7 @@ def test_a_set_and_its_transformation_share_no_image():
     a, b = images_of(pair.a), images_of(pair.b)
     assert len(a) == 899
     assert len(b) == 898
-    pool = digits.load().pool.images
+    pool = digits.load().pool.examples
     assert as_bytes(a) == as_bytes(pool[::2])
     assert as_bytes(255 - b) == as_bytes(pool[1::2])
     assert len(as_bytes(a) & as_bytes(255 - b)) <= 1  # one digit is in the set twice
@@ -39,16 +39,16 @@ def test_a_set_and_its_transformation_share_no_image():
 
 def test_each_image_keeps_its_label():
     pool = digits.load().pool
-    labels = {image.numpy().tobytes(): int(label) for image, label in zip(pool.images, pool.labels, strict=True)}
+    labels = {image.numpy().tobytes(): int(label) for image, label in zip(pool.examples, pool.labels, strict=True)}
     b = load_pair("digits", "rotated:digits").b
-    for image, label in zip(b.train.images, b.train.labels, strict=True):
+    for image, label in zip(b.train.examples, b.train.labels, strict=True):
         assert labels[image.rot90(-1, (1, 2)).contiguous().numpy().tobytes()] == label
 
 
 def test_sets_of_their_own_are_whole_and_a_transformation_alone_as_well():
     assert len(images_of(load_data("inverted:digits"))) == 1797
     again = load_data("inverted:inverted:digits")
-    assert torch.equal(again.train.images, load_data("digits").train.images)
+    assert torch.equal(again.train.examples, load_data("digits").train.examples)
     assert without_transformation("edges:inverted:npz:a:b") == "npz:a:b"
 
 
@@ -66,7 +66,7 @@ def test_transformations_in_numbers():
     assert TRANSFORMATIONS["inverted"](step).unique().tolist() == [55, 255]
     assert TRANSFORMATIONS["inverted"](grey).unique().tolist() == [0.5]
     source = transformed(Source(Split(step), Split(step[:, :, :4])), "inverted")
-    assert source.test.images.shape == (1, 1, 4, 6)
+    assert source.test.examples.shape == (1, 1, 4, 6)
     assert source.notes == ("what is dark is bright",)
 
 
@@ -87,7 +87,7 @@ def test_folders_of_other_sizes_meet_at_one_and_grey_becomes_colour(tmp_path):
         load_pair(a, b)
     pair = load_pair(a, b, image_size=8)
     assert pair.shape == (3, 8, 8)
-    assert torch.equal(pair.a.train.images[:, 0], pair.a.train.images[:, 2])
+    assert torch.equal(pair.a.train.examples[:, 0], pair.a.train.examples[:, 2])
     assert "A: grey images became colour, as those of the other domain are" in pair.notes
     assert pair.counts.startswith("A 21 to train, 3 to validate, 6 to test; B ")
     assert pair.condition is None
@@ -112,7 +112,7 @@ def test_what_is_wrong_with_the_second_set_is_said_of_its_option(tmp_path):
 
 
 def test_given_data_makes_a_pair_as_well():
-    images = digits.load().pool.images[:, 0].numpy()
+    images = digits.load().pool.examples[:, 0].numpy()
     colour = np.repeat(images[600:, ..., None], 3, axis=3)
     pair = pair_of(from_arrays({"x_train": images[:600]}), from_arrays({"x_train": colour}))
     assert pair.shape == (3, 8, 8)

@@ -18,7 +18,7 @@ from evaluators.training.checkpoint import copied, moments_of, restore_moments
 from evaluators.training.recipe import OPTIMISERS
 from nas.core.errors import UserError
 from nas.core.trial import Measurement
-from nas.data.images import Split
+from nas.data.dataset import Split
 from nas.session.checkpoint import FILE, Reached
 from nas.testing.spaces import disturb_global_generators
 

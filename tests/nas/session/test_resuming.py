@@ -25,7 +25,7 @@ def test_a_changed_strategy_is_not_resumed(tmp_path):
 
 
 def test_a_run_begun_with_arrays_says_that_they_are_needed(tmp_path):
-    arrays = {"x_train": tiny_data().train.images[:, 0].numpy()}
+    arrays = {"x_train": tiny_data().train.examples[:, 0].numpy()}
     made = nas.search(data=arrays, trials=1, epochs=1, pin=SMALL, runs_dir=tmp_path)
     with pytest.raises(nas.UserError, match="must be given again"):
         nas.resume(made, trials=2)

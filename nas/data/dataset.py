@@ -18,17 +18,17 @@ class Split:
     """One part of a data set.
 
     Attributes:
-        images: (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1]; C is 1 or 3.
+        examples: images (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1]; C is 1 or 3.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each image, such as the embedding of a sentence; or None.
     """
 
-    images: Tensor
+    examples: Tensor
     labels: Tensor | None = None
     vectors: Tensor | None = None
 
     def __len__(self) -> int:
-        return int(self.images.shape[0])
+        return int(self.examples.shape[0])
 
     def take(self, indices: Tensor) -> Split:
         """The part of this part that `indices`, (M,) int64, names, in their order."""
@@ -44,7 +44,7 @@ class Split:
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> Split:
         labels, vectors = (None if tensor is None else change(tensor) for tensor in (self.labels, self.vectors))
-        return Split(change(self.images), labels, vectors)
+        return Split(change(self.examples), labels, vectors)
 
 
 def as_float(images: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def batches(images: Tensor) -> Iterator[slice]:
 
 
 @dataclass(frozen=True)
-class ImageData:
+class Dataset:
     """A data set, split once and seeded. The search sees `train` and `validation`, never `test`.
 
     Attributes:
@@ -80,7 +80,7 @@ class ImageData:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
-        channels, height, width = self.train.images.shape[1:]
+        channels, height, width = self.train.examples.shape[1:]
         return int(channels), int(height), int(width)
 
     @functools.cached_property
@@ -88,12 +88,12 @@ class ImageData:
         """Sixteen hexadecimal digits of all images, by which the data is recognised."""
         digest = hashlib.sha256()
         for part in (self.train, self.validation, self.test):
-            digest.update(str(tuple(part.images.shape)).encode())
-            digest.update(part.images.contiguous().numpy().tobytes())
+            digest.update(str(tuple(part.examples.shape)).encode())
+            digest.update(part.examples.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
     @property
-    def domains(self) -> tuple[ImageData, ...]:
+    def domains(self) -> tuple[Dataset, ...]:
         """The sets of images it consists of: itself. See nas.data.pairs.DomainPair."""
         return (self,)
 
