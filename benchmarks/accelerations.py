@@ -30,6 +30,7 @@ from ground_truth import arguments_of, trained
 from scipy.stats import kendalltau
 
 from nas.core.genotype import Genotype
+from nas.core.job import ScoreWithSupernet, TrainSupernet
 from nas.study.run import Run, best_first
 
 SHORT, SHORTER = 3, 6  # parts of the truth's epochs
@@ -64,10 +65,10 @@ def figures(run: Run, truth: Mapping[str, Any]) -> dict[str, Any]:
     """What is reported of a way."""
     candidates = [candidate for candidate in truth["candidates"] if candidate["outcome"] == "complete"]
     final = {Genotype.parse(json.dumps(c["genotype"])): c["epochs"][-1][truth["objective"]] for c in candidates}
-    trials = [trial for trial in run.trials if trial.outcome is not None and trial.proposal.supernet is None]
+    trials = [trial for trial in run.trials if trial.outcome is not None and not isinstance(trial.job, TrainSupernet)]
     ranked: list[Genotype] = []
     for shared in (False, True):  # finalists before all others
-        for trial in best_first([trial for trial in trials if (trial.proposal.shares is not None) is shared]):
+        for trial in best_first([trial for trial in trials if (isinstance(trial.job, ScoreWithSupernet)) is shared]):
             if trial.genotype in final and trial.genotype not in ranked:
                 ranked.append(trial.genotype)
     winner = run.best.genotype
@@ -78,7 +79,7 @@ def figures(run: Run, truth: Mapping[str, Any]) -> dict[str, Any]:
     own = [trial for trial in run.trials if trial.measurements]
     return {
         "candidates": len(ranked),
-        "cheaper_in_epochs": epochs / sum(len(t.measurements) for t in own if t.proposal.shares is None),
+        "cheaper_in_epochs": epochs / sum(len(t.measurements) for t in own if not isinstance(t.job, ScoreWithSupernet)),
         "cheaper_in_seconds": seconds / sum(trial.measurements[-1].metrics["seconds"] for trial in own),
         "tau": float(tau),
         "winner_rank": order.index(winner) + 1,

@@ -25,6 +25,7 @@ import nas
 from evaluators.metrics.cost import multiply_adds, parameters
 from evaluators.pruning.pruning import pruned
 from nas.core.genotype import Genotype
+from nas.core.job import PruneChannels
 from nas.core.trial import Proposal, Start, Trial
 from nas.session.delivery import export_model
 from nas.study.run import Candidate, Run
@@ -64,7 +65,7 @@ def untuned(run: Run, whole: Candidate, ratio: float) -> float:
     """The test error of a version of a model as it is before any fine-tuning."""
     evaluator: Any = run.parts.evaluator
     start = Start(whole.number, whole.genotype, run.study.weights_path(whole.number).read_bytes())
-    trial = Trial(0, Proposal(whole.genotype, (whole.number,), prune=ratio), whole.trial.seed, start=start)
+    trial = Trial(0, Proposal(whole.genotype, (whole.number,), job=PruneChannels(ratio)), whole.trial.seed, start=start)
     model = pruned(
         lambda: evaluator.space.build(whole.genotype, evaluator.data.shape), trial, evaluator._to_prune
     ).model
@@ -97,10 +98,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run = searched(arguments, folder)
-        versions = [run.candidate(trial.number) for trial in run.trials if trial.proposal.prune is not None]
+        versions = [run.candidate(trial.number) for trial in run.trials if not trial.job.counted]
         whole = versions[0].unpruned
         rows: list[tuple[str, Candidate]] = [("whole", whole)]
-        rows += [(f"pruned {one.trial.proposal.prune:.0%}", one) for one in versions]
+        rows += [(f"pruned {one.trial.job.ratio:.0%}", one) for one in versions]
         trained = len(whole.trial.measurements) + sum(len(one.trial.measurements) for one in versions)
         for width in map(int, arguments.widths.split(",")):
             rows.append((f"width {width} from scratch", from_scratch(whole, width, trained, folder).candidate(0)))
@@ -109,7 +110,7 @@ def main() -> None:
             files.append(export_model(candidate.run, candidate, directory=folder / str(place)) / "model.onnx")
         images = torch.rand(32, *run.shape)
         for (label, candidate), file, latency in zip(rows, files, timed(files, images), strict=True):
-            model, ratio = candidate.model(), candidate.trial.proposal.prune
+            model, ratio = candidate.model(), candidate.trial.job.ratio
             line = {
                 "model": label,
                 "parameters": parameters(model),

@@ -13,6 +13,7 @@ from evaluators.networks import initialised, on_device
 from evaluators.pruning.channels import channels_of
 from evaluators.pruning.pruning import Calls, latencies, pruned, texts_of
 from nas.core.genotype import Genotype
+from nas.core.job import PruneChannels
 from nas.core.space import SearchSpace, Shape
 from nas.core.trial import Trial
 
@@ -61,7 +62,7 @@ class Candidates:
         Raises:
             CandidateFailure: nothing can be removed, or the weights to start from were not kept.
         """
-        if trial.proposal.prune is None:
+        if not isinstance(trial.job, PruneChannels):
             model = self.build(trial.genotype, trial.seed)
             return Made(model, begin_from(trial.heritage, model, self._space, self._shape, self._run, self._device))
         smaller = pruned(lambda: self.build(trial.genotype, trial.seed, _CPU), trial, self._calls)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.core.supernet import Path, Supernet
+from nas.core.supernet import Path, SupernetPlan
 from search_spaces.cells.derivation import NONE, edge_name, node_name
 from search_spaces.operations.layers import OPERATIONS
 
@@ -20,7 +20,7 @@ Edges = Mapping[tuple[int, int], tuple[str, ...]]
 """What the edge (source, target) may hold."""
 
 
-def choices_of(cells: Mapping[str, Edges], plan: Supernet) -> dict[str, tuple[str, ...]]:
+def choices_of(cells: Mapping[str, Edges], plan: SupernetPlan) -> dict[str, tuple[str, ...]]:
     """The relaxed choices of cells, by the cell's name: what edges hold, and if they have shares, a node's edges."""
     choices = {}
     for cell, edges in cells.items():
@@ -42,7 +42,7 @@ class Architecture(nn.Module):
         choices: the options of every choice.
     """
 
-    def __init__(self, choices: Mapping[str, tuple[str, ...]], plan: Supernet) -> None:
+    def __init__(self, choices: Mapping[str, tuple[str, ...]], plan: SupernetPlan) -> None:
         super().__init__()
         if plan.relaxation is None:
             raise ValueError("the plan does not say how to relax")
@@ -175,7 +175,14 @@ class MixedCell(nn.Module):
     """
 
     def __init__(
-        self, name: str, edges: Edges, channels: int, norm: str, act: str, architecture: Architecture, plan: Supernet
+        self,
+        name: str,
+        edges: Edges,
+        channels: int,
+        norm: str,
+        act: str,
+        architecture: Architecture,
+        plan: SupernetPlan,
     ) -> None:
         super().__init__()
         self.name, self.architecture = name, architecture

@@ -19,6 +19,7 @@ from evaluators.training.growth import Growth
 from evaluators.training.moving_average import MovingAverage
 from nas.core.errors import Collapsed, Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
+from nas.core.job import TrainPortion
 from nas.core.trial import Measurement, Trial
 
 
@@ -133,7 +134,7 @@ def course(
         rest |= {**begun.cost, **spent.metrics(begun.memory)}
         if growth is not None:
             rest |= growth.metrics(epoch)
-        portion = trial.proposal.portion is not None
+        portion = isinstance(trial.job, TrainPortion)
         if (every is not None and epoch % every == 0) or (over and (portion or every is not None)):
             artifacts[CHECKPOINT] = packed(own, parts)
         yield Measurement(epoch, {**best.scores, **rest}, artifacts)

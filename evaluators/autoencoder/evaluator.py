@@ -31,6 +31,7 @@ from evaluators.training.checkpoint import Part, going_on, identity, last_epoch,
 from evaluators.training.growth import Growth, blocks_of
 from nas.core.errors import Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable
+from nas.core.job import PruneChannels, ScoreWithSupernet, TrainPortion, TrainSupernet
 from nas.core.trial import Measurement, Objective, Trial
 from nas.data.dataset import Dataset, as_float
 
@@ -120,9 +121,9 @@ class AutoencoderEvaluator:
             Diverged: the loss or a metric is not finite.
             OutOfMemory: the allocator gave up.
         """
-        if trial.proposal.supernet is not None:
+        if isinstance(trial.job, TrainSupernet):
             return self.train_supernet(trial)
-        of = self._evaluate_path if trial.proposal.shares is not None else self._evaluate
+        of = self._evaluate_path if isinstance(trial.job, ScoreWithSupernet) else self._evaluate
         return within_memory(of(trial), self.device)
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
@@ -148,8 +149,8 @@ class AutoencoderEvaluator:
             UserError: the evaluator's space has no supernets.
             Diverged, OutOfMemory: as in `evaluate`.
         """
-        assert trial.proposal.supernet is not None
-        by_gradient = trial.proposal.supernet.paths is None
+        assert isinstance(trial.job, TrainSupernet)
+        by_gradient = trial.job.plan.paths is None
         return within_memory((self._train_supernet if by_gradient else self._train_paths)(trial), self.device)
 
     def prune(self, trial: Trial) -> Iterator[Measurement]:
@@ -182,7 +183,7 @@ class AutoencoderEvaluator:
         hyperparameters = self.space.hyperparameters(trial.genotype)
         epochs = epochs_of(trial, self.epochs, len(self.data.train), int(hyperparameters["batch_size"]))
         kept, last = going_on(trial, own, checkpoint), last_epoch(trial, epochs)
-        portion = trial.proposal.portion is not None
+        portion = isinstance(trial.job, TrainPortion)
         spent = Spent()
         with spent:
             made = self._candidates.made(trial)
@@ -190,7 +191,7 @@ class AutoencoderEvaluator:
             cost = {**made.cost, **self._cost(model)}
             # a pruned version trains at its own rates: half of them left errors 1% to 11% larger (docs/design.md)
             training = AutoencoderTraining(model, hyperparameters, epochs, trial.seed)
-            if self._grow and trial.proposal.prune is None:
+            if self._grow and not isinstance(trial.job, PruneChannels):
                 training.growth = Growth(model, blocks_of(model, self._passed), epochs)
         parts: dict[str, Part] = {"training": training, "spent": spent}
         for name, state in kept.items():
@@ -213,13 +214,13 @@ class AutoencoderEvaluator:
             yield Measurement(epoch, metrics, artifacts)
 
     def _train_supernet(self, trial: Trial) -> Iterator[Measurement]:
-        assert trial.proposal.supernet is not None
-        plan = trial.proposal.supernet.completed(_SUPERNET_EPOCHS, "softmax")
+        assert isinstance(trial.job, TrainSupernet)
+        plan = trial.job.plan.completed(_SUPERNET_EPOCHS, "softmax")
         yield from supernet_measurements(self.space, trial, plan, self._train, self._validation)
 
     def _train_paths(self, trial: Trial) -> Iterator[Measurement]:
-        base, asked = trial.genotype, trial.proposal.supernet
-        assert asked is not None
+        assert isinstance(trial.job, TrainSupernet)
+        base, asked = trial.genotype, trial.job.plan
         space, plan = shares_weights(self.space), asked.completed(_SUPERNET_EPOCHS, "gumbel")
         model = supernet_of(space, base, self.data.shape, trial.seed, self.device, trial.start)
         training, memory = AutoencoderPaths(model, space, trial, plan), PeakMemory(self.device)

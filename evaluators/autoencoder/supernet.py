@@ -14,7 +14,7 @@ from evaluators.networks import initialised
 from evaluators.supernets.bilevel import SupernetTraining, drawn_from
 from nas.core.errors import UserError
 from nas.core.space import SearchSpace
-from nas.core.supernet import Relaxable, Supernet, entropy
+from nas.core.supernet import Relaxable, SupernetPlan, entropy
 from nas.core.trial import Measurement, Trial
 from nas.data.dataset import Split
 
@@ -22,7 +22,7 @@ _COLLAPSED = 2  # epochs in a row with too many skips: among alphas that are nea
 
 
 def supernet_measurements(
-    space: SearchSpace, trial: Trial, plan: Supernet, train: Split, validation: Tensor
+    space: SearchSpace, trial: Trial, plan: SupernetPlan, train: Split, validation: Tensor
 ) -> Iterator[Measurement]:
     """One measurement after every epoch; see evaluators.autoencoder.evaluator.AutoencoderEvaluator.train_supernet.
 

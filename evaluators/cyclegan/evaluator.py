@@ -27,6 +27,7 @@ from evaluators.networks import within_memory
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls, epochs_of, slower_if_pruned
 from evaluators.training.checkpoint import identity
 from nas.core.evaluator import Assumption, Deliverable
+from nas.core.job import TrainPortion
 from nas.core.trial import Measurement, Objective, Trial
 from nas.data.catalogue import shown_name
 from nas.data.dataset import Split, as_float, batches
@@ -178,7 +179,7 @@ class CycleGanEvaluator:
         samples = sum(target.reference.samples for target in targets)  # the mean of two FIDs has the noise of so many
         classes = min(target.classes for target in targets)
         # deviations are in units of the data's
-        in_full = every is not None or trial.proposal.portion is not None
+        in_full = every is not None or isinstance(trial.job, TrainPortion)
         snapshots = Snapshots(epochs, samples, 1.0, classes, to_the_end=in_full)
         own = identity("cyclegan", trial, epochs, self.data, **protocol)
         yield from course(

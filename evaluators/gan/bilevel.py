@@ -17,7 +17,7 @@ from evaluators.networks import global_randomness
 from evaluators.supernets.bilevel import Architecture, architect, first_order
 from evaluators.supernets.recalibration import recalibrate
 from nas.core.errors import Diverged, UserError
-from nas.core.supernet import Path, Supernet
+from nas.core.supernet import Path, SupernetPlan
 from nas.data.dataset import Split, as_float
 
 LOSSES = (
@@ -70,7 +70,7 @@ class PairSupernetTraining(GanTraining):
     def __init__(
         self,
         model: nn.Module,
-        plan: Supernet,
+        plan: SupernetPlan,
         hyperparameters: Mapping[str, Any],
         images: int,
         seed: int,

@@ -34,6 +34,7 @@ from evaluators.supernets.one_shot import (
 from evaluators.training.checkpoint import identity
 from evaluators.training.growth import Growth, blocks_of
 from nas.core.evaluator import Assumption, Deliverable
+from nas.core.job import PruneChannels, ScoreWithSupernet, TrainPortion, TrainSupernet
 from nas.core.trial import Measurement, Objective, Trial
 from nas.data.dataset import Dataset, Split, as_float
 
@@ -144,9 +145,9 @@ class GanEvaluator:
                 evaluators.adversarial.collapse. The last measurement before shows it.
             OutOfMemory: the allocator gave up.
         """
-        if trial.proposal.supernet is not None:
+        if isinstance(trial.job, TrainSupernet):
             return self.train_supernet(trial)
-        of = self._evaluate_path if trial.proposal.shares is not None else self._evaluate
+        of = self._evaluate_path if isinstance(trial.job, ScoreWithSupernet) else self._evaluate
         return within_memory(of(trial), self.device)
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
@@ -175,13 +176,13 @@ class GanEvaluator:
             Collapsed: the supernet has collapsed four times.
             Diverged, OutOfMemory: as in `evaluate`.
         """
-        assert trial.proposal.supernet is not None
-        by_gradient = trial.proposal.supernet.paths is None
+        assert isinstance(trial.job, TrainSupernet)
+        by_gradient = trial.job.plan.paths is None
         return within_memory((self._train_supernet if by_gradient else self._train_paths)(trial), self.device)
 
     def _train_supernet(self, trial: Trial) -> Iterator[Measurement]:
-        space, base, plan, seed = shares_weights(self.space), trial.genotype, trial.proposal.supernet, trial.seed
-        assert plan is not None
+        assert isinstance(trial.job, TrainSupernet)
+        space, base, plan, seed = shares_weights(self.space), trial.genotype, trial.job.plan, trial.seed
         noise = Noise(self.space.hyperparameters(base), seed, self.device)
         part, reference = self.data.validation, self._reference
 
@@ -196,8 +197,8 @@ class GanEvaluator:
         yield from PairSupernet(space, base, plan, self.data.shape, self._train, seed, scoring).measurements()
 
     def _train_paths(self, trial: Trial) -> Iterator[Measurement]:
-        base, asked = trial.genotype, trial.proposal.supernet
-        assert asked is not None
+        assert isinstance(trial.job, TrainSupernet)
+        base, asked = trial.genotype, trial.job.plan
         space, plan = shares_weights(self.space), asked.completed(self.usual_epochs(self.data), "gumbel")
         model = supernet_of(space, base, self.data.shape, trial.seed, self.device, trial.start)
         training, memory = GanPaths(model, space, trial, plan), PeakMemory(self.device)
@@ -281,12 +282,12 @@ class GanEvaluator:
                 return Look(scores, shown(gan, generator, noise, part), _weights(model, generator), made.texts)
 
             cost = {**cost_of(gan, generator, self.data.train, self.device), **made.cost}
-            if self._grow and trial.proposal.prune is None:  # what it costs is that of the whole
+            if self._grow and not isinstance(trial.job, PruneChannels):  # what it costs is that of the whole
                 training.growth = Growth(model, blocks_of(model, self._passed), epochs, {"generator": generator})
             return Begun(training, lambda: training.epoch(self._train, memory), look, memory, cost, training.growth)
 
         # whether a portion ends early is the strategy's to say
-        in_full, classes = every is not None or trial.proposal.portion is not None, _classes(reference)
+        in_full, classes = every is not None or isinstance(trial.job, TrainPortion), _classes(reference)
         snapshots = Snapshots(epochs, reference.samples, self._deviation, classes, to_the_end=in_full)
         own = identity("gan", trial, epochs, self.data, **protocol)
         yield from course(

@@ -22,7 +22,7 @@ from evaluators.supernets.restart import Watch
 from nas.core.errors import Collapsed, Diverged
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Shape, generator_for
-from nas.core.supernet import Alphas, SharesWeights, Supernet, entropy
+from nas.core.supernet import Alphas, SharesWeights, SupernetPlan, entropy
 from nas.core.trial import Measurement
 from nas.data.dataset import Split
 
@@ -60,7 +60,7 @@ class PairSupernet:
         self,
         space: SharesWeights,
         base: Genotype,
-        plan: Supernet,
+        plan: SupernetPlan,
         shape: Shape,
         train: Split,
         seed: int,

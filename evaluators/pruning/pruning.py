@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from evaluators.pruning.channels import Channels, NothingToPrune, Sizes, channels_of, resized, selected, sizes_of
 from evaluators.training.checkpoint import metadata_of
 from nas.core.errors import CandidateFailure
+from nas.core.job import PruneChannels
 from nas.core.trial import Trial
 
 Calls = Mapping[str, tuple[Tensor, ...]]
@@ -51,7 +52,7 @@ def epochs_of(trial: Trial, epochs: int, images: int, batch: int) -> int:
         images: of an epoch.
         batch: how many an update sees.
     """
-    if trial.proposal.prune is None:
+    if not isinstance(trial.job, PruneChannels):
         return epochs
     updates = images // min(batch, images)
     return min(epochs, max(round(FINE_TUNING * epochs), math.ceil(ENOUGH_UPDATES / updates)))
@@ -59,7 +60,7 @@ def epochs_of(trial: Trial, epochs: int, images: int, batch: int) -> int:
 
 def slower_if_pruned(trial: Trial, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """The hyperparameters of an adversarial training, of a pruned version with its learning rates reduced."""
-    if trial.proposal.prune is None:
+    if not isinstance(trial.job, PruneChannels):
         return dict(hyperparameters)
     reduced = {
         name: ADVERSARIAL_RATE * value for name, value in hyperparameters.items() if name.endswith("learning_rate")
@@ -94,8 +95,8 @@ def pruned(build: Callable[[], nn.Module], trial: Trial, calls: Callable[[nn.Mod
         NothingToPrune: nothing can be removed.
         CandidateFailure: the trial's weights were not kept.
     """
-    ratio, start = trial.proposal.prune, trial.start
-    assert ratio is not None
+    assert isinstance(trial.job, PruneChannels)
+    ratio, start = trial.job.ratio, trial.start
     if start is None:
         raise CandidateFailure(f"the weights of trial {trial.proposal.parents[0]} were not kept")
     whole = build()

@@ -15,7 +15,7 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.training.recipe import AUGMENTATIONS, OPTIMISERS, SCHEDULES
 from nas.core.errors import Diverged, UserError
 from nas.core.genotype import Genotype
-from nas.core.supernet import Alphas, Relaxable, Supernet, perturbed
+from nas.core.supernet import Alphas, Relaxable, SupernetPlan, perturbed
 from nas.data.dataset import Split, as_float
 
 Loss = Callable[[], Tensor]
@@ -83,7 +83,7 @@ def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(one) if grad is None else grad for one, grad in zip(of, found, strict=True)]
 
 
-def architect(alphas: Sequence[Tensor], plan: Supernet, steps: int) -> torch.optim.Optimizer:
+def architect(alphas: Sequence[Tensor], plan: SupernetPlan, steps: int) -> torch.optim.Optimizer:
     """What moves the alphas; `steps` is how often it will."""
     rate = plan.learning_rate or min(_FASTEST, _PAPERS_RATE * max(1.0, _PAPERS_STEPS / steps))
     return torch.optim.Adam(alphas, lr=rate, betas=plan.betas, weight_decay=plan.weight_decay)
@@ -100,7 +100,7 @@ class SupernetTraining:
     """
 
     def __init__(
-        self, model: nn.Module, plan: Supernet, hyperparameters: Mapping[str, Any], data: Split, seed: int
+        self, model: nn.Module, plan: SupernetPlan, hyperparameters: Mapping[str, Any], data: Split, seed: int
     ) -> None:
         if len(data) < 2:
             raise UserError("--train-size", len(data), "2 or more", why="a supernet halves it")
@@ -198,7 +198,7 @@ class SupernetTraining:
         return training_loss(as_autoencoder(self.model), images, self.hyperparameters, progress, generator)
 
 
-def drawn_from(space: Relaxable, base: Genotype, alphas: Alphas, plan: Supernet, seed: int) -> list[Genotype]:
+def drawn_from(space: Relaxable, base: Genotype, alphas: Alphas, plan: SupernetPlan, seed: int) -> list[Genotype]:
     """As many different genotypes as the plan's samples, drawn from the alphas; fewer where there are no more."""
     generator = np.random.default_rng(seed)
     found: dict[Genotype, None] = {}

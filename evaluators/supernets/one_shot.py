@@ -23,8 +23,9 @@ from evaluators.networks import initialised
 from nas.core.errors import Diverged, UserError
 from nas.core.evaluator import WEIGHTS
 from nas.core.genotype import Genotype
+from nas.core.job import ScoreWithSupernet
 from nas.core.space import SearchSpace, Shape, generator_for, sample
-from nas.core.supernet import Path, SharesWeights, Supernet
+from nas.core.supernet import Path, SharesWeights, SupernetPlan
 from nas.core.trial import Measurement, Start, Trial
 from nas.data.dataset import Split
 
@@ -46,7 +47,7 @@ def supernet_of(
     space: SharesWeights, base: Genotype, shape: Shape, seed: int, device: torch.device, start: Start | None
 ) -> nn.Module:
     """The supernet around a base: with new weights, or those that an earlier trial has left."""
-    plan = Supernet(epochs=1, relaxation="gumbel", paths=())  # a relaxation has no meaning where paths are followed
+    plan = SupernetPlan(epochs=1, relaxation="gumbel", paths=())  # a relaxation has no meaning where paths are followed
     model = initialised(lambda: space.relax(base, shape, plan), seed, device)
     if start is not None:
         model.load_state_dict(load(start.tensors))
@@ -60,7 +61,7 @@ class Paths:
         plan: with ``paths``: texts of genotypes, or none for any of the space.
     """
 
-    def __init__(self, space: SharesWeights, base: Genotype, plan: Supernet, seed: int) -> None:
+    def __init__(self, space: SharesWeights, base: Genotype, plan: SupernetPlan, seed: int) -> None:
         self._space, self._within, self._seed = space, space.paths(base), seed
         self._given = [space.path(Genotype(text)) for text in plan.paths or ()]
         self._drawn = 0
@@ -89,7 +90,7 @@ class AutoencoderPaths(AutoencoderTraining):
         trial: whose proposal is the supernet with its plan, completed.
     """
 
-    def __init__(self, model: nn.Module, space: SharesWeights, trial: Trial, plan: Supernet) -> None:
+    def __init__(self, model: nn.Module, space: SharesWeights, trial: Trial, plan: SupernetPlan) -> None:
         hyperparameters = cast(SearchSpace, space).hyperparameters(trial.genotype)
         super().__init__(model, hyperparameters, plan.schedule[0], trial.seed)
         self._paths = Paths(space, trial.genotype, plan, trial.seed)
@@ -106,7 +107,7 @@ class GanPaths(GanTraining):
         trial: whose proposal is the supernet with its plan, completed.
     """
 
-    def __init__(self, model: nn.Module, space: SharesWeights, trial: Trial, plan: Supernet) -> None:
+    def __init__(self, model: nn.Module, space: SharesWeights, trial: Trial, plan: SupernetPlan) -> None:
         hyperparameters = cast(SearchSpace, space).hyperparameters(trial.genotype)
         super().__init__(model, hyperparameters, plan.schedule[0], trial.seed)
         self._network = model
@@ -197,7 +198,8 @@ def start_of_path(trial: Trial) -> Start:
     Raises:
         UserError: the trial has not been given it.
     """
+    assert isinstance(trial.job, ScoreWithSupernet)
     if trial.start is None:
-        why = f"trial {trial.number} shares the weights of trial {trial.proposal.shares}"
+        why = f"trial {trial.number} shares the weights of trial {trial.job.supernet}"
         raise UserError("weights", None, "what that trial has left", why=why)
     return trial.start

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from evaluators.networks import as_safetensors
 from nas.core.errors import UserError
+from nas.core.job import TrainPortion
 from nas.core.trial import Trial
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def going_on(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[str,
     Raises:
         UserError: a checkpoint is damaged, of another training, or of another epoch than the portion goes on with.
     """
-    portion = trial.proposal.portion
+    portion = trial.job if isinstance(trial.job, TrainPortion) else None
     if checkpoint is not None:
         return unpacked(checkpoint, own)
     if portion is None or portion.continues is None:
@@ -110,8 +111,7 @@ def going_on(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[str,
 
 def last_epoch(trial: Trial, epochs: int) -> int:
     """The epoch after which a trial's evaluation ends: that of its portion, or of the whole training."""
-    portion = trial.proposal.portion
-    return epochs if portion is None else portion.epochs(epochs).stop - 1
+    return trial.job.epochs(epochs).stop - 1 if isinstance(trial.job, TrainPortion) else epochs
 
 
 def metadata_of(checkpoint: bytes) -> dict[str, str]:

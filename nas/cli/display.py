@@ -134,13 +134,13 @@ class Display:
         if trial.outcome.failed and self._bar is not None:
             self._bar.console.print(Text(f"trial {trial.number} {trial.outcome.kind}: {trial.outcome.reason}"))
         if self._bar is not None:
-            self._bar.update(self._task, advance=trial.proposal.prune is None, description=self._best())
+            self._bar.update(self._task, advance=trial.job.counted, description=self._best())
             return
         result = trial.outcome.reason or values(trial.metrics, self._search.objectives)
         if trial.outcome.kind == "supernet":
             result += " of the supernet"
         done = _searched(self._search.ended)
-        if trial.proposal.prune is not None:
+        if not trial.job.counted:
             self._say(f"trial {trial.number}, {trial.proposal.origin}, {trial.outcome.kind}: {result}")
             return
         self._say(
@@ -157,7 +157,7 @@ class Display:
 
 def _searched(trials: Sequence[Trial]) -> int:
     """How many of the trials the strategy asked for."""
-    return sum(trial.proposal.prune is None for trial in trials)
+    return sum(trial.job.counted for trial in trials)
 
 
 def front_of(trials: Sequence[Trial]) -> list[Trial]:

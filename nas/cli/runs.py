@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nas.cli.options import RUNS_DIR, run_argument, run_path
+from nas.core.job import TrainPortion, TrainSupernet
 
 if TYPE_CHECKING:
     from nas.core.trial import Trial
@@ -140,12 +140,11 @@ def _trial_document(trial: Trial) -> dict[str, Any]:
         "genotype": json.loads(trial.genotype.text),
         "epochs": [{"epoch": m.epoch, **m.metrics} for m in trial.measurements],
     }
-    if trial.proposal.supernet is not None:
-        document["supernet"] = dataclasses.asdict(trial.proposal.supernet)
+    from nas.study.trial_records import attributes_of_job
+
+    if isinstance(trial.job, TrainSupernet):
         document["derived"] = [json.loads(m.derived[0].text) if m.derived else None for m in trial.measurements]
-    if trial.proposal.portion is not None:
-        document["portion"] = dataclasses.asdict(trial.proposal.portion)
-    return document
+    return document | attributes_of_job(trial.job)
 
 
 def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
@@ -159,18 +158,18 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
         return
     out = console()
     description = run.candidate(trial.number).description
-    out.print(Text(f"supernet around {description}" if trial.proposal.supernet is not None else description))
+    out.print(Text(f"supernet around {description}" if isinstance(trial.job, TrainSupernet) else description))
     for name in ("outcome", "reason", "origin", "parents", "seed"):
         if document[name] not in ("", []):
             out.print(Text(f"{name:9} {document[name]}"))
-    if (portion := trial.proposal.portion) is not None:
+    if isinstance(portion := trial.job, TrainPortion):
         out.print(Text(f"portion   {portion.number + 1} of {portion.count} of the training of member {portion.member}"))
     for remark in run.candidate(trial.number).remarks:
         out.print(Text(remark))
     if document["epochs"]:
         names = list(document["epochs"][-1])
         out.print(table(names, [[epoch.get(name, "-") for name in names] for epoch in document["epochs"]]))
-    if trial.proposal.supernet is not None:
+    if isinstance(trial.job, TrainSupernet):
         plan = ", ".join(f"{name} {value}" for name, value in document["supernet"].items())
         out.print(Text(f"trained with {plan}"))
         if document["epochs"] and trial.measurements[-1].derived:
@@ -196,6 +195,7 @@ def export_command(
     output: Path | None,
 ) -> None:
     """Export a trial's model, or a front's, as a folder that runs by itself."""
+
     from nas.core.errors import UserError, unknown_name
     from nas.export import FORMATS
     from nas.session.delivery import export_front, export_model

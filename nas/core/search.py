@@ -11,10 +11,10 @@ from typing import Literal, Protocol
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import ReplayMismatch
 from nas.core.genotype import Genotype
+from nas.core.job import Job, Train
 from nas.core.space import SearchSpace, generator_for
 from nas.core.strategy import Strategy
-from nas.core.supernet import Supernet
-from nas.core.trial import Measurement, Objective, Outcome, Portion, Proposal, Start, Trial, curve_of
+from nas.core.trial import Measurement, Objective, Outcome, Proposal, Start, Trial, curve_of
 
 Decision = Literal["continue", "stop"]
 _MOST_KILLS = 3  # a candidate that takes its process with it, out of memory, must not do so for ever
@@ -152,7 +152,7 @@ class Search:
             if event.kind == "tell":
                 self._again.remove(self._running.pop(trial.number))
                 self._told(trial)
-            elif trial.proposal.prune is not None:
+            elif not trial.job.counted:
                 self._begun_before(replace(trial, measurements=(), outcome=None, losses=(), curve={}))
             else:
                 proposal = self._strategy.ask(trial.number)
@@ -173,7 +173,7 @@ class Search:
 
     def _begin(self, trial: Trial) -> None:
         self._running[trial.number] = trial
-        if trial.proposal.prune is None:
+        if trial.job.counted:
             self._asked += 1
         else:
             self._followed += 1
@@ -211,7 +211,7 @@ class Search:
         return self._next_follow_up()
 
     def _next_follow_up(self) -> Proposal | None:
-        if any(trial.proposal.prune is None for trial in self._running.values()):
+        if any(trial.job.counted for trial in self._running.values()):
             return None
         return self._follow_up((*self.ended, *self._running.values()))
 
@@ -252,10 +252,8 @@ class Search:
         missing = [o.name for o in self.objectives if o.name not in running.metrics]
         if not outcome.failed and missing:
             outcome = Outcome("failed", f"the evaluator did not measure {missing[0]}")
-        elif not outcome.failed and trial.proposal.supernet is not None:
-            outcome = Outcome("supernet", outcome.reason)
-        elif not outcome.failed and trial.proposal.shares is not None:
-            outcome = Outcome("shared", outcome.reason)
+        elif not outcome.failed and trial.job.completion != "complete":
+            outcome = Outcome(trial.job.completion, outcome.reason)
         if outcome.scored:
             losses = tuple(objective.loss(running.metrics[objective.name]) for objective in self.objectives)
         else:
@@ -267,7 +265,7 @@ class Search:
         return ended
 
     def _told(self, trial: Trial) -> None:
-        if trial.proposal.prune is None:
+        if trial.job.counted:
             self._strategy.tell(trial)
         self.ended.append(trial)
         self.failures += trial.outcome is not None and trial.outcome.failed
@@ -306,11 +304,9 @@ class Search:
 
 def _compared(trial: Trial) -> bool:
     """Whether its learning curve is that of a candidate's whole training."""
-    proposal = trial.proposal
-    others = proposal.supernet, proposal.portion, proposal.shares, proposal.prune
-    return all(other is None for other in others)
+    return isinstance(trial.job, Train)
 
 
-def _asked(proposal: Proposal) -> tuple[Genotype, Supernet | None, Portion | None, int | None]:
+def _asked(proposal: Proposal) -> tuple[Genotype, Job]:
     """What is evaluated, as opposed to where it comes from."""
-    return proposal.genotype, proposal.supernet, proposal.portion, proposal.shares
+    return proposal.genotype, proposal.job

@@ -29,7 +29,7 @@ _WARM_UP = 0.3
 
 
 @dataclass(frozen=True)
-class Supernet:
+class SupernetPlan:
     """How a supernet is to be trained; a proposal's genotype fixes whatever is not relaxed.
 
     Attributes:
@@ -71,12 +71,12 @@ class Supernet:
     continues: int | None = None
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Supernet:
+    def of(cls, document: Mapping[str, Any]) -> SupernetPlan:
         """The inverse of dataclasses.asdict, also after JSON, which knows no tuples."""
         fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in document.items()}
         return cls(**fields)
 
-    def completed(self, epochs: int, relaxation: Relaxation) -> Supernet:
+    def completed(self, epochs: int, relaxation: Relaxation) -> SupernetPlan:
         """The plan, with what it leaves open as an evaluator thinks right.
 
         Raises:
@@ -123,7 +123,7 @@ class Relaxable(Protocol):
             InvalidGenotype: the space, as it is restricted, has nothing to relax.
         """
 
-    def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
+    def relax(self, genotype: Genotype, shape: Shape, plan: SupernetPlan) -> nn.Module:
         """The supernet around a base, with new weights from torch's global generator, for images (N, *shape).
 
         Its attribute ``architecture`` is the module of its log-weights; all other parameters are weights. See

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nas.core.genotype import Genotype
-from nas.core.supernet import Supernet
+from nas.core.job import Completion, Job, Train, TrainPortion
 
 Direction = Literal["minimize", "maximize"]
-OutcomeKind = Literal["complete", "stopped", "shared", "supernet", "failed", "diverged", "collapsed", "out_of_memory"]
+OutcomeKind = Completion | Literal["stopped", "failed", "diverged", "collapsed", "out_of_memory"]
 
 
 @dataclass(frozen=True)
@@ -27,54 +27,19 @@ class Objective:
 
 
 @dataclass(frozen=True)
-class Portion:
-    """A part of a training, after which the strategy decides how it goes on (Jaderberg et al. 2017).
-
-    Attributes:
-        number: of this portion, counted from 0.
-        count: how many the whole training has.
-        member: whose training it is: members of a population are counted from 0.
-        continues: the number of the trial whose training it goes on with, with the genotype's hyperparameters; None
-            where it begins.
-    """
-
-    number: int
-    count: int
-    member: int
-    continues: int | None = None
-
-    def epochs(self, total: int) -> range:
-        """Its epochs, counted from 1, of a whole training of `total`: all portions have as many, or one more."""
-        first, last = (total * number // self.count for number in (self.number, self.number + 1))
-        return range(first + 1, last + 1)
-
-    @property
-    def last(self) -> bool:
-        """Whether the training ends with it."""
-        return self.number == self.count - 1
-
-
-@dataclass(frozen=True)
 class Proposal:
     """A genotype that a strategy wants evaluated.
 
     Attributes:
         parents: the numbers of the trials it descends from.
         origin: how it was made, in words: ``random``, ``mutation: latent 16 -> 32``.
-        supernet: train no candidate but the supernet around the genotype, which then is its base.
-        portion: train a part only, and leave a checkpoint.
-        shares: train nothing, but score the genotype with the weights of the supernet that the trial of this number has
-            trained.
-        prune: train no candidate anew but remove this share of the genotype's channels, from what its parent has left.
+        job: what is asked of the evaluator.
     """
 
     genotype: Genotype
     parents: tuple[int, ...] = ()
     origin: str = ""
-    supernet: Supernet | None = None
-    portion: Portion | None = None
-    shares: int | None = None
-    prune: float | None = None
+    job: Job = field(default_factory=Train)
 
 
 @dataclass(frozen=True)
@@ -167,9 +132,14 @@ class Trial:
         return self.proposal.genotype
 
     @property
+    def job(self) -> Job:
+        """What is asked of the evaluator."""
+        return self.proposal.job
+
+    @property
     def heritage(self) -> Start | None:
         """The weights that its network begins with as far as they fit; None where it goes on with a training."""
-        return None if self.proposal.portion is not None else self.start
+        return None if isinstance(self.job, TrainPortion) else self.start
 
     @property
     def metrics(self) -> Mapping[str, float]:

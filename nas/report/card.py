@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from nas.core.evaluator import WithProtocol
+from nas.core.job import PruneChannels
 from nas.export.card import Card
 from nas.study.pruned_versions import percent
 
@@ -45,8 +46,8 @@ def card_of(candidate: Candidate) -> Card:
 
 def _pruned(candidate: Candidate) -> str:
     """What was removed from which trial; nothing of a trial that is no pruned version."""
-    ratio, whole = candidate.trial.proposal.prune, candidate.unpruned
-    if ratio is None:
+    job, whole = candidate.trial.job, candidate.unpruned
+    if not isinstance(job, PruneChannels):
         return ""
     costs = [
         f"{candidate.metrics[name]:,.0f} of {whole.metrics[name]:,.0f} {text}"
@@ -54,8 +55,8 @@ def _pruned(candidate: Candidate) -> str:
         if name in candidate.metrics and name in whole.metrics
     ]
     versions, trials = [candidate.trial], candidate.run.trials
-    while (parent := trials[versions[-1].proposal.parents[0]]).proposal.prune is not None:
+    while isinstance((parent := trials[versions[-1].proposal.parents[0]]).job, PruneChannels):
         versions.append(parent)
     epochs = sum(len(version.measurements) for version in versions)
     trained = f"then trained for {epochs} epoch{'s' if epochs > 1 else ''} more"
-    return f"Pruned by {percent(ratio)} from trial {whole.number}: {', '.join(costs)}; {trained}"
+    return f"Pruned by {percent(job.ratio)} from trial {whole.number}: {', '.join(costs)}; {trained}"

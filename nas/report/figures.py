@@ -72,7 +72,7 @@ def curves_figure(trials: Sequence[Trial], objective: Objective, best: int | Non
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    sharing = [trial for trial in trials if trial.proposal.supernet is not None or trial.proposal.shares is not None]
+    sharing = [trial for trial in trials if trial.job.completion != "complete"]
     curves = [trial for trial in trials if trial.curve and trial not in sharing]
     everything = [objective.loss(loss) for trial in curves for loss in trial.curve.values() if math.isfinite(loss)]
     last = None

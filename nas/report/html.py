@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from nas.core.job import TrainSupernet
 from nas.report.figures import curves_figure, front_figure, progress_figure
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def render(run: Run) -> str:
     )
     trials, ranked = run.trials, run.ranked()
     best = run.best.number if ranked else None
-    long = any(len(trial.curve) > 1 for trial in trials if trial.proposal.supernet is None)
+    long = any(len(trial.curve) > 1 for trial in trials if not isinstance(trial.job, TrainSupernet))
     return environment.get_template("report.html.jinja").render(
         run=run,
         counts=run.counts(),

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 from nas.config import seconds
 from nas.core.errors import UserError
 from nas.core.evaluator import Continuable, Evaluator, Testable, WithProtocol
+from nas.core.job import TrainPortion
 from nas.core.search import NoTime, Search, TimeLimit
 from nas.core.trial import Measurement, Trial
 from nas.session.checkpoint import FILE, Checkpointed
@@ -85,7 +86,7 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
     kept: list[Trial] = []
 
     def keep(trial: Trial) -> None:
-        complete = trial.outcome is not None and trial.outcome.kind == "complete" and trial.proposal.prune is None
+        complete = trial.outcome is not None and trial.outcome.kind == "complete" and trial.job.counted
         if config.keep_weights is None or not complete:  # others have no weights, or a supernet's, which are shared yet
             return
         kept[:] = best_first([*kept, trial])
@@ -97,7 +98,7 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
 
     def ended(trial: Trial) -> None:
         keep(trial)
-        if trial.proposal.portion is not None:
+        if isinstance(trial.job, TrainPortion):
             forget_checkpoints(search, study)
         copy()
         if progress is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nas.config import RunConfig
 from nas.core.errors import UserError
+from nas.core.job import PruneChannels
 from nas.session.assembly import NO_OBJECTS, Given, assemble
 from nas.session.execution import Progress, run_search
 from nas.session.option_checks import check_prunable
@@ -61,7 +62,7 @@ def _note_ratios(run: Run, ratios: tuple[float, ...], trial: int | None) -> None
     asked: dict[str, list[float]] = dict(run.study.notes.get("prune", {}))
     for candidate in chosen:
         number, own = str(candidate.number), candidate.trial
-        if own.proposal.prune is not None:
+        if isinstance(own.job, PruneChannels):
             fits = f"trials that were searched, such as {candidate.unpruned.number}, which it is a version of"
             raise UserError("--trial", candidate.number, fits, why="is pruned")
         if own.outcome is None or not own.outcome.scored:

@@ -56,7 +56,7 @@ def resume_run(
                 why=f"{' and '.join(config.data_sets)} is now {found}",
             )
         if trials is not None:
-            done = sum(trial.proposal.prune is None for trial in study.trials(parts.objectives))
+            done = sum(trial.job.counted for trial in study.trials(parts.objectives))
             if trials < done:
                 raise UserError("--trials", trials, f"{done} or more", why=f"{done} trials were begun already")
             study.note("trials", trials)

@@ -53,7 +53,7 @@ def config_to_train(architecture: str | Candidate | Genotype, options: Mapping[s
     if isinstance(found, str):
         runs_dir = runs_folder(options.get("runs_dir", "runs"))
         found, options = architecture_from(found, runs_dir, "RUN"), {**options, "runs_dir": runs_dir}
-    if isinstance(found, Candidate) and found.trial.proposal.prune is not None:
+    if isinstance(found, Candidate) and not found.trial.job.counted:
         name, whole = found.run.path.name, found.unpruned.number
         why = "is pruned, and a training in full begins with the whole network"
         raise UserError("RUN", f"{name}:{found.number}", f"trials that are not, such as {name}:{whole}", why=why)

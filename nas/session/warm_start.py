@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import assert_never
 
 from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.genotype import Genotype
+from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainPortion, TrainSupernet
 from nas.core.search import Search
 from nas.core.space import SearchSpace, Traceable, Value
-from nas.core.trial import Proposal, Start, Trial
+from nas.core.trial import Start, Trial
 from nas.study.study import Study
 
 
@@ -23,9 +25,19 @@ def start_of(trial: Trial, search: Search, study: Study, heirs: SearchSpace | No
     Raises:
         UserError: it begins from what is gone.
     """
-    if trial.proposal.prune is not None:
-        return _left_by(trial.proposal.parents[0], trial, study)
-    source, name = _source(trial.proposal)
+    match trial.job:
+        case Train():
+            source, name = None, WEIGHTS
+        case TrainPortion(continues=source):
+            name = CHECKPOINT
+        case TrainSupernet(plan):
+            source, name = plan.continues, WEIGHTS
+        case ScoreWithSupernet(supernet=source):
+            name = WEIGHTS
+        case PruneChannels():
+            return _left_by(trial.proposal.parents[0], trial, study)
+        case _:
+            assert_never(trial.job)
     if source is None:
         return None if heirs is None else heritage_of(trial, search.ended, study.weights_path, heirs)
     path = study.weights_path(source, name)
@@ -45,15 +57,6 @@ def _left_by(number: int, trial: Trial, study: Study) -> Start | None:
     return Start(number, trial.genotype, path.read_bytes()) if path.is_file() else None
 
 
-def _source(proposal: Proposal) -> tuple[int | None, str]:
-    """The number of the trial that a proposal begins from, and what of it."""
-    if proposal.portion is not None:
-        return proposal.portion.continues, CHECKPOINT
-    if proposal.supernet is not None:
-        return proposal.supernet.continues, WEIGHTS
-    return proposal.shares, WEIGHTS
-
-
 def forget_checkpoints(search: Search, study: Study) -> None:
     """Remove the checkpoints that no trial can go on from any more.
 
@@ -61,8 +64,8 @@ def forget_checkpoints(search: Search, study: Study) -> None:
     should it be run again.
     """
     reached: dict[int, int] = {}  # the last portion of each member that has ended
-    ended = {trial.number: portion for trial in search.ended if (portion := trial.proposal.portion) is not None}
-    running = [portion for trial in search.running if (portion := trial.proposal.portion) is not None]
+    ended = {trial.number: trial.job for trial in search.ended if isinstance(trial.job, TrainPortion)}
+    running = [trial.job for trial in search.running if isinstance(trial.job, TrainPortion)]
     for portion in ended.values():
         reached[portion.member] = portion.number
     for portion in running:
@@ -83,7 +86,7 @@ def heritage_of(
     Of parents that are equally alike it is the first, the fitter where there is one. What repeats a parent's genotype
     begins from nothing, as that did: it is evaluated again to learn about the noise.
     """
-    if trial.proposal.supernet is not None:
+    if isinstance(trial.job, TrainSupernet):
         return None
     numbers = trial.proposal.parents
     parents = [one for number in numbers for one in ended if one.number == number]

@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
+from nas.core.job import TrainSupernet
 from nas.core.space import SearchSpace, drawing, generator_for
 from nas.core.strategy import BestSeen
-from nas.core.supernet import Relaxable, Relaxation, Supernet
+from nas.core.supernet import Relaxable, Relaxation, SupernetPlan
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
@@ -77,7 +78,7 @@ class Darts:
         self._space, self._relaxable = space, space
         self._seed, self._supernets = seed, supernets
         self._share = math.ceil(trials / supernets) - 1  # candidates of each supernet but the last
-        self._plan = Supernet(
+        self._plan = SupernetPlan(
             epochs=supernet_epochs, order=order, relaxation=relaxation, partial_channels=partial_channels,
             edge_normalisation=edge_normalisation, max_skips=max_skips, warm_up=warm_up,
             samples=min(trials, _MOST_SAMPLES),
@@ -104,7 +105,7 @@ class Darts:
         if self._failures == _MOST_FAILURES or self._fruitless == _MOST_FRUITLESS:
             return None
         self._training = True
-        return Proposal(self._base(), origin="supernet", supernet=self._plan)
+        return Proposal(self._base(), origin="supernet", job=TrainSupernet(self._plan))
 
     def _base(self) -> Genotype:
         """The usual genotype; another one where that has failed or has nothing new around it."""
@@ -113,7 +114,7 @@ class Darts:
 
     def tell(self, trial: Trial) -> None:
         """A supernet's derived genotypes are queued; of candidates, the best is remembered."""
-        if trial.proposal.supernet is None:
+        if not isinstance(trial.job, TrainSupernet):
             self._best.tell(trial)
             return
         self._training = False

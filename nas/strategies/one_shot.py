@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
+from nas.core.job import ScoreWithSupernet, TrainSupernet
 from nas.core.pareto import ranking
 from nas.core.space import SearchSpace, drawing, generator_for
 from nas.core.strategy import BestSeen, Strategy
-from nas.core.supernet import SharesWeights, Supernet
+from nas.core.supernet import SharesWeights, SupernetPlan
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
@@ -96,12 +98,13 @@ class OneShot:
             if proposal is not None:
                 self._asked += 1
                 self._pending.add(number)
-                return Proposal(proposal.genotype, proposal.parents, proposal.origin, shares=self._supernet)
+                assert self._supernet is not None  # a round has been trained
+                return replace(proposal, job=ScoreWithSupernet(self._supernet))
         if self._pending:
             return None
         if self._final is None and self._further:
             self._training = True
-            return Proposal(self._base, origin=f"supernet, round {self._round + 1}", supernet=self._plan())
+            return Proposal(self._base, origin=f"supernet, round {self._round + 1}", job=TrainSupernet(self._plan()))
         if self._final is None:
             self._final = deque(self._chosen())
         return self._final.popleft() if self._final else None
@@ -112,12 +115,12 @@ class OneShot:
         served = self._round < 0 or self._asked == self._quotas[self._round]
         return served and self._round + 1 < self._rounds and self._failures < _MOST_FAILURES
 
-    def _plan(self) -> Supernet:
+    def _plan(self) -> SupernetPlan:
         """What the next supernet is trained on: any path first, then those of the last round's candidates."""
         before = self._quotas[self._round - 1] if self._round > 0 else 0
         latest = sorted({trial.genotype.text for trial in self._scored[before:]})
         epochs = None if self._epochs is None else max(1, self._epochs // self._rounds)
-        return Supernet(epochs=epochs, paths=tuple(latest), continues=self._supernet)
+        return SupernetPlan(epochs=epochs, paths=tuple(latest), continues=self._supernet)
 
     def _chosen(self) -> list[Proposal]:
         """The candidates of the best scores, each once."""
@@ -133,7 +136,7 @@ class OneShot:
 
     def tell(self, trial: Trial) -> None:
         """The strategy is told of its candidates; of those that were trained alone, the best is remembered."""
-        if trial.proposal.supernet is not None:
+        if isinstance(trial.job, TrainSupernet):
             self._training = False
             if trial.outcome is not None and trial.outcome.failed:
                 self._failures += 1

@@ -8,9 +8,10 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
+from nas.core.job import TrainPortion
 from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, drawing, generator_for, sample
 from nas.core.strategy import BestSeen
-from nas.core.trial import Portion, Proposal, Trial
+from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
 
@@ -91,18 +92,18 @@ class PopulationBased:
         for index in sorted(waiting, key=lambda i: (self._members[i].asked, i)):
             member = self._members[index]
             proposal = (self._following(index, generator) if member.trials else None) or self._begun(index, generator)
-            if proposal is not None and proposal.portion is not None:
-                member.asked = proposal.portion.number + 1
+            if proposal is not None:
+                member.asked = _portion_of(proposal).number + 1
                 return proposal
         return None
 
     def _begun(self, index: int, generator: Generator) -> Proposal | None:
         """A new genotype, of which nothing has been trained; the first is the usual one. None where all are known."""
         usual = 1.0 if self._usual and not any(member.asked for member in self._members) else self._usual
-        portion = Portion(0, self.portions, index)
+        portion = TrainPortion(0, self.portions, index)
 
         def draw() -> Proposal:
-            return Proposal(sample(self._space, generator, usual), origin="random", portion=portion)
+            return Proposal(sample(self._space, generator, usual), origin="random", job=portion)
 
         proposal = self._seen.first_new(draw)
         if proposal is not None:
@@ -128,13 +129,12 @@ class PopulationBased:
 
     def _continued(self, index: int, trial: Trial, generator: Generator | None) -> Proposal:
         """What a trial has left, trained for another portion; explored where there is a generator."""
-        assert trial.proposal.portion is not None
-        portion = Portion(trial.proposal.portion.number + 1, self.portions, index, continues=trial.number)
+        portion = TrainPortion(_portion_of(trial.proposal).number + 1, self.portions, index, continues=trial.number)
         if generator is None:
-            return Proposal(trial.genotype, (trial.number,), "continued", portion=portion)
+            return Proposal(trial.genotype, (trial.number,), "continued", portion)
         genotype, changed = self._explored(trial.genotype, generator)
         origin = f"copy of trial {trial.number}" + (f": {changed}" if changed else "")
-        return Proposal(genotype, (trial.number,), origin, portion=portion)
+        return Proposal(genotype, (trial.number,), origin, portion)
 
     def _explored(self, genotype: Genotype, generator: Generator) -> tuple[Genotype, str]:
         """The genotype with its ordered hyperparameters moved, and what was changed, in words."""
@@ -157,10 +157,15 @@ class PopulationBased:
 
     def tell(self, trial: Trial) -> None:
         """The member has come so far; a failed one has nothing to go on from."""
-        assert trial.proposal.portion is not None
-        self._members[trial.proposal.portion.member].trials.append(trial)
+        self._members[_portion_of(trial.proposal).member].trials.append(trial)
         self._best.tell(trial)
 
     def recommend(self) -> int | None:
         """The best seen."""
         return self._best.number
+
+
+def _portion_of(proposal: Proposal) -> TrainPortion:
+    """The portion that a proposal of this strategy asks for."""
+    assert isinstance(proposal.job, TrainPortion)
+    return proposal.job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from nas.core.job import PruneChannels
 from nas.core.pareto import pareto_front
 from nas.core.trial import Proposal, Trial
 
@@ -57,20 +58,21 @@ def _best(trials: Sequence[Trial], best: Callable[[], int | None], objectives: i
     if objectives == 1:
         number = best()
         return [] if number is None else [number]
-    own = [t for t in trials if t.outcome is not None and t.outcome.scored and t.proposal.prune is None]
+    own = [t for t in trials if t.outcome is not None and t.outcome.scored and t.job.counted]
     return [own[index].number for index in pareto_front([trial.losses for trial in own])]
 
 
 def _missing(trial: Trial, ratios: Iterable[float], trials: Sequence[Trial]) -> Proposal | None:
     """The first ratio of which there is no version yet, from the last version before it."""
     number = trial.number
-    versions = {v.proposal.prune: v for v in trials if v.proposal.prune is not None and origin_of(v, trials) == number}
+    pruned = [(v.job.ratio, v) for v in trials if isinstance(v.job, PruneChannels) and origin_of(v, trials) == number]
+    versions = dict(pruned)
     before = trial
     for ratio in sorted(ratios):
         version = versions.get(ratio)
         if version is None:
             origin = f"pruned {percent(ratio)} of trial {number}"
-            return Proposal(trial.genotype, (before.number,), origin, prune=ratio)
+            return Proposal(trial.genotype, (before.number,), origin, PruneChannels(ratio))
         if version.outcome is None or not version.outcome.scored:
             return None  # it runs, or there is nothing to go on from
         before = version
@@ -85,6 +87,6 @@ def percent(ratio: float) -> str:
 def origin_of(trial: Trial, trials: Sequence[Trial]) -> int:
     """The number of the trial that a pruned one is a version of; its own where it is none."""
     by_number = {one.number: one for one in trials}
-    while trial.proposal.prune is not None:
+    while isinstance(trial.job, PruneChannels):
         trial = by_number[trial.proposal.parents[0]]
     return trial.number

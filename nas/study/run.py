@@ -12,6 +12,7 @@ from nas.config import RunConfig, read_yaml
 from nas.core.errors import UserError
 from nas.core.evaluator import Assumption
 from nas.core.genotype import Genotype
+from nas.core.job import PruneChannels, Train, TrainPortion
 from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
@@ -173,15 +174,13 @@ class Run:
     @property
     def epochs_asked(self) -> int:
         """How many it would have been, had each been trained to its last epoch."""
-        portions = [trial.proposal.portion for trial in self._candidates]
-        whole = self.config.epochs or 0
-        return sum(whole if portion is None else len(portion.epochs(whole)) for portion in portions)
+        jobs, whole = [trial.job for trial in self._candidates], self.config.epochs or 0
+        return sum(len(job.epochs(whole)) if isinstance(job, TrainPortion) else whole for job in jobs)
 
     @property
     def _candidates(self) -> list[Trial]:
         ended = [trial for trial in self.trials if trial.outcome is not None]
-        own = [trial for trial in ended if trial.proposal.supernet is None and trial.proposal.shares is None]
-        return [trial for trial in own if trial.proposal.prune is None]
+        return [trial for trial in ended if isinstance(trial.job, (Train, TrainPortion))]
 
     def counts(self) -> dict[str, int]:
         """How many trials ended how.
@@ -189,7 +188,7 @@ class Run:
         Supernets, what was scored with their weights, and versions made of other trials, where there were any.
         """
         ended = [trial for trial in self.trials if trial.outcome is not None]
-        outcomes = [t.outcome for t in ended if t.outcome is not None and t.proposal.prune is None]
+        outcomes = [t.outcome for t in ended if t.outcome is not None and t.job.counted]
         versions = len(ended) - len(outcomes)
         counts = {
             "complete": sum(o.kind == "complete" for o in outcomes),
@@ -259,8 +258,8 @@ class Candidate:
     def description(self) -> str:
         """One line that says what the architecture is."""
         text = self.run.space.describe(self.genotype, self.run.shape)
-        ratio = self.trial.proposal.prune
-        return text if ratio is None else f"{text}; pruned by {percent(ratio)}"
+        job = self.trial.job
+        return f"{text}; pruned by {percent(job.ratio)}" if isinstance(job, PruneChannels) else text
 
     @property
     def unpruned(self) -> Candidate:
@@ -298,7 +297,7 @@ class Candidate:
                 why="was stopped early and has no weights" if self.trial.stopped else "has no weights",
             )
         model = self.run.space.build(self.genotype, self.run.shape)
-        if self.trial.proposal.prune is not None:
+        if isinstance(self.trial.job, PruneChannels):
             from evaluators.pruning.pruning import restored
 
             return restored(model, path.read_bytes())[0].eval()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, assert_never
 
 from nas.core.genotype import Genotype
-from nas.core.supernet import Supernet
-from nas.core.trial import Measurement, Objective, Outcome, Portion, Proposal, Trial, curve_of
+from nas.core.job import Job, PruneChannels, ScoreWithSupernet, Train, TrainPortion, TrainSupernet
+from nas.core.supernet import SupernetPlan
+from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial, curve_of
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -19,23 +21,45 @@ _END = 6  # the journal's operation that sets a trial's state, which `Study.told
 def when_asked(trial: Trial, event: int) -> dict[str, Any]:
     """The attributes of a trial that begins, the ask being this event of the run."""
     proposal = trial.proposal
-    attributes = {
+    return {
         "genotype": trial.genotype.text,
         "genotype_id": trial.genotype.id,
         "parents": list(proposal.parents),
         "origin": proposal.origin,
         "seed": trial.seed,
         "asked": event,
+        **attributes_of_job(proposal.job),
     }
-    if proposal.supernet is not None:
-        attributes["supernet"] = dataclasses.asdict(proposal.supernet)
-    if proposal.portion is not None:
-        attributes["portion"] = dataclasses.asdict(proposal.portion)
-    if proposal.shares is not None:
-        attributes["shares"] = proposal.shares
-    if proposal.prune is not None:
-        attributes["prune"] = proposal.prune
-    return attributes
+
+
+def attributes_of_job(job: Job) -> dict[str, Any]:
+    """A job as JSON has it, under a name for each kind; nothing for the usual one."""
+    match job:
+        case Train():
+            return {}
+        case TrainPortion():
+            return {"portion": dataclasses.asdict(job)}
+        case TrainSupernet(plan):
+            return {"supernet": dataclasses.asdict(plan)}
+        case ScoreWithSupernet(supernet):
+            return {"shares": supernet}
+        case PruneChannels(ratio):
+            return {"prune": ratio}
+        case _:
+            assert_never(job)
+
+
+def job_of_attributes(attributes: Mapping[str, Any]) -> Job:
+    """The inverse of `attributes_of_job`; earlier versions wrote the same names, with null for what was not asked."""
+    if (portion := attributes.get("portion")) is not None:
+        return TrainPortion(**portion)
+    if (plan := attributes.get("supernet")) is not None:
+        return TrainSupernet(SupernetPlan.of(plan))
+    if (supernet := attributes.get("shares")) is not None:
+        return ScoreWithSupernet(supernet)
+    if (ratio := attributes.get("prune")) is not None:
+        return PruneChannels(ratio)
+    return Train()
 
 
 def when_told(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
@@ -46,7 +70,7 @@ def when_told(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
     """
     assert trial.outcome is not None
     attributes: dict[str, Any] = {"told": event, "outcome": trial.outcome.kind, "reason": trial.outcome.reason}
-    if trial.proposal.supernet is not None:
+    if isinstance(trial.job, TrainSupernet):
         attributes["derived"] = [[genotype.text for genotype in m.derived] for m in trial.measurements]
     own = {*attributes, "epochs", *taken}
     metrics = {name: value for name, value in trial.metrics.items() if name not in own}  # those are in `epochs` too
@@ -56,15 +80,11 @@ def when_told(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
 def trial_of(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
     """The trial that is recorded, running or ended."""
     attributes = frozen.user_attrs
-    plan, portion = attributes.get("supernet"), attributes.get("portion")
     proposal = Proposal(
         Genotype(attributes["genotype"]),
         tuple(attributes["parents"]),
         origin=attributes["origin"],
-        supernet=None if plan is None else Supernet.of(plan),
-        portion=None if portion is None else Portion(**portion),
-        shares=attributes.get("shares"),
-        prune=attributes.get("prune"),
+        job=job_of_attributes(attributes),
     )
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())

@@ -11,7 +11,8 @@ import torch
 from nas.core.errors import CandidateFailure, UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Continuable, Evaluator, Inherits, Prunes
 from nas.core.genotype import Genotype
-from nas.core.trial import Measurement, Portion, Proposal, Start, Trial
+from nas.core.job import PruneChannels, TrainPortion
+from nas.core.trial import Measurement, Proposal, Start, Trial
 from nas.testing.spaces import disturb_global_generators, global_generators
 
 
@@ -126,7 +127,7 @@ class EvaluatorContract:
         for place, genotype in enumerate(self.genotypes()):
             *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 1))
             weights = last.artifacts["weights.safetensors"]
-            proposal = Proposal(genotype, parents=(0,), prune=0.5)
+            proposal = Proposal(genotype, parents=(0,), job=PruneChannels(0.5))
             trial = Trial(1, proposal, 1, start=Start(0, genotype, weights))
             if self._is_prunable(evaluator, genotype):
                 self._assert_smaller(evaluator, trial, last, again=place == 0)
@@ -160,7 +161,7 @@ class EvaluatorContract:
         if not isinstance(evaluator, Prunes):
             pytest.skip("it prunes nothing")
         with pytest.raises(CandidateFailure, match="weights of trial 4 were not kept"):
-            list(evaluator.evaluate(Trial(5, Proposal(self.genotypes()[0], parents=(4,), prune=0.5), 1)))
+            list(evaluator.evaluate(Trial(5, Proposal(self.genotypes()[0], parents=(4,), job=PruneChannels(0.5)), 1)))
 
     def test_whatever_epoch_a_training_is_continued_after_it_is_as_in_one_go(self) -> None:
         """All metrics and all files are the same to the last bit, the trained weights among them."""
@@ -185,8 +186,8 @@ class EvaluatorContract:
         whole = list(self._continuable(epochs).train(Trial(0, Proposal(genotype), 1)))
         start, measured = None, []
         for number in range(2):
-            portion = Portion(number, 2, member=0, continues=number - 1 if number else None)
-            trial = Trial(number, Proposal(genotype, portion=portion), 1, start=start)
+            portion = TrainPortion(number, 2, member=0, continues=number - 1 if number else None)
+            trial = Trial(number, Proposal(genotype, job=portion), 1, start=start)
             part = list(self._continuable(epochs).evaluate(trial))
             assert [m.epoch for m in part] == list(portion.epochs(epochs))
             assert WEIGHTS in part[-1].artifacts
@@ -198,11 +199,11 @@ class EvaluatorContract:
     def test_a_portion_goes_on_with_what_it_is_given_alone(self) -> None:
         epochs, genotypes = self.epochs_in_full, self.genotypes()
         evaluator = self._continuable(epochs)
-        first = Trial(0, Proposal(genotypes[0], portion=Portion(0, epochs, 0)), 1)
+        first = Trial(0, Proposal(genotypes[0], job=TrainPortion(0, epochs, 0)), 1)
         checkpoint = list(evaluator.evaluate(first))[-1].artifacts[CHECKPOINT]
         for number, tensors in ((1, None), (2, checkpoint), (1, checkpoint[:-1])):
             start = None if tensors is None else Start(0, genotypes[0], tensors)
-            following = Proposal(genotypes[0], portion=Portion(number, epochs, 0, continues=0))
+            following = Proposal(genotypes[0], job=TrainPortion(number, epochs, 0, continues=0))
             with pytest.raises(UserError, match="checkpoint"):
                 list(evaluator.evaluate(Trial(1, following, 2, start=start)))
 

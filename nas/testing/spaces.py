@@ -22,7 +22,7 @@ from torch import nn
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
 from nas.core.space import Evolvable, Restrictable, SearchSpace, Shape, Traceable, drawing, sample
-from nas.core.supernet import Relaxable, SharesWeights, Supernet, perturbed
+from nas.core.supernet import Relaxable, SharesWeights, SupernetPlan, perturbed
 
 
 def disturb_global_generators(seed: int) -> None:
@@ -235,7 +235,7 @@ class SpaceContract:
         generator = np.random.default_rng(7)
         base = space.base(drawing(generator, 0.75))
         space.validate(base)
-        supernet = space.relax(base, self.shapes[0], Supernet(1))
+        supernet = space.relax(base, self.shapes[0], SupernetPlan(1))
         architecture: Any = supernet.architecture
         alphas = perturbed(architecture.alphas(), generator)
         derived, guarded = space.derive(base, alphas), space.derive(base, alphas, max_skips=0)
@@ -246,7 +246,7 @@ class SpaceContract:
         if isinstance(space, SharesWeights):  # a path of the supernet is a model as its candidate is
             architecture.follow(space.path(derived.genotype))
             self.check(supernet, self.shapes[0], whole=False)
-            paths, shared = space.paths(base), space.relax(base, self.shapes[0], Supernet(1, paths=()))
+            paths, shared = space.paths(base), space.relax(base, self.shapes[0], SupernetPlan(1, paths=()))
             paths.validate(derived.genotype)
             followed: Any = shared.architecture
             for _ in range(10):

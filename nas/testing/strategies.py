@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nas.core.genotype import Genotype
+from nas.core.job import TrainSupernet
 from nas.core.space import SearchSpace, sample
 from nas.core.strategy import Descends, Strategy
 from nas.core.trial import Trial
@@ -117,7 +118,7 @@ class StrategyContract:
                 proposal = strategy.ask(number)
                 assert proposal is not None
                 trial, loss = Trial(number, proposal, 0), toy_loss(proposal.genotype)
-                if proposal.supernet is not None:
+                if isinstance(proposal.job, TrainSupernet):
                     trial = ended(trial, loss)
                 elif number % 4 == 3:
                     trial = curved(trial, [loss + 2, loss + 1], "complete")
@@ -179,7 +180,7 @@ class StrategyContract:
         if self.repeats:
             pytest.skip("this strategy trains a genotype in portions")
         history = self._run(self.make(ToySpace(), 2, self.trials), self.trials)
-        candidates = [trial for trial in history if trial.proposal.supernet is None]
+        candidates = [trial for trial in history if not isinstance(trial.job, TrainSupernet)]
         assert len({trial.genotype.id for trial in candidates}) == len(candidates)
 
     def test_a_space_smaller_than_the_budget_is_exhausted_and_not_repeated(self) -> None:

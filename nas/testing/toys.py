@@ -16,9 +16,10 @@ import psutil
 
 from nas.core.errors import Collapsed, Diverged, InvalidGenotype, OutOfMemory
 from nas.core.genotype import Genotype
+from nas.core.job import TrainSupernet
 from nas.core.space import Choose, SearchSpace, Shape, Value
 from nas.core.strategy import Strategy
-from nas.core.supernet import Alphas, Derived, Supernet, perturbed
+from nas.core.supernet import Alphas, Derived, SupernetPlan, perturbed
 from nas.core.trial import Measurement, Objective, Outcome, OutcomeKind, Proposal, Trial
 from search_spaces.choices import Asker, ChoiceSpace
 
@@ -68,7 +69,7 @@ class RelaxableToySpace(ToySpace):
         """What each letter may be."""
         return {d.choice.site: d.choice.values for d in self.trace(genotype) if d.choice.role == "operation"}
 
-    def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
+    def relax(self, genotype: Genotype, shape: Shape, plan: SupernetPlan) -> nn.Module:
         """The mixed letters one after the other."""
         from nas.testing.mixed_letters import MixedLetters
 
@@ -85,8 +86,8 @@ class RelaxableToySpace(ToySpace):
 
 def toy_supernet(trial: Trial, space: RelaxableToySpace) -> tuple[Measurement, ...]:
     """What training a toy supernet would find: noise around the best letters, less after every epoch."""
-    plan = trial.proposal.supernet
-    assert plan is not None
+    assert isinstance(trial.job, TrainSupernet)
+    plan = trial.job.plan
     generator = np.random.default_rng(trial.seed)
     noise = {
         site: {str(letter): float(generator.normal()) for letter in letters}
@@ -220,7 +221,7 @@ def ended(trial: Trial, loss: float | None) -> Trial:
     """The trial as one that ended with this loss, or failed if None; a supernet as one that was trained."""
     if loss is None:
         return Trial(trial.number, trial.proposal, trial.seed, (), Outcome("diverged", "nan"), (float("inf"),))
-    if trial.proposal.supernet is not None:
+    if isinstance(trial.job, TrainSupernet):
         return replace(
             trial,
             measurements=toy_supernet(trial, RelaxableToySpace()),

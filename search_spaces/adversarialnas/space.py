@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
 from nas.core.space import Choose, Shape
-from nas.core.supernet import Alphas, Derived, Path, Supernet
+from nas.core.supernet import Alphas, Derived, Path, SupernetPlan
 from search_spaces.choices import Asker, ChoiceSpace
 from search_spaces.gan.derivation import derive_adversarialnas
 from search_spaces.gan.describing import describe_training
@@ -73,7 +73,7 @@ class AdversarialNasSpace(ChoiceSpace):
             raise InvalidGenotype("generator_stage0", "every edge is decided, there is nothing to relax")
         return genotype
 
-    def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
+    def relax(self, genotype: Genotype, shape: Shape, plan: SupernetPlan) -> nn.Module:
         """The supernet, with log-weights for every edge of every cell; see Relaxable.relax."""
         from search_spaces.gan.supernet import relax_adversarialnas
 

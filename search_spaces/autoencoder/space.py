@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Shape, Value
-from nas.core.supernet import Alphas, Derived, Path, Supernet
+from nas.core.supernet import Alphas, Derived, Path, SupernetPlan
 from search_spaces.cells.canonical import canonical_cell
 from search_spaces.cells.derivation import derive_cell, path_of_cell, relaxed_edges
 from search_spaces.cells.encodings import ENCODINGS
@@ -117,7 +117,7 @@ class AutoencoderSpace(ChoiceSpace):
             raise InvalidGenotype("encoder_cell", "is decided in full, there is nothing to relax")
         return genotype
 
-    def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
+    def relax(self, genotype: Genotype, shape: Shape, plan: SupernetPlan) -> nn.Module:
         """The supernet of a base, mirrored cells with the same alphas; see Relaxable.relax."""
         from search_spaces.autoencoder.build import build
         from search_spaces.supernet import Architecture, MixedCell, choices_of, without_running_statistics

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Condition, Shape, Value
-from nas.core.supernet import Alphas, Derived, Path, Supernet
+from nas.core.supernet import Alphas, Derived, Path, SupernetPlan
 from search_spaces.cells.canonical import canonical_cell
 from search_spaces.cells.derivation import path_of_cell
 from search_spaces.cells.encodings import ENCODINGS
@@ -166,7 +166,7 @@ class GanSpace(ChoiceSpace):
             raise InvalidGenotype("generator_cell", "both cells are decided in full, there is nothing to relax")
         return genotype
 
-    def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
+    def relax(self, genotype: Genotype, shape: Shape, plan: SupernetPlan) -> nn.Module:
         """The supernet of a base, each half with log-weights of its own; see Relaxable.relax."""
         from search_spaces.gan.supernet import relax_pair
 

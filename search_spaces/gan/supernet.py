@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nas.core.space import Condition, Shape
-from nas.core.supernet import Path, Supernet
+from nas.core.supernet import Path, SupernetPlan
 from search_spaces.adversarialnas import build as adversarialnas_build
 from search_spaces.cells.derivation import Allowed, relaxed_edges
 from search_spaces.gan.build import build
@@ -58,7 +58,7 @@ def part_of(path: Path, half: str) -> dict[str, tuple[str, ...]]:
 
 
 def relax_pair(
-    content: Mapping[str, Any], allowed: Allowed, shape: Shape, condition: Condition | None, plan: Supernet
+    content: Mapping[str, Any], allowed: Allowed, shape: Shape, condition: Condition | None, plan: SupernetPlan
 ) -> nn.Module:
     """The supernet around a base of the space ``gan``: both cells' edges, and every cell's up-sampling.
 
@@ -95,7 +95,7 @@ def relax_pair(
 
 
 def relax_adversarialnas(
-    allowed: Allowed, shape: Shape, latent: int, channels: tuple[int, int], plan: Supernet
+    allowed: Allowed, shape: Shape, latent: int, channels: tuple[int, int], plan: SupernetPlan
 ) -> nn.Module:
     """AdversarialNAS's supernet: every edge of every cell by itself.
 

@@ -4,7 +4,7 @@ import torch
 
 from evaluators.gan.supernet import PairSupernet, Scoring
 from evaluators.metrics.cost import PeakMemory
-from nas.core.supernet import Supernet
+from nas.core.supernet import SupernetPlan
 from nas.data.dataset import Split
 from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.gan.space import GanSpace
@@ -49,6 +49,6 @@ class Scores:
 
 
 def supernet(epochs=3, seed=1, **options):
-    plan = Supernet(epochs, **{"relaxation": "gumbel_softmax", "learning_rate": 0.05, "samples": 4} | options)
+    plan = SupernetPlan(epochs, **{"relaxation": "gumbel_softmax", "learning_rate": 0.05, "samples": 4} | options)
     scoring = Scoring(Scores(), lambda model, generator: b"picture", 1.0)
     return PairSupernet(SPACE, BASE, plan, (1, 8, 8), PART, seed, scoring)

@@ -9,7 +9,7 @@ from torch import nn
 
 from nas.core.errors import InvalidGenotype
 from nas.core.space import drawing
-from nas.core.supernet import Relaxable, SharesWeights, Supernet, entropy, probabilities
+from nas.core.supernet import Relaxable, SharesWeights, SupernetPlan, entropy, probabilities
 from nas.testing.toys import RelaxableToySpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.edge import OPERATION_NAMES
@@ -41,7 +41,7 @@ def test_a_space_without_free_cells_has_no_base():
 ])  # fmt: skip
 def test_the_supernet_is_an_autoencoder_whose_edges_hold_everything(options):
     space = SPACE.restrict({"decoder": ("searched",), "decoder_width": (16,)})
-    model = space.relax(base_of(space), SHAPE, Supernet(1, **options))
+    model = space.relax(base_of(space), SHAPE, SupernetPlan(1, **options))
     assert model(torch.rand(4, *SHAPE)).shape == (4, *SHAPE)
     alphas = {name: row for name, row in model.architecture.alphas().items() if "-" in name}
     assert set(alphas) == {f"{c}_cell.{e}" for c in ("encoder", "decoder")
@@ -54,9 +54,9 @@ def test_mirrored_cells_share_alphas_but_no_weights():
     one, two = (
         AutoencoderSpace().restrict(FIXED | {"decoder": (way,), "stages": (2,)}) for way in ("mirrored", "searched")
     )
-    counts = [len(s.relax(base_of(s), SHAPE, Supernet(1)).architecture.log_weights) for s in (one, two)]
+    counts = [len(s.relax(base_of(s), SHAPE, SupernetPlan(1)).architecture.log_weights) for s in (one, two)]
     assert counts == [6, 12]
-    model = one.relax(base_of(one), SHAPE, Supernet(1))
+    model = one.relax(base_of(one), SHAPE, SupernetPlan(1))
     cells = [module for module in model.modules() if type(module).__name__ == "MixedCell"]
     assert len(cells) == 4
     assert len({id(cell.architecture) for cell in cells}) == 1
@@ -64,7 +64,7 @@ def test_mirrored_cells_share_alphas_but_no_weights():
 
 
 def test_nothing_in_the_supernet_normalises_by_what_other_architectures_left_behind():
-    model = SPACE.relax(base_of(SPACE), SHAPE, Supernet(1))
+    model = SPACE.relax(base_of(SPACE), SHAPE, SupernetPlan(1))
     images = torch.rand(8, *SHAPE)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with torch.no_grad():
@@ -98,7 +98,7 @@ def test_partial_channels_pass_the_others_and_are_shuffled():
 
 
 def one_strong(relaxation):
-    architecture = Architecture({"cell.0-1": ("none", *OPERATION_NAMES[:6])}, Supernet(1, relaxation=relaxation))
+    architecture = Architecture({"cell.0-1": ("none", *OPERATION_NAMES[:6])}, SupernetPlan(1, relaxation=relaxation))
     with torch.no_grad():
         architecture.log_weights[0].copy_(torch.tensor([0.0, 0, 0, 8, 0, 0, 0]))
     return architecture
@@ -153,7 +153,7 @@ def test_a_path_computes_what_its_candidate_does():
     fixed = {site: values[0] for site, values in FIXED.items()}
     fixed |= {"normalisation": "group", "decoder": "searched", "decoder_width": 16}
     base = space.base(lambda choice: fixed.get(choice.site, choice.usual))
-    supernet = with_weights_by_shape(space.relax(base, SHAPE, Supernet(1, edge_normalisation=True)))
+    supernet = with_weights_by_shape(space.relax(base, SHAPE, SupernetPlan(1, edge_normalisation=True)))
     around = {site: value for site, value in base.content.items() if "_cell." not in site}
     for seed in range(6):
         draw = drawing(np.random.default_rng(seed))
@@ -169,6 +169,6 @@ def test_a_path_computes_what_its_candidate_does():
 
 
 def test_a_path_that_the_supernet_does_not_have_is_refused():
-    supernet = FEW.relax(base_of(FEW), SHAPE, Supernet(1))
+    supernet = FEW.relax(base_of(FEW), SHAPE, SupernetPlan(1))
     with pytest.raises(ValueError, match="conv_5x5"):
         supernet.architecture.follow({"encoder_cell.0-1": ("conv_5x5",)})

@@ -10,7 +10,8 @@ import torch
 from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from nas.core.errors import Diverged, UserError
 from nas.core.evaluator import SupernetEvaluator
-from nas.core.supernet import Supernet
+from nas.core.job import TrainSupernet
+from nas.core.supernet import SupernetPlan
 from nas.core.trial import Proposal, Trial
 from nas.testing.spaces import disturb_global_generators
 from search_spaces.autoencoder.space import AutoencoderSpace
@@ -19,9 +20,9 @@ from tests.parts.supernets import FEW, FIXED, SPACE, base_of
 
 
 def trained(seed=1, space=FEW, **options):
-    plan = Supernet(**{"epochs": 3, "learning_rate": 0.05, "samples": 5} | options)
+    plan = SupernetPlan(**{"epochs": 3, "learning_rate": 0.05, "samples": 5} | options)
     evaluator = AutoencoderEvaluator(space, tiny_data(), epochs=1)
-    return list(evaluator.evaluate(Trial(0, Proposal(base_of(space), supernet=plan), seed)))
+    return list(evaluator.evaluate(Trial(0, Proposal(base_of(space), job=TrainSupernet(plan)), seed)))
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +110,16 @@ def test_divergence_is_said():
 
 
 def test_a_plan_is_the_same_after_json():
-    plan = Supernet(3, order=2, relaxation="gumbel", temperature=(5.0, 0.5), max_skips=1, learning_rate=0.01)
-    assert Supernet.of(json.loads(json.dumps(dataclasses.asdict(plan)))) == plan
+    plan = SupernetPlan(3, order=2, relaxation="gumbel", temperature=(5.0, 0.5), max_skips=1, learning_rate=0.01)
+    assert SupernetPlan.of(json.loads(json.dumps(dataclasses.asdict(plan)))) == plan
 
 
 def test_what_a_plan_leaves_open_is_completed():
-    plan = Supernet(None, relaxation=None, warm_up=None)
+    plan = SupernetPlan(None, relaxation=None, warm_up=None)
     with pytest.raises(ValueError, match="how long"):
         _ = plan.schedule
     done = plan.completed(50, "gumbel")
     assert (done.schedule, done.relaxation) == ((50, 15), "gumbel")
-    assert Supernet(8, warm_up=2).completed(50, "gumbel") == Supernet(8, warm_up=2)
+    assert SupernetPlan(8, warm_up=2).completed(50, "gumbel") == SupernetPlan(8, warm_up=2)
     with pytest.raises(UserError, match=r"--set warm_up 50: the supernet has 50 epochs; allowed: 0 to 49"):
-        Supernet(None, warm_up=50).completed(50, "gumbel")
+        SupernetPlan(None, warm_up=50).completed(50, "gumbel")

@@ -7,7 +7,7 @@ from torch import nn
 
 from nas.core.errors import InvalidGenotype
 from nas.core.space import drawing
-from nas.core.supernet import SharesWeights, Supernet
+from nas.core.supernet import SharesWeights, SupernetPlan
 from search_spaces.adversarialnas.mixed_graph import MixedGraph
 from search_spaces.adversarialnas.space import CONVOLUTIONS, DOWN, NORMAL
 from search_spaces.adversarialnas.space import UP as THREE_UP
@@ -36,7 +36,7 @@ def base_of(space=SPACE, **fixed):
 
 def relaxed(space, base, shape=SHAPE, **options):
     torch.manual_seed(0)
-    return space.relax(base, shape, Supernet(1, **options))
+    return space.relax(base, shape, SupernetPlan(1, **options))
 
 
 # -- the base, and what is relaxed

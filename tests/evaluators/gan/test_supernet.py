@@ -6,7 +6,7 @@ from torch import nn
 
 from evaluators.gan.bilevel import PairSupernetTraining, _halves
 from nas.core.errors import Diverged, UserError
-from nas.core.supernet import Supernet, probabilities
+from nas.core.supernet import SupernetPlan, probabilities
 from nas.data.dataset import Split
 from nas.testing.spaces import disturb_global_generators
 from search_spaces.gan.modules import Gan
@@ -70,7 +70,7 @@ def training(plan, images=256, hyperparameters=USUAL, seed=0, **options):
 @pytest.mark.parametrize("relaxation", ["softmax", "gumbel_softmax"])
 def test_in_both_halves_the_option_that_can_learn_is_found(relaxation):
     """Not by GDAS's draws: they compare an option with its own zero, and around the right image that is noise."""
-    plan = Supernet(20, relaxation=relaxation, learning_rate=0.05, temperature=(5.0, 0.5))
+    plan = SupernetPlan(20, relaxation=relaxation, learning_rate=0.05, temperature=(5.0, 0.5))
     rates = {"generator_learning_rate": 0.01, "discriminator_learning_rate": 0.01}
     game, data = training(plan, hyperparameters=USUAL | rates), bright()
     found = []
@@ -91,7 +91,7 @@ def test_a_halfs_alphas_follow_its_own_loss_alone(monkeypatch, still, loss):
     more = {"gradient_penalty": 10.0, "clip": 0.1, "r1": 0.1}
     more.pop("clip" if loss != "wasserstein_clipping" else "", None)
     more.pop("gradient_penalty" if loss != "wasserstein_gradient_penalty" else "", None)
-    game = training(Supernet(1, learning_rate=0.01), hyperparameters=USUAL | {"loss": loss} | more)
+    game = training(SupernetPlan(1, learning_rate=0.01), hyperparameters=USUAL | {"loss": loss} | more)
     other = "discriminator" if still == "generator" else "generator"
     before = {name: numbers(rows) for name, rows in game._alphas.items()}
     game.epoch(bright(), MEMORY)
@@ -101,7 +101,7 @@ def test_a_halfs_alphas_follow_its_own_loss_alone(monkeypatch, still, loss):
 
 
 def test_alphas_move_without_the_weights_and_weights_without_the_alphas(monkeypatch):
-    plan = Supernet(1, learning_rate=0.01)
+    plan = SupernetPlan(1, learning_rate=0.01)
     with monkeypatch.context() as patch:
         patch.setattr(PairSupernetTraining, "_optimise", lambda *arguments: None)
         game = training(plan)
@@ -135,7 +135,7 @@ def test_weights_and_alphas_see_halves_of_their_own(monkeypatch):
 
     monkeypatch.setattr(PairSupernetTraining, "_update_discriminator", spied_update)
     monkeypatch.setattr(PairSupernetTraining, "_discriminator_loss", spied_loss)
-    game = training(Supernet(2), hyperparameters=USUAL | {"discriminator_steps": 3})
+    game = training(SupernetPlan(2), hyperparameters=USUAL | {"discriminator_steps": 3})
     for _ in range(2):
         game.epoch(bright(), MEMORY)
     assert len(shown["weights"]) == len(shown["alphas"]) == 128
@@ -143,7 +143,7 @@ def test_weights_and_alphas_see_halves_of_their_own(monkeypatch):
 
 
 def test_while_the_weights_warm_up_the_alphas_rest():
-    game = training(Supernet(2, warm_up=1, learning_rate=0.01))
+    game = training(SupernetPlan(2, warm_up=1, learning_rate=0.01))
     before = numbers(game.architecture.parameters())
     game.epoch(bright(), MEMORY)
     assert same(before, game.architecture.parameters())
@@ -156,7 +156,7 @@ def test_while_the_weights_warm_up_the_alphas_rest():
 
 
 def test_a_draw_that_holds_nothing_is_no_failure():
-    game = training(Supernet(2, relaxation="gumbel"), options=("none",))
+    game = training(SupernetPlan(2, relaxation="gumbel"), options=("none",))
     game.epoch(bright(), MEMORY)
     assert game.losses.isfinite().all()
 
@@ -164,7 +164,7 @@ def test_a_draw_that_holds_nothing_is_no_failure():
 def test_the_same_seed_trains_the_same_whatever_the_global_generators():
     found = []
     for disturbance, seed in ((1, 0), (2, 0), (3, 5)):
-        game = training(Supernet(2, relaxation="gumbel_softmax"), seed=seed)
+        game = training(SupernetPlan(2, relaxation="gumbel_softmax"), seed=seed)
         disturb_global_generators(disturbance)
         before = torch.get_rng_state()
         for _ in range(2):
@@ -177,13 +177,13 @@ def test_the_same_seed_trains_the_same_whatever_the_global_generators():
 
 def test_what_cannot_be_done_is_refused_in_a_line():
     with pytest.raises(UserError, match=r"--set order 2: .*; allowed: 1"):
-        training(Supernet(1, order=2))
+        training(SupernetPlan(1, order=2))
     with pytest.raises(UserError, match="--train-size 1"):
-        training(Supernet(1), images=1)
+        training(SupernetPlan(1), images=1)
 
 
 def test_divergence_is_said():
     rates = {"generator_learning_rate": 1e38, "discriminator_learning_rate": 1e38}
-    game = training(Supernet(1), hyperparameters=USUAL | rates)
+    game = training(SupernetPlan(1), hyperparameters=USUAL | rates)
     with pytest.raises(Diverged, match="supernet"):
         game.epoch(bright(), MEMORY)

@@ -5,7 +5,8 @@ import pytest
 import nas
 from evaluators.gan.evaluator import GanEvaluator
 from nas.core.evaluator import SupernetEvaluator
-from nas.core.supernet import Supernet
+from nas.core.job import TrainSupernet
+from nas.core.supernet import SupernetPlan
 from nas.core.trial import Proposal, Trial
 from nas.data.loading import split
 from nas.data.sources import digits
@@ -27,8 +28,8 @@ def test_the_evaluator_trains_supernets_of_pairs_that_are_told_labels():
     base = space.base(lambda c: {"condition": "projection"}.get(c.site, c.values[0] if c.usual is None else c.usual))
     evaluator = GanEvaluator(space, data, epochs=1)
     assert isinstance(evaluator, SupernetEvaluator)
-    plan = Supernet(2, relaxation=None, warm_up=None, samples=2)
-    measurements = list(evaluator.evaluate(Trial(0, Proposal(base, supernet=plan), 1)))
+    plan = SupernetPlan(2, relaxation=None, warm_up=None, samples=2)
+    measurements = list(evaluator.evaluate(Trial(0, Proposal(base, job=TrainSupernet(plan)), 1)))
     assert {"fid", "kid", "coverage", "modes", "entropy", "resets"} <= set(measurements[-1].metrics)
     assert measurements[-1].artifacts["samples.png"].startswith(b"\x89PNG")
     assert measurements[-1].derived[0].content["condition"] == "projection"

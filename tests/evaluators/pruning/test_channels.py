@@ -13,6 +13,7 @@ from torch import nn
 from evaluators.networks import as_safetensors
 from evaluators.pruning.channels import NothingToPrune, channels_of, selected, sizes_of
 from evaluators.pruning.pruning import epochs_of, importance, kept_of, restored, texts_of, weakest_removed
+from nas.core.job import PruneChannels
 from nas.core.space import Condition, sample
 from nas.core.trial import Proposal, Trial
 from nas.export.python_source import python_source
@@ -286,5 +287,5 @@ def test_at_least_two_channels_stay(count, ratio, kept):
 )
 def test_versions_are_fine_tuned_for_a_fifth_of_the_epochs_or_enough_updates(epochs, images, batch, trained):
     genotype = sample(SPACES["autoencoder"], np.random.default_rng(0))
-    assert epochs_of(Trial(1, Proposal(genotype, (0,), prune=0.5), 0), epochs, images, batch) == trained
+    assert epochs_of(Trial(1, Proposal(genotype, (0,), job=PruneChannels(0.5)), 0), epochs, images, batch) == trained
     assert epochs_of(Trial(0, Proposal(genotype), 0), epochs, images, batch) == epochs

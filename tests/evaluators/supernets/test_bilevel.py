@@ -6,7 +6,7 @@ from torch import nn
 
 from evaluators.metrics.cost import PeakMemory
 from evaluators.supernets.bilevel import SupernetTraining, first_order, second_order
-from nas.core.supernet import Supernet, probabilities
+from nas.core.supernet import SupernetPlan, probabilities
 from search_spaces.supernet import Architecture, MixedEdge
 
 
@@ -72,7 +72,7 @@ class OneEdge(nn.Module):
 def test_an_edge_that_one_operation_serves_gets_it(tiny, relaxation, order):
     torch.manual_seed(0)
     epochs, scale = (4, 1.0) if relaxation == "softmax" else (20, 0.5)
-    plan = Supernet(epochs, order=order, relaxation=relaxation, learning_rate=0.1)
+    plan = SupernetPlan(epochs, order=order, relaxation=relaxation, learning_rate=0.1)
     hyperparameters = {"loss": "mse", "optimiser": "adam", "learning_rate": 0.002, "weight_decay": 0.0,
                        "schedule": "constant", "batch_size": 8}  # fmt: skip
     training = SupernetTraining(OneEdge(plan, scale), plan, hyperparameters, tiny.train, 0)

@@ -14,8 +14,9 @@ from evaluators.metrics.cost import PeakMemory, parameters
 from evaluators.supernets.one_shot import AutoencoderPaths, Paths, shares_weights, supernet_of
 from nas.core.errors import UserError
 from nas.core.evaluator import WEIGHTS
+from nas.core.job import ScoreWithSupernet, TrainSupernet
 from nas.core.space import sample
-from nas.core.supernet import Supernet
+from nas.core.supernet import SupernetPlan
 from nas.core.trial import Proposal, Start, Trial
 from nas.data.loading import split
 from nas.data.sources import digits
@@ -51,12 +52,12 @@ def evaluator(space):
 
 
 def trained(space, start=None, **plan):
-    proposal = Proposal(base_of(space), supernet=Supernet(**{"epochs": 2, "paths": ()} | plan))
+    proposal = Proposal(base_of(space), job=TrainSupernet(SupernetPlan(**{"epochs": 2, "paths": ()} | plan)))
     return list(evaluator(space).evaluate(Trial(0, proposal, 1, start=start)))
 
 
 def scored(space, genotype, weights, number=3):
-    trial = Trial(number, Proposal(genotype, shares=0), number, start=Start(0, base_of(space), weights))
+    trial = Trial(number, Proposal(genotype, job=ScoreWithSupernet(0)), number, start=Start(0, base_of(space), weights))
     (measurement,) = evaluator(space).evaluate(trial)
     return {name: v for name, v in measurement.metrics.items() if name not in ("seconds", "peak_memory_mb")}
 
@@ -110,10 +111,10 @@ def test_a_supernet_can_be_trained_further(supernet):
 
 def test_a_step_changes_the_weights_of_its_path_alone():
     base, (one, *_) = base_of(AUTOENCODERS), candidates(AUTOENCODERS, 1)
-    space, plan = shares_weights(AUTOENCODERS), Supernet(epochs=1, paths=(one.text,))
+    space, plan = shares_weights(AUTOENCODERS), SupernetPlan(epochs=1, paths=(one.text,))
     model = supernet_of(space, base, (1, 8, 8), 0, CPU, None)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
-    AutoencoderPaths(model, space, Trial(0, Proposal(base, supernet=plan), 0), plan).epoch(
+    AutoencoderPaths(model, space, Trial(0, Proposal(base, job=TrainSupernet(plan)), 0), plan).epoch(
         tiny_data().train, PeakMemory(CPU)
     )
     moved = {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])}
@@ -131,12 +132,12 @@ def test_a_step_changes_the_weights_of_its_path_alone():
 
 def test_paths_are_drawn_from_the_whole_space_or_from_those_given():
     base, some = base_of(AUTOENCODERS), candidates(AUTOENCODERS, 3)
-    every = Paths(AUTOENCODERS, base, Supernet(epochs=1, paths=()), 0)
+    every = Paths(AUTOENCODERS, base, SupernetPlan(epochs=1, paths=()), 0)
     drawn = {str(every.draw()) for _ in range(200)}
     assert len(drawn) > 50
-    given = Paths(AUTOENCODERS, base, Supernet(epochs=1, paths=tuple(one.text for one in some)), 0)
+    given = Paths(AUTOENCODERS, base, SupernetPlan(epochs=1, paths=tuple(one.text for one in some)), 0)
     assert {str(given.draw()) for _ in range(50)} == {str(AUTOENCODERS.path(one)) for one in some}
-    twice = [Paths(AUTOENCODERS, base, Supernet(epochs=1, paths=()), 7) for _ in range(2)]
+    twice = [Paths(AUTOENCODERS, base, SupernetPlan(epochs=1, paths=()), 7) for _ in range(2)]
     assert [twice[0].draw() for _ in range(5)] == [twice[1].draw() for _ in range(5)]
 
 
@@ -150,6 +151,6 @@ def test_all_operations_of_a_published_space_are_paths():
 
 
 def test_a_trial_that_was_given_no_weights_is_refused():
-    trial = Trial(3, Proposal(base_of(AUTOENCODERS), shares=0), 0)
+    trial = Trial(3, Proposal(base_of(AUTOENCODERS), job=ScoreWithSupernet(0)), 0)
     with pytest.raises(UserError, match="trial 3 shares the weights of trial 0"):
         list(evaluator(AUTOENCODERS).evaluate(trial))

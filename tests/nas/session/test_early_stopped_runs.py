@@ -12,8 +12,9 @@ from evaluators.autoencoder.evaluator import OBJECTIVES
 from nas.cli import run as cli
 from nas.config import RunConfig
 from nas.core.errors import Diverged, OutOfMemory, UserError
+from nas.core.job import TrainSupernet
 from nas.core.search import InMemory, Search
-from nas.core.supernet import Supernet
+from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Outcome, Proposal
 from nas.early_stopping import Asha
 from nas.executors.inline import Inline
@@ -80,8 +81,8 @@ def test_supernets_are_neither_stopped_nor_compared_with():
     class Alternating(Random):
         def ask(self, number):
             proposal = super().ask(number)
-            plan = Supernet(epochs=2) if number % 2 == 0 else None
-            return Proposal(proposal.genotype, supernet=plan)
+            plan = SupernetPlan(epochs=2) if number % 2 == 0 else None
+            return Proposal(proposal.genotype, job=TrainSupernet(plan))
 
     space = ToySpace()
     rule = Watching(LOSS, epochs=EPOCHS, seed=0, first=1)

@@ -6,8 +6,9 @@ import pytest
 import nas
 from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from nas.core.errors import UserError
+from nas.core.job import TrainSupernet
 from nas.core.space import sample
-from nas.core.supernet import Supernet
+from nas.core.supernet import SupernetPlan
 from nas.core.trial import Outcome, Proposal, Trial
 from nas.session.opening import open_run
 from nas.session.option_checks import check_inheritance
@@ -158,5 +159,5 @@ def test_parents_without_weights_give_nothing_but_the_other_one_does(weights):
 
 def test_what_is_evaluated_again_and_supernets_begin_from_nothing(weights):
     assert heritage_of(Trial(1, Proposal(USUAL, (0,)), 0), [ended(0, USUAL)], weights, SPACE) is None
-    supernet = Proposal(USUAL, (0,), supernet=Supernet(epochs=3))
+    supernet = Proposal(USUAL, (0,), job=TrainSupernet(SupernetPlan(epochs=3)))
     assert heritage_of(Trial(1, supernet, 0), [ended(0, changed(USUAL, width=8))], weights, SPACE) is None

@@ -8,6 +8,7 @@ from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.evaluator import WEIGHTS
 from nas.core.genotype import Genotype
+from nas.core.job import ScoreWithSupernet, TrainSupernet
 from nas.core.trial import Measurement, Objective
 from nas.session.assembly import Given
 from nas.session.opening import open_run
@@ -26,10 +27,10 @@ class Sharing:
         self.objectives, self.epochs = {"loss": Objective("loss", "minimize")}, epochs
 
     def evaluate(self, trial):
-        if trial.proposal.supernet is not None:
+        if isinstance(trial.job, TrainSupernet):
             yield from self.train_supernet(trial)
-        elif trial.proposal.shares is not None:
-            assert trial.start.number == trial.proposal.shares
+        elif isinstance(trial.job, ScoreWithSupernet):
+            assert trial.start.number == trial.job.supernet
             yield Measurement(1, {"loss": toy_loss(trial.genotype) - 100 - json.loads(trial.start.tensors)})
         else:
             for epoch in range(1, self.epochs + 1):
@@ -37,7 +38,7 @@ class Sharing:
                 yield Measurement(epoch, {"loss": toy_loss(trial.genotype) + 1 / epoch}, files)
 
     def train_supernet(self, trial):
-        plan = trial.proposal.supernet
+        plan = trial.job.plan
         before = 0 if plan.continues is None else json.loads(trial.start.tensors)
         assert all(Genotype(text).space == "toy" for text in plan.paths)
         yield Measurement(1, {"loss": 50.0}, {WEIGHTS: json.dumps(before + 1).encode()})

@@ -27,7 +27,7 @@ class Counting:
         self.objectives, self.epochs = {"loss": Objective("loss", "minimize")}, epochs
 
     def evaluate(self, trial):
-        portion = trial.proposal.portion
+        portion = trial.job
         total = 0.0 if trial.start is None else json.loads(trial.start.tensors)
         for epoch in (epochs := portion.epochs(self.epochs)):
             total += generator_for(trial.seed, epoch).random()
@@ -60,7 +60,7 @@ def found(run):
 
 def test_every_trial_is_a_portion_and_copies_have_other_rates(whole):
     run, kept = whole
-    portions = [trial.proposal.portion for trial in run.trials]
+    portions = [trial.job for trial in run.trials]
     assert [portion.member for portion in portions] == [0, 1, 2] * 3
     assert [[m.epoch for m in trial.measurements] for trial in run.trials] == [[1]] * 3 + [[2]] * 3 + [[3]] * 3
     copies = [trial for trial in run.trials if trial.proposal.origin.startswith("copy")]

@@ -47,7 +47,7 @@ def pruned(tmp_path_factory):
 
 def test_versions_are_trials_of_the_run(pruned):
     trials = pruned.trials
-    assert [t.proposal.prune for t in trials] == [None, None, 0.5, 0.7]
+    assert [t.job.ratio for t in trials] == [None, None, 0.5, 0.7]
     whole = trials[2].proposal.parents[0]
     assert trials[3].proposal.parents == (2,)
     assert trials[2].proposal.origin == f"pruned 50% of trial {whole}"
@@ -104,7 +104,7 @@ def test_other_trials_are_pruned_by_command_and_what_cannot_be_is_refused(pruned
     document = json.loads(capsys.readouterr().out)
     assert document["trials"]["pruned_versions"] == 3
     run = open_run(pruned.path)
-    assert (run.trials[4].proposal.parents, run.trials[4].proposal.prune) == ((other,), 0.4)
+    assert (run.trials[4].proposal.parents, run.trials[4].job.ratio) == ((other,), 0.4)
     for source, ratios, why in (
         ("2", "0.9", "is pruned"),
         ("77", "0.5", "--trial 77"),
@@ -120,7 +120,7 @@ def test_an_interrupted_version_is_made_again_and_none_is_lost(tmp_path, monkeyp
     made, calls = Candidates.made, []
 
     def interrupted(self, trial):
-        if trial.proposal.prune is not None:
+        if not trial.job.counted:
             calls.append(trial.number)
             if len(calls) == 2:
                 raise KeyboardInterrupt
@@ -132,7 +132,7 @@ def test_an_interrupted_version_is_made_again_and_none_is_lost(tmp_path, monkeyp
     assert [t.outcome is None for t in open_run(tmp_path / "run").trials] == [False, False, False, True]
     run = nas.resume(tmp_path / "run")
     assert calls == [2, 3, 3]
-    assert [t.proposal.prune for t in run.trials] == [None, None, 0.5, 0.7]
+    assert [t.job.ratio for t in run.trials] == [None, None, 0.5, 0.7]
     assert all(t.outcome.kind == "complete" for t in run.trials)
 
 

@@ -7,6 +7,7 @@ import pytest
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
+from nas.core.job import PruneChannels, Train
 from nas.core.search import InMemory, Search
 from nas.core.trial import Outcome, Proposal, Trial
 from nas.executors.inline import Inline
@@ -20,12 +21,13 @@ GENOTYPE = Genotype.of("toy", 1, {})
 
 def trial(number, losses=(1.0,), prune=None, parents=(), kind="complete"):
     outcome = None if kind is None else Outcome(kind)
-    return Trial(number, Proposal(GENOTYPE, parents, prune=prune), 0, outcome=outcome, losses=losses)
+    job = Train() if prune is None else PruneChannels(prune)
+    return Trial(number, Proposal(GENOTYPE, parents, job=job), 0, outcome=outcome, losses=losses)
 
 
 def made(ratios, trials, asked=(), best=None, objectives=1, kept=lambda number: True):
     proposal = follow_ups(ratios, dict(asked), lambda: best, objectives, kept)(trials)
-    return None if proposal is None else (proposal.parents, proposal.prune, proposal.origin)
+    return None if proposal is None else (proposal.parents, proposal.job.ratio, proposal.origin)
 
 
 def test_each_version_is_made_from_the_one_before():
@@ -97,7 +99,7 @@ def searched(trials=6, ratios=(0.5, 0.7), history=(), record=None):
 
 
 def described(machine):
-    return [(t.number, t.seed, t.genotype.id, t.proposal.prune, t.proposal.parents) for t in machine.ended]
+    return [(t.number, t.seed, t.genotype.id, t.job, t.proposal.parents) for t in machine.ended]
 
 
 @pytest.mark.parametrize("cut", range(0, 17, 2))
@@ -105,7 +107,7 @@ def test_whenever_it_is_interrupted_the_same_versions_are_made_once(cut):
     diary = Diary()
     whole, seen = searched(record=diary)
     best = whole.best.number
-    assert [t.proposal.prune for t in whole.ended] == [None] * 6 + [0.5, 0.7]
+    assert [t.job for t in whole.ended] == [Train()] * 6 + [PruneChannels(0.5), PruneChannels(0.7)]
     assert [t.proposal.parents for t in whole.ended[6:]] == [(best,), (6,)]
     assert {number for _, number in seen} == set(range(6))  # the strategy sees none of them
     resumed, again = searched(history=tuple(diary.events[:cut]))
@@ -119,5 +121,5 @@ def test_a_search_that_gets_more_trials_goes_on_after_the_versions():
     longer, seen = searched(trials=9, history=tuple(diary.events))
     assert [number for kind, number in seen if kind == "ask"] == [*range(6), 8, 9, 10]
     assert [t.number for t in longer.ended] == list(range(len(longer.ended)))
-    versions = itertools.groupby(sorted(origin_of(t, longer.ended) for t in longer.ended if t.proposal.prune))
+    versions = itertools.groupby(sorted(origin_of(t, longer.ended) for t in longer.ended if not t.job.counted))
     assert all(len(list(own)) == 2 for _, own in versions)

@@ -13,6 +13,7 @@ import nas
 from evaluators.metrics.cost import parameters
 from nas.cli import cli
 from nas.core.errors import Diverged, ReplayMismatch, UserError
+from nas.core.job import TrainSupernet
 from nas.core.search import InMemory, Search
 from nas.core.trial import Measurement, Objective, Trial
 from nas.strategies.darts import Darts
@@ -38,7 +39,7 @@ def darts(trials=20, seed=0, **options):
 
 
 def supernets(history):
-    return [trial.number for trial in history if trial.proposal.supernet is not None]
+    return [trial.number for trial in history if isinstance(trial.job, TrainSupernet)]
 
 
 def test_first_the_supernet_then_what_it_stands_for_then_what_it_stood_for_then_draws():
@@ -66,12 +67,12 @@ def test_while_the_supernet_trains_it_waits():
 def test_the_plan_holds_the_options():
     options = {"supernet_epochs": 9, "order": 2, "relaxation": "gumbel", "partial_channels": 4, "max_skips": None,
                "edge_normalisation": True, "warm_up": 1, "learning_rate": 0.01, "weight_decay": 0.0}  # fmt: skip
-    plan = darts(**options).ask(0).supernet
+    plan = darts(**options).ask(0).job.plan
     assert (plan.epochs, plan.samples, plan.betas) == (9, 20, (0.5, 0.999))
     assert all(getattr(plan, name) == value for name, value in options.items() if name != "supernet_epochs")
-    left = darts().ask(0).supernet
+    left = darts().ask(0).job.plan
     assert (left.epochs, left.relaxation, left.warm_up) == (None, None, None)  # the evaluator's own
-    assert darts(supernet_epochs=20).ask(0).supernet.completed(9, "softmax").schedule == (20, 6)
+    assert darts(supernet_epochs=20).ask(0).job.plan.completed(9, "softmax").schedule == (20, 6)
 
 
 def test_a_supernet_that_fails_is_followed_by_one_around_another_base():
@@ -88,7 +89,7 @@ def test_several_supernets_share_the_trials():
     assert supernets(history) == [0, 7, 14]
     assert len({history[number].genotype for number in supernets(history)}) == 1  # other weights, other data
     assert history[8].proposal.parents == (7,)
-    candidates = [trial.genotype for trial in history if trial.proposal.supernet is None]
+    candidates = [trial.genotype for trial in history if not isinstance(trial.job, TrainSupernet)]
     assert len(set(candidates)) == len(candidates) == 18
 
 
@@ -120,7 +121,7 @@ def test_spaces_without_a_supernet_are_refused_with_what_fits():
 
 class SupernetToys(ToyEvaluator):
     def evaluate(self, trial):
-        if trial.proposal.supernet is None:
+        if not isinstance(trial.job, TrainSupernet):
             yield from super().evaluate(trial)
         else:
             yield from self.train_supernet(trial)
@@ -239,7 +240,7 @@ def test_a_run_killed_after_its_supernet_goes_on_as_if_nothing_had_happened(fini
         nas.search(data=tiny_data(), trials=4, set={"supernet_epochs": 3}, runs_dir=tmp_path, name="a", **OPTIONS)
 
     def without_supernet(self, trial):
-        assert trial.proposal.supernet is None, "the supernet is trained again"
+        assert not isinstance(trial.job, TrainSupernet), "the supernet is trained again"
         return evaluate(self, trial)
 
     monkeypatch.setattr(AutoencoderEvaluator, "evaluate", without_supernet)
@@ -329,5 +330,5 @@ def test_options_of_numbers_are_taken_from_the_command_line():
 
     given = {"order": "2", "partial_channels": "4", "max_skips": "none", "learning_rate": "1e-2"}
     strategy = registry.make_strategy(Darts, "darts", RelaxableToySpace(), seed=0, trials=5, given=given)
-    plan = strategy.ask(0).supernet
+    plan = strategy.ask(0).job.plan
     assert (plan.order, plan.partial_channels, plan.max_skips, plan.learning_rate) == (2, 4, None, 0.01)

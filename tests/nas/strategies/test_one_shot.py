@@ -4,6 +4,7 @@ import pytest
 
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
+from nas.core.job import ScoreWithSupernet, Train, TrainSupernet
 from nas.core.trial import Measurement, Outcome, Trial
 from nas.strategies.evolution import Evolution
 from nas.strategies.one_shot import OneShot
@@ -23,7 +24,7 @@ class SharingToySpace(RelaxableToySpace):
 def kind(proposal):
     if proposal is None:
         return "waits"
-    return "supernet" if proposal.supernet is not None else "alone" if proposal.shares is None else "shared"
+    return {TrainSupernet: "supernet", ScoreWithSupernet: "shared", Train: "alone"}[type(proposal.job)]
 
 
 def ended(trial, loss=None):
@@ -62,7 +63,7 @@ def test_a_supernet_then_candidates_then_the_best_of_them_alone(inner):
     machine = strategy(inner, finalists=3)
     told = run(machine, 25)
     assert [kind(trial.proposal) for trial in told] == ["supernet"] + ["shared"] * 16 + ["alone"] * 3
-    assert {trial.proposal.shares for trial in told[1:17]} == {0}
+    assert {trial.job.supernet for trial in told[1:17]} == {0}
     scored = sorted(told[1:17], key=lambda trial: (trial.losses, trial.number))
     assert [trial.genotype for trial in told[17:]] == [trial.genotype for trial in scored[:3]]
     assert [trial.proposal.parents for trial in told[17:]] == [(trial.number,) for trial in scored[:3]]
@@ -76,14 +77,14 @@ def test_rounds_train_the_supernet_further_on_what_was_proposed():
     told = run(strategy(Reinforce, trials=33, rounds=3, finalists=2, supernet_epochs=10), 33)
     kinds = [kind(trial.proposal) for trial in told]
     assert kinds == (["supernet"] + ["shared"] * 9) * 2 + ["supernet"] + ["shared"] * 10 + ["alone"] * 2
-    plans = [told[number].proposal.supernet for number in (0, 10, 20)]
+    plans = [told[number].job.plan for number in (0, 10, 20)]
     assert [plan.continues for plan in plans] == [None, 0, 10]
     assert [plan.epochs for plan in plans] == [3, 3, 3]
     assert plans[0].paths == ()  # any of the space
     for plan, first in ((plans[1], 1), (plans[2], 11)):
         assert plan.paths == tuple(sorted({trial.genotype.text for trial in told[first : first + 9]}))
         assert all(Genotype(text).space == "toy" for text in plan.paths)
-    assert {trial.proposal.shares for trial in told[21:31]} == {20}
+    assert {trial.job.supernet for trial in told[21:31]} == {20}
 
 
 def test_several_workers_wait_for_the_supernet_and_for_the_last_candidate():
@@ -109,7 +110,11 @@ def test_a_supernet_that_fails_is_tried_again_and_the_search_ends_at_last():
     told = run(strategy(), 20, failed)
     assert [kind(trial.proposal) for trial in told] == ["supernet"] * 3
     later = strategy(trials=23, rounds=2, finalists=2)
-    told = run(later, 25, lambda trial: failed(trial) if trial.number > 9 and trial.proposal.supernet else ended(trial))
+    told = run(
+        later,
+        25,
+        lambda trial: failed(trial) if trial.number > 9 and isinstance(trial.job, TrainSupernet) else ended(trial),
+    )
     assert [kind(trial.proposal) for trial in told[-5:]] == ["supernet"] * 3 + ["alone"] * 2
 
 

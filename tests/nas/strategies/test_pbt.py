@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from nas.core.errors import UserError
+from nas.core.job import TrainPortion
 from nas.core.space import sample
-from nas.core.trial import Measurement, Outcome, Portion, Trial
+from nas.core.trial import Measurement, Outcome, Trial
 from nas.strategies.pbt import PopulationBased
 from nas.testing import StrategyContract
 from nas.testing.toys import ToySpace
@@ -42,15 +43,15 @@ def run(machine, losses):
 
 @pytest.mark.parametrize("total", [4, 5, 7, 8, 101])
 def test_portions_are_of_one_length_and_cover_the_training(total):
-    epochs = [Portion(number, 4, 0).epochs(total) for number in range(4)]
+    epochs = [TrainPortion(number, 4, 0).epochs(total) for number in range(4)]
     assert [epoch for portion in epochs for epoch in portion] == list(range(1, total + 1))
     assert {len(portion) for portion in epochs} <= {total // 4, total // 4 + 1}
-    assert [Portion(number, 4, 0).last for number in range(4)] == [False, False, False, True]
+    assert [TrainPortion(number, 4, 0).last for number in range(4)] == [False, False, False, True]
 
 
 def test_members_go_on_from_their_own_and_the_worst_from_the_best():
     trials = run(strategy(), [3.0, 1.0, 2.0] * 4)
-    portions = [trial.proposal.portion for trial in trials]
+    portions = [trial.job for trial in trials]
     assert [portion.number for portion in portions] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
     assert [portion.member for portion in portions] == [0, 1, 2] * 4
     # member 0 is the worst of three whenever it is compared, and member 1 the best
@@ -77,10 +78,10 @@ def test_a_copy_has_other_hyperparameters_and_the_same_network():
 
 def test_what_failed_is_a_copy_or_begins_anew():
     trials = run(strategy(population=4, share=0.25, trials=16), [math.inf, 1.0, math.inf, 2.0, 5.0, 5.0])
-    assert [trial.proposal.portion.continues for trial in trials[4:]] == [1, 1]
-    assert trials[4].proposal.portion.member == 0
+    assert [trial.job.continues for trial in trials[4:]] == [1, 1]
+    assert trials[4].job.member == 0
     alone = run(strategy(), [math.inf] * 6)
-    assert [trial.proposal.portion.number for trial in alone] == [0] * 6
+    assert [trial.job.number for trial in alone] == [0] * 6
     assert len({trial.genotype for trial in alone}) == 6
 
 
@@ -90,13 +91,13 @@ def test_a_member_goes_on_from_what_others_were_after_as_many_portions():
     for number, loss in ((0, 3.0), (1, 2.0)):
         machine.tell(ended(number, proposals[number], loss))
     third = machine.ask(3)
-    assert third.portion == Portion(1, 3, 0, continues=1)
+    assert third.job == TrainPortion(1, 3, 0, continues=1)
     machine.tell(ended(3, third, 0.1))
     machine.tell(ended(4, machine.ask(4), 0.2))
-    assert [machine.ask(5).portion.number, machine.ask(6).portion.number, machine.ask(7)] == [2, 2, None]
+    assert [machine.ask(5).job.number, machine.ask(6).job.number, machine.ask(7)] == [2, 2, None]
     machine.tell(ended(2, proposals[2], 2.5))
     # after one portion the members had 3, 2 and 2.5: what became of them since does not matter
-    assert machine.ask(7).portion == Portion(1, 3, 2, continues=2)
+    assert machine.ask(7).job == TrainPortion(1, 3, 2, continues=2)
 
 
 @pytest.mark.parametrize(("option", "value"), [("portions", 1), ("population", 1), ("share", 0.6), ("usual", 2)])
@@ -114,7 +115,7 @@ def test_changing_the_rate_while_training_beats_keeping_any():
         distance = {None: 8.0}
         for number in range(64):
             proposal = machine.ask(number)
-            portion = proposal.portion
+            portion = proposal.job
             best = (0.8, 0.4, 0.2, 0.1)[portion.number // 2]
             distance[number] = distance[portion.continues] * (0.4 if proposal.genotype.content["rate"] == best else 0.9)
             machine.tell(ended(number, proposal, distance[number]))

@@ -10,6 +10,7 @@ import pytest
 
 from nas import registry
 from nas.core.errors import UserError
+from nas.core.job import TrainSupernet
 from nas.core.trial import Trial
 from nas.strategies.darts import Darts
 from nas.strategies.deap_nsga2 import DeapNSGA2
@@ -52,7 +53,7 @@ class TestDarts(StrategyContract):
             if proposal is None:
                 break
             trial = ended(Trial(number, proposal, number), toy_loss(proposal.genotype))
-            if proposal.supernet is None:
+            if not isinstance(proposal.job, TrainSupernet):
                 seen.append(proposal.genotype)
             else:
                 trial = replace(trial, measurements=toy_supernet(trial, space))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evaluators.metrics.cost import parameters
 from nas.core.errors import InvalidGenotype
-from nas.core.supernet import Supernet, perturbed
+from nas.core.supernet import SupernetPlan, perturbed
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.derivation import derive_cell, relaxed_edges
 from search_spaces.cells.edge import OPERATION_NAMES
@@ -112,7 +112,7 @@ def test_whatever_the_alphas_and_the_restrictions_what_is_derived_is_of_the_spac
         base = base_of(space, usual=0.5, seed=seed)
     except InvalidGenotype:
         return
-    plan = Supernet(1, edge_normalisation=bool(generator.integers(2)))
+    plan = SupernetPlan(1, edge_normalisation=bool(generator.integers(2)))
     alphas = drawn_alphas(space, base, seed, plan)
     derived = space.derive(base, alphas, guard)
     space.validate(derived.genotype)
@@ -127,7 +127,7 @@ CELL_CHOICES = {site: choice for site, choice in AutoencoderSpace().choices().it
 
 def test_the_derived_model_holds_what_its_genotype_uses_and_no_more():
     base = base_of(SPACE)
-    supernet = SPACE.relax(base, SHAPE, Supernet(1))
+    supernet = SPACE.relax(base, SHAPE, SupernetPlan(1))
     derived = SPACE.derive(base, supernet.architecture.alphas()).genotype
     model = SPACE.build(derived, SHAPE)
     again = SPACE.build(SPACE.grow(lambda choice: derived.content[choice.site]), SHAPE)

@@ -1,0 +1,94 @@
+"""Jobs: what is asked of an evaluator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from nas.core.supernet import SupernetPlan
+
+Completion = Literal["complete", "shared", "supernet"]
+"""How a job that came to its end is recorded; see nas.core.trial.Outcome."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train the genotype as a candidate, from its first epoch to its last."""
+
+    completion: ClassVar[Completion] = "complete"
+    counted: ClassVar[bool] = True
+    """Whether a strategy proposes it: only then it is one of the trials that a run was asked for."""
+
+
+@dataclass(frozen=True)
+class TrainPortion:
+    """Train a part of a candidate's epochs and leave a checkpoint: the strategy decides how the training goes on.
+
+    Source: population based training, Jaderberg et al. 2017.
+
+    Attributes:
+        number: of this portion, counted from 0.
+        count: how many the whole training has.
+        member: whose training it is: members of a population are counted from 0.
+        continues: the number of the trial whose training it goes on with, with the genotype's hyperparameters; None
+            where it begins.
+    """
+
+    completion: ClassVar[Completion] = "complete"
+    counted: ClassVar[bool] = True
+
+    number: int
+    count: int
+    member: int
+    continues: int | None = None
+
+    def epochs(self, total: int) -> range:
+        """Its epochs, counted from 1, of a whole training of `total`: all portions have as many, or one more."""
+        first, last = (total * number // self.count for number in (self.number, self.number + 1))
+        return range(first + 1, last + 1)
+
+    @property
+    def last(self) -> bool:
+        """Whether the training ends with it."""
+        return self.number == self.count - 1
+
+
+@dataclass(frozen=True)
+class TrainSupernet:
+    """Train no candidate but the supernet around the genotype, which then is its base."""
+
+    completion: ClassVar[Completion] = "supernet"
+    counted: ClassVar[bool] = True
+
+    plan: SupernetPlan
+
+
+@dataclass(frozen=True)
+class ScoreWithSupernet:
+    """Train nothing, but score the genotype with the weights of a supernet.
+
+    Attributes:
+        supernet: the number of the trial that has trained it.
+    """
+
+    completion: ClassVar[Completion] = "shared"
+    counted: ClassVar[bool] = True
+
+    supernet: int
+
+
+@dataclass(frozen=True)
+class PruneChannels:
+    """Remove channels from the model that the proposal's parent has left, and train the rest on briefly.
+
+    Attributes:
+        ratio: the share of the genotype's channels that is missing then, between 0 and 1.
+    """
+
+    completion: ClassVar[Completion] = "complete"
+    counted: ClassVar[bool] = False
+
+    ratio: float
+
+
+Job = Train | TrainPortion | TrainSupernet | ScoreWithSupernet | PruneChannels
