@@ -22,7 +22,8 @@ from pairs import several
 from torch import nn
 
 import nas
-from evaluators.autoencoder.evaluator import AutoencoderEvaluator
+from evaluators.autoencoder.task import AutoencoderTask
+from nas.core.evaluator import Evaluator
 from nas.core.trial import Trial
 from nas.data.dataset import Dataset, as_float
 
@@ -94,7 +95,9 @@ def main() -> None:
         )
         searched = time.perf_counter() - began
         parts, best = run.parts, run.best
-        evaluator = AutoencoderEvaluator(parts.space, parts.data, epochs=arguments.retrain, device=parts.device)
+        evaluator = AutoencoderTask.make_evaluator(
+            parts.space, parts.data, epochs=arguments.retrain, device=parts.device
+        )
         found = retrained(evaluator, dataclasses.replace(best.trial, measurements=(), outcome=None, losses=()))
         usual = train_baseline(parts.data, arguments.latent, arguments.retrain, seed)
         result = {
@@ -112,7 +115,7 @@ def main() -> None:
         print(json.dumps(result), flush=True)
 
 
-def retrained(evaluator: AutoencoderEvaluator, trial: Trial) -> float:
+def retrained(evaluator: Evaluator, trial: Trial) -> float:
     """The test error of a trial's genotype, trained anew for the evaluator's epochs."""
     from safetensors.torch import load
 

@@ -17,7 +17,7 @@ import torch
 from pairs import pair
 from safetensors.torch import load
 
-from evaluators.cyclegan.evaluator import CycleGanEvaluator
+from evaluators.cyclegan.task import CycleGanTask
 from evaluators.metrics.translations import translation_scores
 from nas.core.trial import Proposal, Trial
 from nas.data.pairs import load_pair
@@ -39,14 +39,14 @@ def main() -> None:
     torch.set_num_threads(1)
     data = load_pair("digits", f"{arguments.change}:digits")
     space = CycleGanSpace()
-    evaluator = CycleGanEvaluator(space, data, epochs=arguments.epochs)
+    evaluator = CycleGanTask.make_evaluator(space, data, epochs=arguments.epochs)
     choices = space.choices()
     narrow = {a.site: tuple(v for v in choices[a.site].values if v in a.values) for a in evaluator.assumptions("fid")}
     space = space.restrict(narrow).restrict({name: (value,) for name, value in arguments.pin})
     genotype = space.grow(lambda choice: choice.values[0] if choice.usual is None else choice.usual)
-    evaluator = CycleGanEvaluator(space, data, epochs=arguments.epochs)
+    evaluator = CycleGanTask.make_evaluator(space, data, epochs=arguments.epochs)
     print(space.describe(genotype, data.shape))
-    targets = evaluator._test_targets
+    targets = evaluator.task._test_targets
     report("nothing", translation_scores(targets, lambda images: images, lambda images: images))
     if arguments.change in UNDONE:
         true = translation_scores(targets, TRANSFORMATIONS[arguments.change], UNDONE[arguments.change])

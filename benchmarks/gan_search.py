@@ -23,7 +23,7 @@ import torch
 from pairs import several
 
 import nas
-from evaluators.gan.evaluator import GanEvaluator
+from evaluators.gan.task import GanTask
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, SearchSpace, Value
 from nas.core.trial import Proposal, Trial
@@ -45,7 +45,7 @@ def trained(run: Run, space: SearchSpace, genotype: Genotype, epochs: int, pictu
     from safetensors.torch import load
 
     data = run.parts.data
-    evaluator = GanEvaluator(space, data, epochs=epochs, device=run.parts.device)
+    evaluator = GanTask.make_evaluator(space, data, epochs=epochs, device=run.parts.device)
     *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), run.config.seed))
     picture.write_bytes(last.artifacts["samples.png"])
     model = space.build(genotype, data.shape)

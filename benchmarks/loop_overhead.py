@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluators.autoencoder.evaluator import OBJECTIVES
+from evaluators.autoencoder.task import AutoencoderTask
+from nas.core.evaluator import Evaluator
+from nas.core.metric import COST
 from nas.core.search import Search
 from nas.core.trial import Measurement, Trial
 from nas.executors.inline import Inline
@@ -25,14 +27,14 @@ from nas.study.study import Study
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 
-class Instant:
+class Instant(Evaluator):
     """An evaluator that takes no time."""
 
-    objectives = OBJECTIVES
+    metrics = AutoencoderTask.quality | COST
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
         value = float(np.random.default_rng(trial.seed).random())
-        metrics = dict.fromkeys(OBJECTIVES, value)
+        metrics = dict.fromkeys(self.metrics, value)
         for epoch in range(1, 6):
             artifacts = {"reconstructions.png": b"\x89PNG" + bytes(5000)}
             if epoch == 5:
@@ -44,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=100)
     trials = parser.parse_args().trials
-    space, objectives = AutoencoderSpace(), (OBJECTIVES["mse"],)
+    space, objectives = AutoencoderSpace(), (AutoencoderTask.quality["mse"].objective,)
     with tempfile.TemporaryDirectory() as folder:
         study = Study.create(Path(folder) / "run", space, objectives, {})
         strategy = Evolution(space, seed=0, trials=trials)

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from examples.xor import OBJECTIVES, LogicEvaluator
+from examples.xor import LogicEvaluator
 from nas.core.search import InMemory, Search
 from nas.core.trial import Trial
 from nas.executors.inline import Inline
@@ -37,7 +37,15 @@ def solve(seed: int) -> tuple[int, int, int] | None:
     """Generations, evaluations and hidden nodes until the exclusive or is solved; None if it is not."""
     space, solved = NetworkSpace(), UntilSolved()
     strategy = Neat(space, seed=seed, trials=MOST, population=POPULATION)
-    search = Search(space, strategy, (OBJECTIVES["fitness"],), InMemory(), seed=seed, trials=MOST, limit=solved)
+    search = Search(
+        space,
+        strategy,
+        (LogicEvaluator.metrics["fitness"].objective,),
+        InMemory(),
+        seed=seed,
+        trials=MOST,
+        limit=solved,
+    )
     Inline().run(search, LogicEvaluator(space), solved)
     if solved.trial is None:
         return None

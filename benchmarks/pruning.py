@@ -67,7 +67,7 @@ def untuned(run: Run, whole: Candidate, ratio: float) -> float:
     start = Start(whole.number, whole.genotype, run.study.weights_path(whole.number).read_bytes())
     trial = Trial(0, Proposal(whole.genotype, (whole.number,), job=PruneChannels(ratio)), whole.trial.seed, start=start)
     model = pruned(
-        lambda: evaluator.space.build(whole.genotype, evaluator.data.shape), trial, evaluator._to_prune
+        lambda: evaluator.space.build(whole.genotype, evaluator.data.shape), trial, evaluator.task.prunable_parts
     ).model
     return float(evaluator.test(whole.genotype, model, whole.trial.seed)["mse"])
 

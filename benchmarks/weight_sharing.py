@@ -22,7 +22,7 @@ import torch
 from scipy.stats import kendalltau
 from torch import nn
 
-from evaluators.autoencoder.evaluator import AutoencoderEvaluator
+from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.inheritance import transfer as sharing
 from evaluators.inheritance.transfer import Inherited
 from nas.core.genotype import Genotype
@@ -60,7 +60,7 @@ def trained(
 ) -> Measurement:
     start, grow = how.get("start"), bool(how.get("grow", False))
     assert start is None or isinstance(start, Start)
-    evaluator = AutoencoderEvaluator(space, data, epochs=epochs, grow=grow)
+    evaluator = AutoencoderTask.make_evaluator(space, data, epochs=epochs, grow=grow)
     *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), seed, start=start))
     return last
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from nas.core.errors import Diverged
+from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
+from nas.core.metric import Metric, metrics_by_name
 from nas.core.space import generator_for
 from nas.core.trial import Measurement, Objective, Trial
 
 
-class TableEvaluator:
+class TableEvaluator(Evaluator):
     """One measurement a trial: one of the row's observed columns, drawn at random as a training run would give it.
 
     Args:
@@ -27,9 +29,9 @@ class TableEvaluator:
         self._observed = np.stack(observed, axis=1)  # (rows, runs)
 
     @property
-    def objectives(self) -> Mapping[str, Objective]:
+    def metrics(self) -> Mapping[str, Metric]:
         """The one column that is searched."""
-        return {self._objective.name: self._objective}
+        return metrics_by_name(Metric(self._objective.name, self._objective.direction))
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
         """Look the trial's row up; which of the observed columns is drawn depends on the trial's seed.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
-from nas.core.trial import Measurement, Objective, Trial
+from nas.core.metric import Metric, metrics_by_name
+from nas.core.trial import Measurement, Trial
 
 Rows = Sequence[Sequence[float]]
 
@@ -26,10 +28,8 @@ XOR: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
 )
 """The exclusive or: pairs of inputs and outputs."""
 
-OBJECTIVES = {name: Objective(name, "maximize") for name in ("fitness", "solved")}
 
-
-class LogicEvaluator:
+class LogicEvaluator(Evaluator):
     """How nearly a network computes a truth table (Stanley & Miikkulainen 2002, section 4.1).
 
     Metrics: ``fitness``, the square of the number of outputs less the sum of their absolute errors: (4 - sum)^2 for
@@ -41,10 +41,7 @@ class LogicEvaluator:
         self._inputs = [inputs for inputs, _ in cases]
         self._wanted = [value for _, outputs in cases for value in outputs]
 
-    @property
-    def objectives(self) -> Mapping[str, Objective]:
-        """Fitness, by default, and whether it is solved."""
-        return OBJECTIVES
+    metrics = metrics_by_name(Metric("fitness", "maximize"), Metric("solved", "maximize"))
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
         """One measurement."""

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
+from nas.core.executor import Executor
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
@@ -50,9 +51,9 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "gan": "search_spaces.gan.space:GanSpace",
     },
     "evaluator": {
-        "autoencoder": "evaluators.autoencoder.evaluator:AutoencoderEvaluator",
-        "cyclegan": "evaluators.cyclegan.evaluator:CycleGanEvaluator",
-        "gan": "evaluators.gan.evaluator:GanEvaluator",
+        "autoencoder": "evaluators.autoencoder.task:AutoencoderTask",
+        "cyclegan": "evaluators.cyclegan.task:CycleGanTask",
+        "gan": "evaluators.gan.task:GanTask",
     },
     "executor": {"inline": "nas.executors.inline:Inline", "ray": "nas.executors.ray_tune.executor:RayTune"},
     "early-stopping": {
@@ -70,14 +71,6 @@ _GROUPS = {
     "executor": "nas.executors",
     "early-stopping": "nas.early_stopping",
 }
-EVALUATOR_OF = {
-    "adversarialnas": "gan",
-    "autoencoder": "autoencoder",
-    "autogan": "gan",
-    "cyclegan": "cyclegan",
-    "gan": "gan",
-}
-"""The evaluator of a space, where the user names none."""
 
 
 def names(kind: Kind) -> list[str]:
@@ -116,11 +109,18 @@ def _imported(kind: Kind, name: str, path: str) -> Any:
 
 
 _METHODS: dict[Kind, tuple[str, ...]] = {
-    "strategy": ("ask", "tell", "recommend"),
+    "strategy": ("ask", "tell", "recommend", "descends"),
     "space": ("grow", "validate", "hyperparameters", "build", "describe"),
-    "evaluator": ("evaluate",),
-    "executor": ("run",),
+    "evaluator": ("make_evaluator", "usual_epochs"),
+    "executor": ("run", "check", "isolated"),
     "early-stopping": ("reason_to_stop",),
+}
+
+
+_SUBCLASSES: dict[Kind, str] = {
+    "strategy": "a subclass of nas.core.strategy.Strategy with ask, tell and recommend",
+    "evaluator": "a subclass of nas.core.evaluator.Evaluator or evaluators.task.Task",
+    "executor": "a subclass of nas.core.executor.Executor",
 }
 
 
@@ -134,8 +134,8 @@ def fitting(kind: Kind, name: str, thing: Any) -> Any:
         return thing
     missing = [method for method in _METHODS[kind] if not hasattr(thing, method)]
     if missing:
-        methods = ", ".join(_METHODS[kind])
-        raise UserError(f"--{kind}", name, f"a class with {methods}", why=f"has no {missing[0]}")
+        fits = _SUBCLASSES.get(kind, f"a class with {', '.join(_METHODS[kind])}")
+        raise UserError(f"--{kind}", name, fits, why=f"has no {missing[0]}")
     return thing
 
 
@@ -245,7 +245,7 @@ def check_options(where: str, name: str, given: Mapping[str, Any], known: Mappin
         raise unknown_name(f"{where} ({name})", min(unknown), known)
 
 
-def make_executor(name: str, given: Mapping[str, Any]) -> Any:
+def make_executor(name: str, given: Mapping[str, Any]) -> Executor:
     """A new executor with the options given, those of ``nas search`` that its constructor takes.
 
     One worker is what an executor has that knows of no workers.
@@ -259,7 +259,8 @@ def make_executor(name: str, given: Mapping[str, Any]) -> Any:
         if option not in known and (option, value) != ("workers", 1):
             allowed = "nothing with this executor; --executor ray takes it"
             raise UserError(f"--{option.replace('_', '-')}", value, allowed, why=f"is no option of --executor {name}")
-    return make("executor", name, constructor, **{option: v for option, v in given.items() if option in known})
+    made: Executor = make("executor", name, constructor, **{n: value for n, value in given.items() if n in known})
+    return made
 
 
 def _converted(option: str, value: Any, hint: Any) -> Any:

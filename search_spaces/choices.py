@@ -59,6 +59,8 @@ class ChoiceSpace(abc.ABC):
 
     name: str
     version: int = 1
+    task: str
+    data_kinds: tuple[str, ...] = ("image",)
 
     def __init__(self) -> None:
         self._restrictions: dict[str, tuple[Value, ...]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -24,26 +24,41 @@ class AdversarialTraining:
     there is to continue from, and what was restored trains on to the same numbers (bit for bit on a CPU).
 
     Args:
-        generator: all that generates, as one; on its device already.
+        model: all of it, on its device already.
+        generator: all that generates, as one.
         discriminator: all that judges.
         hyperparameters: with the ``learning_rate`` of each (``generator_learning_rate``), betas, ``ema``.
         epochs: of the whole training.
 
     Attributes:
         average: of the generator.
+        evaluated: what is scored: the average.
+        averages: of parts of the model, by the part's name.
         epochs_done: so far.
+        before_update: is called before every update of the generator.
         growth: of both sides, if they grow.
     """
 
+    averages: Mapping[str, nn.Module]
+
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int
+        self,
+        model: nn.Module,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        hyperparameters: Mapping[str, Any],
+        epochs: int,
+        seed: int,
     ) -> None:
         self.hyperparameters, self.epochs, self.seed, self.epochs_done = dict(hyperparameters), epochs, seed, 0
+        self.before_update: Callable[[], None] = lambda: None
         self.growth: Growth | None = None
+        self._whole = model
         self._networks = {"generator": generator, "discriminator": discriminator}
         self._device = next(generator.parameters()).device
         chosen = self.hyperparameters
         self.average = MovingAverage(generator, chosen["ema"])
+        self.evaluated: nn.Module = self.average.network
         self._optimisers = {
             name: torch.optim.Adam(
                 self._weights(network),
@@ -61,6 +76,9 @@ class AdversarialTraining:
         return list(network.parameters())
 
     def _optimise(self, name: str, loss: Tensor) -> None:
+        """One update of a side; none where the path through a supernet leads nowhere, as all edges may be empty."""
+        if not loss.requires_grad:
+            return
         self._optimisers[name].zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if self.growth is not None:
@@ -74,6 +92,20 @@ class AdversarialTraining:
 
     def _key(self, purpose: int) -> int:
         return int(generator_for(self.seed, self.epochs_done, purpose).integers(2**63))
+
+    @property
+    def updates(self) -> int:
+        """How many updates the generator has had."""
+        return self.average.updates
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The model's tensors by name, the averages in place of what they follow."""
+        averaged = {
+            f"{part}.{name}": tensor
+            for part, network in self.averages.items()
+            for name, tensor in network.state_dict().items()
+        }
+        return {**self._whole.state_dict(), **averaged}
 
     # -- continuing
 

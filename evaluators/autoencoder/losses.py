@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import torch
@@ -38,7 +39,7 @@ def as_autoencoder(model: nn.Module) -> AutoencoderModel:
 def training_loss(
     model: AutoencoderModel,
     images: Tensor,
-    hyperparameters: dict[str, Any],
+    hyperparameters: Mapping[str, Any],
     progress: float,
     generator: torch.Generator,
 ) -> Tensor:

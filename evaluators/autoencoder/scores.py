@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from evaluators.autoencoder.losses import as_autoencoder, variational_bound, with_noise
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
-from evaluators.pictures import picture_of_rows
+from evaluators.training.selection import Scores
 from nas.data.dataset import batches
 
 _SHOWN = 10  # images of a picture
@@ -24,7 +24,7 @@ def scores_of(
     hyperparameters: Mapping[str, Any],
     seed: int,
     memory: PeakMemory | None = None,
-) -> tuple[dict[str, float], bytes]:
+) -> Scores:
     """The metrics of quality that an autoencoder has, and some of its images in rows.
 
     Args:
@@ -62,4 +62,4 @@ def scores_of(
         likelihood = float(torch.cat([likelihood for likelihood, _ in parts]).mean())
         divergence = float(torch.cat([divergence for _, divergence in parts]).mean())
         metrics |= {"elbo": likelihood - divergence, "log_likelihood": likelihood, "kl": divergence}
-    return metrics, picture_of_rows(rows)
+    return Scores(metrics, rows)

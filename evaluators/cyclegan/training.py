@@ -60,11 +60,13 @@ class CycleGanTraining(AdversarialTraining):
     def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
         self.model = as_cyclegan(model)
         judges = nn.ModuleDict({"a": self.model.discriminator_a, "b": self.model.discriminator_b})
-        super().__init__(translators_of(self.model), judges, hyperparameters, epochs, seed)
+        super().__init__(model, translators_of(self.model), judges, hyperparameters, epochs, seed)
+        translators: Any = self.average.network
+        self.averages = dict(translators.items())
         self._buffers: dict[str, ImageBuffer] = {}
         self._places = torch.Generator()
 
-    def epoch(self, a: Split, b: Split, memory: PeakMemory) -> None:
+    def epoch(self, data: tuple[Split, Split], memory: PeakMemory) -> None:
         """As many steps as there are whole batches in the larger of the two parts, at least one.
 
         Each part comes in new orders of its own, the smaller one in several one after the other: images are unpaired.
@@ -72,6 +74,7 @@ class CycleGanTraining(AdversarialTraining):
         Raises:
             Diverged: a loss is not finite.
         """
+        a, b = data
         for network in self._networks.values():
             network.train()
         size = min(self.hyperparameters["batch"], len(a), len(b))
@@ -93,6 +96,7 @@ class CycleGanTraining(AdversarialTraining):
 
     def _step(self, a: Tensor, b: Tensor, memory: PeakMemory, looked_at: bool) -> tuple[Tensor, Tensor]:
         """One update of both translators and then one of both discriminators, with images of A and of B."""
+        self.before_update()
         model, chosen = self.model, self.hyperparameters
         self._only_judge(True)
         fake_b, fake_a = model.a_to_b(a), model.b_to_a(b)

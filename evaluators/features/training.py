@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from evaluators.training.recipe import AUGMENTATIONS, OPTIMISERS, SCHEDULES
+from evaluators.training.augmentations import AUGMENTATIONS
+from evaluators.training.optimisers import OPTIMISERS
+from evaluators.training.schedules import SCHEDULES
 from nas.core.space import Shape
 from nas.data.dataset import Split, as_float, batches
 

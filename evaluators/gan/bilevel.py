@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import torch
@@ -15,9 +14,8 @@ from evaluators.gan.training import BATCH, GanModel, GanTraining, conditions_of,
 from evaluators.metrics.cost import PeakMemory
 from evaluators.networks import global_randomness
 from evaluators.supernets.bilevel import Architecture, architect, first_order
-from evaluators.supernets.recalibration import recalibrate
 from nas.core.errors import Diverged, UserError
-from nas.core.supernet import Path, SupernetPlan
+from nas.core.supernet import SupernetPlan
 from nas.data.dataset import Split, as_float
 
 LOSSES = (
@@ -28,21 +26,11 @@ LOSSES = (
 )
 """What an epoch gives of each update. Validation losses, which the alphas follow, are NaN while the weights warm up."""
 
-CALIBRATION = 16
-"""Batches that the statistics of a candidate's batch normalisation are of."""
-
 
 class Half(Protocol):
     """What a generator or a discriminator of a supernet has."""
 
-    architecture: PathArchitecture
-
-
-class PathArchitecture(Architecture, Protocol):
-    """One that can be a single candidate; see search_spaces.supernet.Architecture."""
-
-    def follow(self, path: Path | None) -> None:
-        """Be this candidate alone."""
+    architecture: Architecture
 
 
 class PairSupernetTraining(GanTraining):
@@ -87,8 +75,8 @@ class PairSupernetTraining(GanTraining):
         }
         super().__init__(model, hyperparameters, epochs, seed)
         self.architecture = cast(Architecture, model.architecture)
-        self.epochs_done, self.updates = begun, max(1, images // BATCH)
-        steps = self.updates * (epochs - self._warm_up)
+        self.epochs_done, self.updates_an_epoch = begun, max(1, images // BATCH)
+        steps = self.updates_an_epoch * (epochs - self._warm_up)
         rounds = {"generator": 1, "discriminator": int(self.hyperparameters["discriminator_steps"])}
         self._architects = {
             name: architect(alphas, plan, steps * rounds[name]) for name, alphas in self._alphas.items()
@@ -111,8 +99,8 @@ class PairSupernetTraining(GanTraining):
             self._random.manual_seed(self._key(1))
             order = torch.Generator().manual_seed(self._key(2))
             seen, unseen = (self._batches(half, order) for half in _halves(len(data), self.seed))
-            for step in range(self.updates):
-                part = step / self.updates
+            for step in range(self.updates_an_epoch):
+                part = step / self.updates_an_epoch
                 progress, noise = (self.epochs_done + part) / self.epochs, self._instance_noise(part)
                 rows.append(torch.stack(self._round(data, seen[step], unseen[step], progress, noise)))
                 memory.look()
@@ -127,9 +115,9 @@ class PairSupernetTraining(GanTraining):
     def _batches(self, half: Tensor, order: torch.Generator) -> Tensor:
         """Images of a half in as many new orders as are needed: (updates, discriminator steps, N)."""
         rounds, size = int(self.hyperparameters["discriminator_steps"]), min(BATCH, len(half))
-        wanted = self.updates * rounds * size
+        wanted = self.updates_an_epoch * rounds * size
         passes = [half[torch.randperm(len(half), generator=order)] for _ in range(-(-wanted // len(half)))]
-        return torch.cat(passes)[:wanted].view(self.updates, rounds, size).to(self._device)
+        return torch.cat(passes)[:wanted].view(self.updates_an_epoch, rounds, size).to(self._device)
 
     def _round(self, data: Split, seen: Tensor, unseen: Tensor, progress: float, noise: float) -> list[Tensor]:
         """One update of the generator after those of the discriminator; see LOSSES for what it gives."""
@@ -208,17 +196,3 @@ def batches_to_generate(
         drawn = torch.randint(len(data), (BATCH,), generator=random, device=device)
         batches.append((noise,) if told is None else (noise, told[drawn]))
     return batches
-
-
-def candidate_of(network: nn.Module, path: Path, batches: Iterable[tuple[Tensor, ...]]) -> nn.Module:
-    """One candidate with a supernet's weights, ready to be scored; the supernet is left as it is.
-
-    Args:
-        network: the supernet, or a half of one, with its ``architecture``.
-        path: what the candidate holds; see nas.core.supernet.SharesWeights.
-        batches: arguments of the forward passes that recalibrate its batch normalisation.
-    """
-    candidate = copy.deepcopy(network)
-    cast(Half, candidate).architecture.follow(path)
-    recalibrate(candidate, batches)
-    return candidate

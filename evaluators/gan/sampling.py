@@ -59,13 +59,13 @@ def shown(model: GanModel, generator: nn.Module, noise: Noise, part: Split) -> l
     return list(torch.split(_generated(generator, codes, conditions, noise), _GRID))
 
 
-def cost_of(model: GanModel, generator: nn.Module, part: Split, device: torch.device) -> dict[str, float]:
+def cost_of(model: GanModel, part: Split, device: torch.device) -> dict[str, float]:
     """The generator's ``parameters`` and its ``multiply_adds`` for one image."""
     codes = torch.zeros((1, model.latent), device=device)
     conditions = conditions_of(model, part)
     told = () if conditions is None else (conditions[:1].to(device),)
     with global_randomness(0, device):
-        made = multiply_adds(generator, codes, *told)
+        made = multiply_adds(model.generator, codes, *told)
     return {"parameters": float(parameters(model.generator)), "multiply_adds": float(made)}
 
 

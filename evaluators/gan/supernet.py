@@ -6,19 +6,20 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.gan.bilevel import CALIBRATION, LOSSES, PairSupernetTraining, batches_to_generate, candidate_of
-from evaluators.gan.training import GanModel
+from evaluators.gan.bilevel import LOSSES, PairSupernetTraining, batches_to_generate
 from evaluators.metrics.cost import PeakMemory, parameters
 from evaluators.metrics.samples import sample_deviation
 from evaluators.networks import initialised
+from evaluators.pictures import picture_of_rows
 from evaluators.supernets.bilevel import drawn_from
+from evaluators.supernets.one_shot import candidate_of
 from evaluators.supernets.restart import Watch
+from evaluators.training.selection import Scores
 from nas.core.errors import Collapsed, Diverged
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, Shape, generator_for
@@ -27,23 +28,9 @@ from nas.core.trial import Measurement
 from nas.data.dataset import Split
 
 MOST_RESETS = 3
+_CALIBRATION = 16  # batches that the statistics of a candidate's batch normalisation are of
 _MIXED = 4  # batches of the supernet's own images, of all operations together
 _ANEW = 3  # of the keys of random numbers that of the weights with which it begins anew
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """How a generator is judged.
-
-    Attributes:
-        scores: of a supernet and a generator; see evaluators.metrics.samples.
-        picture: of its samples, a PNG.
-        deviation: the data's; see evaluators.adversarial.collapse.
-    """
-
-    scores: Callable[[GanModel, nn.Module], dict[str, float]]
-    picture: Callable[[GanModel, nn.Module], bytes]
-    deviation: float
 
 
 class PairSupernet:
@@ -54,6 +41,8 @@ class PairSupernet:
         plan: completed.
         shape: of the images.
         train: the training part, on the device.
+        score: of the supernet and a generator; see evaluators.gan.task.GanTask.score.
+        deviation: the data's; see evaluators.adversarial.collapse.
     """
 
     def __init__(
@@ -64,10 +53,11 @@ class PairSupernet:
         shape: Shape,
         train: Split,
         seed: int,
-        scoring: Scoring,
+        score: Callable[..., Scores],
+        deviation: float,
     ) -> None:
         self.space, self.base, self.plan, self.shape = space, base, plan, shape
-        self.train, self.seed, self.scoring = train, seed, scoring
+        self.train, self.seed, self.score, self.deviation = train, seed, score, deviation
         self.hyperparameters = cast(SearchSpace, space).hyperparameters(base)
         self.device = train.examples.device
         self.epochs, self.warm_up = plan.schedule
@@ -86,11 +76,23 @@ class PairSupernet:
         self.training = PairSupernetTraining(
             model, self.plan, self.hyperparameters, len(self.train), self.seed, begun=epoch
         )
-        loss, updates = str(self.hyperparameters["loss"]), self.training.updates
-        self._watch = Watch(loss, self.epochs, updates, self.scoring.deviation)
+        loss, updates = str(self.hyperparameters["loss"]), self.training.updates_an_epoch
+        self._watch = Watch(loss, self.epochs, updates, self.deviation)
 
     def measurements(self) -> Iterator[Measurement]:
-        """One after every epoch; see evaluators.gan.evaluator.GanEvaluator.train_supernet."""
+        """One after every epoch, with a picture and the alphas of all epochs so far as ``alphas.json``.
+
+        Metrics: the scores of the strongest pair's generator with the weights of the supernet's average, its batch
+        normalisation recalibrated; ``mixture_deviation``, the deviation of the images that all operations make
+        together; the mean losses of both halves on the weights' images and on the alphas'; ``skips`` of the derived
+        cell that has the most of them, ``entropy`` of an edge (nats, the mean), ``resets``, how often the supernet has
+        collapsed and begun anew, and what it costs. The last brings the derived pairs, after the strongest those of
+        least FID with the supernet's weights first, and these FIDs as ``paths.json``.
+
+        Raises:
+            Collapsed: the supernet has collapsed four times.
+            Diverged: a loss, a log-weight or a score is not finite.
+        """
         started, memory = time.perf_counter(), PeakMemory(self.device)
         cost = {"parameters": float(parameters(self.model))}
         history: list[dict[str, object]] = []
@@ -99,12 +101,13 @@ class PairSupernet:
             alphas = self.training.architecture.alphas()
             found = self.space.derive(self.base, alphas, self.plan.max_skips)
             generator = self._candidate(found.genotype)
-            scores = self.scoring.scores(self.training.model, generator)
+            found_of = self._scores(generator)
+            scores = found_of.metrics
             for name, value in scores.items():
                 if not math.isfinite(value):
                     raise Diverged(f"{name} of the strongest pair is {value} after epoch {epoch}")
             row: dict[str, object] = {"epoch": epoch, "alphas": alphas}
-            files = {"samples.png": self.scoring.picture(self.training.model, generator)}
+            files = {"samples.png": picture_of_rows(found_of.rows)}
             means = dict(zip(LOSSES, self.training.losses.mean(0).tolist(), strict=True))
             deviation = self._deviation()
             reason = self._watch.collapsed(self.training.losses[:, :2], deviation)
@@ -127,7 +130,7 @@ class PairSupernet:
             }
             losses = {name: value for name, value in means.items() if not math.isnan(value)}
             files["alphas.json"] = json.dumps(history).encode()
-            yield Measurement(epoch, scores | losses | cost | rest, files, derived)
+            yield Measurement(epoch, {**scores, **losses, **cost, **rest}, files, derived)
 
     def _begin_anew(self, epoch: int, reason: str) -> None:
         self.resets += 1
@@ -139,10 +142,13 @@ class PairSupernet:
     def _derived(self, strongest: Genotype, alphas: Alphas) -> tuple[tuple[Genotype, ...], bytes]:
         """The strongest, then draws from the alphas, those of least FID with the supernet's weights first."""
         draws = drawn_from(self.space, self.base, alphas, self.plan, self.seed)
-        fids = {g: self.scoring.scores(self.training.model, self._candidate(g))["fid"] for g in (strongest, *draws)}
+        fids = {g: self._scores(self._candidate(g)).metrics["fid"] for g in (strongest, *draws)}
         ordered = (strongest, *sorted((g for g in draws if g != strongest), key=fids.__getitem__))
         rows = [{"id": genotype.id, "fid": fids[genotype]} for genotype in ordered]
         return ordered, json.dumps(rows).encode()
+
+    def _scores(self, generator: nn.Module) -> Scores:
+        return self.score(self.model, generator, self.hyperparameters, self.seed)
 
     @torch.no_grad()
     def _deviation(self) -> float:
@@ -154,7 +160,7 @@ class PairSupernet:
         """A pair's generator with the weights of the supernet's moving average."""
         # the names of a pair's choices begin with those of its halves
         path = {name: held for name, held in self.space.path(genotype).items() if name.startswith("generator")}
-        return candidate_of(self.training.average.network, path, self._batches(CALIBRATION))
+        return candidate_of(self.training.average.network, path, self._batches(_CALIBRATION))
 
     def _batches(self, count: int) -> list[tuple[Tensor, ...]]:
         return batches_to_generate(self.training.model, self.hyperparameters, self.train, self.seed, count)

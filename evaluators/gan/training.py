@@ -88,7 +88,8 @@ class GanTraining(AdversarialTraining):
         for module in model.modules():
             if isinstance(module, BATCH_NORMALISATIONS):
                 module.momentum = hyperparameters["batch_norm_momentum"]
-        super().__init__(self.model.generator, self.model.discriminator, hyperparameters, epochs, seed)
+        super().__init__(model, self.model.generator, self.model.discriminator, hyperparameters, epochs, seed)
+        self.averages = {"generator": self.average.network}
         chosen = self.hyperparameters
         self._targets = smoothed_targets(chosen.get("label_smoothing", "none"), chosen.get("smoothing", 0.0))
 
@@ -127,6 +128,7 @@ class GanTraining(AdversarialTraining):
         self, data: Split, batches: Tensor, noise: float, memory: PeakMemory, looked_at: bool
     ) -> tuple[Tensor, Tensor]:
         """One update of the generator after one of the discriminator with each batch, indices (rounds, N)."""
+        self.before_update()
         conditions = conditions_of(self.model, data)
         for number, batch in enumerate(batches, start=1):
             real = as_float(data.examples[batch])

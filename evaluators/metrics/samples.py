@@ -118,6 +118,11 @@ class Reference:
             self.confidences = confidences(logits)
             self.shares = confident_shares(logits, self.confidences)
 
+    @property
+    def classes(self) -> int:
+        """How many modes the reference itself hits, the most that can be; 0 where the extractor knows no classes."""
+        return 0 if self.shares is None else int((self.shares > 0).sum())
+
 
 def reference_of(data: Dataset, extractor: FeatureExtractor, *, samples: int | None = None) -> Reference:
     """The reference of a search: the validation part where it has 1,000 images, else training and validation.

@@ -51,8 +51,7 @@ class Target:
         order = np.random.default_rng(0xC1C).permutation(len(there))[:count]
         self.sources: Split = there.take(torch.from_numpy(order))
         same = own.classes == other.classes and self.sources.labels is not None
-        shares = self.reference.shares
-        self.classes = int((shares > 0).sum()) if same and shares is not None else 0
+        self.classes = self.reference.classes if same else 0
         self._extractor = extractor
         self._deviation = max(sample_deviation(as_float(own.train.examples[:_ENOUGH_FOR_DEVIATION])), 1e-12)
 

@@ -36,35 +36,27 @@ FINE_TUNING = 0.2
 ENOUGH_UPDATES = 200
 """As many of them as have so many updates, if that are more: 72 updates after half of a model's channels were removed
 its error was still 3 times what it had been (docs/benchmarks.md)."""
-ADVERSARIAL_RATE = 0.5
-"""What a generator's and a discriminator's learning rates are multiplied by then: the discriminator is ahead."""
 LATENCY_BATCH = 32
 _SIZES = "sizes"
 
 
-def epochs_of(trial: Trial, epochs: int, images: int, batch: int) -> int:
+def epochs_of(trial: Trial, epochs: int, updates: int) -> int:
     """How long a trial trains where candidates train for so many epochs.
 
     A pruned version for a fifth of them, or for as many as have 200 updates where that are more, but for no more than
     a candidate.
 
     Args:
-        images: of an epoch.
-        batch: how many an update sees.
+        updates: of an epoch.
     """
     if not isinstance(trial.job, PruneChannels):
         return epochs
-    updates = images // min(batch, images)
     return min(epochs, max(round(FINE_TUNING * epochs), math.ceil(ENOUGH_UPDATES / updates)))
 
 
-def slower_if_pruned(trial: Trial, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters of an adversarial training, of a pruned version with its learning rates reduced."""
-    if not isinstance(trial.job, PruneChannels):
-        return dict(hyperparameters)
-    reduced = {
-        name: ADVERSARIAL_RATE * value for name, value in hyperparameters.items() if name.endswith("learning_rate")
-    }
+def reduced_rates(hyperparameters: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """The hyperparameters with all learning rates multiplied by a factor."""
+    reduced = {name: factor * value for name, value in hyperparameters.items() if name.endswith("learning_rate")}
     return {**hyperparameters, **reduced}
 
 

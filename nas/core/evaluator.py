@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nas.core.genotype import Genotype
+from nas.core.job import Job, Train
+from nas.core.metric import Metric
+from nas.core.space import SearchSpace
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -22,118 +25,12 @@ class Assumption:
     reason: str
 
 
-class Evaluator(Protocol):
-    """Scores candidates of one space on one data set."""
-
-    @property
-    def objectives(self) -> Mapping[str, Objective]:
-        """The metrics that a search may be asked to optimise; the first is the default."""
-
-    def evaluate(self, trial: Trial) -> Iterator[Measurement]:
-        """Train the trial's genotype and measure it after every epoch; may be closed between two.
-
-        Raises:
-            CandidateFailure: the candidate diverged or did not fit into memory.
-            UserError: what was asked for cannot be done with any candidate.
-        """
-
-
-@runtime_checkable
-class SupernetEvaluator(Protocol):
-    """The evaluator can train supernets; its `evaluate` passes trials that propose one on to this."""
-
-    def train_supernet(self, trial: Trial) -> Iterator[Measurement]:
-        """Train the supernet around the trial's genotype, and say after every epoch what is derived from it.
-
-        The last measurement's ``derived`` has, after the strongest genotype, as many further ones as the plan's
-        ``samples``, those first that shall be tried first. No weights are kept: nothing of a supernet is exported.
-
-        Where the plan has `paths`, nothing is derived: the last measurement brings the weights, of all paths, and
-        `evaluate` scores a trial whose proposal `shares` them by what is in its ``trial.start``.
-
-        Raises:
-            CandidateFailure: the supernet diverged or did not fit into memory.
-        """
-
-
-@runtime_checkable
-class Prunes(Protocol):
-    """The evaluator can remove channels of candidates it has trained; its `evaluate` passes on who asks for that."""
-
-    def prune(self, trial: Trial) -> Iterator[Measurement]:
-        """Remove channels of the model that the trial starts from, train the rest on briefly, and measure it.
-
-        The proposal says which share of the genotype's channels is missing then. The metrics are those of `evaluate`,
-        and what the removal has changed; the weights bring what `evaluators.pruning.pruning.restored` needs.
-
-        Raises:
-            CandidateFailure: nothing can be removed, there is nothing to start from, or as in `evaluate`.
-        """
-
-    def check_prunable(self, genotype: Genotype) -> None:
-        """Refuse a genotype of whose models no channels can be removed.
-
-        Raises:
-            CandidateFailure: saying why.
-        """
-
-
-@runtime_checkable
-class WithProtocol(Protocol):
-    """The evaluator's scores depend on more than the candidate: on an extractor, on the images it is compared with."""
-
-    def protocol(self, part: Literal["validation", "test"]) -> Mapping[str, str | int | float]:
-        """All that its scores in a search, or of the test part, depend on, by name.
-
-        Scores of different protocols do not compare: a run whose protocol has changed is not gone on with.
-        """
-
-
-@runtime_checkable
-class Inherits(Protocol):
-    """The evaluator lets a trial with a start begin from that.
-
-    Its measurements then bring ``inherited``, the share of the model's parameters that the start has given, 0 to 1, and
-    ``inherited_from``, the start's number. They are no objectives.
-    """
-
-    inherits: bool
-
-
-@runtime_checkable
-class Unsettled(Protocol):
-    """The evaluator's losses say little of where a training ends before this share of its epochs, 0 to 1."""
-
-    unsettled: float
-
-
 WEIGHTS = "weights.safetensors"
 """The artifact that a trained model is made from."""
 CHECKPOINT = "checkpoint.safetensors"
 """The artifact that a training is continued from."""
-
-
-@runtime_checkable
-class Continuable(Evaluator, Protocol):
-    """The evaluator can train one candidate in full, and go on with that after it was interrupted.
-
-    Its `evaluate` also trains portions (`Proposal.portion`): the epochs that are the portion's, from the checkpoint in
-    ``trial.start`` where it continues one. The genotype may have other hyperparameters than the trial that left that,
-    but the same network. The last measurement of a portion brings the weights, and a checkpoint. Portions one after
-    another, with one seed and the same hyperparameters, are a training in full.
-    """
-
-    def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
-        """As `evaluate`, but to the last epoch, however little is to be hoped for.
-
-        The measurements after every so many epochs, and the last, bring the artifact `CHECKPOINT`: weights,
-        optimisers, what is random, and all else that matters. From one of them the training goes on with the next
-        epoch, on a CPU to the same numbers to the last bit; from the last nothing is left to measure.
-
-        Raises:
-            CandidateFailure: as in `evaluate`.
-            UserError: the checkpoint is damaged, or of another genotype, seed, number of epochs or data.
-        """
+DEFAULT_EPOCHS = 4
+"""Of a candidate, where neither the user nor the kind of evaluator says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -156,12 +53,122 @@ class Deliverable:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-@runtime_checkable
-class Testable(Protocol):
-    """The evaluator's last measurement brings the weights, and it can test a model: so the best is exported."""
+class Capabilities:
+    """What is asked of a kind of evaluator before there is one: class attributes, each with a default.
+
+    Attributes:
+        data_kinds: the kinds of data that it can be given; see nas.data.dataset.Dataset.kind.
+        grows: whether it takes ``grow=True`` and then begins with smaller networks.
+        extracts_features: whether it takes ``features``, the name of the extractor that samples are scored by.
+    """
+
+    data_kinds: ClassVar[tuple[str, ...]] = ("image",)
+    grows: ClassVar[bool] = False
+    extracts_features: ClassVar[bool] = False
+
+    @classmethod
+    def usual_epochs(cls, data: Any) -> int:
+        """How many epochs suit the data, where the user says nothing."""
+        return DEFAULT_EPOCHS
+
+    @classmethod
+    def make_evaluator(cls, space: SearchSpace, data: Any, *, epochs: int, device: str, **options: Any) -> Evaluator:
+        """A new evaluator of the space's candidates on the data; by default what the class itself makes of these."""
+        constructor: Any = cls
+        made: Evaluator = constructor(space, data, epochs=epochs, device=device, **options)
+        return made
+
+
+class Evaluator(Capabilities):
+    """Scores candidates of one space on one data set. Subclass it and give `metrics` and `evaluate`.
+
+    Attributes:
+        jobs: the jobs that it does; `evaluate` is given no other.
+        inherits_weights: whether a trial with a start begins from that. Its measurements then bring ``inherited``,
+            the share of the model's parameters that the start has given, 0 to 1, and ``inherited_from``, the
+            start's number. They are no objectives.
+        delivers: whether its last measurement brings the weights, and it can test a model: so the best is exported.
+        unsettled: the share of a training's epochs, 0 to 1, in which losses say little of where it ends.
+    """
+
+    jobs: frozenset[type[Job]] = frozenset({Train})
+    inherits_weights: bool = False
+    delivers: bool = False
+    unsettled: float = 0.0
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What it measures on its data, by name; the first is the default objective."""
+        raise NotImplementedError
+
+    @property
+    def objectives(self) -> Mapping[str, Objective]:
+        """The metrics that a search may be asked to optimise."""
+        made = {name: metric.objective for name, metric in self.metrics.items()}
+        return {name: objective for name, objective in made.items() if objective is not None}
+
+    def evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        """Do the trial's job, and measure after every epoch; may be closed between two measurements.
+
+        TrainSupernet: every measurement says what is derived so far; the last has, after the strongest genotype, as
+        many further ones as the plan's ``samples``, those first that shall be tried first. Where the plan has
+        ``paths`` nothing is derived, and the last measurement brings the weights of all paths.
+        ScoreWithSupernet: the genotype is scored with the supernet's weights, which are the trial's start.
+        PruneChannels: channels are removed from the model that is the trial's start. The metrics are those of a
+        training, and what the removal has changed.
+        TrainPortion: the epochs are the portion's, from the checkpoint in the trial's start where it continues one.
+        The genotype may have other hyperparameters than the trial that left that, but the same network. The last
+        measurement brings weights and a checkpoint. Portions one after another, with one seed and the same
+        hyperparameters, are a training in full.
+
+        Raises:
+            CandidateFailure: the candidate diverged, did not fit into memory, or has nothing to begin from.
+            UserError: what was asked for cannot be done with any candidate.
+        """
+        raise NotImplementedError
+
+    def assumptions(self, objective: str) -> list[Assumption]:
+        """What an objective needs to make sense."""
+        return []
+
+    def protocol(self, part: Literal["validation", "test"]) -> Mapping[str, str | int | float]:
+        """All that its scores of a part depend on besides the candidate, by name: an extractor, a reference.
+
+        Scores of different protocols do not compare: a run whose protocol has changed is not gone on with.
+        """
+        return {}
+
+    # -- of evaluators with TrainPortion among their jobs
+
+    def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
+        """As `evaluate`, but to the last epoch, however little is to be hoped for.
+
+        The measurements after every so many epochs, and the last, bring the artifact `CHECKPOINT`: weights,
+        optimisers, what is random, and all else that matters. From one of them the training goes on with the next
+        epoch, on a CPU to the same numbers to the last bit; from the last nothing is left to measure.
+
+        Raises:
+            CandidateFailure: as in `evaluate`.
+            UserError: the checkpoint is damaged, or of another genotype, seed, number of epochs or data.
+        """
+        raise NotImplementedError
+
+    # -- of evaluators with PruneChannels among their jobs
+
+    def check_prunable(self, genotype: Genotype) -> None:
+        """Refuse a genotype of whose models no channels can be removed.
+
+        Raises:
+            CandidateFailure: saying why.
+        """
+        raise NotImplementedError
+
+    # -- of evaluators that deliver
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The metrics of quality on the test part, which no search has seen."""
+        raise NotImplementedError
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What can be made of a trained model, by name; the first is what is exported unless asked otherwise."""
+        raise NotImplementedError

@@ -72,6 +72,14 @@ class SearchSpace(Protocol):
     def version(self) -> int:
         """Raised whenever old genotypes would no longer mean what they meant."""
 
+    @property
+    def task(self) -> str:
+        """What its models are trained for, unless the user says otherwise: a registered name, or ``module:Class``."""
+
+    @property
+    def data_kinds(self) -> tuple[str, ...]:
+        """The kinds of data that its models are for; see nas.data.dataset.Dataset.kind."""
+
     def grow(self, choose: Choose) -> Genotype:
         """Ask `choose` at every choice point that arises, in order, and give the genotype so made.
 
@@ -154,15 +162,6 @@ class Conditionable(SearchSpace, Protocol):
 
     def conditioned(self, condition: Condition | None) -> Conditionable:
         """The same space, restrictions included, with models for this condition alone; None: data says nothing."""
-
-
-@runtime_checkable
-class BetweenDomains(SearchSpace, Protocol):
-    """The space's models translate between two sets of images, so that a run needs both."""
-
-    @property
-    def domains(self) -> Literal[2]:
-        """How many sets of images a model is made for."""
 
 
 @runtime_checkable

@@ -2,63 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 from nas.core.trial import Proposal, Trial
 
 
-class Strategy(Protocol):
+class Strategy:
     """Proposes genotypes and is told how they fared.
 
     A strategy is constructed as ``Class(space, seed=..., trials=..., **options)`` (`trials`: how many the run
     was asked for) and restored by executing its recorded asks and tells again in their order; so each ask may
     depend on nothing but the earlier asks and tells and ``generator_for(seed, number)``.
 
-    One that weighs several objectives against each other says so by a class attribute ``multi_objective = True``;
-    any other may be given several as well and looks at the first loss.
+    Subclass it; what it proposes beyond candidates to be trained it says in attributes.
+
+    Attributes:
+        multi_objective: it weighs several objectives against each other; any other may be given several as well and
+            looks at the first loss.
+        trains_supernets: it proposes supernets, so it needs an evaluator that can train them.
+        trains_portions: it proposes portions of trainings, so it needs an evaluator that can train them.
+        portions: how many a whole training has; no more than its epochs.
+        descends: its proposals have parents, except at the beginning: a child can begin from a parent's weights.
     """
+
+    multi_objective: bool = False
+    trains_supernets: bool = False
+    trains_portions: bool = False
+    portions: int = 1
+    descends: bool = False
 
     def ask(self, number: int) -> Proposal | None:
         """The proposal of trial `number`; None to wait for a result, which must leave the state unchanged.
 
         None while nothing runs ends the search: there is nothing left to propose.
         """
+        raise NotImplementedError
 
     def tell(self, trial: Trial) -> None:
         """Take notice of an ended trial, also of a failed one, whose losses are infinite, or of a stopped one.
 
         A stopped trial's losses are those it had when it was stopped, after fewer epochs than a complete one's.
         """
+        raise NotImplementedError
 
     def recommend(self) -> int | None:
         """The number of the trial it would stake its name on, never a stopped one; None before any is complete."""
-
-
-@runtime_checkable
-class TrainsSupernets(Protocol):
-    """The strategy proposes supernets: it needs an evaluator that can train them."""
-
-    trains_supernets: bool
-
-
-@runtime_checkable
-class TrainsPortions(Protocol):
-    """The strategy proposes portions of trainings: it needs an evaluator that can train them.
-
-    Attributes:
-        trains_portions: true, of the class as well.
-        portions: how many a whole training has; no more than its epochs.
-    """
-
-    trains_portions: bool
-    portions: int
-
-
-@runtime_checkable
-class Descends(Protocol):
-    """The strategy's proposals have parents, except at the beginning: so a child can begin from a parent's weights."""
-
-    descends: bool
+        raise NotImplementedError
 
 
 class BestSeen:

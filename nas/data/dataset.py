@@ -93,6 +93,11 @@ class Dataset:
         return digest.hexdigest()[:16]
 
     @property
+    def kind(self) -> str:
+        """What an example is: an image."""
+        return "image"
+
+    @property
     def domains(self) -> tuple[Dataset, ...]:
         """The sets of images it consists of: itself. See nas.data.pairs.DomainPair."""
         return (self,)

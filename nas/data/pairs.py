@@ -26,6 +26,7 @@ class DomainPair:
     b: Dataset
 
     condition = None
+    kind = "image_pair"
 
     def __post_init__(self) -> None:
         if self.a.shape != self.b.shape:

@@ -6,16 +6,14 @@ import contextlib
 from collections.abc import Callable
 
 from nas.core.evaluator import Evaluator
+from nas.core.executor import Executor
 from nas.core.search import Search
 from nas.core.trial import Outcome, Trial
 from nas.executors.evaluation import Ended, advance, begun, log_failure, stopped_after
 
 
-class Inline:
+class Inline(Executor):
     """Evaluates one trial after the other in this process: no server, no start-up cost."""
-
-    isolated = False
-    """Whether candidates run in processes of their own."""
 
     def run(self, search: Search, evaluator: Evaluator, progress: Callable[[Trial], None]) -> None:
         """Turn the search until it is over; `progress` is shown every trial that ended.

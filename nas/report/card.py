@@ -6,7 +6,6 @@ import importlib.metadata
 import math
 from typing import TYPE_CHECKING
 
-from nas.core.evaluator import WithProtocol
 from nas.core.job import PruneChannels
 from nas.export.card import Card
 from nas.study.pruned_versions import percent
@@ -39,7 +38,7 @@ def card_of(candidate: Candidate) -> Card:
         strategy=run.config.strategy,
         run=run.path.name,
         trial=trial.number,
-        protocol=evaluator.protocol("test") if isinstance(evaluator, WithProtocol) else {},
+        protocol=evaluator.protocol("test"),
         versions={name: importlib.metadata.version(name) for name in ("torch", "nas-generative")},
     )
 

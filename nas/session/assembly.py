@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,15 +11,17 @@ from nas import registry
 from nas.config import RunConfig
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
-from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvaluator
+from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Evaluator
+from nas.core.executor import Executor
 from nas.core.genotype import Genotype
-from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
-from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
+from nas.core.job import TrainPortion
+from nas.core.space import Conditionable, Restrictable, SearchSpace, Traceable, check_arising
+from nas.core.strategy import Strategy
+from nas.core.trial import Objective
 from nas.session.option_checks import (
     check_growth,
-    check_inheritance,
-    check_portions,
     check_prunable,
+    check_strategy,
     early_stopping_of,
     strategy_of,
 )
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from nas.data.dataset import Dataset
     from nas.data.pairs import DomainPair
 
-DEFAULT_EPOCHS = 4
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
@@ -64,85 +64,128 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     Raises:
         UserError: a name that is unknown, or parts that do not fit each other.
     """
-    assumed_before = assumed
-    executor = _executor(config)
-    space = space_of(config, given)
+    new = assumed is None
     trained = None if config.genotype is None else Genotype(config.genotype)
-    strategy = only(trained) if trained is not None else given.strategy or registry.load("strategy", config.strategy)
-    if trained is not None and config.strategy != TRAIN:
-        raise UserError("--strategy", config.strategy, TRAIN, why="there is a genotype, which is trained alone")
-    known = registry.options(strategy)
-    if config.weight_sharing == "supernet":
-        known = {**known, **registry.options(OneShot)}
-    registry.check_options("--set", config.strategy, config.set, known)  # before data is loaded
+    executor = _make_executor(config)
+    space = space_of(config, given)
+    strategy = _strategy_class(config, given, trained)
     early_stopping = early_stopping_of(config, given.early_stopping, strategy)
-    space = _narrowed(space, config)
-    device = _device(config.device)
-    evaluator_class = given.evaluator or _evaluator_class(config, space)
-    data = _data(config, given, space)
+    space = _restrict(space, config)
+    device = _choose_device(config.device)
+    maker = given.evaluator or registry.load("evaluator", config.evaluator or space.task)
+    kind = _capabilities(maker)
+    data = _load_data(config, given, space, kind)
     if isinstance(space, Conditionable):
         space = space.conditioned(data.condition)
     if trained is not None:
         assumed = ()
         check_genotype(trained, space)
-    epochs = config.epochs or _usual_epochs(evaluator_class, data)
+    epochs = config.epochs or max(DEFAULT_EPOCHS, kind.usual_epochs(data))
+    options = _evaluator_options(config, kind, epochs)
 
-    options: dict[str, Any] = {} if config.features is None else {"features": config.features}
-    if options and "features" not in inspect.signature(evaluator_class).parameters:
-        raise UserError("--features", config.features, "evaluators that score samples, such as gan")
-
-    if config.grow:
-        check_growth(config, epochs, evaluator_class)
-        options["grow"] = True
-
-    def evaluator_of(space: SearchSpace) -> Evaluator:
+    def make_evaluator(space: SearchSpace) -> Evaluator:
+        constructor = maker.make_evaluator if isinstance(maker, type) and issubclass(maker, Capabilities) else maker
         made: Evaluator = registry.make(
-            "evaluator", config.evaluator or space.name, evaluator_class,
+            "evaluator", config.evaluator or space.task, constructor,
             space, data, epochs=epochs, device=device, **options,
         )  # fmt: skip
         return made
 
-    evaluator = evaluator_of(space)
-    if trained is not None and not isinstance(evaluator, Continuable):
-        fits = "an evaluator that trains in full, such as autoencoder, gan and cyclegan"
-        raise UserError("--evaluator", type(evaluator).__name__, fits)
-    names = config.objective or [next(iter(evaluator.objectives))]
-    for name in names:
-        if name not in evaluator.objectives:
-            raise unknown_name("--objective", name, evaluator.objectives)
+    evaluator = make_evaluator(space)
+    objectives = _objectives_of(evaluator, config)
+    names = [objective.name for objective in objectives]
     space, assumed = _assume(space, evaluator, names, config) if assumed is None else _as_before(space, assumed)
     if assumed:
-        evaluator = evaluator_of(space)
+        evaluator = make_evaluator(space)
+    _check_jobs(config, evaluator, space, new=new)
 
-    if config.prune and assumed_before is None:
-        check_prunable(evaluator, space, config)
-
-    def make(of: SearchSpace) -> Strategy:
+    def make_strategy(of: SearchSpace) -> Strategy:
         made = strategy_of(config, strategy, of)
-        if isinstance(made, TrainsSupernets) and not isinstance(evaluator, SupernetEvaluator):
-            fits = "an evaluator that can train supernets, such as autoencoder and gan"
-            raise UserError(
-                "--evaluator", type(evaluator).__name__, fits, why=f"--strategy {config.strategy} needs one"
-            )
-        if isinstance(made, TrainsPortions):
-            check_portions(made, evaluator, epochs, config)
-        if config.weight_sharing == "inherit":
-            check_inheritance(made, config.strategy, evaluator, config.keep_weights)
+        check_strategy(made, evaluator, epochs, config)
         return made
 
-    objectives = tuple(evaluator.objectives[name] for name in names)
     stopping, rule = early_stopping(objectives[0], epochs, evaluator)
-    return Parts(space, evaluator, data, objectives, assumed, make, executor, device, epochs, rule, stopping)
+    return Parts(space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping)
 
 
-def _executor(config: RunConfig) -> Any:
+def _strategy_class(config: RunConfig, given: Given, trained: Genotype | None) -> Callable[..., Strategy]:
+    """What makes the strategy, with its options checked before data is loaded.
+
+    Raises:
+        UserError: it is unknown, or does not take an option; or there is a genotype, which needs none.
+    """
+    if trained is not None:
+        if config.strategy != TRAIN:
+            raise UserError("--strategy", config.strategy, TRAIN, why="there is a genotype, which is trained alone")
+        return only(trained)
+    found: Callable[..., Strategy] = given.strategy or registry.load("strategy", config.strategy)
+    known = registry.options(found)
+    if config.weight_sharing == "supernet":
+        known = {**known, **registry.options(OneShot)}
+    registry.check_options("--set", config.strategy, config.set, known)
+    return found
+
+
+def _capabilities(maker: Any) -> type[Capabilities]:
+    """What is known of evaluators before there is one; of those that a function makes, the defaults."""
+    return maker if isinstance(maker, type) and issubclass(maker, Capabilities) else Evaluator
+
+
+def _evaluator_options(config: RunConfig, kind: type[Capabilities], epochs: int) -> dict[str, Any]:
+    """The options of this kind of evaluator alone.
+
+    Raises:
+        UserError: it does not take one that the user has given.
+    """
+    options: dict[str, Any] = {}
+    if config.features is not None:
+        if not kind.extracts_features:
+            raise UserError("--features", config.features, "evaluators that score samples, such as gan")
+        options["features"] = config.features
+    if config.grow:
+        check_growth(config, epochs, kind)
+        options["grow"] = True
+    return options
+
+
+def _objectives_of(evaluator: Evaluator, config: RunConfig) -> tuple[Objective, ...]:
+    """The metrics to optimise: those that were asked for, else the evaluator's first.
+
+    Raises:
+        UserError: there is no such metric, or it makes no objective.
+    """
+    known = evaluator.objectives
+    for name in config.objective or ():
+        metric = evaluator.metrics.get(name)
+        if metric is None:
+            raise unknown_name("--objective", name, known)
+        if name not in known:
+            why = metric.caveat or "is best at a value of its own, neither small nor large"
+            raise UserError("--objective", name, ", ".join(known), why=why)
+    return tuple(known[name] for name in config.objective or [next(iter(known))])
+
+
+def _check_jobs(config: RunConfig, evaluator: Evaluator, space: SearchSpace, *, new: bool) -> None:
+    """Refuse to ask an evaluator for what it cannot do, whatever the strategy.
+
+    Raises:
+        UserError: naming the option.
+    """
+    if config.genotype is not None and TrainPortion not in evaluator.jobs:
+        fits = "an evaluator that trains in full, such as autoencoder, gan and cyclegan"
+        raise UserError("--evaluator", type(evaluator).__name__, fits)
+    if config.prune and new:
+        check_prunable(evaluator, space, config)
+
+
+def _make_executor(config: RunConfig) -> Executor:
     """Who evaluates.
 
     Raises:
         UserError: it is unknown, or does not take the options given, or cannot train in full.
     """
     executor = registry.make_executor(config.executor_name, config.executor_options)
-    if config.genotype is not None and getattr(executor, "isolated", False):
+    if config.genotype is not None and executor.isolated:
         why = "a training in full keeps its checkpoints in this process"
         raise UserError("--executor", config.executor_name, "inline", why=why)
     return executor
@@ -168,7 +211,7 @@ def space_of(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
     return space
 
 
-def _narrowed(space: SearchSpace, config: RunConfig) -> SearchSpace:
+def _restrict(space: SearchSpace, config: RunConfig) -> SearchSpace:
     for option, wanted in (
         ("--restrict", {site: tuple(values) for site, values in config.restrict.items()}),
         ("--pin", {site: (value,) for site, value in config.pin.items()}),
@@ -193,7 +236,7 @@ def fix_architecture(config: RunConfig, genotype: Genotype, given: Given = NO_OB
         UserError: the genotype is of another space, or the other options contradict it.
     """
     space, source = space_of(config, given), config.from_
-    narrowed = _narrowed(space, config)
+    narrowed = _restrict(space, config)
     if not isinstance(space, Traceable) or not isinstance(narrowed, Restrictable):
         raise UserError("--from", source, "spaces that list and narrow their decisions", why=f"{space.name} does not")
     try:
@@ -222,13 +265,12 @@ def _assume(
     Raises:
         UserError: two objectives need what excludes each other.
     """
-    assumptions = getattr(evaluator, "assumptions", None)
-    if assumptions is None or not isinstance(space, Restrictable):
+    if not isinstance(space, Restrictable):
         return space, ()
     made: dict[str, Assumption] = {}
     decided = [*config.pin, *config.restrict]
     for objective in objectives:
-        for assumption in assumptions(objective):
+        for assumption in evaluator.assumptions(objective):
             site = assumption.site
             choice = space.choices().get(site)
             if choice is None or any(fnmatch.fnmatchcase(site, pattern) for pattern in decided):
@@ -255,37 +297,34 @@ def _as_before(space: SearchSpace, assumed: tuple[Assumption, ...]) -> tuple[Sea
     return space, assumed
 
 
-def _evaluator_class(config: RunConfig, space: SearchSpace) -> Callable[..., Evaluator]:
-    name = config.evaluator or registry.EVALUATOR_OF.get(space.name, "autoencoder")
-    loaded: Callable[..., Evaluator] = registry.load("evaluator", name)
-    both, two = getattr(loaded, "domains", 1) == 2, isinstance(space, BetweenDomains)
-    if both != two:
-        fits = "evaluators of translators, such as cyclegan" if two else "evaluators of one data set"
-        raise UserError("--evaluator", name, fits, why=f"does not fit --space {space.name}")
-    return loaded
-
-
-def _usual_epochs(evaluator_class: Callable[..., Evaluator], data: Dataset | DomainPair) -> int:
-    """What the evaluator thinks right for the data, where the user says nothing."""
-    usual = getattr(evaluator_class, "usual_epochs", None)
-    return DEFAULT_EPOCHS if usual is None else max(DEFAULT_EPOCHS, int(usual(data)))
-
-
-def _data(config: RunConfig, given: Given, space: SearchSpace) -> Dataset | DomainPair:
-    """The data set, or both where the space is between two.
+def _load_data(config: RunConfig, given: Given, space: SearchSpace, kind: type[Capabilities]) -> Dataset | DomainPair:
+    """The data that the space's models and the evaluator are for.
 
     Raises:
-        UserError: there is one too many or too few, or one cannot be used.
+        UserError: it is of another kind, there is one set too many or too few, or one cannot be used.
     """
+    both = [one for one in space.data_kinds if one in kind.data_kinds]
+    if not both:
+        fits = f"evaluators of data of the kind {' or '.join(space.data_kinds)}"
+        raise UserError("--evaluator", config.evaluator or space.task, fits, why=f"does not fit --space {space.name}")
+    data = _load(config, given, paired="image_pair" in both)
+    if data.kind not in both:
+        why = f"its examples are of the kind {data.kind}"
+        raise UserError(
+            "--dataset", data.name, f"data of the kind {' or '.join(both)}, for --space {space.name}", why=why
+        )
+    return data
+
+
+def _load(config: RunConfig, given: Given, *, paired: bool) -> Dataset | DomainPair:
     from nas.data.loading import load_data
     from nas.data.pairs import DomainPair, load_pair, pair_of
 
-    between = isinstance(space, BetweenDomains)
-    if between and config.dataset_b is None:
-        why = f"--space {space.name} translates between two sets of images"
+    if paired and config.dataset_b is None:
+        why = f"--space {config.space} translates between two sets of images"
         raise UserError("--dataset-b", None, "the other data set, such as inverted:digits", why=why)
-    if config.dataset_b is not None and not between:
-        why = f"--space {space.name} takes one data set"
+    if config.dataset_b is not None and not paired:
+        why = f"--space {config.space} takes one data set"
         raise UserError("--dataset-b", config.dataset_b, "spaces that translate, such as cyclegan", why=why)
     if isinstance(given.data, DomainPair):
         return given.data
@@ -307,7 +346,7 @@ def _data(config: RunConfig, given: Given, space: SearchSpace) -> Dataset | Doma
     return pair_of(first, given.data_b or load_data(config.dataset_b, **options))
 
 
-def _device(wanted: str) -> str:
+def _choose_device(wanted: str) -> str:
     import torch
 
     available = torch.cuda.is_available()

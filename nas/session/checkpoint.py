@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nas.core.errors import UserError
-from nas.core.evaluator import CHECKPOINT, Continuable
-from nas.core.trial import Measurement, Objective, Trial
+from nas.core.evaluator import CHECKPOINT, Evaluator
+from nas.core.metric import Metric
+from nas.core.trial import Measurement, Trial
 from nas.study.files import write_atomically
 
 FILE = "checkpoint.zip"
@@ -96,7 +97,7 @@ class Reached:
         return cls(measurements, artifacts, checkpoint)
 
 
-class Checkpointed:
+class Checkpointed(Evaluator):
     """The evaluator as a search sees it, which trains its one candidate in full and keeps on disk how far it is.
 
     What was measured before an interruption is given again as it was, and the training goes on from there. So a run
@@ -109,14 +110,14 @@ class Checkpointed:
     """
 
     def __init__(
-        self, evaluator: Continuable, path: Path, *, every: int, seen: Callable[[Trial, Measurement], None]
+        self, evaluator: Evaluator, path: Path, *, every: int, seen: Callable[[Trial, Measurement], None]
     ) -> None:
         self._evaluator, self._path, self._every, self._seen = evaluator, path, every, seen
 
     @property
-    def objectives(self) -> Mapping[str, Objective]:
+    def metrics(self) -> Mapping[str, Metric]:
         """Those of the evaluator."""
-        return self._evaluator.objectives
+        return self._evaluator.metrics
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
         """One measurement after every epoch, those of earlier sessions included.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Protocol
 
 from nas.config import seconds
 from nas.core.errors import UserError
-from nas.core.evaluator import Continuable, Evaluator, Testable, WithProtocol
+from nas.core.evaluator import Evaluator
 from nas.core.job import TrainPortion
 from nas.core.search import NoTime, Search, TimeLimit
 from nas.core.trial import Measurement, Trial
@@ -43,9 +43,7 @@ def check_executor(parts: Parts) -> None:
     Raises:
         UserError: it is not.
     """
-    check = getattr(parts.executor, "check", None)
-    if check is not None:
-        check(parts.device)
+    parts.executor.check(parts.device)
 
 
 def run_search(run: Run, progress: Progress | None, *, searching: bool = True) -> Run:
@@ -79,7 +77,7 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
             len(parts.objectives),
             kept=lambda number: study.weights_path(number).is_file(),
         ),
-        blame_kills=not getattr(parts.executor, "isolated", False),
+        blame_kills=not parts.executor.isolated,
     )
     if progress is not None:
         progress.begin(run, search)
@@ -134,11 +132,10 @@ def check_protocol(run: Run) -> None:
         UserError: naming what has changed.
     """
     evaluator = run.parts.evaluator
-    if not isinstance(evaluator, WithProtocol):
-        return
     found, recorded = dict(evaluator.protocol("validation")), run.study.notes.get("protocol")
     if recorded is None:
-        run.study.note("protocol", found)
+        if found:
+            run.study.note("protocol", found)
         return
     changed = [name for name in {**recorded, **found} if recorded.get(name) != found.get(name)]
     if changed:
@@ -158,14 +155,13 @@ def _evaluator_with_checkpoint(run: Run, progress: Progress | None, copy: Callab
         if progress is not None:
             progress.measured(trial, measurement)
 
-    continued = cast(Continuable, evaluator)  # assembled so
-    return Checkpointed(continued, run.path / FILE, every=config.checkpoint_every, seen=seen)
+    return Checkpointed(evaluator, run.path / FILE, every=config.checkpoint_every, seen=seen)
 
 
 def deliver_best(run: Run, best: Candidate) -> None:
     """Test the best candidate once, write the report, and export it if its weights were kept."""
     evaluator = run.parts.evaluator
-    whole = isinstance(evaluator, Testable) and run.study.weights_path(best.number).is_file()
+    whole = evaluator.delivers and run.study.weights_path(best.number).is_file()
     if whole and not run.tested:
         run.study.note("test", {"number": best.number, "metrics": best.test()})
     write_report(run)
@@ -175,4 +171,4 @@ def deliver_best(run: Run, best: Candidate) -> None:
         log.warning("no model is exported: no trial was trained to its end, some were stopped early")
     else:
         name = type(evaluator).__name__
-        log.warning("no model is exported: %s brings no weights, or has no test and deliverables", name)
+        log.warning("no model is exported: %s delivers none, or the weights were not kept", name)

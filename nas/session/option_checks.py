@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 
@@ -12,9 +11,10 @@ from nas import registry
 from nas.config import RunConfig
 from nas.core.early_stopping import UNLEARNED, EarlyStopping
 from nas.core.errors import CandidateFailure, UserError
-from nas.core.evaluator import Continuable, Evaluator, Inherits, Prunes, Unsettled
+from nas.core.evaluator import Capabilities, Evaluator
+from nas.core.job import PruneChannels, TrainPortion, TrainSupernet
 from nas.core.space import SearchSpace, sample
-from nas.core.strategy import Descends, Strategy, TrainsPortions, TrainsSupernets
+from nas.core.strategy import Strategy
 from nas.core.trial import Objective
 from nas.strategies.one_shot import OneShot
 
@@ -41,7 +41,7 @@ def early_stopping_of(
     if trained and asked not in (None, "none"):
         raise UserError("--early-stopping", asked, "none", why="there is a genotype, which is trained in full")
 
-    in_portions = getattr(strategy, "trains_portions", False)
+    in_portions = isinstance(strategy, type) and issubclass(strategy, Strategy) and strategy.trains_portions
     if in_portions and asked not in (None, "none"):
         why = f"--strategy {config.strategy} decides after each portion of a training how it goes on"
         raise UserError("--early-stopping", asked, "none", why=why)
@@ -68,7 +68,7 @@ def early_stopping_of(
         name = asked or ("asha" if worth_it else "none")
         rule, options = of(name), dict(config.stop_set)
         first = registry.options(rule).get("first")
-        if first is not None and first.default is None and isinstance(evaluator, Unsettled):  # it is left open
+        if first is not None and first.default is None and evaluator.unsettled:  # it is left open
             options.setdefault("first", math.ceil(evaluator.unsettled * epochs))
         return name, registry.make_early_stopping(rule, name, objective, epochs=epochs, seed=config.seed, given=options)
 
@@ -80,7 +80,7 @@ def strategy_of(config: RunConfig, strategy: Callable[..., Strategy], space: Sea
 
     def make(within: SearchSpace, trials: int) -> Strategy:
         made = registry.make_strategy(strategy, config.strategy, within, seed=config.seed, trials=trials, given=given)
-        if shared and isinstance(made, (TrainsSupernets, TrainsPortions)):
+        if shared and (made.trains_supernets or made.trains_portions):
             why = f"--strategy {config.strategy} has its own way to train"
             raise UserError("--weight-sharing", config.weight_sharing, "none", why=why)
         return made
@@ -95,13 +95,31 @@ def strategy_of(config: RunConfig, strategy: Callable[..., Strategy], space: Sea
     )
 
 
-def check_portions(strategy: TrainsPortions, evaluator: Evaluator, epochs: int, config: RunConfig) -> None:
+def check_strategy(strategy: Strategy, evaluator: Evaluator, epochs: int, config: RunConfig) -> None:
+    """Refuse a strategy whose proposals the evaluator cannot evaluate.
+
+    Raises:
+        UserError: naming the option that does not fit.
+    """
+    if strategy.trains_supernets and TrainSupernet not in evaluator.jobs:
+        fits, why = (
+            "an evaluator that can train supernets, such as autoencoder and gan",
+            f"--strategy {config.strategy} needs one",
+        )
+        raise UserError("--evaluator", type(evaluator).__name__, fits, why=why)
+    if strategy.trains_portions:
+        check_portions(strategy, evaluator, epochs, config)
+    if config.weight_sharing == "inherit":
+        check_inheritance(strategy, config.strategy, evaluator, config.keep_weights)
+
+
+def check_portions(strategy: Strategy, evaluator: Evaluator, epochs: int, config: RunConfig) -> None:
     """Refuse to train portions of trainings where that cannot be.
 
     Raises:
         UserError: naming the option that does not fit.
     """
-    if not isinstance(evaluator, Continuable):
+    if TrainPortion not in evaluator.jobs:
         fits, why = "one that can go on with a training", f"--strategy {config.strategy} needs it"
         raise UserError("--evaluator", type(evaluator).__name__, fits, why=why)
     if strategy.portions > epochs:
@@ -109,7 +127,7 @@ def check_portions(strategy: TrainsPortions, evaluator: Evaluator, epochs: int, 
         raise UserError("--set portions", strategy.portions, f"at most {epochs}", why=why)
 
 
-def check_growth(config: RunConfig, epochs: int, evaluator_class: Callable[..., Evaluator]) -> None:
+def check_growth(config: RunConfig, epochs: int, kind: type[Capabilities]) -> None:
     """Refuse to let networks grow where they cannot.
 
     Raises:
@@ -120,7 +138,7 @@ def check_growth(config: RunConfig, epochs: int, evaluator_class: Callable[..., 
         raise UserError("--weight-sharing", config.weight_sharing, "none, or no --grow", why=why)
     if epochs < 2:
         raise UserError("--epochs", epochs, "2 or more", why="--grow needs an epoch before the last")
-    if "grow" not in inspect.signature(evaluator_class).parameters:
+    if not kind.grows:
         name = config.evaluator or config.space
         raise UserError("--grow", name, "evaluators whose networks can grow: autoencoder and gan")
 
@@ -132,7 +150,7 @@ def check_prunable(evaluator: Evaluator, space: SearchSpace, config: RunConfig) 
         UserError: saying why.
     """
     ratios = ",".join(f"{ratio:g}" for ratio in config.prune)
-    if not isinstance(evaluator, Prunes):
+    if PruneChannels not in evaluator.jobs:
         fits = "evaluators that prune, such as autoencoder, gan and cyclegan"
         raise UserError("--prune", ratios, fits, why=f"{type(evaluator).__name__} does not")
     generator, why = np.random.default_rng(config.seed), ""
@@ -153,10 +171,10 @@ def check_inheritance(strategy: Strategy, strategy_name: str, evaluator: Evaluat
     Raises:
         UserError: naming the option that does not fit.
     """
-    if not isinstance(strategy, Descends):
+    if not strategy.descends:
         allowed = "strategies whose proposals have parents: evolution, hierarchical, local, neat, deap-nsga2, predictor"
         raise UserError("--strategy", strategy_name, allowed, why="--weight-sharing inherit needs parents")
-    if not isinstance(evaluator, Inherits):
+    if not evaluator.inherits_weights:
         allowed = "evaluators that can begin from weights: autoencoder, gan, cyclegan"
         raise UserError("--evaluator", type(evaluator).__name__, allowed, why="--weight-sharing inherit needs one")
     if keep_weights is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas.core.early_stopping import EarlyStopping
 from nas.core.evaluator import Assumption, Evaluator
+from nas.core.executor import Executor
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
@@ -27,7 +28,7 @@ class Parts:
     objectives: tuple[Objective, ...]
     assumptions: tuple[Assumption, ...]
     strategy: Callable[[SearchSpace], Strategy]
-    executor: Any
+    executor: Executor
     device: str
     epochs: int
     early_stopping: EarlyStopping

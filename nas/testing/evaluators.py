@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nas.core.errors import CandidateFailure, UserError
-from nas.core.evaluator import CHECKPOINT, WEIGHTS, Continuable, Evaluator, Inherits, Prunes
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Evaluator
 from nas.core.genotype import Genotype
 from nas.core.job import PruneChannels, TrainPortion
 from nas.core.trial import Measurement, Proposal, Start, Trial
@@ -19,7 +19,7 @@ from nas.testing.spaces import disturb_global_generators, global_generators
 class EvaluatorContract:
     """Subclass it and give `make` and `genotypes`.
 
-    The laws of trainings in full bind evaluators that are Continuable, for `epochs_in_full` epochs.
+    The laws of trainings in full bind evaluators that train portions as well, for `epochs_in_full` epochs.
     """
 
     epochs = 2
@@ -37,9 +37,9 @@ class EvaluatorContract:
     def _measured(self, genotype: Genotype, seed: int = 1) -> list[Measurement]:
         return list(self.make(self.epochs).evaluate(Trial(0, Proposal(genotype), seed)))
 
-    def _continuable(self, epochs: int) -> Continuable:
+    def _continuable(self, epochs: int) -> Evaluator:
         evaluator = self.make(epochs)
-        if not isinstance(evaluator, Continuable):
+        if TrainPortion not in evaluator.jobs:
             pytest.skip("it continues nothing")
         return evaluator
 
@@ -93,7 +93,7 @@ class EvaluatorContract:
     def _started(self, genotype: Genotype, start: Genotype) -> list[Measurement]:
         """The measurements of a trial that begins from what an earlier one has left."""
         evaluator = self.make(self.epochs)
-        if not isinstance(evaluator, Inherits):
+        if not evaluator.inherits_weights:
             pytest.skip("it takes no starts")
         weights = self._measured(start, seed=3)[-1].artifacts["weights.safetensors"]
         return list(evaluator.evaluate(Trial(5, Proposal(genotype, (3,)), 1, start=Start(3, start, weights))))
@@ -122,7 +122,7 @@ class EvaluatorContract:
     def test_what_was_trained_can_be_pruned_or_says_why_not(self) -> None:
         """A version has fewer parameters, costs no more, keeps the metrics, and gives the same numbers again."""
         evaluator = self.make(self.epochs)
-        if not isinstance(evaluator, Prunes):
+        if PruneChannels not in evaluator.jobs:
             pytest.skip("it prunes nothing")
         for place, genotype in enumerate(self.genotypes()):
             *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 1))
@@ -135,7 +135,7 @@ class EvaluatorContract:
                 with pytest.raises(CandidateFailure, match="channels"):
                     list(evaluator.evaluate(trial))
 
-    def _is_prunable(self, evaluator: Prunes, genotype: Genotype) -> bool:
+    def _is_prunable(self, evaluator: Evaluator, genotype: Genotype) -> bool:
         try:
             evaluator.check_prunable(genotype)
         except CandidateFailure:
@@ -158,7 +158,7 @@ class EvaluatorContract:
 
     def test_a_version_of_what_was_not_kept_fails(self) -> None:
         evaluator = self.make(self.epochs)
-        if not isinstance(evaluator, Prunes):
+        if PruneChannels not in evaluator.jobs:
             pytest.skip("it prunes nothing")
         with pytest.raises(CandidateFailure, match="weights of trial 4 were not kept"):
             list(evaluator.evaluate(Trial(5, Proposal(self.genotypes()[0], parents=(4,), job=PruneChannels(0.5)), 1)))

@@ -15,8 +15,10 @@ import numpy as np
 import psutil
 
 from nas.core.errors import Collapsed, Diverged, InvalidGenotype, OutOfMemory
+from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.job import TrainSupernet
+from nas.core.metric import Metric, metrics_by_name
 from nas.core.space import Choose, SearchSpace, Shape, Value
 from nas.core.strategy import Strategy
 from nas.core.supernet import Alphas, Derived, SupernetPlan, perturbed
@@ -33,6 +35,7 @@ class ToySpace(ChoiceSpace):
     """Eight letters, a depth, and a rate that arises only when the first letter is not ``a``."""
 
     name = "toy"
+    task = "toy"
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
@@ -117,7 +120,7 @@ def toy_loss(genotype: Genotype) -> float:
     return float(wrong) + 0.1 * abs(int(it["depth"]) - 3) + 0.05 * int(it["source"]) + 0.01 * float(it.get("rate", 0))
 
 
-class ToyEvaluator:
+class ToyEvaluator(Evaluator):
     """Gives `toy_loss`, approached over the epochs; fails where it is told to.
 
     Args:
@@ -127,10 +130,7 @@ class ToyEvaluator:
     def __init__(self, space: SearchSpace, *, epochs: int = 2, failing: Mapping[int, Exception] | None = None) -> None:
         self.space, self.epochs, self.failing = space, epochs, dict(failing or {})
 
-    @property
-    def objectives(self) -> Mapping[str, Objective]:
-        """The loss."""
-        return {"loss": LOSS}
+    metrics = metrics_by_name(Metric("loss", "minimize"))
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
         """A measurement an epoch."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.core.space import BetweenDomains, Shape
+from nas.core.space import Shape
 from nas.testing.spaces import SpaceContract
 
 
@@ -23,8 +23,7 @@ class TranslatorSpaceContract(SpaceContract):
 
     def test_the_space_says_that_it_needs_two_domains(self) -> None:
         space = self.make()
-        assert isinstance(space, BetweenDomains)
-        assert space.domains == 2
+        assert space.data_kinds == ("image_pair",)
 
     def check(self, model: nn.Module, shape: Shape, whole: bool = True) -> None:
         """Two steps reach every parameter; translations have the data's shape and range."""

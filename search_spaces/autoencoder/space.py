@@ -45,6 +45,7 @@ class AutoencoderSpace(ChoiceSpace):
 
     name = "autoencoder"
     version = 2
+    task = "autoencoder"
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""

@@ -40,7 +40,8 @@ class CycleGanSpace(ChoiceSpace):
 
     name = "cyclegan"
     version = 1
-    domains = 2
+    task = "cyclegan"
+    data_kinds = ("image_pair",)
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""

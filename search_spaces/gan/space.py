@@ -53,6 +53,7 @@ class GanSpace(ChoiceSpace):
 
     name = "gan"
     version = 1
+    task = "gan"
 
     def __init__(self) -> None:
         super().__init__()

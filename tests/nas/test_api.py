@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import nas
-from evaluators.autoencoder.evaluator import OBJECTIVES, AutoencoderEvaluator
+from evaluators.autoencoder.task import AutoencoderTask
+from nas.core.evaluator import Evaluator
 from nas.core.trial import Measurement
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
@@ -97,11 +98,11 @@ def test_the_report_escapes_what_users_supply(tmp_path):
     assert "<script>" not in (run.path / "best" / "README.md").read_text()
 
 
-class Scores:
+class Scores(Evaluator):
     """No more than the protocol asks for: nothing to test with, no weights; and odd metrics."""
 
     def __init__(self, space, data, *, epochs, device):
-        self.objectives = {"mse": OBJECTIVES["mse"]}
+        self.space = space
 
     def evaluate(self, trial):
         metrics = {"mse": np.float32(trial.number + 1), "seed": 7.0, "epochs": 8, "told": 9}
@@ -125,7 +126,7 @@ def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
     options = {"data": tiny_data(), "trials": 2, "epochs": 1, "runs_dir": tmp_path}
     space = AutoencoderSpace().restrict({name: (value,) for name, value in (SMALL | {"latent": 16}).items()})
     strategy = Evolution(space, seed=0, trials=2)
-    evaluator = AutoencoderEvaluator(space, options["data"], epochs=1)
+    evaluator = AutoencoderTask.make_evaluator(space, options["data"], epochs=1)
     made = nas.search(space=space, strategy=strategy, evaluator=evaluator, name="objects", **options)
     assert len(made.ranked()) == 2
     by_class = nas.search(space=AutoencoderSpace, pin=SMALL, name="classes", **options)

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from nas.core.errors import InvalidGenotype, UserError
-from nas.core.evaluator import CHECKPOINT
+from nas.core.evaluator import CHECKPOINT, Evaluator
 from nas.core.genotype import Genotype
+from nas.core.job import Train, TrainPortion
 from nas.core.space import sample
 from nas.core.trial import Measurement, Proposal
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
 from nas.testing import EvaluatorContract, SpaceContract, StrategyContract
-from nas.testing.toys import LOSS, ToySpace
+from nas.testing.toys import ToyEvaluator, ToySpace
 
 
 class HashSeeded(StrategyContract):
@@ -191,11 +192,12 @@ def test_variations_that_depend_on_more_than_their_generator_are_found(suite, la
         getattr(suite(), law)()
 
 
-class Weighing:
+class Weighing(Evaluator):
     """Gives its initial weight, drawn by `weight` from the trial's seed."""
 
+    metrics = ToyEvaluator.metrics
+
     def __init__(self, weight):
-        self.objectives = {"loss": LOSS}
         self._weight = weight
 
     def evaluate(self, trial):
@@ -222,11 +224,14 @@ def test_evaluators_whose_weights_are_not_those_of_the_trials_seed_are_found(dra
         Evaluators(lambda seed: draw()).test_the_same_trial_gives_the_same_numbers()
 
 
-class Walking:
+class Walking(Evaluator):
     """A training whose weight walks at random; `flaw` is what is wrong with how it is continued."""
 
+    metrics = ToyEvaluator.metrics
+    jobs = frozenset({Train, TrainPortion})
+
     def __init__(self, epochs, flaw):
-        self.objectives, self.epochs, self.flaw = {"loss": LOSS}, epochs, flaw
+        self.epochs, self.flaw = epochs, flaw
 
     def evaluate(self, trial):
         for measurement in self.train(trial):

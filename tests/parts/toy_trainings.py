@@ -6,20 +6,24 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from nas.core.evaluator import CHECKPOINT
+from nas.core.evaluator import CHECKPOINT, Evaluator
+from nas.core.job import Train, TrainPortion
 from nas.core.space import generator_for, sample
-from nas.core.trial import Measurement, Objective
-from nas.testing.toys import ToySpace
+from nas.core.trial import Measurement
+from nas.testing.toys import ToyEvaluator, ToySpace
 from tests.conftest import tiny_data
 
 
-class Counting:
+class Counting(Evaluator):
     """A training whose weight is the sum of a random number an epoch, and its checkpoint that sum."""
+
+    metrics = ToyEvaluator.metrics
+    jobs = frozenset({Train, TrainPortion})
 
     epochs_trained: list[int] = []  # noqa: RUF012 - of all of them
 
     def __init__(self, space, data, *, epochs, device):
-        self.objectives, self.epochs = {"loss": Objective("loss", "minimize")}, epochs
+        self.epochs = epochs
 
     def evaluate(self, trial):
         raise NotImplementedError

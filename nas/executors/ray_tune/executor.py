@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
+from nas.core.executor import Executor
 from nas.core.search import Search
 from nas.core.trial import Trial
 from nas.executors.ray_tune.attempts import Attempts
@@ -24,14 +25,13 @@ CLIENT = "ray://"
 """How the address of a cluster begins that this machine is no part of."""
 
 
-class RayTune:
+class RayTune(Executor):
     """Evaluates several trials at once; the search itself, and all that is written, stay in this process.
 
     A candidate that takes its process with it, hangs or fills the memory costs a worker and not the search.
     """
 
     isolated = True
-    """Whether candidates run in processes of their own."""
 
     def __init__(
         self,

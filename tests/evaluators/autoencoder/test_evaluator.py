@@ -6,19 +6,22 @@ import torch
 from PIL import Image
 from safetensors.torch import load
 
-from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from evaluators.autoencoder.losses import training_loss, with_noise
 from evaluators.autoencoder.scores import scores_of
-from evaluators.autoencoder.training import AutoencoderTraining
+from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory
 from evaluators.pictures import picture_of_rows
-from evaluators.training.recipe import AUGMENTATIONS, OPTIMISERS, SCHEDULES
+from evaluators.training.augmentations import AUGMENTATIONS
+from evaluators.training.optimisers import OPTIMISERS
+from evaluators.training.schedules import SCHEDULES
+from evaluators.training.single_network import SingleNetworkTraining
 from nas.core.errors import Diverged, OutOfMemory
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
 from nas.testing import EvaluatorContract
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import tiny_data
+from tests.parts.autoencoders import autoencoder_training
 
 SPACE = AutoencoderSpace().restrict(
     {
@@ -39,7 +42,7 @@ def drawn(seed=0, **pins):
 
 class TestAutoencoderEvaluator(EvaluatorContract):
     def make(self, epochs):
-        return AutoencoderEvaluator(SPACE, tiny_data(), epochs=epochs)
+        return AutoencoderTask.make_evaluator(SPACE, tiny_data(), epochs=epochs)
 
     def genotypes(self):
         return [drawn(1, family=family, network=network)
@@ -48,7 +51,7 @@ class TestAutoencoderEvaluator(EvaluatorContract):
 
 
 def evaluated(genotype, data, epochs=2, seed=1):
-    *_, last = AutoencoderEvaluator(SPACE, data, epochs=epochs).evaluate(Trial(0, Proposal(genotype), seed))
+    *_, last = AutoencoderTask.make_evaluator(SPACE, data, epochs=epochs).evaluate(Trial(0, Proposal(genotype), seed))
     return last
 
 
@@ -69,11 +72,11 @@ def test_families_bring_their_metrics(tiny):
 
 def test_the_last_measurement_brings_weights_that_score_the_same(tiny):
     genotype = drawn(3, network="convolutional", family="plain")
-    evaluator = AutoencoderEvaluator(SPACE, tiny, epochs=2)
+    evaluator = AutoencoderTask.make_evaluator(SPACE, tiny, epochs=2)
     *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 1))
     model = SPACE.build(genotype, tiny.shape)
     model.load_state_dict(load(last.artifacts["weights.safetensors"]))
-    again, _ = scores_of(model, evaluator._validation, SPACE.hyperparameters(genotype), 1)
+    again = scores_of(model, evaluator.task._validation, SPACE.hyperparameters(genotype), 1).metrics
     assert again["mse"] == pytest.approx(last.metrics["mse"], rel=1e-4)
     assert set(evaluator.test(genotype, model, 1)) == {"mse", "psnr", "ssim"}
 
@@ -85,16 +88,16 @@ def test_divergence_is_said(tiny):
 
     genotype = drawn(0, family="plain", network="fully_connected", normalisation="none", loss="mse", output="linear")
     with pytest.raises(Diverged, match="epoch"):
-        list(AutoencoderEvaluator(Exploding(), tiny, epochs=5).evaluate(Trial(0, Proposal(genotype), 1)))
+        list(AutoencoderTask.make_evaluator(Exploding(), tiny, epochs=5).evaluate(Trial(0, Proposal(genotype), 1)))
 
 
 def test_memory_that_gives_out_is_said(tiny, monkeypatch):
     def full(*args, **kwargs):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    monkeypatch.setattr(AutoencoderTraining, "epoch", full)
+    monkeypatch.setattr(SingleNetworkTraining, "epoch", full)
     with pytest.raises(OutOfMemory, match="allocate"):
-        list(AutoencoderEvaluator(SPACE, tiny, epochs=1).evaluate(Trial(0, Proposal(drawn()), 1)))
+        list(AutoencoderTask.make_evaluator(SPACE, tiny, epochs=1).evaluate(Trial(0, Proposal(drawn()), 1)))
 
 
 class Half(torch.nn.Module):
@@ -171,16 +174,16 @@ def test_an_epoch_shows_every_image_but_the_rest_of_the_last_batch(tiny):
     model = SPACE.build(genotype, tiny.shape)
     seen = []
     model.encoder.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
-    training = AutoencoderTraining(model, SPACE.hyperparameters(genotype), 1, 0)
+    training = autoencoder_training(model, SPACE.hyperparameters(genotype), 1, 0)
     training.epoch(tiny.train, PeakMemory(torch.device("cpu")))
     assert seen == [16] * (len(tiny.train) // 16)
 
 
 def test_assumptions_pin_the_latent_below_the_size_of_the_image(tiny):
-    evaluator = AutoencoderEvaluator(SPACE, tiny, epochs=1)
+    evaluator = AutoencoderTask.make_evaluator(SPACE, tiny, epochs=1)
     needed = {assumption.site: assumption.values for assumption in evaluator.assumptions("mse")}
     assert needed["latent"] == (16,)
-    large = AutoencoderEvaluator(SPACE, tiny_data(side=28, count=20), epochs=1)
+    large = AutoencoderTask.make_evaluator(SPACE, tiny_data(side=28, count=20), epochs=1)
     assert {a.site: a.values for a in large.assumptions("mse")}["latent"] == (32,)
     elbo = {a.site: a.values for a in evaluator.assumptions("elbo")}
     assert (elbo["family"], elbo["loss"]) == (("variational",), ("bce",))

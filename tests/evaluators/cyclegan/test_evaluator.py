@@ -11,9 +11,8 @@ from PIL import Image
 from safetensors.torch import load
 from torch import nn
 
-import evaluators.cyclegan.evaluator
-import nas.core.evaluator
-from evaluators.cyclegan.evaluator import CycleGanEvaluator
+import evaluators.cyclegan.task
+from evaluators.cyclegan.task import CycleGanTask
 from evaluators.cyclegan.training import CycleGanTraining
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import sample_scores
@@ -51,14 +50,14 @@ PLAIN, NOISY = drawn(dropout=0.0, loss="least_squares"), drawn(dropout=0.1, loss
 @pytest.mark.usefixtures("lenient")
 class TestCycleGanEvaluator(EvaluatorContract):
     def make(self, epochs):
-        return CycleGanEvaluator(SPACE, little_digits(), epochs=epochs)
+        return CycleGanTask.make_evaluator(SPACE, little_digits(), epochs=epochs)
 
     def genotypes(self):
         return [NOISY]
 
 
 def measured(data, genotype=PLAIN, epochs=2, space=SPACE, seed=1):
-    return list(CycleGanEvaluator(space, data, epochs=epochs).evaluate(Trial(0, Proposal(genotype), seed)))
+    return list(CycleGanTask.make_evaluator(space, data, epochs=epochs).evaluate(Trial(0, Proposal(genotype), seed)))
 
 
 def unchanged(images):
@@ -70,7 +69,7 @@ def inverted(images):
 
 
 def test_perfect_translators_score_as_real_images_and_doing_nothing_does_not(pair):
-    targets = CycleGanEvaluator(SPACE, pair, epochs=1)._targets
+    targets = CycleGanTask.make_evaluator(SPACE, pair, epochs=1).task._targets
     perfect, nothing = (
         translation_scores(targets, inverted, inverted),
         translation_scores(targets, unchanged, unchanged),
@@ -93,15 +92,15 @@ def test_perfect_translators_score_as_real_images_and_doing_nothing_does_not(pai
 def test_a_moment_of_training_finds_the_inversion():
     """From unpaired images alone, and image by image: digits stay what they are."""
     data = little_digits(480)
-    evaluator = CycleGanEvaluator(SPACE, data, epochs=1)
-    nothing = translation_scores(evaluator._targets, unchanged, unchanged)
+    evaluator = CycleGanTask.make_evaluator(SPACE, data, epochs=1)
+    nothing = translation_scores(evaluator.task._targets, unchanged, unchanged)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = TinyCycleGan(data.shape, dropout=0.0)
     changed = {"identity_weight": 0.0, "batch": 4, "generator_learning_rate": 0.005, "linear_decay": False}
     training = CycleGanTraining(model, USUAL | changed, 1, 1)
-    training.epoch(data.a.train, data.b.train, PeakMemory(torch.device("cpu")))
-    found = translation_scores(evaluator._targets, *evaluator._translate(training.average.network))
+    training.epoch((data.a.train, data.b.train), PeakMemory(torch.device("cpu")))
+    found = translation_scores(evaluator.task._targets, *evaluator.task._translate(training.average.network))
     assert 4 * found["fid_a"] < nothing["fid_a"]
     assert 4 * found["fid_b"] < nothing["fid_b"]
     assert found["label_agreement"] > 0.6  # by chance a tenth
@@ -109,7 +108,7 @@ def test_a_moment_of_training_finds_the_inversion():
 
 
 def test_a_direction_that_makes_one_image_shows_in_the_lesser_of_both(pair):
-    targets = CycleGanEvaluator(SPACE, pair, epochs=1)._targets
+    targets = CycleGanTask.make_evaluator(SPACE, pair, epochs=1).task._targets
 
     def constant(images):
         return torch.full_like(images, 0.5)
@@ -120,13 +119,13 @@ def test_a_direction_that_makes_one_image_shows_in_the_lesser_of_both(pair):
 
 
 def test_what_is_translated_is_of_the_validation_part_and_in_the_end_of_the_test_part(pair):
-    evaluator = CycleGanEvaluator(SPACE, pair, epochs=1)
-    for targets, part in ((evaluator._targets, "validation"), (evaluator._test_targets, "test")):
+    evaluator = CycleGanTask.make_evaluator(SPACE, pair, epochs=1)
+    for targets, part in ((evaluator.task._targets, "validation"), (evaluator.task._test_targets, "test")):
         for target, other in zip(targets, (pair.b, pair.a), strict=True):
             mine = {image.numpy().tobytes() for image in target.sources.examples}
             assert mine <= {image.numpy().tobytes() for image in getattr(other, part).examples}
             assert len(target.sources) == target.reference.samples
-    protocol = pair_protocol(evaluator._targets)
+    protocol = pair_protocol(evaluator.task._targets)
     assert protocol["a sources_sha256"] != protocol["b sources_sha256"]
     assert protocol["a extractor_sha256"] != protocol["b extractor_sha256"]
     assert protocol["a part"] == "train and validation"
@@ -143,7 +142,7 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(pair, monkeypa
         true[number] = found
         return found | {"fid": number}
 
-    monkeypatch.setattr(evaluators.cyclegan.evaluator, "translation_scores", scores)
+    monkeypatch.setattr(evaluators.cyclegan.task, "translation_scores", scores)
     measurements = measured(pair, NOISY, epochs=3)
     monkeypatch.undo()
     assert [m.metrics["fid"] for m in measurements] == [50, 5, 5]
@@ -151,11 +150,11 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(pair, monkeypa
     assert [m.metrics["kept_epoch"] for m in measurements] == [1, 2, 2]
     assert measurements[1].artifacts["translations.png"] == measurements[2].artifacts["translations.png"]
     assert ["weights.safetensors" in m.artifacts for m in measurements] == [False, False, True]
-    evaluator = CycleGanEvaluator(SPACE, pair, epochs=3)
+    evaluator = CycleGanTask.make_evaluator(SPACE, pair, epochs=3)
     model = SPACE.build(NOISY, pair.shape)
     model.load_state_dict(load(measurements[-1].artifacts["weights.safetensors"]))
     with torch.no_grad():
-        again = translation_scores(evaluator._targets, model.eval().a_to_b, model.b_to_a)
+        again = translation_scores(evaluator.task._targets, model.eval().a_to_b, model.b_to_a)
     for name, value in true[5.0].items():
         assert again[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
     tested = evaluator.test(NOISY, model, 1)
@@ -181,13 +180,13 @@ def test_pictures_costs_and_objectives(pair):
     assert last.metrics["parameters"] == sum(p.numel() for half in halves for p in half.parameters())
     assert last.metrics["multiply_adds"] == 2 * (8 * 9 * 64 + 8 * 9 * 64)
     assert json.loads(last.artifacts["protocol.json"])["b samples"] == len(pair.a.validation)
-    assert set(last.metrics) == set(CycleGanEvaluator(SPACE, pair, epochs=1).objectives)
+    assert set(last.metrics) == set(CycleGanTask.make_evaluator(SPACE, pair, epochs=1).objectives)
 
 
 @pytest.mark.usefixtures("lenient")
 def test_without_labels_nothing_is_said_of_classes():
     data = little_digits(100, labels=False)
-    evaluator = CycleGanEvaluator(SPACE, data, epochs=1)
+    evaluator = CycleGanTask.make_evaluator(SPACE, data, epochs=1)
     assert not set(OF_CLASSES) & set(evaluator.objectives)
     assert set(measured(data, epochs=1)[-1].metrics) == set(evaluator.objectives)
 
@@ -195,9 +194,9 @@ def test_without_labels_nothing_is_said_of_classes():
 def test_domains_of_other_classes_have_no_modes_in_common(pair):
     other = replace(pair.b, classes=tuple("abcdefghij"))
     data = replace(pair, b=other)
-    evaluator = CycleGanEvaluator(SPACE, data, epochs=1)
+    evaluator = CycleGanTask.make_evaluator(SPACE, data, epochs=1)
     assert not set(OF_CLASSES) & set(evaluator.objectives)
-    assert not set(OF_CLASSES) & set(translation_scores(evaluator._targets, inverted, inverted))
+    assert not set(OF_CLASSES) & set(translation_scores(evaluator.task._targets, inverted, inverted))
 
 
 class Constant(TinyCycleGanSpace):
@@ -217,7 +216,7 @@ def test_a_translator_that_ignores_its_input_has_collapsed_and_is_shown(pair):
 
     def consume():
         trial = Trial(0, Proposal(PLAIN), 1)
-        for measurement in CycleGanEvaluator(Constant(), pair, epochs=4).evaluate(trial):
+        for measurement in CycleGanTask.make_evaluator(Constant(), pair, epochs=4).evaluate(trial):
             measurements.append(measurement)
 
     with pytest.raises(Collapsed, match=r"sample_deviation .* is under 0\.25, 25% of the data's"):
@@ -236,7 +235,7 @@ def test_divergence_is_said(pair):
 
 
 def test_what_a_cyclegan_hands_over(pair):
-    evaluator = CycleGanEvaluator(SPACE, pair, epochs=1)
+    evaluator = CycleGanTask.make_evaluator(SPACE, pair, epochs=1)
     model = SPACE.build(PLAIN, pair.shape)
     parts = evaluator.deliverables(PLAIN, model)
     assert list(parts) == ["a_to_b", "b_to_a"]
@@ -246,13 +245,13 @@ def test_what_a_cyclegan_hands_over(pair):
 
 
 def test_what_is_assumed_and_registered(pair):
-    evaluator = CycleGanEvaluator(SPACE, pair, epochs=1)
+    evaluator = CycleGanTask.make_evaluator(SPACE, pair, epochs=1)
     needed = {assumption.site: max(assumption.values) for assumption in evaluator.assumptions("fid")}
     assert needed["generator.width"] == needed["backward_discriminator.width"] == 16
     assert next(iter(evaluator.objectives)) == "fid"
-    assert isinstance(evaluator, nas.core.evaluator.Testable)
-    assert registry.load("evaluator", "cyclegan") is CycleGanEvaluator
-    assert CycleGanEvaluator.usual_epochs(pair) == 75  # of 160 images
+    assert evaluator.delivers
+    assert registry.load("evaluator", "cyclegan") is CycleGanTask
+    assert CycleGanTask.usual_epochs(pair) == 75  # of 160 images
 
 
 def test_what_is_scored_is_the_average_of_the_translators(pair, monkeypatch):

@@ -94,7 +94,7 @@ def test_the_whole_objective_in_numbers(identity):
 def test_each_step_moves_what_it_is_of():
     one = training()
     before = {name: tensor.clone() for name, tensor in one.model.state_dict().items()}
-    one.epoch(*random_parts(16, 16), MEMORY)
+    one.epoch(random_parts(16, 16), MEMORY)
     after = one.model.state_dict()
     for part in ("a_to_b", "b_to_a", "discriminator_a", "discriminator_b"):
         weights = [name for name in before if name.startswith(part) and name.endswith("weight")]
@@ -164,10 +164,10 @@ def test_what_is_restored_goes_on_to_the_same_numbers(layout, changed):
     whole = training(3, layout=layout, **changed)
     disturb_global_generators(1)
     for _ in range(2):
-        whole.epoch(*random_parts(), MEMORY)
+        whole.epoch(random_parts(), MEMORY)
     tensors, about = whole.state()
     file, text = save(tensors), json.dumps(about)
-    whole.epoch(*random_parts(), MEMORY)
+    whole.epoch(random_parts(), MEMORY)
     assert not same(tensors, numbers(whole))
     if not changed:
         assert len(tensors["buffer.a"]) == len(tensors["buffer.b"]) == 50  # two epochs of 48 fill them
@@ -179,30 +179,30 @@ def test_what_is_restored_goes_on_to_the_same_numbers(layout, changed):
     again = CycleGanTraining(model, USUAL | changed, 3, 1)
     again.restore((load(file), json.loads(text)))
     assert same(numbers(again), tensors)
-    again.epoch(*random_parts(), MEMORY)
+    again.epoch(random_parts(), MEMORY)
     assert same(numbers(again), numbers(whole))
     assert again.state()[1] == whole.state()[1]
 
 
 def test_a_buffer_that_is_not_full_yet_is_restored_as_well():
     one = training(2)
-    one.epoch(*random_parts(32, 32), MEMORY)
+    one.epoch(random_parts(32, 32), MEMORY)
     tensors, about = one.state()
     assert len(tensors["buffer.a"]) == 32
     again = training(2)
     again.restore((tensors, about))
     for each in (one, again):
-        each.epoch(*random_parts(32, 32), MEMORY)
+        each.epoch(random_parts(32, 32), MEMORY)
     assert same(numbers(one), numbers(again))
 
 
 def test_other_hyperparameters_go_on_from_a_state():
-    check_that_other_hyperparameters_go_on_from_a_state(training, lambda one: one.epoch(*random_parts(), MEMORY))
+    check_that_other_hyperparameters_go_on_from_a_state(training, lambda one: one.epoch(random_parts(), MEMORY))
 
 
 def test_global_generators_are_left_alone_and_do_not_matter():
     check_that_global_generators_are_left_alone_and_do_not_matter(
-        training, lambda one: one.epoch(*random_parts(), MEMORY)
+        training, lambda one: one.epoch(random_parts(), MEMORY)
     )
 
 
@@ -214,7 +214,7 @@ def test_an_epoch_goes_through_the_larger_part_once(first, second, batch, steps)
         # twice in a translators' step, then real and translated images
         judge.register_forward_pre_hook(lambda module, inputs, name=name: seen[name].append(inputs[0].detach()))
     a, b = random_parts(first, second)
-    one.epoch(a, b, MEMORY)
+    one.epoch((a, b), MEMORY)
     assert len(seen["a"]) == len(seen["b"]) == 3 * steps
     assert one.average.updates == steps
     real = torch.cat(seen["b"][1::3])
@@ -246,4 +246,4 @@ def test_rates_fall_linearly_over_the_second_half(decay):
 def test_divergence_is_said():
     one = training(1, generator_learning_rate=1e30, discriminator_learning_rate=1e30, loss="hinge")
     with pytest.raises(Diverged, match=r"discriminators' .* in epoch 1"):
-        one.epoch(*random_parts(), MEMORY)
+        one.epoch(random_parts(), MEMORY)

@@ -9,11 +9,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load
 
-import evaluators.gan.evaluator
+import evaluators.gan.task
 import evaluators.pictures
-import nas.core.evaluator
-from evaluators.gan.evaluator import GanEvaluator
-from evaluators.gan.sampling import Noise
+from evaluators.gan.task import GanTask
 from evaluators.gan.training import GanTraining
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import sample_scores
@@ -64,14 +62,16 @@ LABELLED = drawn(TOLD, condition="label", style_noise=False, loss="hinge")
 @pytest.mark.usefixtures("lenient")
 class TestGanEvaluator(EvaluatorContract):
     def make(self, epochs):
-        return GanEvaluator(TOLD, little(), epochs=epochs)
+        return GanTask.make_evaluator(TOLD, little(), epochs=epochs)
 
     def genotypes(self):
         return [NOISY, LABELLED]
 
 
 def measured(data, genotype=PLAIN, epochs=3, space=TOLD, seed=1, **options):
-    return list(GanEvaluator(space, data, epochs=epochs, **options).evaluate(Trial(0, Proposal(genotype), seed)))
+    return list(
+        GanTask.make_evaluator(space, data, epochs=epochs, **options).evaluate(Trial(0, Proposal(genotype), seed))
+    )
 
 
 @pytest.mark.usefixtures("lenient")
@@ -86,7 +86,7 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(some_digits, m
         true[number] = found
         return found | {"fid": number}
 
-    monkeypatch.setattr(evaluators.gan.evaluator, "sample_scores", scores)
+    monkeypatch.setattr(evaluators.gan.task, "sample_scores", scores)
     measurements = measured(some_digits, epochs=4)
     monkeypatch.undo()
     assert [m.metrics["fid"] for m in measurements] == [50, 5, 5, 5]
@@ -96,12 +96,11 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(some_digits, m
     assert measurements[1].artifacts["samples.png"] == measurements[3].artifacts["samples.png"]
     assert ["weights.safetensors" in m.artifacts for m in measurements] == [False, False, False, True]
 
-    evaluator = GanEvaluator(TOLD, some_digits, epochs=4)
+    evaluator = GanTask.make_evaluator(TOLD, some_digits, epochs=4)
     model = TOLD.build(PLAIN, some_digits.shape)
     model.load_state_dict(load(measurements[-1].artifacts["weights.safetensors"]))
-    gan, part = model.eval(), some_digits.validation
-    noise = Noise(TOLD.hyperparameters(PLAIN), 1, torch.device("cpu"))
-    again = evaluator._scores(gan, gan.generator, noise, part, evaluator._reference)
+    gan = model.eval()
+    again = evaluator.task.score(gan, gan.generator, TOLD.hyperparameters(PLAIN), 1).metrics
     for name, value in true[5.0].items():
         assert again[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
     tested = evaluator.test(PLAIN, model, 1)
@@ -192,7 +191,7 @@ def run(evaluator, genotype=PLAIN):
 
 
 def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digits):
-    measurements, reason = run(GanEvaluator(Constant(), some_digits, epochs=9))
+    measurements, reason = run(GanTask.make_evaluator(Constant(), some_digits, epochs=9))
     assert "sample_deviation" in reason
     assert "25%" in reason
     assert "after 50 updates in 5 epochs; it may be too young to tell: 80 epochs are usual" in reason
@@ -210,22 +209,22 @@ def test_a_training_in_full_goes_on_though_images_are_alike_and_says_so_at_its_e
     trial = Trial(0, Proposal(PLAIN), 1)
     found = {}
     for method in ("evaluate", "train"):
-        measurements = getattr(GanEvaluator(TOLD, some_digits, epochs=6), method)(trial)
+        measurements = getattr(GanTask.make_evaluator(TOLD, some_digits, epochs=6), method)(trial)
         found[method] = [next(measurements) for _ in range(4 if method == "evaluate" else 6)]
         with pytest.raises(Collapsed, match=f"all alike, after {'40' if method == 'evaluate' else '60'} updates"):
             next(measurements)
     last = found["train"][-1].artifacts
     assert "weights.safetensors" not in last
     with pytest.raises(Collapsed, match="all alike, after 60 updates in 6 epochs"):
-        list(GanEvaluator(TOLD, some_digits, epochs=6).train(trial, last[CHECKPOINT]))
+        list(GanTask.make_evaluator(TOLD, some_digits, epochs=6).train(trial, last[CHECKPOINT]))
 
 
 def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
     def scores(*args):
         return sample_scores(*args) | {"sample_deviation": 1.0, "modes": 1.0, "label_entropy": 0.1}
 
-    monkeypatch.setattr(evaluators.gan.evaluator, "sample_scores", scores)
-    measurements, reason = run(GanEvaluator(SPACE, some_digits, epochs=3))
+    monkeypatch.setattr(evaluators.gan.task, "sample_scores", scores)
+    measurements, reason = run(GanTask.make_evaluator(SPACE, some_digits, epochs=3))
     assert len(measurements) == 3
     assert "modes 1 is under 50% of the 10 classes" in reason
 
@@ -234,7 +233,7 @@ def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
 def test_without_labels_nothing_is_said_of_modes(some_digits):
     source = digits.load().pool.examples[:200]
     data = split("plain", Source(Split(source)), seed=0, train_size=None)
-    evaluator = GanEvaluator(SPACE, data, epochs=1)
+    evaluator = GanTask.make_evaluator(SPACE, data, epochs=1)
     assert not {"modes", "label_entropy"} & set(evaluator.objectives)
     assert set(measured(data, epochs=1, space=SPACE)[-1].metrics) == set(evaluator.objectives)
 
@@ -250,7 +249,7 @@ def test_what_is_told_is_what_is_made(some_digits):
         training.epoch(some_digits.train, PeakMemory(torch.device("cpu")))
     asked = torch.arange(10).repeat(30)
     noise = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
-    extractor = GanEvaluator(TOLD, some_digits, epochs=1)._extractor
+    extractor = GanTask.make_evaluator(TOLD, some_digits, epochs=1).task._extractor
     found = extractor.logits(training.average.network(noise, asked).detach()).argmax(dim=1)
     assert (found == asked).float().mean().item() > 0.5  # by chance a tenth
 
@@ -274,22 +273,22 @@ def test_memory_that_gives_out_is_said(some_digits, monkeypatch):
 
 
 def test_assumptions_leave_out_labels_and_width(some_digits):
-    evaluator = GanEvaluator(TOLD, some_digits, epochs=1)
+    evaluator = GanTask.make_evaluator(TOLD, some_digits, epochs=1)
     needed = {assumption.site: assumption.values for assumption in evaluator.assumptions("fid")}
     assert needed["condition"] == ("none",)
     assert max(needed["generator_width"]) == max(needed["discriminator_width"]) == 64
     assert next(iter(evaluator.objectives)) == "fid"
-    assert isinstance(evaluator, nas.core.evaluator.Testable)
-    assert registry.load("evaluator", "gan") is GanEvaluator
+    assert evaluator.delivers
+    assert registry.load("evaluator", "gan") is GanTask
 
 
 def test_without_a_word_of_epochs_there_are_enough_updates(some_digits):
-    assert GanEvaluator.usual_epochs(some_digits) == 80  # of ten updates
+    assert GanTask.usual_epochs(some_digits) == 80  # of ten updates
     for asked, epochs in ((None, 80), (3, 3)):
         config = RunConfig.checked({"evaluator": "gan", "epochs": asked, "device": "cpu"})
         parts = assemble(config, Given(space=SPACE, data=some_digits))
         assert (parts.epochs, parts.evaluator.epochs) == (epochs, epochs)
-        assert isinstance(parts.evaluator, GanEvaluator)
+        assert isinstance(parts.evaluator.task, GanTask)
 
 
 @pytest.mark.usefixtures("lenient")
@@ -297,7 +296,7 @@ def test_a_pair_that_grows_keeps_a_snapshot_of_the_whole(some_digits, monkeypatc
     """The first two of four epochs are of smaller pairs: their better scores do not count."""
     falsified = iter([1.0, 2.0, 7.0, 9.0])
     monkeypatch.setattr(
-        evaluators.gan.evaluator, "sample_scores", lambda *args: sample_scores(*args) | {"fid": next(falsified)}
+        evaluators.gan.task, "sample_scores", lambda *args: sample_scores(*args) | {"fid": next(falsified)}
     )
     space = registry.load("space", "gan")().conditioned(None)
     wanted = {"generator": "cells", "generator_stages": 2, "generator_width": 16, "latent": 16, "spectral_norm": True}
@@ -311,7 +310,6 @@ def test_a_pair_that_grows_keeps_a_snapshot_of_the_whole(some_digits, monkeypatc
     ]  # fmt: skip
     model = space.build(genotype, some_digits.shape).eval()
     model.load_state_dict(load(found[-1].artifacts["weights.safetensors"]))
-    evaluator = GanEvaluator(space, some_digits, epochs=4)
-    noise = Noise(space.hyperparameters(genotype), 1, evaluator.device)
-    scores = evaluator._scores(model, model.generator, noise, some_digits.validation, evaluator._reference)
+    evaluator = GanTask.make_evaluator(space, some_digits, epochs=4)
+    scores = evaluator.task.score(model, model.generator, space.hyperparameters(genotype), 1).metrics
     assert scores["kid"] == pytest.approx(found[-1].metrics["kid"], rel=1e-3)

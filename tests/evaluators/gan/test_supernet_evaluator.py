@@ -3,8 +3,7 @@
 import pytest
 
 import nas
-from evaluators.gan.evaluator import GanEvaluator
-from nas.core.evaluator import SupernetEvaluator
+from evaluators.gan.task import GanTask
 from nas.core.job import TrainSupernet
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Proposal, Trial
@@ -26,8 +25,8 @@ def test_the_evaluator_trains_supernets_of_pairs_that_are_told_labels():
     data = split("digits", digits.load(), seed=0, train_size=192)
     space = SPACE.conditioned(data.condition)
     base = space.base(lambda c: {"condition": "projection"}.get(c.site, c.values[0] if c.usual is None else c.usual))
-    evaluator = GanEvaluator(space, data, epochs=1)
-    assert isinstance(evaluator, SupernetEvaluator)
+    evaluator = GanTask.make_evaluator(space, data, epochs=1)
+    assert TrainSupernet in evaluator.jobs
     plan = SupernetPlan(2, relaxation=None, warm_up=None, samples=2)
     measurements = list(evaluator.evaluate(Trial(0, Proposal(base, job=TrainSupernet(plan)), 1)))
     assert {"fid", "kid", "coverage", "modes", "entropy", "resets"} <= set(measurements[-1].metrics)

@@ -282,10 +282,10 @@ def test_at_least_two_channels_stay(count, ratio, kept):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "images", "batch", "trained"),
-    [(20, 8000, 64, 4), (12, 1150, 32, 6), (4, 64, 128, 4), (1, 10_000, 16, 1), (2, 10_000, 16, 1)],
+    ("epochs", "updates", "trained"),
+    [(20, 8000 // 64, 4), (12, 1150 // 32, 6), (4, 1, 4), (1, 10_000 // 16, 1), (2, 10_000 // 16, 1)],
 )
-def test_versions_are_fine_tuned_for_a_fifth_of_the_epochs_or_enough_updates(epochs, images, batch, trained):
+def test_versions_are_fine_tuned_for_a_fifth_of_the_epochs_or_enough_updates(epochs, updates, trained):
     genotype = sample(SPACES["autoencoder"], np.random.default_rng(0))
-    assert epochs_of(Trial(1, Proposal(genotype, (0,), job=PruneChannels(0.5)), 0), epochs, images, batch) == trained
-    assert epochs_of(Trial(0, Proposal(genotype), 0), epochs, images, batch) == epochs
+    assert epochs_of(Trial(1, Proposal(genotype, (0,), job=PruneChannels(0.5)), 0), epochs, updates) == trained
+    assert epochs_of(Trial(0, Proposal(genotype), 0), epochs, updates) == epochs

@@ -5,9 +5,11 @@ import torch
 from torch import nn
 
 from evaluators.metrics.cost import PeakMemory
-from evaluators.supernets.bilevel import SupernetTraining, first_order, second_order
+from evaluators.supernets.bilevel import first_order, second_order
+from evaluators.supernets.gradient import SupernetTraining
 from nas.core.supernet import SupernetPlan, probabilities
 from search_spaces.supernet import Architecture, MixedEdge
+from tests.parts.autoencoders import autoencoder_loss
 
 
 def bilevel_problem():
@@ -75,7 +77,7 @@ def test_an_edge_that_one_operation_serves_gets_it(tiny, relaxation, order):
     plan = SupernetPlan(epochs, order=order, relaxation=relaxation, learning_rate=0.1)
     hyperparameters = {"loss": "mse", "optimiser": "adam", "learning_rate": 0.002, "weight_decay": 0.0,
                        "schedule": "constant", "batch_size": 8}  # fmt: skip
-    training = SupernetTraining(OneEdge(plan, scale), plan, hyperparameters, tiny.train, 0)
+    training = SupernetTraining(OneEdge(plan, scale), plan, autoencoder_loss, hyperparameters, tiny.train, 0)
     for _ in range(plan.epochs):
         training.epoch(PeakMemory(torch.device("cpu")))
     row = training.architecture.alphas()["c.0-1"]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from evaluators.autoencoder.evaluator import AutoencoderEvaluator
-from evaluators.gan.evaluator import GanEvaluator
+from evaluators.autoencoder.task import AutoencoderTask
+from evaluators.gan.task import GanTask
 from evaluators.metrics.cost import PeakMemory, parameters
-from evaluators.supernets.one_shot import AutoencoderPaths, Paths, shares_weights, supernet_of
+from evaluators.supernets.one_shot import Paths, follow_path, shares_weights, supernet_of
 from nas.core.errors import UserError
 from nas.core.evaluator import WEIGHTS
 from nas.core.job import ScoreWithSupernet, TrainSupernet
@@ -24,6 +24,7 @@ from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.gan.space import GanSpace
 from tests.conftest import tiny_data
+from tests.parts.autoencoders import autoencoder_training
 from tests.parts.extractors import quick_extractors
 from tests.parts.supernets import base_of
 
@@ -47,8 +48,8 @@ def quick_features():
 @functools.cache
 def evaluator(space):
     if space is AUTOENCODERS:
-        return AutoencoderEvaluator(space, tiny_data(), epochs=1)
-    return GanEvaluator(space, split("digits", digits.load(), seed=0, train_size=128), epochs=1)
+        return AutoencoderTask.make_evaluator(space, tiny_data(), epochs=1)
+    return GanTask.make_evaluator(space, split("digits", digits.load(), seed=0, train_size=128), epochs=1)
 
 
 def trained(space, start=None, **plan):
@@ -114,9 +115,9 @@ def test_a_step_changes_the_weights_of_its_path_alone():
     space, plan = shares_weights(AUTOENCODERS), SupernetPlan(epochs=1, paths=(one.text,))
     model = supernet_of(space, base, (1, 8, 8), 0, CPU, None)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
-    AutoencoderPaths(model, space, Trial(0, Proposal(base, job=TrainSupernet(plan)), 0), plan).epoch(
-        tiny_data().train, PeakMemory(CPU)
-    )
+    paths, training = Paths(space, base, plan, 0), autoencoder_training(model, space.hyperparameters(base), 1, 0)
+    training.before_update = lambda: follow_path(model, paths.draw())
+    training.epoch(tiny_data().train, PeakMemory(CPU))
     moved = {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])}
     held = space.path(one)
     assert any(".operations." in name for name in moved)

@@ -10,8 +10,8 @@ from safetensors.torch import load
 from torch import nn
 
 import nas
-from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from evaluators.autoencoder.scores import scores_of
+from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.training.growth import Growth, blocks_of
 from nas.config import RunConfig
 from nas.core.errors import UserError
@@ -100,18 +100,20 @@ def measured(evaluator, space, **decided):
 
 def test_an_autoencoder_grows_and_what_is_kept_is_the_whole():
     data = tiny_data(12)
-    evaluator = AutoencoderEvaluator(AUTOENCODERS, data, epochs=4, grow=True)
+    evaluator = AutoencoderTask.make_evaluator(AUTOENCODERS, data, epochs=4, grow=True)
     grown = measured(evaluator, AUTOENCODERS, batch_size=16)
     assert [measurement.metrics["stage"] for measurement in grown] == [1, 2, 3, 3]
     assert {measurement.metrics["stages"] for measurement in grown} == {3}
     model = AUTOENCODERS.build(genotype(AUTOENCODERS, batch_size=16), data.shape)
     model.load_state_dict(load(grown[-1].artifacts["weights.safetensors"]))
-    again, _ = scores_of(model, evaluator._validation, evaluator.space.hyperparameters(genotype(AUTOENCODERS)), 1)
+    again = scores_of(
+        model, evaluator.task._validation, evaluator.space.hyperparameters(genotype(AUTOENCODERS)), 1
+    ).metrics
     assert again["mse"] == pytest.approx(grown[-1].metrics["mse"], rel=1e-4)
     flat = measured(evaluator, AUTOENCODERS, network="fully_connected", batch_size=16)
     assert [measurement.metrics["stages"] for measurement in flat] == [1] * 4
-    plain = measured(AutoencoderEvaluator(AUTOENCODERS, data, epochs=4), AUTOENCODERS, network="fully_connected",
-                     batch_size=16)  # fmt: skip
+    whole = AutoencoderTask.make_evaluator(AUTOENCODERS, data, epochs=4)
+    plain = measured(whole, AUTOENCODERS, network="fully_connected", batch_size=16)
     assert [m.metrics["mse"] for m in plain] == [m.metrics["mse"] for m in flat]
     assert "stage" not in plain[-1].metrics
 

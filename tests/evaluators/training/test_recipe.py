@@ -6,14 +6,15 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from evaluators.autoencoder.losses import training_loss
-from evaluators.autoencoder.training import AutoencoderTraining
+from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory
-from evaluators.training.recipe import OPTIMISERS, SCHEDULES
+from evaluators.training.optimisers import OPTIMISERS
+from evaluators.training.schedules import SCHEDULES
 from nas.core.trial import Proposal, Trial
 from nas.data.dataset import Split, as_float
 from search_spaces.autoencoder.space import AutoencoderSpace
+from tests.parts.autoencoders import autoencoder_training
 
 SPACE = AutoencoderSpace()
 
@@ -27,7 +28,7 @@ def genotype_with(**decisions):
 def shown_in_training(genotype, data, epochs=1):
     model, shown = SPACE.build(genotype, data.shape), []
     model.encoder.register_forward_hook(lambda module, inputs, output: shown.append(inputs[0]))
-    training = AutoencoderTraining(model, SPACE.hyperparameters(genotype), epochs, seed=0)
+    training = autoencoder_training(model, SPACE.hyperparameters(genotype), epochs, seed=0)
     for _ in range(epochs):
         training.epoch(data.train, PeakMemory(torch.device("cpu")))
     return shown
@@ -36,7 +37,7 @@ def shown_in_training(genotype, data, epochs=1):
 def test_the_score_is_that_of_the_validation_part(tiny):
     genotype = genotype_with()
     data = replace(tiny, validation=Split(tiny.validation.examples // 2), test=Split(tiny.test.examples // 4))
-    *_, last = AutoencoderEvaluator(SPACE, data, epochs=2).evaluate(Trial(0, Proposal(genotype), 1))
+    *_, last = AutoencoderTask.make_evaluator(SPACE, data, epochs=2).evaluate(Trial(0, Proposal(genotype), 1))
     model = SPACE.build(genotype, data.shape).eval()
     model.load_state_dict(load(last.artifacts["weights.safetensors"]))
     images = as_float(data.validation.examples)

@@ -8,6 +8,7 @@ import nas
 import nas.session.checkpoint
 from nas.config import RunConfig, read_yaml
 from nas.core.errors import UserError
+from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement
 from nas.session.checkpoint import FILE
@@ -67,9 +68,9 @@ def test_a_trainings_options_are_its_own(run):
     with pytest.raises(UserError, match="--genotype"):
         nas.search(genotype="{}", strategy="train", **PARTS)
 
-    class Impatient:
+    class Impatient(Evaluator):
         def __init__(self, space, data, *, epochs, device):
-            self.objectives = {}
+            self.space = space
 
         def evaluate(self, trial):
             return iter(())

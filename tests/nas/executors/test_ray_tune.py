@@ -10,8 +10,10 @@ import pytest
 import ray
 
 from nas.core.errors import UserError
+from nas.core.evaluator import Evaluator
+from nas.core.metric import Metric, metrics_by_name
 from nas.core.search import InMemory, Search
-from nas.core.trial import Measurement, Objective, Start
+from nas.core.trial import Measurement, Start
 from nas.executors.ray_tune.cluster import folders, session
 from nas.executors.ray_tune.executor import RayTune
 from nas.testing import ProcessExecutorContract
@@ -41,10 +43,10 @@ def test_no_port_is_open_on_anything_but_loopback():
     assert places <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
-class Heavy:
+class Heavy(Evaluator):
     """Measures how many threads its libraries use, and brings files."""
 
-    objectives = {"loss": Objective("loss", "minimize")}  # noqa: RUF012 - never changed
+    metrics = metrics_by_name(Metric("loss", "minimize"))
 
     def evaluate(self, trial):
         import torch
@@ -86,10 +88,10 @@ class Starting(Search):
         return replace(trial, start=Start(trial.number % 2, trial.genotype, bytes([trial.number % 2]) * 1_000_000))
 
 
-class Tracing:
+class Tracing(Evaluator):
     """Measures what the trial starts from."""
 
-    objectives = {"loss": Objective("loss", "minimize")}  # noqa: RUF012 - never changed
+    metrics = metrics_by_name(Metric("loss", "minimize"))
 
     def evaluate(self, trial):
         held = trial.start.tensors

@@ -11,16 +11,16 @@ from safetensors.torch import load, save
 from torch import nn
 
 from evaluators.adversarial.snapshots import Snapshot, Snapshots
-from evaluators.autoencoder.training import AutoencoderTraining
 from evaluators.metrics.cost import PeakMemory
 from evaluators.pictures import Film
 from evaluators.training.checkpoint import copied, moments_of, restore_moments
-from evaluators.training.recipe import OPTIMISERS
+from evaluators.training.optimisers import OPTIMISERS
 from nas.core.errors import UserError
 from nas.core.trial import Measurement
 from nas.data.dataset import Split
 from nas.session.checkpoint import FILE, Reached
 from nas.testing.spaces import disturb_global_generators
+from tests.parts.autoencoders import autoencoder_training
 
 CPU = torch.device("cpu")
 MEMORY = PeakMemory(CPU)
@@ -95,7 +95,7 @@ CHOSEN = {
 def test_an_autoencoder_with_dropout_and_noise_is_continued_whatever_else_was_drawn():
     def training():
         torch.manual_seed(3)
-        return AutoencoderTraining(Dropping(), CHOSEN, 3, seed=5)
+        return autoencoder_training(Dropping(), CHOSEN, 3, seed=5)
 
     data = Split(torch.rand(80, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
     whole = training()

@@ -8,11 +8,13 @@ import optuna
 import pytest
 
 import nas
-from evaluators.autoencoder.evaluator import OBJECTIVES
+from evaluators.autoencoder.task import AutoencoderTask
 from nas.cli import run as cli
 from nas.config import RunConfig
 from nas.core.errors import Diverged, OutOfMemory, UserError
+from nas.core.evaluator import Evaluator
 from nas.core.job import TrainSupernet
+from nas.core.metric import COST
 from nas.core.search import InMemory, Search
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Outcome, Proposal
@@ -98,14 +100,14 @@ def test_supernets_are_neither_stopped_nor_compared_with():
     assert seen[-1] == (5, [1, 3])
 
 
-class Falling:
+class Falling(Evaluator):
     """Curves by the trial's number, the first of which diverges; a file with the last epoch."""
 
     calls = 0
+    metrics = AutoencoderTask.quality | COST
 
     def __init__(self, space, data, *, epochs, device):
         self.epochs = epochs
-        self.objectives = {name: OBJECTIVES[name] for name in ("mse", "ssim", "parameters", "seconds")}
 
     def evaluate(self, trial):
         generator = np.random.default_rng(trial.number)
@@ -240,7 +242,7 @@ class Impatient:
 def test_rules_are_given_by_name_or_made(tmp_path, capsys):
     for name, rule, options in (
         ("named", f"{__name__}:Impatient", {"stop_set": {"most": 2}}),
-        ("made", Impatient(OBJECTIVES["mse"], epochs=9, seed=0), {}),
+        ("made", Impatient(AutoencoderTask.quality["mse"].objective, epochs=9, seed=0), {}),
     ):
         run = searched(tmp_path, name=name, trials=3, early_stopping=rule, **options)
         assert [len(trial.curve) for trial in run.trials] == [1, 3, 3]  # the first has diverged

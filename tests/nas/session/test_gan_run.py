@@ -61,7 +61,7 @@ def test_scores_of_another_protocol_are_not_ranked_with_those_there_are(run, mon
     kept = run.study.notes["protocol"]
     assert kept["samples"] > 100
     other = {**kept, "extractor_sha256": "00"}
-    monkeypatch.setattr("evaluators.gan.evaluator.GanEvaluator.protocol", lambda self, part: other)
+    monkeypatch.setattr("evaluators.gan.task.GanTask.protocol", lambda self, part: other)
     with pytest.raises(nas.UserError, match=r"their extractor_sha256 was [0-9a-f]+ and is 00 here"):
         nas.resume(run, trials=3)
     assert len(nas.open_run(run.path).trials) == 2

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 import nas
-from evaluators.autoencoder.evaluator import OBJECTIVES
 from nas.cli import run as cli
 from nas.config import RunConfig
 from nas.core.errors import UserError
+from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement
@@ -25,11 +25,11 @@ SPACE = AutoencoderSpace()
 pytestmark = pytest.mark.usefixtures("no_report")
 
 
-class Untrained:
+class Untrained(Evaluator):
     """Nothing is trained: these tests ask what is proposed."""
 
     def __init__(self, space, data, *, epochs, device):
-        self.objectives = {"mse": OBJECTIVES["mse"]}
+        self.space = space
 
     def evaluate(self, trial):
         yield Measurement(1, {"mse": float(5 - trial.number)})

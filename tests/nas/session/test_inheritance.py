@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import nas
-from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from nas.core.errors import UserError
 from nas.core.job import TrainSupernet
 from nas.core.space import sample
@@ -18,6 +17,7 @@ from nas.study.run import inheritance_of
 from nas.testing.toys import ToyEvaluator, ToySpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import tiny_data
+from tests.parts.autoencoders import AutoencoderEvaluator
 
 SPACE = AutoencoderSpace()
 SMALL = {"width": 8, "latent": 8, "stages": 1, "cells": "edge", "batch_size": 16, "family": "plain",

@@ -9,8 +9,10 @@ import optuna
 import pytest
 
 import nas
-from evaluators.autoencoder.evaluator import OBJECTIVES
+from evaluators.autoencoder.task import AutoencoderTask
 from nas.cli import run as cli
+from nas.core.evaluator import Evaluator
+from nas.core.metric import COST
 from nas.core.pareto import pareto_front
 from nas.core.search import InMemory, Search
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial
@@ -97,13 +99,14 @@ def test_objectives_are_distinct_and_known(given, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-class Points:
+class Points(Evaluator):
     """Metrics that the test has written down, by trial; None fails; a little file for weights."""
 
     points: tuple = ()
+    metrics = AutoencoderTask.quality | COST
 
     def __init__(self, space, data, *, epochs, device):
-        self.objectives = {name: OBJECTIVES[name] for name in ("mse", "ssim", "parameters")}
+        self.space = space
 
     def evaluate(self, trial):
         point = self.points[trial.number]
@@ -258,7 +261,7 @@ def test_the_report_draws_the_front(run):
 
 
 def test_fronts_of_two_and_of_three_objectives_are_drawn():
-    objectives = tuple(OBJECTIVES[name] for name in ("mse", "parameters", "ssim"))
+    objectives = tuple(Points.metrics[name].objective for name in ("mse", "parameters", "ssim"))
     generator = np.random.default_rng(0)
     trials = []
     for number, (mse, size) in enumerate(generator.uniform(0.001, 1, (20, 2))):

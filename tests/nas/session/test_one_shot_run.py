@@ -6,25 +6,28 @@ import pytest
 
 from nas.config import RunConfig
 from nas.core.errors import UserError
-from nas.core.evaluator import WEIGHTS
+from nas.core.evaluator import WEIGHTS, Evaluator
 from nas.core.genotype import Genotype
-from nas.core.job import ScoreWithSupernet, TrainSupernet
-from nas.core.trial import Measurement, Objective
+from nas.core.job import ScoreWithSupernet, Train, TrainSupernet
+from nas.core.trial import Measurement
 from nas.session.assembly import Given
 from nas.session.opening import open_run
 from nas.session.resume import resume_run
 from nas.session.start import start_run
-from nas.testing.toys import toy_loss
+from nas.testing.toys import ToyEvaluator, toy_loss
 from tests.conftest import tiny_data
 from tests.nas.strategies.test_one_shot import SharingToySpace
 from tests.parts.interrupting import Until
 
 
-class Sharing:
+class Sharing(Evaluator):
     """A supernet's weights are the number of paths it was trained on; they make scores better than they are."""
 
+    metrics = ToyEvaluator.metrics
+    jobs = frozenset({Train, TrainSupernet, ScoreWithSupernet})
+
     def __init__(self, space, data, *, epochs, device):
-        self.objectives, self.epochs = {"loss": Objective("loss", "minimize")}, epochs
+        self.epochs = epochs
 
     def evaluate(self, trial):
         if isinstance(trial.job, TrainSupernet):

@@ -5,26 +5,27 @@ import json
 import pytest
 
 import nas
-from evaluators.autoencoder.evaluator import OBJECTIVES
 from nas.config import RunConfig
 from nas.core.errors import UserError
-from nas.core.evaluator import CHECKPOINT, WEIGHTS
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Evaluator
 from nas.core.space import generator_for
-from nas.core.trial import Measurement, Objective
+from nas.core.trial import Measurement
 from nas.session.assembly import Given
 from nas.session.opening import open_run
 from nas.session.resume import resume_run
 from nas.session.start import start_run
-from nas.testing.toys import ToySpace
+from nas.testing.toys import ToyEvaluator, ToySpace
 from tests.conftest import tiny_data
 from tests.parts.interrupting import Until
 
 
-class Counting:
+class Counting(Evaluator):
     """A training whose weight is the sum of a random number an epoch, and its checkpoint that sum."""
 
+    metrics = ToyEvaluator.metrics
+
     def __init__(self, space, data, *, epochs, device):
-        self.objectives, self.epochs = {"loss": Objective("loss", "minimize")}, epochs
+        self.epochs = epochs
 
     def evaluate(self, trial):
         portion = trial.job
@@ -96,9 +97,9 @@ def test_more_portions_than_epochs_are_refused_before_a_folder_is_made(tmp_path)
 
 
 def test_an_evaluator_that_continues_nothing_is_refused(tmp_path):
-    class Passing:
+    class Passing(Evaluator):
         def __init__(self, space, data, *, epochs, device):
-            self.objectives = {"mse": OBJECTIVES["mse"]}
+            self.space = space
 
         def evaluate(self, trial):
             yield Measurement(1, {"mse": 1.0})

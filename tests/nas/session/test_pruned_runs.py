@@ -7,11 +7,12 @@ import torch
 
 import nas
 import nas.session.execution
-from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 from evaluators.autoencoder.scores import scores_of
+from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.candidates import Candidates
 from nas.cli import run as command
 from nas.core.errors import UserError
+from nas.core.evaluator import Evaluator
 from nas.session.delivery import export_model
 from nas.session.opening import open_run
 from nas.testing.toys import ToySpace
@@ -63,9 +64,8 @@ def test_a_version_s_weights_are_those_that_were_measured(pruned):
         candidate = pruned.candidate(number)
         assert parameters(candidate.model()) == candidate.metrics["parameters"]
         evaluator = pruned.parts.evaluator
-        again, _ = scores_of(
-            candidate.model(), evaluator._validation, evaluator.space.hyperparameters(candidate.genotype), 0
-        )
+        hyperparameters = evaluator.space.hyperparameters(candidate.genotype)
+        again = scores_of(candidate.model(), evaluator.task._validation, hyperparameters, 0).metrics
         if candidate.genotype.content["family"] != "variational":
             assert again["mse"] == pytest.approx(candidate.metrics["mse"], rel=1e-4)
         assert candidate.test()["mse"] > 0
@@ -137,9 +137,11 @@ def test_an_interrupted_version_is_made_again_and_none_is_lost(tmp_path, monkeyp
 
 
 def test_evaluators_that_cannot_prune_are_refused_before_a_folder_is_made(tmp_path):
-    class Plain:
+    class Plain(Evaluator):
+        metrics = AutoencoderTask.quality
+
         def __init__(self, space, data, **options):
-            self.objectives = {"mse": AutoencoderEvaluator(space, data, epochs=1).objectives["mse"]}
+            self.space = space
 
         def evaluate(self, trial):
             return iter(())

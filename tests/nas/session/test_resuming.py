@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import nas
-from evaluators.autoencoder.evaluator import OBJECTIVES, AutoencoderEvaluator
+from evaluators.autoencoder.task import AutoencoderTask
 from nas.core.errors import ReplayMismatch
 from nas.core.trial import Measurement
 from nas.study.study import Study
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
+from tests.parts.autoencoders import AutoencoderEvaluator
 
 pytestmark = pytest.mark.usefixtures("only_python", "no_report")
 
@@ -67,7 +68,7 @@ def test_what_was_known_of_a_finished_run_does_not_outlive_new_trials(tmp_path):
 def test_a_trial_whose_process_is_killed_again_and_again_has_failed(tmp_path):
     def kill(path, how):
         study = Study.reopen(path, AutoencoderSpace())
-        times = study.restarted(study.trials((OBJECTIVES["mse"],))[1])
+        times = study.restarted(study.trials((AutoencoderTask.quality["mse"].objective,))[1])
         if how == "politely":
             study.interrupted()
         study.close()
@@ -96,7 +97,7 @@ def test_a_run_remembers_what_it_assumed_and_patterns_decide_too(tmp_path, monke
     assert decided.best.genotype.content["latent"] in (4, 8)
     run = nas.search(data=tiny_data(), trials=1, epochs=1, pin=SMALL, runs_dir=tmp_path, name="a")
     assert [assumption.site for assumption in run.parts.assumptions] == ["latent"]
-    monkeypatch.setattr(AutoencoderEvaluator, "assumptions", lambda self, objective: [])  # as on another machine
+    monkeypatch.setattr(AutoencoderTask, "assumptions", lambda self, objective: [])  # as on another machine
     more = nas.resume(run, trials=3, data=tiny_data())
     assert {trial.genotype.content["latent"] for trial in more.trials} == {16}
 

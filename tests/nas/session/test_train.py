@@ -247,9 +247,9 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
 
 def test_the_trial_of_a_run_is_trained_as_it_was_evaluated_but_for_its_seed(tiny):
     """The evaluator's `train` and `evaluate` are one loop; see nas.testing.evaluators for the laws."""
-    from evaluators.autoencoder.evaluator import AutoencoderEvaluator
+    from evaluators.autoencoder.task import AutoencoderTask
 
-    evaluator = AutoencoderEvaluator(AutoencoderSpace(), tiny, epochs=2)
+    evaluator = AutoencoderTask.make_evaluator(AutoencoderSpace(), tiny, epochs=2)
     trial = Trial(0, Proposal(usual(AutoencoderSpace(), **SMALL)), 3)
     trained, evaluated = list(evaluator.train(trial)), list(evaluator.evaluate(trial))
     assert trained[-1].artifacts["weights.safetensors"] == evaluated[-1].artifacts["weights.safetensors"]

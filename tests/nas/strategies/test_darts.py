@@ -11,11 +11,13 @@ from optuna.trial import TrialState
 
 import nas
 from evaluators.metrics.cost import parameters
+from evaluators.training_evaluator import TrainingEvaluator
 from nas.cli import cli
 from nas.core.errors import Diverged, ReplayMismatch, UserError
+from nas.core.evaluator import Evaluator
 from nas.core.job import TrainSupernet
 from nas.core.search import InMemory, Search
-from nas.core.trial import Measurement, Objective, Trial
+from nas.core.trial import Measurement, Trial
 from nas.strategies.darts import Darts
 from nas.testing.toys import LOSS, RelaxableToySpace, ToyEvaluator, ToySpace, ended, toy_loss, toy_supernet
 from tests.conftest import export_only_python, tiny_data
@@ -226,16 +228,15 @@ def genotypes(run):
 
 @pytest.mark.usefixtures("no_export", "no_report")
 def test_a_run_killed_after_its_supernet_goes_on_as_if_nothing_had_happened(finished, tmp_path, monkeypatch):
-    from evaluators.autoencoder.evaluator import AutoencoderEvaluator
 
-    evaluate = AutoencoderEvaluator.evaluate
+    evaluate = TrainingEvaluator.evaluate
 
     def killed(self, trial):
         if trial.number == 1:
             raise KeyboardInterrupt
         return evaluate(self, trial)
 
-    monkeypatch.setattr(AutoencoderEvaluator, "evaluate", killed)
+    monkeypatch.setattr(TrainingEvaluator, "evaluate", killed)
     with pytest.raises(KeyboardInterrupt):
         nas.search(data=tiny_data(), trials=4, set={"supernet_epochs": 3}, runs_dir=tmp_path, name="a", **OPTIONS)
 
@@ -243,7 +244,7 @@ def test_a_run_killed_after_its_supernet_goes_on_as_if_nothing_had_happened(fini
         assert not isinstance(trial.job, TrainSupernet), "the supernet is trained again"
         return evaluate(self, trial)
 
-    monkeypatch.setattr(AutoencoderEvaluator, "evaluate", without_supernet)
+    monkeypatch.setattr(TrainingEvaluator, "evaluate", without_supernet)
     resumed = nas.resume(tmp_path / "a", data=tiny_data())
     assert genotypes(resumed) == genotypes(finished)
     assert [t.metrics["mse"] for t in resumed.trials] == [t.metrics["mse"] for t in finished.trials]
@@ -253,7 +254,7 @@ def test_a_run_killed_after_its_supernet_goes_on_as_if_nothing_had_happened(fini
 
 @pytest.mark.usefixtures("no_export", "no_report")
 def test_a_run_killed_while_its_supernet_trains_trains_it_again(finished, tmp_path, monkeypatch):
-    from evaluators.supernets.bilevel import SupernetTraining
+    from evaluators.supernets.gradient import SupernetTraining
 
     epoch = SupernetTraining.epoch
     calls = []
@@ -288,7 +289,7 @@ def test_a_supernet_of_other_options_is_not_resumed():
 
 @pytest.mark.usefixtures("no_export", "no_report")
 def test_a_supernet_that_diverges_is_a_failure_and_the_next_base_is_tried(tmp_path, monkeypatch):
-    from evaluators.supernets.bilevel import SupernetTraining
+    from evaluators.supernets.gradient import SupernetTraining
 
     epoch, calls = SupernetTraining.epoch, []
 
@@ -304,11 +305,11 @@ def test_a_supernet_that_diverges_is_a_failure_and_the_next_base_is_tried(tmp_pa
     assert run.counts() == {"complete": 2, "stopped": 0, "failed": 1, "supernets": 1}
 
 
-class NoSupernets:
+class NoSupernets(Evaluator):
     """An evaluator of one's own."""
 
     def __init__(self, space, data, *, epochs, device):
-        self.objectives = {"loss": Objective("loss", "minimize")}
+        self.space = space
 
     def evaluate(self, trial):
         yield Measurement(1, {"loss": 0.0})

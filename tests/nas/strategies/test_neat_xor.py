@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from examples.xor import OBJECTIVES, XOR, LogicEvaluator
+from examples.xor import XOR, LogicEvaluator
 from nas.core.genotype import Genotype
 from nas.core.search import InMemory, Search
 from nas.core.trial import Outcome, Proposal, Trial
@@ -28,7 +28,9 @@ class UntilSolved:
 def test_xor_is_solved_by_a_search():
     space, solved = NetworkSpace(), UntilSolved()
     strategy = Neat(space, seed=0, trials=30_000, population=150)
-    search = Search(space, strategy, (OBJECTIVES["fitness"],), InMemory(), seed=0, trials=30_000, limit=solved)
+    search = Search(
+        space, strategy, (LogicEvaluator.metrics["fitness"].objective,), InMemory(), seed=0, trials=30_000, limit=solved
+    )
     Inline().run(search, LogicEvaluator(space), solved)
     assert solved.trial is not None
     (outputs,) = zip(*space.function(solved.trial.genotype)([inputs for inputs, _ in XOR]), strict=True)

@@ -1,46 +1,71 @@
-"""The training of an autoencoder, an epoch at a time."""
+"""The training of one network by one loss, an epoch at a time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.autoencoder.losses import as_autoencoder, training_loss
 from evaluators.metrics.cost import PeakMemory
 from evaluators.networks import global_randomness
+from evaluators.training.augmentations import AUGMENTATIONS
 from evaluators.training.checkpoint import State, copied, moments_of, restore_moments, under
 from evaluators.training.growth import Growth
-from evaluators.training.recipe import AUGMENTATIONS, OPTIMISERS, SCHEDULES
+from evaluators.training.optimisers import OPTIMISERS
+from evaluators.training.schedules import SCHEDULES
 from nas.core.errors import Diverged
 from nas.core.space import generator_for
 from nas.data.dataset import Split, as_float
 
-_CHECK_EVERY = 32  # steps between two looks at the loss: each waits for the device
+Loss = Callable[[nn.Module, Split, Mapping[str, Any], float, torch.Generator], Tensor]
+"""Of a model, a batch of the data, hyperparameters, the fraction of the training that is over, and a generator on the
+batch's device for whatever is random: the scalar to be minimised."""
+
+CHECK_EVERY = 32
+"""Updates between two looks at a loss: each waits for the device."""
 
 
-class AutoencoderTraining:
-    """Trains an autoencoder in place.
+def augment(batch: Split, hyperparameters: Mapping[str, Any], generator: torch.Generator) -> Split:
+    """The batch as floats, augmented as the hyperparameters say."""
+    change = AUGMENTATIONS[hyperparameters.get("augmentation", "none")]
+    return replace(batch, examples=change(as_float(batch.examples), generator))
+
+
+class SingleNetworkTraining:
+    """Trains a network in place.
 
     What is restored trains on to the same numbers, bit for bit on a CPU: batches and noise have generators of their
     own, whose states are kept, and what a model draws from PyTorch's global ones (dropout) follows from the seed and
     the epoch's number.
 
     Args:
-        model: see evaluators.autoencoder.evaluator.AutoencoderEvaluator; on its device already.
+        model: on its device already.
+        hyperparameters: ``batch_size``, ``optimiser``, ``learning_rate``, ``weight_decay``, ``schedule`` and, if
+            there is any, ``augmentation``; whatever else the loss asks for.
         epochs: of the whole training, which learning rates and warm-ups are fractions of.
 
     Attributes:
+        evaluated: what is scored.
+        averages: moving averages of parts of the model, by the part's name; here there are none.
+        before_update: is called before every update.
         growth: of the model, if it grows.
     """
 
-    def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
+    averages: Mapping[str, nn.Module] = {}
+
+    def __init__(
+        self, model: nn.Module, loss: Loss, hyperparameters: Mapping[str, Any], epochs: int, seed: int
+    ) -> None:
         self.model, self.hyperparameters, self.epochs, self.seed = model, dict(hyperparameters), epochs, seed
-        self.epochs_done = 0
+        self.evaluated = model
+        self.epochs_done = self.updates = 0
+        self.before_update: Callable[[], None] = lambda: None
         self.growth: Growth | None = None
+        self._loss = loss
         self._device = next(model.parameters()).device
         self._generators = {
             "order": torch.Generator().manual_seed(seed),
@@ -51,7 +76,6 @@ class AutoencoderTraining:
             lr=hyperparameters["learning_rate"],
             weight_decay=hyperparameters["weight_decay"],
         )
-        self._augment = AUGMENTATIONS[hyperparameters.get("augmentation", "none")]
         self._schedule = SCHEDULES[hyperparameters["schedule"]]
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
@@ -66,23 +90,25 @@ class AutoencoderTraining:
         steps = len(data) // size
         with global_randomness(int(generator_for(self.seed, self.epochs_done).integers(2**63)), self._device):
             for step in range(steps):
-                loss = self._step(data.examples[order[step * size : (step + 1) * size]], step / steps, memory)
-                looked_at = step % _CHECK_EVERY == 0 or step == steps - 1
+                loss = self._update(data.take(order[step * size : (step + 1) * size]), step / steps, memory)
+                looked_at = step % CHECK_EVERY == 0 or step == steps - 1
                 if looked_at and not math.isfinite(value := loss.item()):
                     raise Diverged(f"the loss is {value} in epoch {self.epochs_done + 1}, step {step + 1}")
         self.epochs_done += 1
+        self.updates += steps
         if self.growth is not None:
             self.growth.to(self.epochs_done)
 
-    def _step(self, batch: Tensor, part: float, memory: PeakMemory) -> Tensor:
-        """One update with a batch of images, after `part` of this epoch; gives the loss."""
+    def _update(self, batch: Split, part: float, memory: PeakMemory) -> Tensor:
+        """One update with a batch, after `part` of this epoch; gives the loss."""
+        self.before_update()
         progress, noise = (self.epochs_done + part) / self.epochs, self._generators["noise"]
         for group in self._optimiser.param_groups:
             group["lr"] = self.hyperparameters["learning_rate"] * self._schedule(progress)
         if self.growth is not None:
             self.growth.to(self.epochs_done + part)
-        images = self._augment(as_float(batch), noise)
-        loss = training_loss(as_autoencoder(self.model), images, self.hyperparameters, progress, noise)
+        batch = augment(batch, self.hyperparameters, noise)
+        loss = self._loss(self.model, batch, self.hyperparameters, progress, noise)
         memory.look()
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -91,7 +117,9 @@ class AutoencoderTraining:
         self._optimiser.step()
         return loss.detach()
 
-    # -- continuing
+    def tensors(self) -> dict[str, Tensor]:
+        """The model's tensors by name, as they are handed over."""
+        return self.model.state_dict()
 
     def state(self) -> State:
         """Everything to continue from: tensors by name, each with memory of its own, and what fits into JSON."""

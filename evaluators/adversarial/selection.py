@@ -1,0 +1,83 @@
+"""A GAN's best epoch: its snapshot is kept, beside a film of all epochs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from evaluators.adversarial.snapshots import Snapshot, Snapshots
+from evaluators.pictures import Film, picture_of_rows
+from evaluators.training.checkpoint import Part
+from evaluators.training.selection import Scores, Training
+from nas.core.errors import Collapsed
+from nas.core.evaluator import WEIGHTS
+
+
+class KeepBest:
+    """Keeps the snapshot of least FID; see evaluators.adversarial.snapshots.
+
+    Its metrics are the snapshot's, ``epoch_fid``, that of the last epoch, and ``kept_epoch``, the snapshot's.
+
+    Args:
+        picture: the name of the snapshot's picture.
+        protocol: what the scores depend on.
+        usual: how many epochs it takes to tell a collapsed training, for whoever asked for fewer.
+        frames: how many epochs the film will have; None where the training may end earlier.
+    """
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        *,
+        picture: str,
+        protocol: Mapping[str, str | int | float],
+        usual: int,
+        frames: int | None,
+    ) -> None:
+        self._snapshots, self._film = snapshots, Film(frames)
+        self._picture, self._protocol, self._usual = picture, dict(protocol), usual
+
+    @property
+    def ended(self) -> bool:
+        """Whether to train no further."""
+        return self._snapshots.ended
+
+    def parts(self) -> Mapping[str, Part]:
+        """The snapshots and the film."""
+        return {"snapshots": self._snapshots, "film": self._film}
+
+    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
+        """Take notice of the next epoch."""
+        self._film.add(epoch, found.rows)
+        snapshot = Snapshot(epoch, found.metrics, picture_of_rows(found.rows), weights())
+        self._snapshots.add(snapshot, growing=growing)
+        self._fid = found.metrics["fid"]
+
+    def metrics(self) -> dict[str, float]:
+        """Those of the snapshot, and which it is."""
+        best = self._snapshots.best
+        return {**best.scores, "epoch_fid": self._fid, "kept_epoch": float(best.epoch)}
+
+    def artifacts(self, *, over: bool) -> dict[str, bytes]:
+        """The snapshot's picture and the protocol; in the end the film, and the weights unless they have collapsed."""
+        protocol = json.dumps(self._protocol, indent=2, sort_keys=True).encode()
+        files = {self._picture: self._snapshots.best.picture, "protocol.json": protocol}
+        if over:
+            files["training.gif"] = self._film.picture()
+            if self._snapshots.collapsed is None:
+                files[WEIGHTS] = self._snapshots.best.tensors
+        return files
+
+    def check(self, training: Training) -> None:
+        """Refuse a snapshot that counts as collapsed, of a training that has ended or has had its usual epochs.
+
+        Raises:
+            Collapsed: saying why, and whether the training was short.
+        """
+        collapsed = self._snapshots.collapsed
+        if collapsed is None or not (self.ended or training.epochs_done >= self._usual):
+            return
+        young = (
+            f"; it may be too young to tell: {self._usual} epochs are usual" if training.epochs < self._usual else ""
+        )
+        raise Collapsed(f"{collapsed}, after {training.updates} updates in {training.epochs_done} epochs{young}")

@@ -1,0 +1,111 @@
+"""Autoencoders: what is special about training and scoring them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.autoencoder.losses import as_autoencoder, training_loss
+from evaluators.autoencoder.scores import scores_of
+from evaluators.metrics.cost import PeakMemory
+from evaluators.pruning.pruning import LATENCY_BATCH, Calls
+from evaluators.task import Task
+from evaluators.training.selection import Scores
+from nas.core.evaluator import Assumption, Deliverable
+from nas.core.genotype import Genotype
+from nas.core.metric import Metric, metrics_by_name
+from nas.data.dataset import Split, as_float
+
+_LIKELIHOODS = ("elbo", "log_likelihood", "kl")
+_WIDEST_ON_CPU = 32
+
+
+class AutoencoderTask(Task):
+    """Trains autoencoders on images, and scores reconstructions.
+
+    The space's models have an ``encoder``, a ``decoder``, an ``output`` that turns what the decoder gives into
+    images, and ``variational``; variational ones have ``posterior``. See search_spaces.autoencoder.modules.
+
+    Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from an
+    input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl`` (an image, one
+    sample of the code an image).
+    """
+
+    name = "autoencoder"
+    quality = metrics_by_name(
+        Metric("mse", "minimize"),
+        Metric("psnr", "maximize", "dB"),
+        Metric("ssim", "maximize"),
+        Metric("denoising_mse", "minimize"),
+        Metric("elbo", "maximize", "nats"),
+        Metric("log_likelihood", "maximize", "nats"),
+        Metric("kl", "minimize", "nats"),
+    )
+    picture = "reconstructions.png"
+    program = "autoencoder"
+
+    def assumptions(self, objective: str) -> list[Assumption]:
+        """What an objective needs to make sense."""
+        values = math.prod(self.data.shape)
+        latent = max((size for size in (2, 4, 8, 16, 32) if size <= values // 4), default=2)
+        needed = []
+        if objective in ("mse", "psnr", "ssim", "denoising_mse"):
+            reason = f"a larger code would win {objective} trivially"
+            needed.append(Assumption("latent", (latent,), reason))
+        if self.device.type == "cpu":
+            reason = "on a CPU wider ones take minutes a trial"
+            narrow = tuple(range(1, _WIDEST_ON_CPU + 1))
+            needed += [Assumption(site, narrow, reason) for site in ("width", "decoder_width")]
+        if objective == "denoising_mse":
+            needed.append(Assumption("family", ("denoising",), "only it is trained on noise"))
+            needed.append(Assumption("noise_variance", (0.03,), "less noise would win denoising_mse trivially"))
+        if objective in _LIKELIHOODS:
+            needed.append(Assumption("family", ("variational",), f"only it has {objective}"))
+            needed.append(Assumption("loss", ("bce",), "nats of different likelihoods do not compare"))
+        return needed
+
+    def loss(
+        self,
+        model: nn.Module,
+        batch: Split,
+        hyperparameters: Mapping[str, Any],
+        progress: float,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """That of the model's family; see evaluators.autoencoder.losses.training_loss."""
+        return training_loss(as_autoencoder(model), batch.examples, hyperparameters, progress, generator)
+
+    def score(
+        self,
+        model: nn.Module,
+        evaluated: nn.Module,
+        hyperparameters: Mapping[str, Any],
+        seed: int,
+        *,
+        part: Literal["validation", "test"] = "validation",
+        memory: PeakMemory | None = None,
+    ) -> Scores:
+        """Score reconstructions of a part; see evaluators.autoencoder.scores."""
+        images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
+        return scores_of(evaluated, images, hyperparameters, seed, memory)
+
+    @functools.cached_property
+    def _validation(self) -> Tensor:
+        return as_float(self.data.validation.examples.to(self.device))
+
+    def prunable_parts(self, model: nn.Module) -> Calls:
+        """Encoder and decoder, each by itself: codes keep their size."""
+        images = as_float(self.data.validation.examples[:LATENCY_BATCH].cpu())
+        with torch.no_grad():
+            codes = as_autoencoder(model.eval()).encode(images)
+        return {"encoder": (images,), "decoder": (codes,)}
+
+    def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
+        """The autoencoder, shown on the first 16 images of the test part."""
+        inputs = {"images": self.data.test.examples[:16]}
+        return {"autoencoder": Deliverable(model, inputs, "reconstructions", "autoencoder")}

@@ -1,0 +1,219 @@
+"""A task: what is special about training, scoring and delivering one kind of model."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.pruning.pruning import LATENCY_BATCH, Calls
+from evaluators.supernets.gradient import measure_supernet
+from evaluators.training.selection import KeepLast, Scores, Selection, Training
+from evaluators.training.single_network import SingleNetworkTraining
+from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
+from nas.core.genotype import Genotype
+from nas.core.metric import COST, Metric
+from nas.core.space import SearchSpace
+from nas.core.supernet import Path, SupernetPlan
+from nas.core.trial import Measurement, Trial
+from nas.data.dataset import Split, as_float
+
+_CALIBRATION = 16  # batches that the statistics of a supernet's candidate are of
+
+
+class Task(Capabilities):
+    """Subclass it and give `name`, `quality`, `loss` and `score`: what else there is has a default.
+
+    Seeds, epochs, checkpoints, early stopping, weight inheritance, growth, pruning and supernets are the matter of
+    evaluators.training_evaluator.TrainingEvaluator, for every task alike.
+
+    The defaults are those of one network that is trained by one loss (evaluators.training.single_network), whose
+    last epoch counts, and that takes a batch of the data's examples.
+
+    Args:
+        space: of the models.
+        data: see nas.data.dataset.Dataset.
+        device: what is computed on.
+
+    Attributes:
+        name: part of each checkpoint.
+        quality: the metrics that `score` measures, by name; the first is the default objective.
+        picture: the name of the picture that is drawn after every epoch, if there is something to show.
+        program: what an export's ``model.py`` is written from; see nas.export.
+        unsettled: see nas.core.evaluator.Evaluator.
+        pruned_rate: what learning rates are multiplied by where a pruned version is trained on.
+        supernet_epochs: of a supernet whose plan leaves them open.
+    """
+
+    name: ClassVar[str]
+    quality: ClassVar[Mapping[str, Metric]]
+    picture: ClassVar[str] = "picture.png"
+    program: ClassVar[str] = "model"
+    unsettled: ClassVar[float] = 0.0
+    pruned_rate: ClassVar[float] = 1.0
+    supernet_epochs: int = 20
+    grows: ClassVar[bool] = True
+
+    def __init__(self, space: SearchSpace, data: Any, device: str = "cpu") -> None:
+        self.space, self.data, self.device = space, data, torch.device(device)
+
+    @classmethod
+    def make_evaluator(
+        cls, space: SearchSpace, data: Any, *, epochs: int, device: str = "cpu", grow: bool = False, **options: Any
+    ) -> Evaluator:
+        """What trains and scores the space's candidates; `options` are the task's own."""
+        from evaluators.training_evaluator import TrainingEvaluator  # which knows tasks
+
+        return TrainingEvaluator(cls(space, data, device, **options), epochs=epochs, grow=grow)
+
+    # -- what is measured
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics on this data: those of quality, and what a training costs."""
+        return {**self.quality, **COST}
+
+    def assumptions(self, objective: str) -> list[Assumption]:
+        """What an objective needs to make sense."""
+        return []
+
+    def protocol(self, part: Literal["validation", "test"]) -> Mapping[str, str | int | float]:
+        """What the scores depend on besides the candidate; see nas.core.evaluator.Evaluator.protocol."""
+        return {}
+
+    @abstractmethod
+    def score(
+        self,
+        model: nn.Module,
+        evaluated: nn.Module,
+        hyperparameters: Mapping[str, Any],
+        seed: int,
+        *,
+        part: Literal["validation", "test"] = "validation",
+        memory: PeakMemory | None = None,
+    ) -> Scores:
+        """Score a model, which is in evaluation mode afterwards.
+
+        Args:
+            model: the whole model.
+            evaluated: the part of it that is scored, or what stands in for that part: its moving average, or one
+                candidate of a supernet.
+            seed: of everything random.
+        """
+
+    # -- the model
+
+    def prepare(self) -> None:
+        """Make what is made once for all trials, so that no candidate is charged for it."""
+
+    def evaluated_part(self, model: nn.Module) -> nn.Module:
+        """The part of a model that is scored; by default all of it."""
+        return model
+
+    def example_inputs(self, model: nn.Module, count: int) -> tuple[Tensor, ...]:
+        """Arguments of a call of the evaluated part, for `count` examples or fewer, on the CPU."""
+        return (as_float(self.data.validation.examples[:count].cpu()),)
+
+    def run(self, model: nn.Module) -> None:
+        """Pass a small batch through all parts of a model on the device."""
+        self.evaluated_part(model)(*(values.to(self.device) for values in self.example_inputs(model, 2)))
+
+    def cost(self, model: nn.Module) -> dict[str, float]:
+        """``parameters`` of the evaluated part, and its ``multiply_adds`` for one example."""
+        evaluated = self.evaluated_part(model)
+        inputs = (values.to(self.device) for values in self.example_inputs(model, 1))
+        return {
+            "parameters": float(parameters(evaluated)),
+            "multiply_adds": float(multiply_adds(evaluated, *inputs)),
+        }
+
+    def prunable_parts(self, model: nn.Module) -> Calls:
+        """What of a model on the CPU channels are removed from, each by itself: its inputs and outputs stay."""
+        return {"": self.example_inputs(model, LATENCY_BATCH)}
+
+    # -- the training
+
+    @property
+    def train_data(self) -> Any:
+        """The training part, on the device."""
+        if self._train is None:
+            self._train = self.data.train.to(self.device)
+        return self._train
+
+    _train: Split | None = None
+
+    def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
+        """How many updates an epoch of a candidate has."""
+        count = len(self.data.train)
+        return int(count // min(int(hyperparameters["batch_size"]), count))
+
+    def loss(
+        self,
+        model: nn.Module,
+        batch: Split,
+        hyperparameters: Mapping[str, Any],
+        progress: float,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """What a training minimises, a scalar; see evaluators.training.single_network.Loss."""
+        raise NotImplementedError
+
+    def begin_training(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> Training:
+        """The training of a new model, of which nothing has been trained."""
+        return SingleNetworkTraining(model, self.loss, hyperparameters, epochs, seed)
+
+    def train_epoch(self, training: Any, memory: PeakMemory) -> None:
+        """Train the next epoch of what `begin_training` gave.
+
+        Raises:
+            Diverged: a loss is not finite.
+        """
+        training.epoch(self.train_data, memory)
+
+    def identity(self) -> Mapping[str, str | int | float]:
+        """What a checkpoint depends on besides the genotype, the seed, the epochs and the data."""
+        return {"device": self.device.type}  # generators of devices differ
+
+    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None) -> Selection:
+        """What says which epoch counts.
+
+        Args:
+            epochs: of the whole training.
+            to_the_end: the training ends after its last epoch and never before.
+            frames: how many epochs a film will have, if there is one; None where the training may end earlier.
+        """
+        return KeepLast(self.picture)
+
+    # -- supernets
+
+    def path_within(self, path: Path) -> Path:
+        """What of a path the evaluated part holds."""
+        return path
+
+    def calibration_batches(self, model: nn.Module, hyperparameters: Mapping[str, Any]) -> Iterable[tuple[Tensor, ...]]:
+        """Arguments of the calls of the evaluated part that recalibrate a candidate's batch normalisation."""
+        parts = torch.split(self.train_data.examples, int(hyperparameters["batch_size"]))[:_CALIBRATION]
+        return [(as_float(examples),) for examples in parts]
+
+    def train_supernet(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
+        """Train the supernet around the trial's genotype and choose its operations by gradient.
+
+        Raises:
+            UserError: the space has no supernets.
+            CandidateFailure: the supernet diverged.
+        """
+        plan = plan.completed(self.supernet_epochs, "softmax")
+        return measure_supernet(
+            self.space, self.data.shape, trial, plan, self.train_data, self.loss, self.score, self.picture
+        )
+
+    # -- delivery
+
+    def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
+        """What is handed over of a trained model: by default all of it, shown on examples of the test part."""
+        inputs = {"examples": self.data.test.examples[:16]}
+        return {self.name: Deliverable(model, inputs, "outputs", self.program)}

@@ -1,0 +1,214 @@
+"""Trains and scores candidates: all that is the same for every task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, assert_never
+
+from evaluators.candidates import Candidates
+from evaluators.metrics.cost import PeakMemory, Spent
+from evaluators.networks import as_safetensors, within_memory
+from evaluators.pictures import picture_of_rows
+from evaluators.pruning.pruning import epochs_of, reduced_rates
+from evaluators.supernets.one_shot import Paths, candidate_of, follow_path, shares_weights, start_of_path, supernet_of
+from evaluators.training.checkpoint import Part, going_on, identity, last_epoch, packed
+from evaluators.training.growth import Growth, blocks_of
+from nas.core.errors import Diverged
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator
+from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainPortion, TrainSupernet
+from nas.core.trial import Measurement, Trial
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from evaluators.task import Task
+    from nas.core.genotype import Genotype
+    from nas.core.metric import Metric
+    from nas.core.supernet import SupernetPlan
+
+_SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
+
+
+class TrainingEvaluator(Evaluator):
+    """Trains genotypes for a fixed number of epochs and measures them after each, as a task says.
+
+    Metrics are the task's; ``parameters`` and ``multiply_adds`` (an example), ``seconds`` (of training and scoring so
+    far) and ``peak_memory_mb``. Of a trial with a start also those of evaluators.inheritance.transfer.begin_from; of a
+    network that grows those of evaluators.training.growth.Growth; of a pruned version ``latency_ms`` and
+    ``unpruned_latency_ms`` of a batch, see evaluators.pruning.pruning.latencies.
+
+    Args:
+        epochs: of each candidate.
+        grow: networks are smaller at first.
+    """
+
+    jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels})
+    inherits_weights = True
+    delivers = True
+
+    def __init__(self, task: Task, *, epochs: int, grow: bool = False) -> None:
+        self.task, self.epochs = task, epochs
+        self.space, self.data, self.unsettled = task.space, task.data, task.unsettled
+        self._grow = grow
+        self._candidates = Candidates(task.space, task.data.shape, task.device, task.run, task.prunable_parts)
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The task's."""
+        return self.task.metrics
+
+    def assumptions(self, objective: str) -> list[Assumption]:
+        """What an objective needs to make sense."""
+        return self.task.assumptions(objective)
+
+    def protocol(self, part: Literal["validation", "test"]) -> Mapping[str, str | int | float]:
+        """What the scores depend on besides the candidate."""
+        return self.task.protocol(part)
+
+    def evaluate(self, trial: Trial) -> Iterator[Measurement]:
+        """Do the trial's job; the last measurement brings the weights as well.
+
+        Raises:
+            Diverged: a loss or a metric is not finite.
+            Collapsed: a generator makes too few different images.
+            OutOfMemory: the allocator gave up.
+            CandidateFailure: nothing can be removed, or the weights to start from were not kept.
+            UserError: what was asked for cannot be done with any candidate.
+        """
+        return within_memory(self._measurements(trial), self.task.device)
+
+    def _measurements(self, trial: Trial) -> Iterator[Measurement]:
+        match trial.job:
+            case Train() | TrainPortion() | PruneChannels():
+                return self._train(trial)
+            case TrainSupernet(plan):
+                return self.task.train_supernet(trial, plan) if plan.paths is None else self._train_paths(trial, plan)
+            case ScoreWithSupernet():
+                return self._score_path(trial)
+            case _:
+                assert_never(trial.job)
+
+    def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:
+        """As `evaluate`, but to the last epoch, with checkpoints to go on from.
+
+        Raises:
+            UserError: the checkpoint is damaged, or of another training or protocol.
+            Diverged, Collapsed, OutOfMemory: as in `evaluate`.
+        """
+        return within_memory(self._train(trial, checkpoint, every), self.task.device)
+
+    def _train(self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None) -> Iterator[Measurement]:
+        task = self.task
+        task.prepare()
+        pruned, portion = isinstance(trial.job, PruneChannels), isinstance(trial.job, TrainPortion)
+        hyperparameters = self.space.hyperparameters(trial.genotype)
+        epochs = epochs_of(trial, self.epochs, task.updates_an_epoch(hyperparameters))
+        if pruned:
+            hyperparameters = reduced_rates(hyperparameters, task.pruned_rate)
+        own = identity(task.name, trial, epochs, self.data, **task.identity())
+        kept, last = going_on(trial, own, checkpoint), last_epoch(trial, epochs)
+        spent = Spent()
+        with spent:
+            made = self._candidates.made(trial)
+            memory = PeakMemory(task.device)
+            training = task.begin_training(made.model, hyperparameters, epochs, trial.seed)
+            cost = {**task.cost(made.model), **made.cost}
+            growth = None
+            if self._grow and not pruned:  # what it costs is that of the whole
+                growth = Growth(made.model, blocks_of(made.model, task.run), epochs, training.averages)
+                training.growth = growth
+        # whether a portion ends early is the strategy's to say
+        frames = None if every is None else epochs
+        selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames)
+        parts: dict[str, Part] = {"training": training, "spent": spent, **selection.parts()}
+        for name, state in kept.items():
+            parts[name].restore(state)
+        while not selection.ended and training.epochs_done < last:
+            epoch = training.epochs_done + 1
+            with spent:
+                task.train_epoch(training, memory)
+                found = task.score(made.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
+                _check_finite(found.metrics, epoch)
+                growing = growth is not None and growth.stage(epoch) < growth.stages
+                selection.add(epoch, found, lambda: as_safetensors(training.tensors(), made.texts), growing=growing)
+                over = selection.ended or epoch == last
+                artifacts = selection.artifacts(over=over)
+            metrics = selection.metrics() | cost | spent.metrics(memory)
+            if growth is not None:
+                metrics |= growth.metrics(epoch)
+            if (every is not None and epoch % every == 0) or (over and (portion or every is not None)):
+                artifacts[CHECKPOINT] = packed(own, parts)
+            yield Measurement(epoch, metrics, artifacts)
+        selection.check(training)
+
+    # -- supernets whose paths are the candidates
+
+    def _train_paths(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
+        """One measurement after every epoch, of the base's own path; the last brings the weights of all."""
+        task, base = self.task, trial.genotype
+        space, plan = shares_weights(self.space), plan.completed(task.supernet_epochs, "gumbel")
+        task.prepare()
+        model = supernet_of(space, base, self.data.shape, trial.seed, task.device, trial.start)
+        hyperparameters, epochs = self.space.hyperparameters(base), plan.schedule[0]
+        training, memory = task.begin_training(model, hyperparameters, epochs, trial.seed), PeakMemory(task.device)
+        paths = Paths(space, base, plan, trial.seed)
+        training.before_update = lambda: follow_path(model, paths.draw())
+        spent = Spent()
+        for epoch in range(1, epochs + 1):
+            with spent:
+                task.train_epoch(training, memory)
+                metrics, files = self._scores_of_path(base, model, training.evaluated, hyperparameters, epoch)
+                if epoch == epochs:
+                    files[WEIGHTS] = as_safetensors(training.tensors())
+            yield Measurement(epoch, metrics | spent.metrics(memory), files)
+
+    def _score_path(self, trial: Trial) -> Iterator[Measurement]:
+        """One measurement, of a candidate with the weights that there are."""
+        task, start, space = self.task, start_of_path(trial), shares_weights(self.space)
+        task.prepare()
+        model = supernet_of(space, start.genotype, self.data.shape, trial.seed, task.device, start)
+        hyperparameters, memory, spent = self.space.hyperparameters(trial.genotype), PeakMemory(task.device), Spent()
+        with spent:
+            evaluated = task.evaluated_part(model)
+            metrics, files = self._scores_of_path(trial.genotype, model, evaluated, hyperparameters, 0)
+            memory.look()
+        yield Measurement(1, metrics | spent.metrics(memory), files)
+
+    def _scores_of_path(
+        self, genotype: Genotype, model: nn.Module, evaluated: nn.Module, hyperparameters: Mapping[str, Any], epoch: int
+    ) -> tuple[dict[str, float], dict[str, bytes]]:
+        """All metrics of a path but those of time and memory, and its picture; every path has the same noise."""
+        task, path = self.task, self.task.path_within(shares_weights(self.space).path(genotype))
+        candidate = candidate_of(evaluated, path, task.calibration_batches(model, hyperparameters))
+        found = task.score(model, candidate, hyperparameters, _SAME_NOISE)
+        _check_finite(found.metrics, epoch)
+        alone = self._candidates.build(genotype)
+        files = {task.picture: picture_of_rows(found.rows)} if found.rows else {}
+        return {**found.metrics, **task.cost(alone)}, files
+
+    # -- pruning and delivery
+
+    def check_prunable(self, genotype: Genotype) -> None:
+        """Refuse a genotype of whose models no channels can be removed.
+
+        Raises:
+            CandidateFailure: saying why.
+        """
+        self._candidates.check_prunable(genotype)
+
+    def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
+        """The metrics of quality on the test part, which no search has seen."""
+        task, whole = self.task, model.to(self.task.device).eval()
+        hyperparameters = self.space.hyperparameters(genotype)
+        return dict(task.score(whole, task.evaluated_part(whole), hyperparameters, seed, part="test").metrics)
+
+    def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
+        """What is handed over of a trained model, by name."""
+        return self.task.deliverables(genotype, model)
+
+
+def _check_finite(metrics: Mapping[str, float], epoch: int) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise Diverged(f"{name} is {value} after epoch {epoch}")

@@ -1,0 +1,42 @@
+"""Metrics: what is measured of a candidate, and which of them a search may be asked to optimise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas.core.trial import Direction, Objective
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that is measured of a candidate.
+
+    Attributes:
+        direction: which way is better; None where neither is, as its target is a value: the best density is 1.
+        unit: what it is counted in: ``dB``, ``nats``; empty for a plain number.
+        caveat: why it is no objective although one way is better; empty where it is one.
+    """
+
+    name: str
+    direction: Direction | None
+    unit: str = ""
+    caveat: str = ""
+
+    @property
+    def objective(self) -> Objective | None:
+        """The objective that the metric makes; None where it makes none."""
+        return None if self.direction is None or self.caveat else Objective(self.name, self.direction)
+
+
+def metrics_by_name(*metrics: Metric) -> dict[str, Metric]:
+    """The metrics under their names, in their order."""
+    return {metric.name: metric for metric in metrics}
+
+
+COST = metrics_by_name(
+    Metric("parameters", "minimize"),
+    Metric("multiply_adds", "minimize", "an example"),
+    Metric("seconds", "minimize", "s"),
+    Metric("peak_memory_mb", "minimize", "MB"),
+)
+"""What every training measures besides its quality: the model's size, and what the trial has cost so far."""

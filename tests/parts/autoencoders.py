@@ -1,0 +1,22 @@
+"""The evaluator of autoencoders as a class of its own, for tests that change what it does."""
+
+from evaluators.autoencoder.task import AutoencoderTask
+from evaluators.training.single_network import SingleNetworkTraining
+from evaluators.training_evaluator import TrainingEvaluator
+
+
+class AutoencoderEvaluator(TrainingEvaluator):
+    """What AutoencoderTask.make_evaluator gives."""
+
+    def __init__(self, space, data, *, epochs, device="cpu", grow=False):
+        super().__init__(AutoencoderTask(space, data, device), epochs=epochs, grow=grow)
+
+
+def autoencoder_loss(*given):
+    """The loss of the model's family; see AutoencoderTask.loss."""
+    return AutoencoderTask.loss(None, *given)
+
+
+def autoencoder_training(model, hyperparameters, epochs, seed):
+    """The training of a model by the loss of its family."""
+    return SingleNetworkTraining(model, autoencoder_loss, hyperparameters, epochs, seed)
