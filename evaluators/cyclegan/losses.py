@@ -5,20 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evaluators.adversarial.losses import generator_loss
+from evaluators.adversarial.losses import AdversarialLoss, Discriminator, generator_loss
 
 _RANGE = 2.0
 """The paper's pixels lie in [-1, 1], ours in [0, 1]: there distances are twice as large, which its weights are for."""
 
 
-def fooling_loss(kind: str, logits: Tensor) -> Tensor:
-    """The adversarial loss of a translator, given the logits (N, patches) of its images.
+def fooling_loss(loss: AdversarialLoss, judge: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
+    """The adversarial loss of a translator, whose images are `fake`; `real` ones are of the domain that it aims at.
 
-    Least squares are those of section 4: the mean of (D(G(x)) - 1)^2, where Mao et al. have half of it. What half a
-    loss is would not matter to Adam, but beside the cycle's loss it does.
+    Least squares are those of section 4: the mean of (D(G(x)) - 1)^2, where Mao et al. have half of it. Alone, Adam
+    would take the same steps for half a loss, but here the cycle's loss is added to it.
     """
-    loss = generator_loss(kind, logits)
-    return 2 * loss if kind == "least_squares" else loss
+    value = generator_loss(loss, judge, real, fake)
+    return 2 * value if loss.halved else value
 
 
 def distance(found: Tensor, wanted: Tensor) -> Tensor:

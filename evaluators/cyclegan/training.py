@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.adversarial.losses import discriminator_loss, gradient_penalty
+from evaluators.adversarial.losses import ADVERSARIAL_LOSSES, discriminator_loss
 from evaluators.adversarial.training import CHECK_EVERY, AdversarialTraining
 from evaluators.cyclegan.image_buffer import ImageBuffer
 from evaluators.cyclegan.losses import distance, fooling_loss
@@ -61,6 +61,9 @@ class CycleGanTraining(AdversarialTraining):
         self.model = as_cyclegan(model)
         judges = nn.ModuleDict({"a": self.model.discriminator_a, "b": self.model.discriminator_b})
         super().__init__(translators_of(self.model), judges, hyperparameters, epochs, seed)
+        chosen = self.hyperparameters
+        self._loss = ADVERSARIAL_LOSSES[chosen["loss"]]
+        self._gammas = (chosen["r1"], chosen["r2"]) if self._loss.relativistic else (0.0, 0.0)
         self._buffers: dict[str, ImageBuffer] = {}
         self._places = torch.Generator()
 
@@ -96,8 +99,8 @@ class CycleGanTraining(AdversarialTraining):
         model, chosen = self.model, self.hyperparameters
         self._only_judge(True)
         fake_b, fake_a = model.a_to_b(a), model.b_to_a(b)
-        loss = fooling_loss(chosen["loss"], model.discriminator_b(fake_b))
-        loss = loss + fooling_loss(chosen["loss"], model.discriminator_a(fake_a))
+        loss = fooling_loss(self._loss, model.discriminator_b, b, fake_b)
+        loss = loss + fooling_loss(self._loss, model.discriminator_a, a, fake_a)
         there_and_back = distance(model.b_to_a(fake_b), a) + distance(model.a_to_b(fake_a), b)
         loss = loss + chosen["cycle_weight"] * there_and_back
         if chosen["identity_weight"]:
@@ -108,23 +111,19 @@ class CycleGanTraining(AdversarialTraining):
         self._optimise("generator", loss)
         self._only_judge(False)
         self.average.update()
-        judged = self._judging(model.discriminator_a, a, self._earlier("a", fake_a))
-        judged = judged + self._judging(model.discriminator_b, b, self._earlier("b", fake_b))
+        judged = self._discriminator_loss(model.discriminator_a, a, self._exchange("a", fake_a))
+        judged = judged + self._discriminator_loss(model.discriminator_b, b, self._exchange("b", fake_b))
         self._optimise("discriminator", judged)
         return loss.detach(), judged.detach()
 
-    def _judging(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        chosen = self.hyperparameters
+    def _discriminator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         # section 7.1 halves the least squares, as evaluators.adversarial.losses does; Adam's steps do not depend on it
-        loss = discriminator_loss(chosen["loss"], discriminator(real), discriminator(fake))
-        if "gradient_penalty" in chosen:
-            loss = loss + gradient_penalty(
-                lambda images: discriminator(images).mean(1), real, fake, chosen["gradient_penalty"], self._random
-            )
-        return loss
+        return discriminator_loss(
+            self._loss, discriminator, real, fake, self.hyperparameters, self._random, gammas=self._gammas
+        )
 
-    def _earlier(self, domain: str, fake: Tensor) -> Tensor:
-        """Translated images of now and, from the buffer, of earlier."""
+    def _exchange(self, domain: str, fake: Tensor) -> Tensor:
+        """Hand translated images to the domain's buffer, and get as many of now and of earlier; see ImageBuffer."""
         if domain not in self._buffers:
             self._buffers[domain] = self._buffer(fake)
         return self._buffers[domain].exchange(fake.detach(), self._places)

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load, save
 
 from evaluators.cyclegan.image_buffer import ImageBuffer
-from evaluators.cyclegan.losses import distance, fooling_loss
+from evaluators.cyclegan.losses import distance
 from evaluators.cyclegan.training import CycleGanTraining, _indices
 from evaluators.metrics.cost import PeakMemory
 from nas.core.errors import Diverged

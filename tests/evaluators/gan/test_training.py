@@ -8,7 +8,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from evaluators.adversarial.diff_augment import POLICIES
-from evaluators.adversarial.losses import DISCRIMINATOR_LOSSES
+from evaluators.adversarial.losses import ADVERSARIAL_LOSSES as DISCRIMINATOR_LOSSES
 from evaluators.gan.training import GanTraining, noise_like
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.moving_average import MovingAverage
