@@ -8,7 +8,7 @@ from torch import Tensor
 from evaluators.adversarial.losses import AdversarialLoss, Discriminator, generator_loss
 
 _RANGE = 2.0
-"""The paper's pixels lie in [-1, 1], ours in [0, 1]: there distances are twice as large, which its weights are for."""
+"""The paper's pixels lie in [-1, 1] and ours in [0, 1]. Its weights are for its distances, which are twice ours."""
 
 
 def fooling_loss(loss: AdversarialLoss, judge: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
@@ -24,7 +24,8 @@ def fooling_loss(loss: AdversarialLoss, judge: Discriminator, real: Tensor, fake
 def distance(found: Tensor, wanted: Tensor) -> Tensor:
     """The mean absolute difference of images (N, C, H, W) in [0, 1], as if they were in [-1, 1].
 
-    Of images translated there and back and those they come from it is the cycle consistency loss (equation 2); of
-    images that are of the target domain already and their translations the identity loss (section 5.2).
+    Between images and what becomes of them when they are translated there and back, it is the cycle consistency loss
+    (equation 2). Between images of the target domain and their translations into it, it is the identity loss (section
+    5.2).
     """
     return _RANGE * torch.mean(torch.abs(found - wanted))

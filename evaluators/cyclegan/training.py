@@ -34,19 +34,19 @@ class CycleGanModel(Protocol):
 
 
 def as_cyclegan(model: nn.Module) -> CycleGanModel:
-    """The model itself, as what it is."""
+    """The same model, for a type checker."""
     return cast(CycleGanModel, model)
 
 
 def translators_of(model: CycleGanModel) -> nn.ModuleDict:
-    """Both translators under one roof."""
+    """Both translators as one module, whose children are ``a_to_b`` and ``b_to_a``."""
     return nn.ModuleDict({"a_to_b": model.a_to_b, "b_to_a": model.b_to_a})
 
 
 class CycleGanTraining(AdversarialTraining):
     """Trains a CycleGAN in place, and follows its translators with a moving average.
 
-    The buffers are part of its state.
+    Its state has the images of both buffers as well.
 
     Args:
         model: see CycleGanModel; on its device already.
@@ -70,10 +70,11 @@ class CycleGanTraining(AdversarialTraining):
     def epoch(self, a: Split, b: Split, memory: PeakMemory) -> None:
         """As many steps as there are whole batches in the larger of the two parts, at least one.
 
-        Each part comes in new orders of its own, the smaller one in several one after the other: images are unpaired.
+            Each part is shuffled on its own, because images are unpaired; the smaller one is gone through several times, in a
+        new order each time.
 
-        Raises:
-            Diverged: a loss is not finite.
+            Raises:
+                Diverged: a loss is not finite.
         """
         for network in self._networks.values():
             network.train()
@@ -83,7 +84,9 @@ class CycleGanTraining(AdversarialTraining):
             self._random.manual_seed(self._key(1))
             self._places.manual_seed(self._key(2))
             orders = torch.Generator().manual_seed(self._key(3))
-            indices = [_indices(len(part), steps * size, orders).view(steps, size).to(self._device) for part in (a, b)]
+            indices = [
+                _draw_indices(len(part), steps * size, orders).view(steps, size).to(self._device) for part in (a, b)
+            ]
             for step in range(steps):
                 self._set_rates((self.epochs_done + step / steps) / self.epochs)
                 looked_at = step % CHECK_EVERY == 0 or step == steps - 1
@@ -125,10 +128,10 @@ class CycleGanTraining(AdversarialTraining):
     def _exchange(self, domain: str, fake: Tensor) -> Tensor:
         """Hand translated images to the domain's buffer, and get as many of now and of earlier; see ImageBuffer."""
         if domain not in self._buffers:
-            self._buffers[domain] = self._buffer(fake)
+            self._buffers[domain] = self._make_buffer(fake)
         return self._buffers[domain].exchange(fake.detach(), self._places)
 
-    def _buffer(self, images: Tensor) -> ImageBuffer:
+    def _make_buffer(self, images: Tensor) -> ImageBuffer:
         channels, height, width = images.shape[1:]
         return ImageBuffer(self.hyperparameters["buffer"], (channels, height, width), self._device)
 
@@ -151,12 +154,12 @@ class CycleGanTraining(AdversarialTraining):
         """Go on from what `state` gave; see AdversarialTraining.restore."""
         super().restore(state)
         for domain, images in under(state[0], "buffer").items():
-            buffer = self._buffers[domain] = self._buffer(images)
+            buffer = self._buffers[domain] = self._make_buffer(images)
             buffer.filled = len(images)
             buffer.images[: len(images)] = images
 
 
-def _indices(count: int, wanted: int, generator: torch.Generator) -> Tensor:
-    """As many places in a part of `count` images as are wanted, (wanted,), in one order after the other."""
+def _draw_indices(count: int, wanted: int, generator: torch.Generator) -> Tensor:
+    """Indices (wanted,) of images of a part that has `count`: one random order of the whole part after the other."""
     orders = [torch.randperm(count, generator=generator) for _ in range(-(-wanted // count))]
     return torch.cat(orders)[:wanted]
