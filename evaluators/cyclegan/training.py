@@ -70,11 +70,11 @@ class CycleGanTraining(AdversarialTraining):
     def epoch(self, a: Split, b: Split, memory: PeakMemory) -> None:
         """As many steps as there are whole batches in the larger of the two parts, at least one.
 
-            Each part is shuffled on its own, because images are unpaired; the smaller one is gone through several times, in a
-        new order each time.
+        Each part is shuffled on its own, because images are unpaired; the smaller one is gone through several times, in
+        a new order each time.
 
-            Raises:
-                Diverged: a loss is not finite.
+        Raises:
+            Diverged: a loss is not finite.
         """
         for network in self._networks.values():
             network.train()
