@@ -1,43 +1,60 @@
-"""The losses of generators and discriminators, as functions of logits, and what keeps a discriminator smooth."""
+"""Adversarial losses by name, as functions of logits, and the penalties that keep a discriminator smooth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 Discriminator = Callable[[Tensor], Tensor]
-"""Images (N, C, H, W) to logits (N,), unbounded: large for what looks real."""
+"""Images (N, C, H, W) to logits (N,) or, one for each patch, (N, patches); unbounded, large for what looks real."""
+
+Targets = tuple[float, float]
+"""The discriminator's labels of real and of generated images."""
+
+HARD_TARGETS: Targets = (1.0, 0.0)
 
 
-def discriminator_loss(kind: str, real: Tensor, fake: Tensor, targets: tuple[float, float] = (1.0, 0.0)) -> Tensor:
-    """What the discriminator minimises, a scalar.
-
-    Args:
-        kind: a key of DISCRIMINATOR_LOSSES.
-        real, fake: logits (N,) of images of the data and of the generator.
-        targets: the labels of both, see `smoothed_targets`; hinge and Wasserstein losses have none.
-    """
-    return DISCRIMINATOR_LOSSES[kind](real, fake, targets)
-
-
-def generator_loss(kind: str, fake: Tensor) -> Tensor:
-    """What the generator minimises, a scalar, given the logits (N,) of its images; `kind` as above.
-
-    The generator's own target is never smoothed: smoothing is a matter of the discriminator's labels.
-    """
-    return GENERATOR_LOSSES[kind](fake)
-
-
-def smoothed_targets(smoothing: str, amount: float = 0.0) -> tuple[float, float]:
-    """The discriminator's labels of real and fake images.
+def smooth_targets(smoothing: str, amount: float) -> Targets:
+    """The labels after smoothing.
 
     ``none`` (1, 0); ``one_sided`` (1 - amount, 0), Salimans et al. 2016, section 3.4; ``two_sided`` (1 - amount,
     amount), Szegedy et al. 2016.
     """
-    return {"none": (1.0, 0.0), "one_sided": (1 - amount, 0.0), "two_sided": (1 - amount, amount)}[smoothing]
+    return {"none": HARD_TARGETS, "one_sided": (1 - amount, 0.0), "two_sided": (1 - amount, amount)}[smoothing]
+
+
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """What both sides minimise, each a scalar, and what else a training must know of it.
+
+    Attributes:
+        discriminator: of the logits of real images, the logits of generated ones, and the labels of both.
+        generator: of the logits of generated images and, if the loss is relativistic, those of the real images that
+            they are paired with; None otherwise. Its own target is never smoothed: smoothing is a matter of the
+            discriminator's labels.
+        targets: the discriminator has a target for each image, so label smoothing applies.
+        wasserstein: it estimates a Wasserstein distance, so its values have no scale of their own.
+        clips_weights: the discriminator's weights are clipped, to ``clip``.
+        gradient_penalty: the discriminator's gradients are brought to a norm of 1, with the weight
+            ``gradient_penalty``.
+        relativistic: real images are judged by comparison with generated ones. The discriminator has a zero-centred
+            gradient penalty on each, with the weights ``r1`` and ``r2``.
+        halved: it is half of a square, where others have the whole.
+    """
+
+    discriminator: Callable[[Tensor, Tensor, Targets], Tensor]
+    generator: Callable[[Tensor, Tensor | None], Tensor]
+    targets: bool = False
+    wasserstein: bool = False
+    clips_weights: bool = False
+    gradient_penalty: bool = False
+    relativistic: bool = False
+    halved: bool = False
 
 
 def _cross_entropy(logits: Tensor, target: float) -> Tensor:
@@ -45,45 +62,105 @@ def _cross_entropy(logits: Tensor, target: float) -> Tensor:
     return torch.mean(F.softplus(logits) - target * logits)
 
 
-def _classified(real: Tensor, fake: Tensor, targets: tuple[float, float]) -> Tensor:
+def _classify(real: Tensor, fake: Tensor, targets: Targets) -> Tensor:
     """Goodfellow et al. 2014, equation 1, for the discriminator."""
     return _cross_entropy(real, targets[0]) + _cross_entropy(fake, targets[1])
 
 
-def _least_squares(real: Tensor, fake: Tensor, targets: tuple[float, float]) -> Tensor:
+def _least_squares(real: Tensor, fake: Tensor, targets: Targets) -> Tensor:
     """Mao et al. 2017, equation 9: labels b = 1 and a = 0."""
     return 0.5 * torch.mean((real - targets[0]) ** 2) + 0.5 * torch.mean((fake - targets[1]) ** 2)
 
 
-def _hinge(real: Tensor, fake: Tensor, targets: tuple[float, float]) -> Tensor:
+def _hinge(real: Tensor, fake: Tensor, targets: Targets) -> Tensor:
     """Lim & Ye 2017; Miyato et al. 2018, equation 16: margins of 1 and -1."""
     return torch.mean(F.relu(1 - real)) + torch.mean(F.relu(1 + fake))
 
 
-def _wasserstein(real: Tensor, fake: Tensor, targets: tuple[float, float]) -> Tensor:
+def _wasserstein(real: Tensor, fake: Tensor, targets: Targets) -> Tensor:
     """Arjovsky et al. 2017, equation 3: minus the estimate of the Wasserstein distance."""
     return torch.mean(fake) - torch.mean(real)
 
 
-DISCRIMINATOR_LOSSES: dict[str, Callable[[Tensor, Tensor, tuple[float, float]], Tensor]] = {
-    "minimax": _classified,
-    "non_saturating": _classified,
-    "maximum_likelihood": _classified,
-    "least_squares": _least_squares,
-    "hinge": _hinge,
-    "wasserstein_clipping": _wasserstein,
-    "wasserstein_gradient_penalty": _wasserstein,
-}
+def _compare(better: Tensor, worse: Tensor) -> Tensor:
+    """-log sigmoid(D(better) - D(worse)) of each pair, the mean: Jolicoeur-Martineau 2018, section 4.1."""
+    return torch.mean(F.softplus(worse - better))
 
-GENERATOR_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
-    "minimax": lambda fake: -torch.mean(F.softplus(fake)),  # log(1 - D): Goodfellow et al. 2014, equation 1
-    "non_saturating": lambda fake: torch.mean(F.softplus(-fake)),  # -log D: the same, section 3
-    "maximum_likelihood": lambda fake: -torch.mean(torch.exp(fake)),  # -exp(sigmoid^-1(D)): Goodfellow 2014
-    "least_squares": lambda fake: 0.5 * torch.mean((fake - 1) ** 2),  # Mao et al. 2017, equation 9: c = 1
-    "hinge": lambda fake: -torch.mean(fake),
-    "wasserstein_clipping": lambda fake: -torch.mean(fake),
-    "wasserstein_gradient_penalty": lambda fake: -torch.mean(fake),
+
+def _raise_logits(fake: Tensor, real: Tensor | None) -> Tensor:
+    """The generator's side of the hinge and Wasserstein losses: minus the mean of its images' logits."""
+    return -torch.mean(fake)
+
+
+def _outdo_real_images(fake: Tensor, real: Tensor | None) -> Tensor:
+    assert real is not None, "a relativistic loss needs the logits of real images"
+    return _compare(fake, real)
+
+
+ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
+    # log(1 - D): Goodfellow et al. 2014, equation 1
+    "minimax": AdversarialLoss(_classify, lambda fake, real: -torch.mean(F.softplus(fake)), targets=True),
+    # -log D: Goodfellow et al. 2014, section 3
+    "non_saturating": AdversarialLoss(_classify, lambda fake, real: torch.mean(F.softplus(-fake)), targets=True),
+    # -exp(sigmoid^-1(D)): Goodfellow 2014
+    "maximum_likelihood": AdversarialLoss(_classify, lambda fake, real: -torch.mean(torch.exp(fake)), targets=True),
+    # Mao et al. 2017, equation 9: c = 1
+    "least_squares": AdversarialLoss(
+        _least_squares, lambda fake, real: 0.5 * torch.mean((fake - 1) ** 2), targets=True, halved=True
+    ),
+    "hinge": AdversarialLoss(_hinge, _raise_logits),
+    "wasserstein_clipping": AdversarialLoss(_wasserstein, _raise_logits, wasserstein=True, clips_weights=True),
+    "wasserstein_gradient_penalty": AdversarialLoss(
+        _wasserstein, _raise_logits, wasserstein=True, gradient_penalty=True
+    ),
+    # RpGAN + R1 + R2: Huang et al. 2024, section 2
+    "relativistic": AdversarialLoss(
+        lambda real, fake, targets: _compare(real, fake), _outdo_real_images, relativistic=True
+    ),
 }
+"""By the names that search_spaces.gan.training has for the same losses."""
+
+
+def discriminator_loss(
+    loss: AdversarialLoss,
+    judge: Discriminator,
+    real: Tensor,
+    fake: Tensor,
+    hyperparameters: Mapping[str, Any],
+    random: torch.Generator,
+    targets: Targets = HARD_TARGETS,
+    gammas: tuple[float, float] = (0.0, 0.0),
+) -> Tensor:
+    """What a discriminator minimises, its penalties included: a scalar that depends on no other network.
+
+    Args:
+        real, fake: images (N, C, H, W), as many of each; a relativistic loss compares those of the same place.
+        hyperparameters: with ``gradient_penalty`` if the loss has one.
+        random: draws between which images the gradient penalty looks, on the images' device.
+        gammas: the weights of R1, on real images, and of R2, on generated ones; nothing is computed for 0.
+    """
+    pair = [images.detach().requires_grad_(gamma > 0) for images, gamma in zip((real, fake), gammas, strict=True)]
+    logits = [judge(images) for images in pair]
+    value = loss.discriminator(logits[0], logits[1], targets)
+    for images, judged, gamma in zip(pair, logits, gammas, strict=True):
+        if gamma > 0:
+            value = value + zero_centred_penalty(judged, images, gamma)
+    if loss.gradient_penalty:
+        value = value + gradient_penalty(judge, real, fake, hyperparameters["gradient_penalty"], random)
+    return value
+
+
+def generator_loss(loss: AdversarialLoss, judge: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
+    """What a generator minimises, a scalar; real images are only looked at if the loss is relativistic.
+
+    Args:
+        real, fake: images (N, C, H, W), as many of each; a relativistic loss compares those of the same place.
+    """
+    fake_logits, real_logits = judge(fake), None
+    if loss.relativistic:
+        with torch.no_grad():  # the generator has no part in them
+            real_logits = judge(real)
+    return loss.generator(fake_logits, real_logits)
 
 
 def gradient_penalty(
@@ -103,19 +180,23 @@ def gradient_penalty(
     return weight * torch.mean((norms - 1) ** 2)
 
 
-def r1_penalty(logits: Tensor, images: Tensor, weight: float) -> Tensor:
-    """gamma / 2 E[|grad D(x)|^2] on images of the data: R1 of Mescheder et al. 2018, equation 9.
+def zero_centred_penalty(logits: Tensor, images: Tensor, weight: float) -> Tensor:
+    """gamma / 2 E[|grad D(x)|^2]: R1 on real images, R2 on generated ones (Mescheder et al. 2018, equations 9 and 10).
 
     Args:
-        logits: (N,), those of `images`, which require a gradient.
+        logits: those of `images`, which require a gradient.
         weight: gamma.
     """
     return weight / 2 * torch.mean(_gradients(logits, images).square().sum(dim=1))
 
 
 def _gradients(logits: Tensor, images: Tensor) -> Tensor:
-    """(N, C * H * W): the gradient of each image's logit, itself differentiable."""
-    (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    """(N, C * H * W): the gradient of each image's logit, itself differentiable; of several patches, of their mean.
+
+    It is zero where the logits do not depend on the images, as in a supernet whose draw holds nothing.
+    """
+    of_images = logits if logits.dim() == 1 else logits.mean(1)
+    (gradients,) = torch.autograd.grad(of_images.sum(), images, create_graph=True, materialize_grads=True)
     return gradients.flatten(1)
 
 

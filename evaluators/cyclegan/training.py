@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.adversarial.losses import discriminator_loss, gradient_penalty
+from evaluators.adversarial.losses import ADVERSARIAL_LOSSES, discriminator_loss
 from evaluators.adversarial.training import CHECK_EVERY, AdversarialTraining
 from evaluators.cyclegan.image_buffer import ImageBuffer
 from evaluators.cyclegan.losses import distance, fooling_loss
@@ -34,19 +34,19 @@ class CycleGanModel(Protocol):
 
 
 def as_cyclegan(model: nn.Module) -> CycleGanModel:
-    """The model itself, as what it is."""
+    """The same model, for a type checker."""
     return cast(CycleGanModel, model)
 
 
 def translators_of(model: CycleGanModel) -> nn.ModuleDict:
-    """Both translators under one roof."""
+    """Both translators as one module, whose children are ``a_to_b`` and ``b_to_a``."""
     return nn.ModuleDict({"a_to_b": model.a_to_b, "b_to_a": model.b_to_a})
 
 
 class CycleGanTraining(AdversarialTraining):
     """Trains a CycleGAN in place, and follows its translators with a moving average.
 
-    The buffers are part of its state.
+    Its state has the images of both buffers as well.
 
     Args:
         model: see CycleGanModel; on its device already.
@@ -63,13 +63,17 @@ class CycleGanTraining(AdversarialTraining):
         super().__init__(model, translators_of(self.model), judges, hyperparameters, epochs, seed)
         translators: Any = self.average.network
         self.averages = dict(translators.items())
+        chosen = self.hyperparameters
+        self._loss = ADVERSARIAL_LOSSES[chosen["loss"]]
+        self._gammas = (chosen["r1"], chosen["r2"]) if self._loss.relativistic else (0.0, 0.0)
         self._buffers: dict[str, ImageBuffer] = {}
         self._places = torch.Generator()
 
     def epoch(self, data: tuple[Split, Split], memory: PeakMemory) -> None:
         """As many steps as there are whole batches in the larger of the two parts, at least one.
 
-        Each part comes in new orders of its own, the smaller one in several one after the other: images are unpaired.
+        Each part is shuffled on its own, because images are unpaired; the smaller one is gone through several times, in
+        a new order each time.
 
         Raises:
             Diverged: a loss is not finite.
@@ -83,7 +87,9 @@ class CycleGanTraining(AdversarialTraining):
             self._random.manual_seed(self._key(1))
             self._places.manual_seed(self._key(2))
             orders = torch.Generator().manual_seed(self._key(3))
-            indices = [_indices(len(part), steps * size, orders).view(steps, size).to(self._device) for part in (a, b)]
+            indices = [
+                _draw_indices(len(part), steps * size, orders).view(steps, size).to(self._device) for part in (a, b)
+            ]
             for step in range(steps):
                 self._set_rates((self.epochs_done + step / steps) / self.epochs)
                 looked_at = step % CHECK_EVERY == 0 or step == steps - 1
@@ -100,8 +106,8 @@ class CycleGanTraining(AdversarialTraining):
         model, chosen = self.model, self.hyperparameters
         self._only_judge(True)
         fake_b, fake_a = model.a_to_b(a), model.b_to_a(b)
-        loss = fooling_loss(chosen["loss"], model.discriminator_b(fake_b))
-        loss = loss + fooling_loss(chosen["loss"], model.discriminator_a(fake_a))
+        loss = fooling_loss(self._loss, model.discriminator_b, b, fake_b)
+        loss = loss + fooling_loss(self._loss, model.discriminator_a, a, fake_a)
         there_and_back = distance(model.b_to_a(fake_b), a) + distance(model.a_to_b(fake_a), b)
         loss = loss + chosen["cycle_weight"] * there_and_back
         if chosen["identity_weight"]:
@@ -112,28 +118,24 @@ class CycleGanTraining(AdversarialTraining):
         self._optimise("generator", loss)
         self._only_judge(False)
         self.average.update()
-        judged = self._judging(model.discriminator_a, a, self._earlier("a", fake_a))
-        judged = judged + self._judging(model.discriminator_b, b, self._earlier("b", fake_b))
+        judged = self._discriminator_loss(model.discriminator_a, a, self._exchange("a", fake_a))
+        judged = judged + self._discriminator_loss(model.discriminator_b, b, self._exchange("b", fake_b))
         self._optimise("discriminator", judged)
         return loss.detach(), judged.detach()
 
-    def _judging(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        chosen = self.hyperparameters
+    def _discriminator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         # section 7.1 halves the least squares, as evaluators.adversarial.losses does; Adam's steps do not depend on it
-        loss = discriminator_loss(chosen["loss"], discriminator(real), discriminator(fake))
-        if "gradient_penalty" in chosen:
-            loss = loss + gradient_penalty(
-                lambda images: discriminator(images).mean(1), real, fake, chosen["gradient_penalty"], self._random
-            )
-        return loss
+        return discriminator_loss(
+            self._loss, discriminator, real, fake, self.hyperparameters, self._random, gammas=self._gammas
+        )
 
-    def _earlier(self, domain: str, fake: Tensor) -> Tensor:
-        """Translated images of now and, from the buffer, of earlier."""
+    def _exchange(self, domain: str, fake: Tensor) -> Tensor:
+        """Hand translated images to the domain's buffer, and get as many of now and of earlier; see ImageBuffer."""
         if domain not in self._buffers:
-            self._buffers[domain] = self._buffer(fake)
+            self._buffers[domain] = self._make_buffer(fake)
         return self._buffers[domain].exchange(fake.detach(), self._places)
 
-    def _buffer(self, images: Tensor) -> ImageBuffer:
+    def _make_buffer(self, images: Tensor) -> ImageBuffer:
         channels, height, width = images.shape[1:]
         return ImageBuffer(self.hyperparameters["buffer"], (channels, height, width), self._device)
 
@@ -156,12 +158,12 @@ class CycleGanTraining(AdversarialTraining):
         """Go on from what `state` gave; see AdversarialTraining.restore."""
         super().restore(state)
         for domain, images in under(state[0], "buffer").items():
-            buffer = self._buffers[domain] = self._buffer(images)
+            buffer = self._buffers[domain] = self._make_buffer(images)
             buffer.filled = len(images)
             buffer.images[: len(images)] = images
 
 
-def _indices(count: int, wanted: int, generator: torch.Generator) -> Tensor:
-    """As many places in a part of `count` images as are wanted, (wanted,), in one order after the other."""
+def _draw_indices(count: int, wanted: int, generator: torch.Generator) -> Tensor:
+    """Indices (wanted,) of images of a part that has `count`: one random order of the whole part after the other."""
     orders = [torch.randperm(count, generator=generator) for _ in range(-(-wanted // count))]
     return torch.cat(orders)[:wanted]

@@ -9,7 +9,6 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.adversarial.losses import generator_loss
 from evaluators.gan.training import BATCH, GanModel, GanTraining, conditions_of, noise_like
 from evaluators.metrics.cost import PeakMemory
 from evaluators.networks import global_randomness
@@ -130,26 +129,25 @@ class PairSupernetTraining(GanTraining):
             judged = self._update_discriminator(*self._pairs(data, here, progress), noise)
         self._only_judge(True)
         if moving:
-            fooled_unseen = self._generator_loss(data, unseen[-1], progress, noise)
+            fooled_unseen = self._generator_loss(*self._pairs(data, unseen[-1], progress, learns=True), noise)
             self._move("generator", fooled_unseen)
-        fooled = self._generator_loss(data, seen[-1], progress, noise)
+        fooled = self._generator_loss(*self._pairs(data, seen[-1], progress, learns=True), noise)
         self._optimise("generator", fooled)
         self._only_judge(False)
         self.average.update()
         return [loss.detach() for loss in (judged, fooled, judged_unseen, fooled_unseen)]
 
-    def _pairs(self, data: Split, batch: Tensor, progress: float) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Real images, as many from a new draw of the architecture, and what both are told."""
+    def _pairs(
+        self, data: Split, batch: Tensor, progress: float, learns: bool = False
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Real images, as many from a new draw of the architecture, and what both are told.
+
+        `learns` says whether the generator shall learn from its images.
+        """
         real, told = as_float(data.examples[batch]), self._told(data, batch)
         self.architecture.draw(progress, self._random)
-        with torch.no_grad():
+        with torch.set_grad_enabled(learns):
             return real, self._generated(len(real), told), told
-
-    def _generator_loss(self, data: Split, batch: Tensor, progress: float, noise: float) -> Tensor:
-        told = self._told(data, batch)
-        self.architecture.draw(progress, self._random)
-        logits = self._judge(self._generated(len(batch), told), told, noise)
-        return generator_loss(self.hyperparameters["loss"], logits)
 
     def _told(self, data: Split, batch: Tensor) -> tuple[Tensor, ...]:
         conditions = conditions_of(self.model, data)

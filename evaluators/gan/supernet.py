@@ -110,7 +110,7 @@ class PairSupernet:
             files = {"samples.png": picture_of_rows(found_of.rows)}
             means = dict(zip(LOSSES, self.training.losses.mean(0).tolist(), strict=True))
             deviation = self._deviation()
-            reason = self._watch.collapsed(self.training.losses[:, :2], deviation)
+            reason = self._watch.find_collapse(self.training.losses[:, :2], deviation)
             last = epoch == self.epochs
             derived: tuple[Genotype, ...] = ()
             if last:

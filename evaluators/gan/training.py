@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from evaluators.adversarial.diff_augment import diff_augmented
 from evaluators.adversarial.losses import (
+    ADVERSARIAL_LOSSES,
+    HARD_TARGETS,
     clip_weights,
     discriminator_loss,
     generator_loss,
-    gradient_penalty,
-    r1_penalty,
-    smoothed_targets,
+    smooth_targets,
 )
 from evaluators.adversarial.training import CHECK_EVERY, AdversarialTraining
 from evaluators.metrics.cost import PeakMemory
@@ -91,7 +91,10 @@ class GanTraining(AdversarialTraining):
         super().__init__(model, self.model.generator, self.model.discriminator, hyperparameters, epochs, seed)
         self.averages = {"generator": self.average.network}
         chosen = self.hyperparameters
-        self._targets = smoothed_targets(chosen.get("label_smoothing", "none"), chosen.get("smoothing", 0.0))
+        self._loss, self._targets = ADVERSARIAL_LOSSES[chosen["loss"]], HARD_TARGETS
+        if self._loss.targets and chosen["label_smoothing"] != "none":
+            self._targets = smooth_targets(chosen["label_smoothing"], chosen["smoothing"])
+        self._gammas = (chosen["r1"], chosen["r2"] if self._loss.relativistic else 0.0)
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
         """``len(data) // 64`` updates of the generator, at least one, each after ``discriminator_steps`` of the other.
@@ -139,8 +142,7 @@ class GanTraining(AdversarialTraining):
         if looked_at:
             memory.look()
         self._only_judge(True)
-        logits = self._judge(fake, told, noise)
-        loss = generator_loss(self.hyperparameters["loss"], logits)
+        loss = self._generator_loss(real, fake, told, noise)
         self._optimise("generator", loss)
         self._only_judge(False)
         self.average.update()
@@ -149,23 +151,26 @@ class GanTraining(AdversarialTraining):
     def _update_discriminator(self, real: Tensor, fake: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
         loss = self._discriminator_loss(real, fake, told, noise)
         self._optimise("discriminator", loss)
-        if "clip" in self.hyperparameters:
+        if self._loss.clips_weights:
             clip_weights(self._judges, self.hyperparameters["clip"])
         return loss
 
     def _discriminator_loss(self, real: Tensor, fake: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
-        """With its penalties."""
-        chosen = self.hyperparameters
-        real.requires_grad_(bool(chosen["r1"]))
-        real_logits = self._judge(real, told, noise)
-        loss = discriminator_loss(chosen["loss"], real_logits, self._judge(fake.detach(), told, noise), self._targets)
-        if chosen["r1"]:
-            loss = loss + r1_penalty(real_logits, real, chosen["r1"])
-        if "gradient_penalty" in chosen:
-            loss = loss + gradient_penalty(
-                lambda images: self._judge(images, told, noise), real, fake, chosen["gradient_penalty"], self._random
-            )
-        return loss
+        """What the discriminator minimises, its penalties included.
+
+        Args:
+            real, fake: images (N, C, H, W), of which those of the same place share a condition.
+            told: that condition, or nothing.
+            noise: the deviation of the instance noise.
+        """
+        return discriminator_loss(
+            self._loss, lambda images: self._judge(images, told, noise), real, fake, self.hyperparameters,
+            self._random, self._targets, self._gammas,
+        )  # fmt: skip
+
+    def _generator_loss(self, real: Tensor, fake: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
+        """What the generator minimises; the arguments are those of `_discriminator_loss`."""
+        return generator_loss(self._loss, lambda images: self._judge(images, told, noise), real, fake)
 
     def _generated(self, count: int, told: tuple[Tensor, ...]) -> Tensor:
         noise = noise_like(self.hyperparameters, count, self.model.latent, self._random, self._device)

@@ -1,4 +1,4 @@
-"""When a supernet of pairs has collapsed and shall begin anew (Gong et al. 2019, AutoGAN)."""
+"""Detects that the training of a supernet of pairs has collapsed and must begin anew (Gong et al. 2019, AutoGAN)."""
 
 from __future__ import annotations
 
@@ -6,50 +6,55 @@ import torch
 from torch import Tensor
 
 from evaluators.adversarial.collapse import deviation_collapse
+from evaluators.adversarial.losses import ADVERSARIAL_LOSSES
 
 LEAST_VARIANCE = 1e-3
-"""Of a loss over the window: under it, nobody wins or learns any more."""
+"""The least variance of a loss over the window: with less, neither side learns any more."""
 _WINDOW, _LEAST_WINDOW = 500, 50
-_ALIKE = 2  # epochs in a row whose samples are all alike: one alone may be an oscillation
+_ALIKE = 2  # epochs in a row whose samples are all alike make a collapse; a single one may be an oscillation
 
 
 class Watch:
-    """Looks at one beginning of a supernet's training.
+    """Watches a supernet's training for a collapse, from its beginning or from where it began anew.
 
-    It has collapsed when a loss, the generator's or the discriminator's, varies by less than 1e-3 over 500 updates, or
-    a quarter of the training where that is shorter, but 50 at least; or when after two epochs in a row, later than the
-    first third and the first 500 updates, the supernet's samples are all alike (see evaluators.adversarial.collapse):
-    those of a young one always are. Wasserstein losses have no scale of their own and are not looked at.
+    The training has collapsed if the variance of the generator's or of the discriminator's loss is under 1e-3 over 500
+    updates, or over a quarter of the training if that is shorter, but over 50 at least. Wasserstein losses have no
+    scale of their own, so their variance is not looked at.
+
+    It has collapsed as well if the supernet's samples are all alike (see evaluators.adversarial.collapse) after two
+    epochs in a row. Those epochs must come after the first third of the training and after the first 500 updates,
+    because a young supernet's samples are always alike.
 
     Args:
-        loss: the base's, by name.
-        epochs: of the whole training.
-        updates: of the generator in an epoch.
-        deviation: the data's; see evaluators.adversarial.collapse.
+        loss: the name of the base's loss, a key of evaluators.adversarial.losses.ADVERSARIAL_LOSSES.
+        epochs: how many the whole training has.
+        updates: how many updates of the generator an epoch has.
+        deviation: that of the data; see evaluators.adversarial.collapse.
     """
 
     def __init__(self, loss: str, epochs: int, updates: int, deviation: float) -> None:
-        self._scaled = not loss.startswith("wasserstein")
+        self._scaled = not ADVERSARIAL_LOSSES[loss].wasserstein
         self._window = max(_LEAST_WINDOW, min(_WINDOW, epochs * updates // 4))
         self._losses = torch.zeros(0, 2, dtype=torch.double)  # the last ones
         self._young = max(epochs * updates / 3, _WINDOW)
         self._updates, self._deviation = updates, deviation
         self._seen = self._alike = 0
 
-    def collapsed(self, losses: Tensor, deviation: float) -> str | None:
-        """After an epoch, why the training shall begin anew, in words; None where it shall go on.
+    def find_collapse(self, losses: Tensor, deviation: float) -> str | None:
+        """Say after an epoch why the training must begin anew; None if it can go on.
 
         Args:
-            losses: of every update of the epoch, (updates, 2): the discriminator's and the generator's.
-            deviation: of the supernet's samples after it; see evaluators.metrics.samples.sample_deviation.
+            losses: (updates, 2), the discriminator's and the generator's in every update of the epoch.
+            deviation: that of the supernet's samples after the epoch; see
+                evaluators.metrics.samples.sample_deviation.
         """
         self._seen += self._updates
         same = deviation_collapse({"sample_deviation": deviation}, self._deviation)
         self._alike = self._alike + 1 if same is not None and self._seen > self._young else 0
-        return self._still(losses) or (same if self._alike == _ALIKE else None)
+        return self._find_standstill(losses) or (same if self._alike == _ALIKE else None)
 
-    def _still(self, losses: Tensor) -> str | None:
-        """Whether a loss has stayed where it is in a window that ends in this epoch."""
+    def _find_standstill(self, losses: Tensor) -> str | None:
+        """Say which loss has hardly varied over a window that ends in this epoch; None if neither has."""
         known = torch.cat([self._losses, losses.detach().cpu().double()])
         self._losses = known[1 - self._window :]
         if not self._scaled or len(known) < self._window:

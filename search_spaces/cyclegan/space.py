@@ -10,12 +10,12 @@ from nas.core.space import Shape
 from search_spaces.cells.canonical import canonical_cell
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.choices import Asker, ChoiceSpace
-from search_spaces.gan.training import LEARNING_RATES
+from search_spaces.gan.describing import describe_loss
+from search_spaces.gan.training import LEARNING_RATES, LossTraits, decide_loss
 
 if TYPE_CHECKING:
     from torch import nn
 
-LOSSES = ("least_squares", "non_saturating", "hinge", "wasserstein_gradient_penalty")
 BLOCKS = ("residual", "separable", "dilated", "cell")
 WIDTHS = (8, 16, 24, 32, 48, 64)
 UP = ("transposed_convolution", "nearest", "bilinear", "pixel_shuffle")
@@ -36,16 +36,20 @@ class CycleGanSpace(ChoiceSpace):
     If the `directions` are alike, both translators have one architecture, and both discriminators; if each has its
     own, ``generator`` and ``discriminator`` are those of A to B, and ``backward_generator`` and
     ``backward_discriminator`` those of B to A, the latter being the one that judges images of A.
+
+    Attributes:
+        losses: those that are offered; see search_spaces.gan.space.GanSpace.
     """
 
     name = "cyclegan"
     version = 1
     task = "cyclegan"
     data_kinds = ("image_pair",)
+    losses: tuple[str, ...] = ("least_squares", "non_saturating", "hinge", "wasserstein_gradient_penalty")
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
-        loss = decide_cycle_training(ask)
+        loss = decide_cycle_training(ask, self.losses)
         ask.structure("initialisation", ("dcgan", "orthogonal", "xavier", "default"), usual="dcgan")
         _decide_generator(ask.within("generator"))
         _decide_discriminator(ask.within("discriminator"), loss)
@@ -89,8 +93,8 @@ class CycleGanSpace(ChoiceSpace):
         return "; ".join(parts).replace("_", " ")
 
 
-def decide_cycle_training(ask: Asker) -> str:
-    """Ask for everything that the evaluator needs to know; gives the loss, on which some layers depend.
+def decide_cycle_training(ask: Asker, losses: tuple[str, ...]) -> LossTraits:
+    """Ask for everything that the evaluator needs to know; gives what the loss is, on which some layers depend.
 
     The usual answers are those of Zhu et al. 2017: least squares, a buffer of 50 images, lambda 10 (section 4), Adam at
     0.0002 with beta1 0.5 and a rate that falls in the second half. The identity loss, whose weight is in units of
@@ -98,9 +102,7 @@ def decide_cycle_training(ask: Asker) -> str:
     translations near their originals. The paper's batches have one image of 256 x 256; of small images four have fewer
     pixels than that and take a quarter of the steps.
     """
-    loss = str(ask.hyperparameter("loss", LOSSES, usual="least_squares"))
-    if loss == "wasserstein_gradient_penalty":
-        ask.hyperparameter("gradient_penalty", (1.0, 10.0), ordered=True, usual=10.0)
+    loss = decide_loss(ask, losses, usual="least_squares")
     ask.hyperparameter("cycle_weight", (1.0, 3.0, 10.0, 30.0), ordered=True, usual=10.0)
     ask.hyperparameter("identity_weight", (0.0, 0.1, 0.5), ordered=True, usual=0.0)
     ask.hyperparameter("buffer", (0, 50), ordered=True, usual=50)
@@ -128,13 +130,11 @@ def _decide_generator(ask: Asker) -> None:
     ask.structure("skips", (False, True), usual=False)
 
 
-def _decide_discriminator(ask: Asker, loss: str) -> None:
+def _decide_discriminator(ask: Asker, loss: LossTraits) -> None:
     ask.structure("width", WIDTHS, ordered=True, usual=32)
     ask.structure("growth", (1.0, 1.5, 2.0), ordered=True, usual=2.0)
     ask.structure("stages", (0, 1, 2, 3), ordered=True, usual=1)
-    # the gradient penalty is a term of single images, which a batch's statistics would mix
-    per_image = loss == "wasserstein_gradient_penalty"
-    if per_image or not ask.structure("batch_norm", (False, True), usual=False):
+    if loss.gradient_penalty or not ask.structure("batch_norm", (False, True), usual=False):
         ask.structure("normalisation", ("none", "instance", "layer"), usual="instance")
     ask.structure("activation", ACTIVATIONS, usual="leaky_relu")
     ask.structure("spectral_norm", (False, True), usual=False)
@@ -166,13 +166,10 @@ def _stages(chosen: dict[str, Any]) -> str:
 
 
 def _training(content: Any) -> str:
-    loss = str(content["loss"])
-    if "gradient_penalty" in content:
-        loss += f" {content['gradient_penalty']:g}"
     rates = f"Adam {content['generator_learning_rate']:g}/{content['discriminator_learning_rate']:g}"
     decay = " falling" if content["linear_decay"] else ""
     return (
-        f"{loss}, cycle {content['cycle_weight']:g}, identity {content['identity_weight']:g} of it, buffer "
-        f"{content['buffer']}, batch {content['batch']}, {rates}{decay} betas {content['beta1']:g} "
+        f"{describe_loss(content)}, cycle {content['cycle_weight']:g}, identity {content['identity_weight']:g} of it, "
+        f"buffer {content['buffer']}, batch {content['batch']}, {rates}{decay} betas {content['beta1']:g} "
         f"{content['beta2']:g}, EMA {content['ema']:g}"
     )

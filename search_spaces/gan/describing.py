@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces.cells.encodings import ENCODINGS
+from search_spaces.gan.training import LOSSES
 
 Content = Mapping[str, Any]
 
@@ -22,15 +23,10 @@ def describe(content: Content) -> str:
 
 def describe_training(content: Content) -> str:
     """The loss, what regularises it, and the optimisers."""
-    loss = str(content["loss"])
-    if "clip" in content:
-        loss += f" {content['clip']:g}"
-    if "gradient_penalty" in content:
-        loss += f" {content['gradient_penalty']:g}"
-    more = [loss]
-    if content["r1"] > 0:
+    loss, more = LOSSES[content["loss"]], [describe_loss(content)]
+    if not loss.relativistic and content["r1"] > 0:
         more.append(f"R1 {content['r1']:g}")
-    if content.get("label_smoothing", "none") != "none":
+    if loss.targets and content["label_smoothing"] != "none":
         more.append(f"{content['label_smoothing']} smoothing {content['smoothing']:g}")
     if content["instance_noise"] > 0:
         more.append(f"instance noise {content['instance_noise']:g}")
@@ -40,6 +36,19 @@ def describe_training(content: Content) -> str:
     more.append(f"{rates} betas {content['beta1']:g} {content['beta2']:g}")
     more.append(f"{content['discriminator_steps']} D a step, EMA {content['ema']:g}")
     return ", ".join(more)
+
+
+def describe_loss(content: Content) -> str:
+    """The loss with its limit or penalties: ``relativistic, R1 0.1, R2 0.1``."""
+    name = str(content["loss"])
+    loss = LOSSES[name]
+    if loss.clips_weights:
+        return f"{name} {content['clip']:g}"
+    if loss.gradient_penalty:
+        return f"{name} {content['gradient_penalty']:g}"
+    if loss.relativistic:
+        return f"{name}, R1 {content['r1']:g}, R2 {content['r2']:g}"
+    return name
 
 
 def _generator(content: Content) -> str:

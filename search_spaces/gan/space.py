@@ -16,7 +16,7 @@ from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.choices import Asker, ChoiceSpace
 from search_spaces.gan.derivation import CELLS, derive_pair
 from search_spaces.gan.describing import describe
-from search_spaces.gan.training import decide_training
+from search_spaces.gan.training import LossTraits, decide_training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,16 +44,27 @@ class GanSpace(ChoiceSpace):
     Unless the values say otherwise the usual pair is DCGAN (Radford et al. 2016) at half its width, with quicker
     learning rates. A generator begins at the size that its stages leave when each halves the image's, rounded up, while
     both sides are at least 4, and crops what doubling adds: every genotype serves every size of image from 4x4 on.
-    Batch normalisation in the discriminator cannot meet the gradient penalty, which is a term of single images
-    (Gulrajani et al. 2017, section 4).
 
     How both halves are told a condition is a decision as well. What is told, if anything, is known once the space is
     `conditioned` on the data; before that, genotypes with a condition cannot be built.
+
+    Attributes:
+        losses: those that are offered, keys of search_spaces.gan.training.LOSSES. A subclass, with a name of its own,
+            may offer others; this version always offers the same, so that a seed draws the same genotypes.
     """
 
     name = "gan"
     version = 1
     task = "gan"
+    losses: tuple[str, ...] = (
+        "minimax",
+        "non_saturating",
+        "maximum_likelihood",
+        "least_squares",
+        "hinge",
+        "wasserstein_clipping",
+        "wasserstein_gradient_penalty",
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +92,7 @@ class GanSpace(ChoiceSpace):
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
-        loss = decide_training(ask)
+        loss = decide_training(ask, self.losses)
         ask.structure("latent", LATENT, ordered=True, usual=100)
         ask.structure("initialisation", ("dcgan", "orthogonal", "default"), usual="dcgan")
         ask.structure("condition", ("none",) if self._without_condition else CONDITIONS, usual="none")
@@ -110,11 +121,10 @@ class GanSpace(ChoiceSpace):
         elif family == "cells":
             decide_up_cells(ask, stages)
 
-    def _decide_discriminator(self, ask: Asker, loss: str) -> None:
+    def _decide_discriminator(self, ask: Asker, loss: LossTraits) -> None:
         family = ask.structure("discriminator", DISCRIMINATORS, usual="convolutional")
         ask.structure("discriminator_activation", ACTIVATIONS, usual="leaky_relu")
-        per_image = loss == "wasserstein_gradient_penalty"
-        if per_image or not ask.structure("discriminator_batch_norm", (False, True), usual=True):
+        if loss.gradient_penalty or not ask.structure("discriminator_batch_norm", (False, True), usual=True):
             ask.structure("discriminator_normalisation", ("none", "group", "layer"), usual="none")
         ask.structure("spectral_norm", (False, True), usual=False)
         ask.structure("minibatch", ("none", "discrimination", "standard_deviation"), usual="none")

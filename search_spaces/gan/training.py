@@ -2,38 +2,76 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from search_spaces.choices import Asker
 
-LOSSES = (
-    "minimax",
-    "non_saturating",
-    "maximum_likelihood",
-    "least_squares",
-    "hinge",
-    "wasserstein_clipping",
-    "wasserstein_gradient_penalty",
-)
-_WITH_TARGETS = LOSSES[:4]  # losses with a target for each image, which can be smoothed
+
+@dataclass(frozen=True)
+class LossTraits:
+    """Which decisions come with a loss; evaluators.adversarial.losses says the same of it, which a test checks.
+
+    Attributes:
+        targets: whether the labels are smoothed (``label_smoothing``).
+        clips_weights: how far weights are clipped (``clip``).
+        gradient_penalty: the weight of the gradient penalty (``gradient_penalty``). It is a term of single images,
+            which a batch's statistics would mix (Gulrajani et al. 2017, section 4), so batch normalisation in the
+            discriminator is not offered.
+        relativistic: the weights of R1 on real images (``r1``) and of R2 on generated ones (``r2``).
+    """
+
+    targets: bool = False
+    clips_weights: bool = False
+    gradient_penalty: bool = False
+    relativistic: bool = False
+
+
+LOSSES = {
+    "minimax": LossTraits(targets=True),
+    "non_saturating": LossTraits(targets=True),
+    "maximum_likelihood": LossTraits(targets=True),
+    "least_squares": LossTraits(targets=True),
+    "hinge": LossTraits(),
+    "wasserstein_clipping": LossTraits(clips_weights=True),
+    "wasserstein_gradient_penalty": LossTraits(gradient_penalty=True),
+    "relativistic": LossTraits(relativistic=True),
+}
+"""Every loss that a space may offer; which of them it does is its attribute ``losses``."""
+GAMMAS = (0.0, 0.01, 0.1, 1.0, 10.0)
 LEARNING_RATES = (0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016)
 
 
-def decide_training(ask: Asker) -> str:
-    """Ask for everything that the evaluator needs to know; gives the loss, on which some layers depend.
+def decide_loss(ask: Asker, losses: tuple[str, ...], usual: str) -> LossTraits:
+    """Ask for the loss, one of `losses`, and for the limit of the weights or the penalties that come with it.
+
+    A relativistic loss usually has both its penalties, as its training need not converge with one or none (Huang et
+    al. 2024, R3GAN, section 2).
+    """
+    loss = LOSSES[str(ask.hyperparameter("loss", losses, usual=usual if usual in losses else None))]
+    if loss.clips_weights:
+        ask.hyperparameter("clip", (0.01, 0.03, 0.1), ordered=True, usual=0.01)
+    if loss.gradient_penalty:
+        ask.hyperparameter("gradient_penalty", (1.0, 10.0), ordered=True, usual=10.0)
+    if loss.relativistic:
+        ask.hyperparameter("r1", GAMMAS, ordered=True, usual=0.1)
+        ask.hyperparameter("r2", GAMMAS, ordered=True, usual=0.1)
+    return loss
+
+
+def decide_training(ask: Asker, losses: tuple[str, ...]) -> LossTraits:
+    """Ask for everything that the evaluator needs to know; gives what the loss is, on which some layers depend.
 
     The usual answers are those of Radford et al. 2016 (DCGAN), Adam with beta1 0.5 and the non-saturating loss, but for
     the learning rates: their 0.0002 suits trainings of 100,000 updates, 0.0008 the 1,000 or so that a trial has
     (docs/benchmarks.md), and the generator is averaged.
     """
-    loss = str(ask.hyperparameter("loss", LOSSES, usual="non_saturating"))
-    if loss == "wasserstein_clipping":
-        ask.hyperparameter("clip", (0.01, 0.03, 0.1), ordered=True, usual=0.01)
-    elif loss == "wasserstein_gradient_penalty":
-        ask.hyperparameter("gradient_penalty", (1.0, 10.0), ordered=True, usual=10.0)
-    ask.hyperparameter("r1", (0.0, 0.01, 0.1, 1.0, 10.0), ordered=True, usual=0.0)
+    loss = decide_loss(ask, losses, usual="non_saturating")
+    if not loss.relativistic:  # it has come with its own
+        ask.hyperparameter("r1", GAMMAS, ordered=True, usual=0.0)
     ask.hyperparameter("noise", ("normal", "uniform"), usual="normal")
     ask.hyperparameter("noise_scale", (0.5, 0.7, 1.0, 1.4), ordered=True, usual=1.0)
     ask.hyperparameter("discriminator_steps", (1, 2, 3, 5), ordered=True, usual=1)
-    if loss in _WITH_TARGETS:
+    if loss.targets:
         smoothed = ask.hyperparameter("label_smoothing", ("none", "one_sided", "two_sided"), usual="none")
         if smoothed != "none":
             ask.hyperparameter("smoothing", (0.05, 0.1, 0.2), ordered=True, usual=0.1)

@@ -96,6 +96,7 @@ class TinyGanSpace(ChoiceSpace):
 
     name = "tiny-gan"
     told: Condition | None = None
+    usual = USUAL
 
     def conditioned(self, condition):
         space = type(self)()
@@ -107,7 +108,7 @@ class TinyGanSpace(ChoiceSpace):
         ask.structure("latent", (2, 6))
         ask.structure("generator_width", (4, 8, 128), ordered=True)
         ask.structure("style_noise", (False, True))
-        for site, usual in USUAL.items():
+        for site, usual in self.usual.items():
             ask.hyperparameter(site, (usual, "hinge") if site == "loss" else (usual,))
 
     def build(self, genotype, shape):

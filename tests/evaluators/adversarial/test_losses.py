@@ -1,4 +1,5 @@
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -9,18 +10,47 @@ from hypothesis.extra.numpy import arrays
 
 from evaluators.adversarial.diff_augment import POLICIES, diff_augmented
 from evaluators.adversarial.losses import (
-    DISCRIMINATOR_LOSSES,
-    GENERATOR_LOSSES,
+    ADVERSARIAL_LOSSES,
+    HARD_TARGETS,
     clip_weights,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
-    r1_penalty,
-    smoothed_targets,
+    smooth_targets,
+    zero_centred_penalty,
 )
+from search_spaces.adversarialnas.space import AdversarialNasSpace
+from search_spaces.autogan.space import AutoganSpace
+from search_spaces.cyclegan.space import CycleGanSpace
+from search_spaces.gan.space import GanSpace
+from search_spaces.gan.training import LOSSES, LossTraits
 
 LOGITS = arrays(np.float64, st.integers(1, 5), elements=st.floats(-8, 8))
+PAIRS = arrays(np.float64, st.tuples(st.just(2), st.integers(1, 5)), elements=st.floats(-8, 8))
 CLASSIFYING = ("minimax", "non_saturating", "maximum_likelihood")
+SINGLE = [name for name, loss in ADVERSARIAL_LOSSES.items() if not loss.relativistic]
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_spaces_and_evaluators_say_the_same_of_a_loss(name):
+    for trait in fields(LossTraits):
+        assert getattr(LOSSES[name], trait.name) == getattr(ADVERSARIAL_LOSSES[name], trait.name), trait.name
+
+
+@pytest.mark.parametrize("space", [GanSpace, CycleGanSpace, AutoganSpace, AdversarialNasSpace])
+def test_every_loss_that_a_space_offers_can_be_trained(space):
+    assert set(LOSSES) == set(ADVERSARIAL_LOSSES)
+    assert set(space().choices()["loss"].values) <= set(LOSSES)
+
+
+def judged(kind, real, fake, targets=HARD_TARGETS):
+    """What a discriminator minimises given logits."""
+    return ADVERSARIAL_LOSSES[kind].discriminator(real, fake, targets)
+
+
+def fooled(kind, fake, real=None):
+    """What a generator minimises given logits."""
+    return ADVERSARIAL_LOSSES[kind].generator(fake, real)
 
 
 def sigmoid(logits):
@@ -40,26 +70,46 @@ def test_discriminator_losses_are_their_closed_forms(real, fake):
         "wasserstein_clipping": fake.mean() - real.mean(),
         "wasserstein_gradient_penalty": fake.mean() - real.mean(),
     }
-    assert set(expected) == set(DISCRIMINATOR_LOSSES)
+    assert set(expected) == set(SINGLE)
     for kind, value in expected.items():
-        assert discriminator_loss(kind, *tensors(real, fake)).item() == pytest.approx(value, rel=1e-9, abs=1e-9), kind
+        assert judged(kind, *tensors(real, fake)).item() == pytest.approx(value, rel=1e-9, abs=1e-9), kind
 
 
 @given(LOGITS)
 def test_generator_losses_are_their_closed_forms(fake):
-    judged = sigmoid(fake)
+    real = sigmoid(fake)  # what D takes for real
     expected = {
-        "minimax": np.log(1 - judged).mean(),
-        "non_saturating": -np.log(judged).mean(),
-        "maximum_likelihood": -(judged / (1 - judged)).mean(),  # exp(sigmoid^-1(D)) is the odds
+        "minimax": np.log(1 - real).mean(),
+        "non_saturating": -np.log(real).mean(),
+        "maximum_likelihood": -(real / (1 - real)).mean(),  # exp(sigmoid^-1(D)) is the odds
         "least_squares": 0.5 * ((fake - 1) ** 2).mean(),
         "hinge": -fake.mean(),
         "wasserstein_clipping": -fake.mean(),
         "wasserstein_gradient_penalty": -fake.mean(),
     }
-    assert set(expected) == set(GENERATOR_LOSSES)
+    assert set(expected) == set(SINGLE)
     for kind, value in expected.items():
-        assert generator_loss(kind, *tensors(fake)).item() == pytest.approx(value, rel=1e-9, abs=1e-9), kind
+        assert fooled(kind, *tensors(fake)).item() == pytest.approx(value, rel=1e-9, abs=1e-9), kind
+
+
+@given(PAIRS)
+def test_the_relativistic_losses_are_those_of_the_paper(logits):
+    """-E[log sigmoid(C(x_r) - C(x_f))] and the same with both exchanged (Jolicoeur-Martineau 2018, section 4.1)."""
+    real, fake = logits
+    value = judged("relativistic", *tensors(real, fake)).item()
+    assert value == pytest.approx(-np.log(sigmoid(real - fake)).mean(), rel=1e-9, abs=1e-9)
+    value = fooled("relativistic", *tensors(fake, real)).item()
+    assert value == pytest.approx(-np.log(sigmoid(fake - real)).mean(), rel=1e-9, abs=1e-9)
+
+
+def test_the_relativistic_losses_compare_pair_by_pair():
+    """By hand: the differences are 0 and log 3, whose sigmoids are 1/2 and 3/4; turned round, 1/2 and 1/4."""
+    real, fake = torch.tensor([1.0, math.log(3) - 1]), torch.tensor([1.0, -1.0])
+    assert judged("relativistic", real, fake).item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
+    assert fooled("relativistic", fake, real).item() == pytest.approx((math.log(2) + math.log(4)) / 2)
+    assert judged("relativistic", real + 5, fake + 5).item() == pytest.approx(judged("relativistic", real, fake).item())
+    other_way = judged("relativistic", real, fake.flip(0)).item()
+    assert other_way != pytest.approx(judged("relativistic", real, fake).item())
 
 
 @given(LOGITS, LOGITS, st.sampled_from((0.05, 0.1, 0.2)))
@@ -68,15 +118,15 @@ def test_smoothed_labels_are_the_targets_of_a_cross_entropy(real, fake, amount):
         return -(target * np.log(sigmoid(logits)) + (1 - target) * np.log(1 - sigmoid(logits))).mean()
 
     for smoothing, fakes in (("one_sided", 0.0), ("two_sided", amount)):
-        targets = smoothed_targets(smoothing, amount)
+        targets = smooth_targets(smoothing, amount)
         for kind in CLASSIFYING:
-            loss = discriminator_loss(kind, *tensors(real, fake), targets).item()
+            loss = judged(kind, *tensors(real, fake), targets).item()
             assert loss == pytest.approx(entropy(real, 1 - amount) + entropy(fake, fakes), rel=1e-9)
-        squares = discriminator_loss("least_squares", *tensors(real, fake), targets).item()
+        squares = judged("least_squares", *tensors(real, fake), targets).item()
         assert squares == pytest.approx(
             0.5 * ((real - 1 + amount) ** 2).mean() + 0.5 * ((fake - fakes) ** 2).mean(), rel=1e-9, abs=1e-12
         )
-    assert smoothed_targets("none", amount) == (1.0, 0.0)
+    assert smooth_targets("none", amount) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize("kind", CLASSIFYING)
@@ -84,17 +134,24 @@ def test_smoothing_moves_the_best_answer_to_the_smoothed_label(kind):
     """Without fakes nearby, the best D is 1 - amount (Salimans et al. 2016, section 3.4)."""
     logit = torch.tensor([math.log(0.9 / 0.1)], dtype=torch.float64, requires_grad=True)
     far = torch.full((1,), -50.0, dtype=torch.float64)
-    discriminator_loss(kind, logit, far, smoothed_targets("one_sided", 0.1)).backward()
+    judged(kind, logit, far, smooth_targets("one_sided", 0.1)).backward()
     assert logit.grad.item() == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("kind", sorted(GENERATOR_LOSSES))
+@pytest.mark.parametrize("kind", ["hinge", "wasserstein_clipping", "relativistic"])
+def test_losses_without_targets_do_not_depend_on_labels(kind):
+    assert not ADVERSARIAL_LOSSES[kind].targets
+    real, fake = torch.tensor([0.3, -2.0]), torch.tensor([0.1, 0.7])
+    assert judged(kind, real, fake, (0.8, 0.2)) == judged(kind, real, fake)
+
+
+@pytest.mark.parametrize("kind", sorted(ADVERSARIAL_LOSSES))
 def test_generators_want_larger_logits_and_discriminators_smaller_ones(kind):
     fake = torch.full((3,), 0.5, requires_grad=True)
-    generator_loss(kind, fake).backward()
+    fooled(kind, fake, torch.zeros(3)).backward()
     assert (fake.grad < 0).all()
     fake.grad = None
-    discriminator_loss(kind, torch.zeros(3), fake).backward()
+    judged(kind, torch.zeros(3), fake).backward()
     assert (fake.grad > 0).all()
 
 
@@ -102,7 +159,7 @@ def test_minimax_saturates_where_the_others_do_not():
     """Where D is sure, the gradient of log(1 - D) vanishes and that of -log D is -1 (Goodfellow et al. 2014)."""
     for kind, slope in (("minimax", 0.0), ("non_saturating", -1.0), ("maximum_likelihood", 0.0)):
         sure = torch.full((1,), -20.0, requires_grad=True)
-        generator_loss(kind, sure).backward()
+        fooled(kind, sure).backward()
         assert sure.grad.item() == pytest.approx(slope, abs=1e-6)
 
 
@@ -147,13 +204,74 @@ def test_a_constant_discriminator_is_penalised_without_nan():
     assert torch.isfinite(bias.grad).all()
 
 
-def test_r1_is_half_gamma_times_the_squared_gradient_on_real_images():
+def test_the_zero_centred_penalty_is_half_gamma_times_the_squared_gradient():
     weights = torch.tensor([3.0, 0.0, 0.0, 4.0], requires_grad=True)
     images = torch.rand(5, 1, 2, 2, requires_grad=True)
-    penalty = r1_penalty(linear(weights)(images), images, 0.1)
+    penalty = zero_centred_penalty(linear(weights)(images), images, 0.1)
     assert penalty.item() == pytest.approx(0.1 / 2 * 25)
     penalty.backward()
     torch.testing.assert_close(weights.grad, 0.1 * weights.detach())
+
+
+def test_r1_and_r2_are_added_on_real_and_on_generated_images():
+    """Of D(x) = |x|^2 a / 2, whose gradient is a x: gamma / 2 a^2 E|x|^2 each, and dR / da = gamma a E|x|^2."""
+    real, fake = torch.full((3, 1, 2, 2), 2.0), torch.full((3, 1, 2, 2), 0.5, requires_grad=True)
+    slope = torch.tensor(0.7, requires_grad=True)
+    loss, random = ADVERSARIAL_LOSSES["relativistic"], torch.Generator()
+
+    def judge(images):
+        return slope * images.flatten(1).square().sum(1) / 2
+
+    def derivative(gammas):
+        value = discriminator_loss(loss, judge, real, fake, {}, random, gammas=gammas)
+        (slopes,) = torch.autograd.grad(value, slope)
+        return value.item(), slopes.item()
+
+    bare, bare_slope = derivative((0.0, 0.0))
+    for gammas in ((0.1, 0.0), (0.0, 3.0), (0.1, 3.0)):
+        squares = gammas[0] * 16 + gammas[1] * 1  # |x|^2 of four pixels each
+        value, slopes = derivative(gammas)
+        assert value - bare == pytest.approx(squares * 0.7**2 / 2, rel=1e-5)
+        assert slopes - bare_slope == pytest.approx(squares * 0.7, rel=1e-5)
+    discriminator_loss(loss, judge, real, fake, {}, random, gammas=(0.1, 3.0)).backward()
+    assert fake.grad is None  # the discriminator's loss is no matter of the generator
+    assert not real.requires_grad
+
+
+def test_penalties_of_patches_are_those_of_their_mean():
+    weights = torch.tensor([[3.0, 1.0], [0.0, 0.0], [0.0, 0.0], [4.0, 3.0]])
+    images = torch.rand(5, 1, 2, 2, requires_grad=True)
+    penalty = zero_centred_penalty(images.flatten(1) @ weights, images, 2.0)
+    assert penalty.item() == pytest.approx(2**2 + 3.5**2)
+
+
+def test_a_discriminator_that_does_not_look_at_its_images_has_no_zero_centred_penalty():
+    bias = torch.zeros(1, requires_grad=True)
+    value = discriminator_loss(
+        ADVERSARIAL_LOSSES["relativistic"], lambda images: bias.expand(len(images)), torch.rand(2, 1, 2, 2),
+        torch.rand(2, 1, 2, 2), {}, torch.Generator(), gammas=(1.0, 1.0),
+    )  # fmt: skip
+    assert value.item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("kind", sorted(ADVERSARIAL_LOSSES))
+def test_a_generators_step_judges_real_images_only_where_it_compares(kind):
+    weights = torch.tensor([1.0, -2.0, 0.5, 0.0])
+    real, fake = torch.rand(3, 1, 2, 2, requires_grad=True), torch.rand(3, 1, 2, 2, requires_grad=True)
+    seen = []
+
+    def judge(images):
+        seen.append(images)
+        return linear(weights)(images)
+
+    loss = ADVERSARIAL_LOSSES[kind]
+    value = generator_loss(loss, judge, real, fake)
+    assert [images is fake for images in seen] == ([True, False] if loss.relativistic else [True])
+    value.backward()
+    assert fake.grad.abs().sum() > 0
+    assert real.grad is None
+    if loss.relativistic:
+        torch.testing.assert_close(value, fooled(kind, linear(weights)(fake), linear(weights)(real)))
 
 
 def test_clipping_bounds_every_weight_and_leaves_the_small_ones():

@@ -6,9 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from evaluators.adversarial.losses import ADVERSARIAL_LOSSES
 from evaluators.cyclegan.image_buffer import ImageBuffer
 from evaluators.cyclegan.losses import distance, fooling_loss
-from evaluators.cyclegan.training import CycleGanTraining, _indices
+from evaluators.cyclegan.training import CycleGanTraining, _draw_indices
 from evaluators.metrics.cost import PeakMemory
 from nas.core.errors import Diverged
 from nas.testing.spaces import disturb_global_generators
@@ -35,12 +36,16 @@ def training(epochs=2, seed=1, layout=torch.contiguous_format, **changed):
 
 
 def test_the_translators_least_squares_are_the_papers_and_not_half_of_them():
-    logits = torch.tensor([[0.0, 1.0], [3.0, -1.0]])
-    assert fooling_loss("least_squares", logits).item() == pytest.approx((1 + 0 + 4 + 4) / 4)
-    assert fooling_loss("hinge", logits).item() == pytest.approx(-3 / 4)
-    softplus = torch.log1p(torch.exp(-logits)).mean().item()
-    assert fooling_loss("non_saturating", logits).item() == pytest.approx(softplus)
-    assert fooling_loss("wasserstein_gradient_penalty", logits).item() == pytest.approx(-3 / 4)
+    logits, real = torch.tensor([[0.0, 1.0], [3.0, -1.0]]), torch.ones(2, 2)
+
+    def value(loss):
+        return fooling_loss(ADVERSARIAL_LOSSES[loss], lambda judged: judged, real, logits).item()
+
+    assert value("least_squares") == pytest.approx((1 + 0 + 4 + 4) / 4)
+    assert value("hinge") == pytest.approx(-3 / 4)
+    assert value("non_saturating") == pytest.approx(torch.log1p(torch.exp(-logits)).mean().item())
+    assert value("wasserstein_gradient_penalty") == pytest.approx(-3 / 4)
+    assert value("relativistic") == pytest.approx(torch.log1p(torch.exp(1 - logits)).mean().item())
 
 
 def test_distances_are_those_of_pixels_between_minus_one_and_one():
@@ -156,8 +161,12 @@ def test_images_in_the_buffer_are_not_those_that_were_handed_out():
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(
     "changed",
-    [{}, {"loss": "wasserstein_gradient_penalty", "gradient_penalty": 10.0, "buffer": 0, "batch": 4}],
-    ids=["usual", "penalty"],
+    [
+        {},
+        {"loss": "wasserstein_gradient_penalty", "gradient_penalty": 10.0, "buffer": 0, "batch": 4},
+        {"loss": "relativistic", "r1": 0.1, "r2": 0.1, "buffer": 0},
+    ],
+    ids=["usual", "penalty", "relativistic"],
 )
 def test_what_is_restored_goes_on_to_the_same_numbers(layout, changed):
     """Three epochs are two, their state through a file, a new object, and another; to the last bit."""
@@ -226,7 +235,7 @@ def test_an_epoch_goes_through_the_larger_part_once(first, second, batch, steps)
 
 
 def test_the_smaller_part_comes_again_in_another_order():
-    found = _indices(5, 12, torch.Generator().manual_seed(0))
+    found = _draw_indices(5, 12, torch.Generator().manual_seed(0))
     assert len(found) == 12
     assert sorted(found[:5].tolist()) == sorted(found[5:10].tolist()) == list(range(5))
     assert found[:5].tolist() != found[5:10].tolist()

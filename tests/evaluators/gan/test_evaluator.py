@@ -68,6 +68,23 @@ class TestGanEvaluator(EvaluatorContract):
         return [NOISY, LABELLED]
 
 
+class RelativisticSpace(TinyGanSpace):
+    name = "tiny-relativistic-gan"
+    usual = USUAL | {"loss": "relativistic", "r1": 0.1, "r2": 0.1}
+
+
+RELATIVISTIC = RelativisticSpace().restrict({"generator_width": (8,), "latent": (6,), "loss": ("relativistic",)})
+
+
+@pytest.mark.usefixtures("lenient")
+class TestGanEvaluatorOfARelativisticLoss(EvaluatorContract):
+    def make(self, epochs):
+        return GanTask.make_evaluator(RELATIVISTIC, little(), epochs=epochs)
+
+    def genotypes(self):
+        return [drawn(RELATIVISTIC)]
+
+
 def measured(data, genotype=PLAIN, epochs=3, space=TOLD, seed=1, **options):
     return list(
         GanTask.make_evaluator(space, data, epochs=epochs, **options).evaluate(Trial(0, Proposal(genotype), seed))

@@ -83,15 +83,15 @@ def test_in_both_halves_the_option_that_can_learn_is_found(relaxation):
         assert probabilities(row)["live"] > 0.4, (half, row)
 
 
-@pytest.mark.parametrize("loss", ["non_saturating", "hinge", "wasserstein_gradient_penalty", "wasserstein_clipping"])
+@pytest.mark.parametrize(
+    "loss", ["non_saturating", "hinge", "wasserstein_gradient_penalty", "wasserstein_clipping", "relativistic"]
+)
 @pytest.mark.parametrize("still", ["generator", "discriminator"])
 def test_a_halfs_alphas_follow_its_own_loss_alone(monkeypatch, still, loss):
     move = PairSupernetTraining._move
     monkeypatch.setattr(PairSupernetTraining, "_move", lambda self, name, x: name == still or move(self, name, x))
-    more = {"gradient_penalty": 10.0, "clip": 0.1, "r1": 0.1}
-    more.pop("clip" if loss != "wasserstein_clipping" else "", None)
-    more.pop("gradient_penalty" if loss != "wasserstein_gradient_penalty" else "", None)
-    game = training(SupernetPlan(1, learning_rate=0.01), hyperparameters=USUAL | {"loss": loss} | more)
+    more = {"loss": loss, "gradient_penalty": 10.0, "clip": 0.1, "r1": 0.1, "r2": 0.1}  # as far as the loss has them
+    game = training(SupernetPlan(1, learning_rate=0.01), hyperparameters=USUAL | more)
     other = "discriminator" if still == "generator" else "generator"
     before = {name: numbers(rows) for name, rows in game._alphas.items()}
     game.epoch(bright(), MEMORY)
@@ -155,8 +155,9 @@ def test_while_the_weights_warm_up_the_alphas_rest():
     assert game.losses.isfinite().all()
 
 
-def test_a_draw_that_holds_nothing_is_no_failure():
-    game = training(SupernetPlan(2, relaxation="gumbel"), options=("none",))
+@pytest.mark.parametrize("changed", [{}, {"loss": "relativistic", "r1": 0.1, "r2": 0.1}], ids=["usual", "penalties"])
+def test_a_draw_that_holds_nothing_is_no_failure(changed):
+    game = training(SupernetPlan(2, relaxation="gumbel"), hyperparameters=USUAL | changed, options=("none",))
     game.epoch(bright(), MEMORY)
     assert game.losses.isfinite().all()
 

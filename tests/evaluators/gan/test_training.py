@@ -8,7 +8,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from evaluators.adversarial.diff_augment import POLICIES
-from evaluators.adversarial.losses import DISCRIMINATOR_LOSSES
+from evaluators.adversarial.losses import ADVERSARIAL_LOSSES
 from evaluators.gan.training import GanTraining, noise_like
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.moving_average import MovingAverage
@@ -46,10 +46,13 @@ EVERYTHING = {
     "loss": "wasserstein_gradient_penalty", "gradient_penalty": 10.0, "r1": 0.1, "noise": "uniform",
     "discriminator_steps": 2, "instance_noise": 0.1, "instance_noise_decay": 1.0, "diff_augment": "all",
 }  # fmt: skip
+RELATIVISTIC = {"loss": "relativistic", "r1": 0.1, "r2": 0.1}
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("changed", [{}, EVERYTHING], ids=["usual", "everything"])
+@pytest.mark.parametrize(
+    "changed", [{}, EVERYTHING, EVERYTHING | RELATIVISTIC], ids=["usual", "everything", "relativistic"]
+)
 def test_what_is_restored_goes_on_to_the_same_numbers(layout, changed):
     """Two epochs are one, its state through a file, a new object, and another; to the last bit."""
     whole = training(2, layout=layout, **changed)
@@ -121,10 +124,17 @@ def test_the_generators_step_leaves_the_discriminator_and_the_other_way_round():
 CONDITIONS = st.sampled_from((None, Condition("label", 3), Condition("vector", 5)))
 
 
+OF_LOSSES = {
+    "wasserstein_clipping": {"clip": 0.03},
+    "wasserstein_gradient_penalty": {"gradient_penalty": 10.0},
+    "relativistic": {"r2": 0.1},
+}
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     CONDITIONS,
-    st.sampled_from(sorted(DISCRIMINATOR_LOSSES)),
+    st.sampled_from(sorted(ADVERSARIAL_LOSSES)),
     st.sampled_from((0.0, 0.1)),
     st.sampled_from(sorted(POLICIES)),
     st.sampled_from((0.0, 0.1)),
@@ -134,9 +144,7 @@ CONDITIONS = st.sampled_from((None, Condition("label", 3), Condition("vector", 5
 )
 def test_every_way_to_train_trains(condition, loss, r1, policy, instance_noise, noise, smoothing, ema):
     extra = {"instance_noise_decay": 0.5} if instance_noise else {}
-    extra |= {"wasserstein_clipping": {"clip": 0.03}, "wasserstein_gradient_penalty": {"gradient_penalty": 10.0}}.get(
-        loss, {}
-    )
+    extra |= OF_LOSSES.get(loss, {})
     extra |= {"smoothing": 0.1} if smoothing != "none" else {}
     one = training(
         1, condition=condition, loss=loss, r1=r1, diff_augment=policy, instance_noise=instance_noise, noise=noise,
@@ -174,6 +182,37 @@ def test_real_images_and_fakes_are_told_the_datas_own_conditions():
     one.epoch(split, MEMORY)
     for labels in told:
         assert torch.equal(labels.bincount(minlength=3), split.labels.bincount(minlength=3))
+
+
+def test_relativistic_pairs_share_their_condition():
+    """In the discriminator's steps as in the generator's, which judges generated images and then the same real ones."""
+    one = training(1, condition=Condition("label", 3), noisy=False, **RELATIVISTIC)
+    judged = []
+    one.model.discriminator.register_forward_pre_hook(lambda module, inputs: judged.append(inputs))
+    one.epoch(data(64), MEMORY)
+    (real, told), (_, told_of_fakes), (fake, *_), (again, told_again) = judged
+    assert len(judged) == 4
+    assert torch.equal(told, told_of_fakes)
+    assert torch.equal(real, again)
+    assert torch.equal(told, told_again)
+    assert fake.requires_grad
+    assert not torch.equal(fake, again)
+
+
+def test_a_relativistic_pair_learns_the_brightness_of_its_images():
+    bright = Split(torch.full((256, 1, 8, 8), 0.9) + 0.05 * torch.rand(256, 1, 8, 8, generator=torch.Generator()))
+    one = training(30, noisy=False, **RELATIVISTIC)
+
+    def distance():
+        with torch.no_grad():
+            made = one.average.network.eval()(torch.randn(200, 6, generator=torch.Generator().manual_seed(0)))
+        return (made - bright.examples.mean()).abs().mean().item()
+
+    before = distance()
+    for _ in range(30):
+        one.epoch(bright, MEMORY)
+    assert distance() < before / 5
+    assert all(torch.isfinite(value).all() for value in numbers(one).values())
 
 
 def test_divergence_is_said():

@@ -32,9 +32,15 @@ CPU = torch.device("cpu")
 AUTOENCODERS = AutoencoderSpace().restrict(
     {"width": (8,), "latent": (4,), "stages": (1,), "family": ("plain",), "encoder_cell.nodes": (1, 2)}
 )
-PAIRS = GanSpace().restrict(
-    {"generator_width": (16,), "discriminator_width": (16,), "*_stages": (1,), "*_cell.nodes": (1, 2), "latent": (16,)}
-)
+SMALL_PAIRS = {
+    "generator_width": (16,), "discriminator_width": (16,), "*_stages": (1,), "*_cell.nodes": (1, 2), "latent": (16,),
+}  # fmt: skip
+PAIRS = GanSpace().restrict(SMALL_PAIRS)
+
+
+class RelativisticSpace(GanSpace):
+    name = "relativistic-gan"
+    losses = ("relativistic",)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,6 +103,14 @@ def test_a_candidates_score_depends_on_what_it_is_and_on_nothing_else(supernet):
     # after the last epoch the supernet was measured by the base's path
     timeless = {name: v for name, v in measured[-1].metrics.items() if name not in ("seconds", "peak_memory_mb")}
     assert scored(space, base_of(space), weights) == pytest.approx(timeless, rel=1e-5)
+
+
+def test_pairs_with_a_relativistic_loss_share_weights_as_well():
+    space = RelativisticSpace().restrict(SMALL_PAIRS)
+    measured = trained(space)
+    assert base_of(space).content["r2"] > 0
+    found = [scored(space, genotype, measured[-1].artifacts[WEIGHTS]) for genotype in candidates(space, 2)]
+    assert all(math.isfinite(value) for metrics in (*found, measured[-1].metrics) for value in metrics.values())
 
 
 def test_a_supernet_can_be_trained_further(supernet):

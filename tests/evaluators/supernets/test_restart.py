@@ -55,7 +55,7 @@ def test_a_supernet_that_collapses_again_and_again_fails():
 
 
 def watched(watch, rows, deviation=1.0):
-    return watch.collapsed(torch.tensor(rows), deviation)
+    return watch.find_collapse(torch.tensor(rows), deviation)
 
 
 def flat(updates):
@@ -84,6 +84,8 @@ def test_a_loss_that_stays_is_a_collapse_over_500_updates_or_a_quarter_of_the_tr
 def test_losses_without_a_scale_are_not_looked_at():
     for loss in ("wasserstein_clipping", "wasserstein_gradient_penalty"):
         assert watched(Watch(loss, 100, 8, 1.0), flat(200)) is None
+    for loss in ("least_squares", "relativistic"):
+        assert watched(Watch(loss, 100, 8, 1.0), flat(200)) is not None
 
 
 def test_samples_that_are_alike_are_a_collapse_twice_in_a_row_but_of_a_young_supernet():

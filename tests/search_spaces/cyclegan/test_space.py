@@ -151,6 +151,18 @@ def test_batch_normalisation_never_meets_the_gradient_penalty():
         assert not any(isinstance(layer, nn.BatchNorm2d) for layer in judges)
 
 
+def test_a_space_offers_the_losses_that_it_names():
+    class Relativistic(CycleGanSpace):
+        name = "relativistic-cyclegan"
+        losses = ("least_squares", "relativistic")
+
+    space = Relativistic()
+    genotype = space.grow(lambda choice: "relativistic" if choice.site == "loss" else choice.usual)
+    assert (genotype.content["r1"], genotype.content["r2"]) == (0.1, 0.1)
+    assert "relativistic, R1 0.1, R2 0.1, cycle 10" in space.describe(genotype, (1, 8, 8))
+    assert not {"r1", "r2"} & set(space.grow(lambda choice: choice.usual).content)
+
+
 def test_spectral_normalisation_is_around_every_layer_of_the_discriminator_that_asks_for_it():
     pins = {"discriminator.spectral_norm": True, "backward_discriminator.spectral_norm": False}
     genotype = drawn(0, directions="own", **pins)

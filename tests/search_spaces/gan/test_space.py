@@ -75,6 +75,19 @@ class TestGanSpaceOfVectors(Quicker):
         return GanSpace().conditioned(self.condition).restrict(SMALL)
 
 
+class GanSpaceOfComparisons(GanSpace):
+    name = "gan-of-comparisons"
+    losses = ("hinge", "relativistic")
+
+
+class TestGanSpaceOfOtherLosses(Quicker):
+    test_restricted_to_one_value_a_decision_is_no_longer_asked_for = None
+    test_what_a_supernet_stands_for_is_of_the_space_and_builds = None
+
+    def make(self):
+        return GanSpaceOfComparisons().conditioned(None).restrict(SMALL)
+
+
 class TestAutogan(Quicker):
     shapes = ((3, 9, 12),)
 
@@ -220,6 +233,18 @@ def test_every_decision_about_training_is_a_hyperparameter():
     assert set(RECIPE) == training - {
         "clip", "gradient_penalty", "label_smoothing", "smoothing", "instance_noise_decay", "style_mixing"
     }  # fmt: skip
+
+
+def test_a_space_offers_the_losses_that_it_names():
+    space = GanSpaceOfComparisons().conditioned(None)
+    assert space.choices()["loss"].values == ("hinge", "relativistic")
+    genotype = usual(space, loss="relativistic")
+    assert (genotype.content["r1"], genotype.content["r2"]) == (0.1, 0.1)
+    assert "label_smoothing" not in genotype.content
+    assert "relativistic, R1 0.1, R2 0.1, Adam" in space.describe(genotype, (1, 8, 8))
+    GanSpaceContract().check(space.build(genotype, (1, 8, 8)), (1, 8, 8))
+    assert usual(space, loss="hinge").content["r1"] == 0.0
+    assert "r2" not in usual(space, loss="hinge").content
 
 
 def test_cells_that_compute_the_same_are_one_candidate():
