@@ -28,7 +28,7 @@ from evaluators.pruning.pruning import LATENCY_BATCH, Calls, epochs_of, slower_i
 from evaluators.training.checkpoint import identity
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.trial import Measurement, Objective, Trial
-from nas.data.catalogue import shown_name
+from nas.data.catalogue import shorten_name
 from nas.data.dataset import Split, as_float, batches
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class CycleGanEvaluator:
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """The translators, A to B first, each with the first images of the test part of what it translates."""
         translators = translators_of(as_cyclegan(model))
-        names = [shown_name(domain.name) for domain in self.data.domains]
+        names = [shorten_name(domain.name) for domain in self.data.domains]
         ways = (("a_to_b", self.data.a, names), ("b_to_a", self.data.b, names[::-1]))
         return {
             way: Deliverable(

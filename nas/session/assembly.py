@@ -278,7 +278,7 @@ def _data(config: RunConfig, given: Given, space: SearchSpace) -> Dataset | Doma
         UserError: there is one too many or too few, or one cannot be used.
     """
     from nas.data.loading import load_data
-    from nas.data.pairs import DomainPair, load_pair, pair_of
+    from nas.data.pairs import DomainPair, load_pair, make_pair
 
     between = isinstance(space, BetweenDomains)
     if between and config.dataset_b is None:
@@ -304,7 +304,7 @@ def _data(config: RunConfig, given: Given, space: SearchSpace) -> Dataset | Doma
     if given.data is None and given.data_b is None:
         return load_pair(config.dataset, config.dataset_b, **options)
     first = given.data or load_data(config.dataset, **options)
-    return pair_of(first, given.data_b or load_data(config.dataset_b, **options))
+    return make_pair(first, given.data_b or load_data(config.dataset_b, **options))
 
 
 def _device(wanted: str) -> str:

@@ -8,7 +8,7 @@ import torch
 
 from nas.core.errors import UserError
 from nas.data.catalogue import data_set_names, describe_data_set
-from nas.data.loading import from_arrays, load_data
+from nas.data.loading import load_arrays, load_data
 from tests.parts.data import keys, one_line, unique_images
 
 
@@ -23,7 +23,7 @@ def test_digits_need_nothing():
 
 def test_parts_do_not_overlap_and_the_seed_decides_them():
     arrays = {"x_train": unique_images(400)}
-    data, again, other = (from_arrays(arrays, seed=seed) for seed in (0, 0, 1))
+    data, again, other = (load_arrays(arrays, seed=seed) for seed in (0, 0, 1))
     parts = [keys(part) for part in (data.train, data.validation, data.test)]
     assert sum(len(part) for part in parts) == len(set.union(*parts)) == 400
     assert torch.equal(data.train.examples, again.train.examples)
@@ -32,14 +32,14 @@ def test_parts_do_not_overlap_and_the_seed_decides_them():
 
 def test_the_test_part_does_not_depend_on_the_size_of_the_training_part():
     arrays = {"x_train": unique_images(400)}
-    small, whole = from_arrays(arrays, train_size=40), from_arrays(arrays)
+    small, whole = load_arrays(arrays, train_size=40), load_arrays(arrays)
     assert torch.equal(small.test.examples, whole.test.examples)
     assert (len(small.train), len(small.validation)) == (40, 10)
     assert not keys(small.train) & keys(small.validation)
 
 
 def test_an_own_test_part_is_kept():
-    data = from_arrays({"x_train": unique_images(100), "x_test": unique_images(30), "y_train": np.arange(100) % 3})
+    data = load_arrays({"x_train": unique_images(100), "x_test": unique_images(30), "y_train": np.arange(100) % 3})
     assert len(data.test) == 30
     assert data.classes == ("0", "1", "2")
 
@@ -47,7 +47,7 @@ def test_an_own_test_part_is_kept():
 @pytest.mark.parametrize("size", [0, 1, 69, 101])
 def test_too_large_a_training_part_is_refused(size):
     with pytest.raises(UserError, match="--train-size") as error:
-        from_arrays({"x_train": unique_images(100)}, train_size=size)
+        load_arrays({"x_train": unique_images(100)}, train_size=size)
     assert "2 to 68" in one_line(error)
 
 
@@ -68,7 +68,7 @@ def test_too_large_a_training_part_is_refused(size):
 )
 def test_arrays_that_are_no_images_are_refused(arrays, message):
     with pytest.raises(UserError, match=message) as error:
-        from_arrays(arrays)
+        load_arrays(arrays)
     one_line(error)
 
 
@@ -108,7 +108,7 @@ def test_every_data_set_is_explained():
 
 def test_labels_are_indices_into_the_classes():
     labels = np.where(np.arange(100) % 2, 5, -7)
-    data = from_arrays({"x_train": unique_images(100), "y_train": labels, "x_test": unique_images(9)})
+    data = load_arrays({"x_train": unique_images(100), "y_train": labels, "x_test": unique_images(9)})
     assert data.classes == ("-7", "5")
     assert data.train.labels.unique().tolist() == [0, 1]
     assert data.train.labels.tolist() == [int(image[0, 0, 0]) % 2 for image in data.train.examples]
