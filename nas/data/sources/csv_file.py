@@ -39,7 +39,7 @@ def load_csv(request: Request) -> UnsplitData:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UserError("--dataset", name, "a CSV file that can be read", why=why) from None
     channels, side = _find_square(name, pixels.shape[1])
-    images = pixels.reshape(len(pixels), side, side, channels).transpose(0, 3, 1, 2)
+    images = pixels.reshape(len(pixels), side, side, channels).transpose(0, 3, 1, 2).copy()
     classes, numbers = _number_labels(labels)
     return UnsplitData(Split.from_arrays(images, numbers), classes=classes)
 
@@ -50,8 +50,8 @@ SOURCE = Source(
     load_csv,
     argument="PATH",
     details="A first line of names is passed over. Labels are whole numbers or words. The pixels are all in "
-    "[0, 255] or all in [0, 1]; there are n*n of them (grey), or 3*n*n (colour; row by row, each pixel's red, green and blue "
-    "together).",
+    "[0, 255] or all in [0, 1]; there are n*n of them (grey), or 3*n*n (colour; row by row, each pixel's red, green "
+    "and blue together).",
 )
 
 

@@ -80,7 +80,7 @@ def _read_arrays(data: Any, labels: np.ndarray) -> Split:
 
     images = np.asarray(data)
     if images.ndim == 3:
-        images = images[:, None]
+        images = images.reshape(len(images), 1, *images.shape[1:])
     elif images.shape[-1] == 3:
         images = images.transpose(0, 3, 1, 2)
     return Split.from_arrays(images, labels)
