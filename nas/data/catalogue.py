@@ -10,9 +10,8 @@ from nas.data.source import Source
 from nas.data.sources import SOURCES
 
 SIZE_RULE = (
-    "Size: images keep their size unless --image-size S is given, the pictures of a folder differ in size or have "
-    "a side above 64 (then S is 64), or the set is celeba (64). A picture is then scaled by one factor, bilinear "
-    "and antialiased, so that it covers S x S, and cropped at its centre."
+    "Size: images keep their size unless --image-size S is given or their source has a size. A picture is then "
+    "scaled by one factor, bilinear and antialiased, so that it covers S x S, and cropped at its centre."
 )
 SPLIT_RULE = (
     "Split, once and by the run's seed: the test part is the set's own, else a fifth of the examples (at most "
@@ -40,8 +39,8 @@ def describe_data_set(name: str) -> str:
         lines.append(source.details)
     if source.downloads:
         lines.append(
-            f"Downloaded by torchvision, once, into {data_directory(None)} (--data-dir or NAS_DATA_DIR changes "
-            f"that). Without a network, put {source.downloads} there."
+            f"Downloaded, once, into {data_directory(None)} (--data-dir or NAS_DATA_DIR changes that). Without a "
+            f"network, put {source.downloads} there."
         )
     return "\n".join([*lines, SPLIT_RULE, SIZE_RULE])
 
@@ -87,6 +86,7 @@ def absolute_name(name: str) -> str:
 
 
 def _look_up(name: str) -> tuple[Source | None, str]:
+    """The source that a name begins with, or None, and what follows its colon."""
     word, colon, argument = name.partition(":")
     source = SOURCES.get(word)
     if source is not None and source.argument is None and colon:

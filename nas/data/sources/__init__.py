@@ -1,4 +1,4 @@
-"""Where data comes from: one file a source (torchvision's sets share one, as transformations do), and one line here."""
+"""Where data comes from: a file for each source, or for several alike, and a line of SOURCES beside its import."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from nas.data.source import Request, Source, UnsplitData
 if TYPE_CHECKING:
     from nas.data.dataset import Split
 
-
 _PICTURE_SIDE = 64
 
 
@@ -97,7 +96,9 @@ def _read_pictures(part: Any, side: int) -> Split:
 
 
 def _source(name: str, about: str, known: TorchvisionSet, downloads: str) -> Source:
-    return Source(name, about, functools.partial(_load, known, downloads), downloads=downloads)
+    sized = "" if known.labels else f" Its pictures are read as {_PICTURE_SIDE} x {_PICTURE_SIDE}."
+    details = f"Read by torchvision.{sized}"
+    return Source(name, about, functools.partial(_load, known, downloads), details=details, downloads=downloads)
 
 
 _GZIPPED = (
