@@ -70,7 +70,7 @@ SOURCE = Source(
     details="Reads png, jpg, jpeg, bmp, gif, webp, tif, tiff, ppm and pgm, in the order of their paths. If every "
     "picture lies in a subfolder, the subfolders are the classes. Grey if every picture is grey, else RGB; "
     "transparency is laid on black. A corrupt picture is skipped and counted, or refused with --strict. "
-    f"Pictures that differ in size, or have a side above {_LARGEST_SIDE}, are read as {_LARGEST_SIDE} x {_LARGEST_SIDE}.",
+    f"Those that differ in size, or have a side above {_LARGEST_SIDE}, are read as {_LARGEST_SIDE} x {_LARGEST_SIDE}.",
 )
 
 
