@@ -21,11 +21,11 @@ from evaluators.cyclegan.task import CycleGanTask
 from evaluators.metrics.translations import translation_scores
 from nas.core.trial import Proposal, Trial
 from nas.data.pairs import load_pair
-from nas.data.sources.transformed import TRANSFORMATIONS
+from nas.data.sources.transformations import TRANSFORMATIONS
 from search_spaces.cyclegan.space import CycleGanSpace
 
 SCORES = ("fid", "fid_a", "fid_b", "coverage", "modes", "label_agreement", "cycle_error", "identity_error")
-UNDONE = {"inverted": TRANSFORMATIONS["inverted"], "rotated": lambda images: images.rot90(-1, (2, 3))}
+UNDONE = {"inverted": TRANSFORMATIONS["inverted"].apply, "rotated": lambda images: images.rot90(-1, (2, 3))}
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     targets = evaluator.task._test_targets
     report("nothing", translation_scores(targets, lambda images: images, lambda images: images))
     if arguments.change in UNDONE:
-        true = translation_scores(targets, TRANSFORMATIONS[arguments.change], UNDONE[arguments.change])
+        true = translation_scores(targets, TRANSFORMATIONS[arguments.change].apply, UNDONE[arguments.change])
         report("the change", true)
     for seed in range(arguments.seeds):
         *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), seed))

@@ -259,8 +259,8 @@ def _name(thing: Any) -> str:
 
 def _image_data(data: Any, config: RunConfig) -> Dataset:
     from nas.data.dataset import Dataset
-    from nas.data.loading import from_arrays
+    from nas.data.loading import load_arrays
 
     if isinstance(data, Dataset):
         return data
-    return from_arrays(data, seed=config.seed, train_size=config.train_size, image_size=config.image_size)
+    return load_arrays(data, seed=config.seed, train_size=config.train_size, image_size=config.image_size)

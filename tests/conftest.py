@@ -14,7 +14,7 @@ import torch
 
 import nas
 from nas.data.dataset import Dataset
-from nas.data.sources import Source
+from nas.data.source import UnsplitData
 
 torch.set_num_threads(1)
 
@@ -25,14 +25,14 @@ SMALL = {"network": "fully_connected", "hidden_width": 64, "batch_size": 16, "st
 def tiny_data(side: int = 8, channels: int = 1, count: int = 96) -> Dataset:
     """Soft blobs, made at once: as learnable as digits and quicker."""
     from nas.data.dataset import Split
-    from nas.data.loading import split
+    from nas.data.splitting import split_data
 
     generator = np.random.default_rng(0)
     y, x = np.mgrid[0:side, 0:side]
     centres = generator.uniform(1, side - 2, (count, 2, 1, 1))
     blobs = np.exp(-((y - centres[:, 0]) ** 2 + (x - centres[:, 1]) ** 2) / 3)
     images = (blobs[:, None].repeat(channels, 1) * 255).astype(np.uint8)
-    return split("tiny", Source(Split(torch.from_numpy(images))), seed=0, train_size=None)
+    return split_data("tiny", UnsplitData(Split(torch.from_numpy(images))), seed=0, train_size=None)
 
 
 @pytest.fixture(scope="session", autouse=True)

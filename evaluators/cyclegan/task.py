@@ -29,7 +29,7 @@ from nas.core.evaluator import Assumption, Deliverable
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
 from nas.core.space import SearchSpace
-from nas.data.catalogue import shown_name
+from nas.data.catalogue import shorten_name
 from nas.data.dataset import Split, as_float, batches
 from nas.data.pairs import DomainPair
 
@@ -196,7 +196,7 @@ class CycleGanTask(Task):
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """The translators, A to B first, each with the first images of the test part of what it translates."""
         translators = translators_of(as_cyclegan(model))
-        names = [shown_name(domain.name) for domain in self.data.domains]
+        names = [shorten_name(domain.name) for domain in self.data.domains]
         ways = (("a_to_b", self.data.a, names), ("b_to_a", self.data.b, names[::-1]))
         return {
             way: Deliverable(

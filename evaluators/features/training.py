@@ -126,7 +126,7 @@ def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tupl
     The accuracy is that of the labels, for ``self_supervised`` that of the rotations.
     """
     train, held_out = train.to(torch.device("cpu")), held_out.to(torch.device("cpu"))
-    shape: Shape = tuple(train.examples.shape[1:])  # type: ignore[assignment]
+    shape: Shape = tuple(train.examples.shape[1:])
     with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(recipe.seed)
         network = FeatureNetwork(shape, classes if recipe.kind == "classifier" else _ROTATIONS)

@@ -22,8 +22,8 @@ Role = Literal["operation", "input", "structure", "hyperparameter"]
 """What a choice decides: an edge's operation, the node an edge comes from (Real et al.'s hidden state), the
 network around the cells, or how it is trained."""
 
-Shape = tuple[int, int, int]
-"""Channels, height, width of an image."""
+Shape = tuple[int, ...]
+"""The shape of one example: (C, H, W) of an image, (D,) of a vector, (C, T) of a sequence of T steps."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""What is searched on: images, loaded, resized and split."""
+"""What is searched on: images, vectors or sequences, loaded, sized and split."""

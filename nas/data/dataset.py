@@ -1,16 +1,24 @@
-"""A data set of images, in memory, split once."""
+"""A data set, in memory, split once: images, vectors or sequences."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from nas.core.space import Condition
+from nas.core.errors import UserError
+from nas.core.space import Condition, Shape
+
+Kind = Literal["image", "vector", "sequence"]
+"""What an example is: an image (C, H, W), a vector (D,), or a sequence (C, T) of C channels and T steps."""
+
+_KINDS: dict[int, Kind] = {4: "image", 2: "vector", 3: "sequence"}  # by the dimensions of many examples
 
 
 @dataclass(frozen=True)
@@ -18,9 +26,10 @@ class Split:
     """One part of a data set.
 
     Attributes:
-        examples: images (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1]; C is 1 or 3.
+        examples: images (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1], where C is 1 or 3; vectors (N, D) or
+            sequences (N, C, T), float32 in any range.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
-        vectors: (N, size) float32, what else is known of each image, such as the embedding of a sentence; or None.
+        vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
     """
 
     examples: Tensor
@@ -30,34 +39,49 @@ class Split:
     def __len__(self) -> int:
         return int(self.examples.shape[0])
 
-    def take(self, indices: Tensor) -> Split:
-        """The part of this part that `indices`, (M,) int64, names, in their order."""
-        return self._with(lambda tensor: tensor[indices])
+    @classmethod
+    def from_arrays(cls, examples: np.ndarray, labels: np.ndarray | None = None) -> Split:
+        """A part made of arrays with the shapes and types of its tensors."""
+        numbers = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64))
+        return cls(torch.from_numpy(np.ascontiguousarray(examples)), numbers)
 
-    def chosen(self, places: slice) -> Split:
-        """The part of this part at these places."""
-        return self._with(lambda tensor: tensor[places])
+    @property
+    def kind(self) -> Kind:
+        """What its examples are, by their dimensions.
+
+        Raises:
+            UserError: they have one dimension, or five and more.
+        """
+        shape = tuple(self.examples.shape)
+        if len(shape) not in _KINDS:
+            raise UserError("data", shape, "images (N, C, H, W), vectors (N, D) or sequences (N, C, T)")
+        return _KINDS[len(shape)]
+
+    def take(self, places: Tensor | slice) -> Split:
+        """The examples at `places`, a slice or indices (M,) int64, in their order."""
+        return self._change(lambda tensor: tensor[places])
 
     def to(self, device: torch.device) -> Split:
         """This part on another device."""
-        return self._with(lambda tensor: tensor.to(device))
+        return self._change(lambda tensor: tensor.to(device))
 
-    def _with(self, change: Callable[[Tensor], Tensor]) -> Split:
+    def _change(self, change: Callable[[Tensor], Tensor]) -> Split:
         labels, vectors = (None if tensor is None else change(tensor) for tensor in (self.labels, self.vectors))
         return Split(change(self.examples), labels, vectors)
 
 
-def as_float(images: Tensor) -> Tensor:
-    """Images as float32 in [0, 1]: (N, C, H, W) uint8 is divided by 255, float32 is given back as it is."""
-    return (
-        images.to(torch.float32, memory_format=torch.channels_last).div_(255) if images.dtype == torch.uint8 else images
-    )
+def as_float(examples: Tensor) -> Tensor:
+    """Examples as float32: uint8 is divided by 255, so that it is in [0, 1], and float32 is given back as it is."""
+    if examples.dtype != torch.uint8:
+        return examples
+    layout = torch.channels_last if examples.ndim == 4 else torch.preserve_format
+    return examples.to(torch.float32, memory_format=layout).div_(255)
 
 
-def batches(images: Tensor) -> Iterator[slice]:
-    """Slices of images (N, C, H, W), of at most 500 images and about a million values: what scoring holds at once."""
-    size = max(1, min(500, 2**20 // images[:1].numel()))
-    return (slice(start, start + size) for start in range(0, len(images), size))
+def batches(examples: Tensor) -> Iterator[slice]:
+    """Slices of examples (N, ...), of at most 500 and about a million values: what scoring holds at once."""
+    size = max(1, min(500, 2**20 // examples[:1].numel()))
+    return (slice(start, start + size) for start in range(0, len(examples), size))
 
 
 @dataclass(frozen=True)
@@ -67,7 +91,7 @@ class Dataset:
     Attributes:
         name: what the user called it: ``digits``, ``csv:faces.csv``.
         classes: the names of the labels; empty where there are none.
-        notes: what was done to the pictures on the way (the rule of resizing, skipped files), a sentence each.
+        notes: what was done to the examples on the way (images resized, files skipped), a sentence each.
     """
 
     name: str
@@ -75,17 +99,21 @@ class Dataset:
     validation: Split
     test: Split
     classes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
-        channels, height, width = self.train.examples.shape[1:]
-        return int(channels), int(height), int(width)
+    def shape(self) -> Shape:
+        """The shape of one example."""
+        return tuple(self.train.examples.shape[1:])
+
+    @property
+    def kind(self) -> Kind:
+        """What its examples are; see Split.kind."""
+        return self.train.kind
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits of all images, by which the data is recognised."""
+        """Sixteen hexadecimal digits of all examples, by which the data is recognised."""
         digest = hashlib.sha256()
         for part in (self.train, self.validation, self.test):
             digest.update(str(tuple(part.examples.shape)).encode())
@@ -93,23 +121,18 @@ class Dataset:
         return digest.hexdigest()[:16]
 
     @property
-    def kind(self) -> str:
-        """What an example is: an image."""
-        return "image"
-
-    @property
     def domains(self) -> tuple[Dataset, ...]:
-        """The sets of images it consists of: itself. See nas.data.pairs.DomainPair."""
+        """The data sets it consists of: itself. See nas.data.pairs.DomainPair."""
         return (self,)
 
     @property
     def counts(self) -> str:
-        """How many images there are for what, in words."""
+        """How many examples there are for what, in words."""
         return f"{len(self.train)} to train, {len(self.validation)} to validate, {len(self.test)} to test"
 
     @property
     def condition(self) -> Condition | None:
-        """What a conditional model may be told of an image: its vector, else its label, else nothing."""
+        """What a conditional model may be told of an example: its vector, else its label, else nothing."""
         if self.train.vectors is not None:
             return Condition("vector", int(self.train.vectors.shape[1]))
         return Condition("label", len(self.classes)) if self.train.labels is not None else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from typing import TYPE_CHECKING
+
 from PIL import Image
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def covering(picture: Image.Image, side: int) -> Image.Image:
+def crop_and_resize(picture: Image.Image, side: int) -> Image.Image:
     """A picture resized by the rule to `side` x `side`."""
     width, height = picture.size
     square = min(width, height)
@@ -18,8 +20,11 @@ def covering(picture: Image.Image, side: int) -> Image.Image:
     return centre.resize((side, side), Image.Resampling.BILINEAR)  # antialiases when it shrinks
 
 
-def resized(images: Tensor, side: int) -> Tensor:
+def resize_images(images: Tensor, side: int) -> Tensor:
     """Images (N, C, H, W), uint8 or float32, resized by the rule to (N, C, side, side)."""
+    import torch
+    import torch.nn.functional as F
+
     count, channels, height, width = images.shape
     if (height, width) == (side, side):
         return images

@@ -11,6 +11,7 @@ import jinja2
 
 from nas.core.evaluator import Deliverable
 from nas.core.genotype import Genotype
+from nas.core.space import Shape
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Card:
     title: str
     description: str
     genotype: Genotype
-    shape: tuple[int, int, int]
+    shape: Shape
     dataset: str
     parts: str
     notes: tuple[str, ...]

@@ -318,7 +318,7 @@ def _load_data(config: RunConfig, given: Given, space: SearchSpace, kind: type[C
 
 def _load(config: RunConfig, given: Given, *, paired: bool) -> Dataset | DomainPair:
     from nas.data.loading import load_data
-    from nas.data.pairs import DomainPair, load_pair, pair_of
+    from nas.data.pairs import DomainPair, load_pair, make_pair
 
     if paired and config.dataset_b is None:
         why = f"--space {config.space} translates between two sets of images"
@@ -343,7 +343,7 @@ def _load(config: RunConfig, given: Given, *, paired: bool) -> Dataset | DomainP
     if given.data is None and given.data_b is None:
         return load_pair(config.dataset, config.dataset_b, **options)
     first = given.data or load_data(config.dataset, **options)
-    return pair_of(first, given.data_b or load_data(config.dataset_b, **options))
+    return make_pair(first, given.data_b or load_data(config.dataset_b, **options))
 
 
 def _choose_device(wanted: str) -> str:

@@ -16,7 +16,7 @@ from nas.core.job import PruneChannels, Train, TrainPortion
 from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
-from nas.data.catalogue import shown_name
+from nas.data.catalogue import shorten_name
 from nas.study.files import JOURNAL
 from nas.study.parts import Parts
 from nas.study.pruned_versions import origin_of, percent
@@ -223,7 +223,7 @@ class Run:
     @property
     def data_name(self) -> str:
         """The data set's name, or both sets' names, of a path its last part alone."""
-        return " and ".join(shown_name(name) for name in self.config.data_sets)
+        return " and ".join(shorten_name(name) for name in self.config.data_sets)
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:

@@ -138,7 +138,8 @@ def _discriminator(content: Content, half: str, shape: Shape) -> PatchDiscrimina
     norm = "batch" if chosen.get("batch_norm") else chosen["normalisation"]
     stages = chosen["stages"]
     layers: list[nn.Module] = []
-    inputs, size = shape[0], shape[1:]
+    inputs, height, width = shape
+    size = (height, width)
     for stage, outputs in enumerate(widths(chosen["width"], chosen["growth"], stages + 1)):
         here = "none" if stage == 0 else norm
         stride = 2 if stage < stages else 1

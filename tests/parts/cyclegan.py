@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from nas.data.dataset import Dataset
-from nas.data.loading import split
 from nas.data.pairs import DomainPair
-from nas.data.sources import Source, digits
-from nas.data.sources.transformed import TRANSFORMATIONS
+from nas.data.source import UnsplitData
+from nas.data.sources import digits
+from nas.data.sources.transformations import TRANSFORMATIONS
+from nas.data.splitting import split_data
 from search_spaces.choices import ChoiceSpace
 
 USUAL = {
@@ -82,15 +83,15 @@ class TinyCycleGanSpace(ChoiceSpace):
 
 def little_digits(train_size=160, labels=True) -> DomainPair:
     """Digits and inverted ones, of which no image is in both."""
-    pool = digits.load().pool
+    pool = digits.load_digits().pool
     parts: list[Dataset] = []
     for first, name in enumerate(("digits", "inverted:digits")):
-        half = pool.chosen(slice(first, None, 2))
-        images = TRANSFORMATIONS["inverted"](half.examples) if first else half.examples
-        source = Source(
+        half = pool.take(slice(first, None, 2))
+        images = TRANSFORMATIONS["inverted"].apply(half.examples) if first else half.examples
+        source = UnsplitData(
             type(half)(images, half.labels if labels else None), classes=tuple("0123456789") if labels else ()
         )
-        parts.append(split(name, source, seed=0, train_size=train_size))
+        parts.append(split_data(name, source, seed=0, train_size=train_size))
     return DomainPair(*parts)
 
 

@@ -1,23 +1,20 @@
-"""Where images come from: one file a kind of source, each giving a Source."""
+"""Where data comes from: a file for each source, or for several alike, and a line of SOURCES beside its import."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from nas.data.source import Source
+from nas.data.sources import csv_file, digits, folder, npy_file, npz_file, torchvision_sets, transformations
 
-from nas.data.dataset import Split
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a source holds.
-
-    Attributes:
-        pool: the images that training and validation are taken from, and testing where `test` is None.
-        test: the source's own test part.
-        notes: what was done to the images, a sentence each.
-    """
-
-    pool: Split
-    test: Split | None = None
-    classes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
+        digits.SOURCE,
+        *torchvision_sets.SOURCES,
+        folder.SOURCE,
+        csv_file.SOURCE,
+        npz_file.SOURCE,
+        npy_file.SOURCE,
+        *transformations.SOURCES,
+    )
+}
+"""Every source by its name, in the order in which they are listed; catalogue, help and loading know them from here."""

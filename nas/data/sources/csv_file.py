@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from nas.core.errors import UserError
-from nas.data.dataset import Split
-from nas.data.sources import Source
+from nas.data.source import Request, Source, UnsplitData
 
 _ALLOWED = "rows of a label and then n*n pixels (grey) or 3*n*n (colour), all in [0, 255] or all in [0, 1]"
 
@@ -25,25 +23,39 @@ class _Row:
     pixels: str  # with commas between
 
 
-def load(name: str, path: Path) -> Source:
+def load_csv(request: Request) -> UnsplitData:
     """The images of a file; a first line of names is passed over.
 
     Raises:
-        UserError: a file that cannot be read, no rows, a row without a label, of another length, with something
-            that is no number or is out of range, naming the line; a number of pixels that makes no square.
+        UserError: the file cannot be read or has no rows; a row, whose line is named, has no label, another length, or
+            something that is no number or out of range; or the number of pixels makes no square.
     """
+    from nas.data.dataset import Split
+
+    name = request.name
     try:
-        labels, pixels = _parsed(name, path)
+        labels, pixels = _parse_rows(name, request.find_path())
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UserError("--dataset", name, "a CSV file that can be read", why=why) from None
-    channels, side = _square(name, pixels.shape[1])
-    images = torch.from_numpy(pixels.reshape(len(pixels), side, side, channels).transpose(0, 3, 1, 2).copy())
-    classes, numbers = _classes(labels)
-    return Source(Split(images, torch.from_numpy(numbers)), classes=classes)
+    channels, side = _find_square(name, pixels.shape[1])
+    images = pixels.reshape(len(pixels), side, side, channels).transpose(0, 3, 1, 2).copy()
+    classes, numbers = _number_labels(labels)
+    return UnsplitData(Split.from_arrays(images, numbers), classes=classes)
 
 
-def _rows(path: Path) -> Iterator[_Row]:
+SOURCE = Source(
+    "csv",
+    "a row an image, label first and then its pixels, as MNIST is spread in CSV",
+    load_csv,
+    argument="PATH",
+    details="A first line of names is passed over. Labels are whole numbers or words. The pixels are all in "
+    "[0, 255] or all in [0, 1]; there are n*n of them (grey), or 3*n*n (colour; row by row, each pixel's red, green "
+    "and blue together).",
+)
+
+
+def _read_rows(path: Path) -> Iterator[_Row]:
     with path.open(encoding="utf-8-sig") as file:
         first = True
         for number, line in enumerate(file, 1):
@@ -51,14 +63,14 @@ def _rows(path: Path) -> Iterator[_Row]:
                 continue
             label, _, pixels = line.strip().partition(",")
             if '"' in line:
-                label, pixels = _unquoted(line)
+                label, pixels = _unquote(line)
             header = first and not any(_is_number(cell) for cell in pixels.split(","))
             first = False
             if not header:
                 yield _Row(number, label.strip(), pixels)
 
 
-def _unquoted(line: str) -> tuple[str, str]:
+def _unquote(line: str) -> tuple[str, str]:
     try:
         label, *cells = next(csv.reader([line.strip()]))
     except csv.Error:  # a quote that is never closed before the field is too long
@@ -80,22 +92,22 @@ def _all_in_range(cells: list[str]) -> bool:
         return False
 
 
-def _parsed(name: str, path: Path) -> tuple[list[str], np.ndarray]:
+def _parse_rows(name: str, path: Path) -> tuple[list[str], np.ndarray]:
     """Labels, and pixels (N, P) as uint8, or float32 in [0, 1]; fast, and slow only to find a fault."""
-    first = next(_rows(path), None)
+    first = next(_read_rows(path), None)
     if first is None:
         raise UserError("--dataset", name, _ALLOWED, why="holds no row")
     if not first.pixels:
-        raise _fault(name, first.number, "has no pixels")
+        raise _make_fault(name, first.number, "has no pixels")
     rows: list[tuple[int, str]] = []
 
-    def pixels_of_rows() -> Iterator[str]:
-        for row in _rows(path):
+    def pixels_of_read_rows() -> Iterator[str]:
+        for row in _read_rows(path):
             rows.append((row.number, row.label))
             yield row.pixels
 
     try:
-        pixels = np.loadtxt(pixels_of_rows(), delimiter=",", dtype=np.float32, ndmin=2, comments=None)
+        pixels = np.loadtxt(pixels_of_read_rows(), delimiter=",", dtype=np.float32, ndmin=2, comments=None)
     except UnicodeDecodeError:
         raise
     except ValueError:
@@ -107,7 +119,7 @@ def _parsed(name: str, path: Path) -> tuple[list[str], np.ndarray]:
     if low < 0 or high > 255:
         row = int(np.argmax((pixels.min(1) < 0) | (pixels.max(1) > 255)))
         found = pixels[row].min() if pixels[row].min() < 0 else pixels[row].max()
-        raise _fault(name, rows[row][0], f"holds {found:g}")
+        raise _make_fault(name, rows[row][0], f"holds {found:g}")
     labels = [label for _, label in rows]
     whole = bool((pixels == np.rint(pixels)).all())
     if high <= 1 and not whole:
@@ -117,28 +129,28 @@ def _parsed(name: str, path: Path) -> tuple[list[str], np.ndarray]:
 
 def _find_fault(name: str, path: Path) -> UserError:
     width = None
-    for row in _rows(path):
+    for row in _read_rows(path):
         cells = row.pixels.split(",") if row.pixels else []
         width = width or len(cells)
         if not row.label:
-            return _fault(name, row.number, "has no label")
+            return _make_fault(name, row.number, "has no label")
         if len(cells) != width:
-            return _fault(name, row.number, f"has {len(cells) + 1} columns where the first row has {width + 1}")
+            return _make_fault(name, row.number, f"has {len(cells) + 1} columns where the first row has {width + 1}")
         if "_" not in row.pixels and _all_in_range(cells):
             continue
         for column, cell in enumerate(cells, 2):
             if not _is_number(cell):
-                return _fault(name, row.number, f"holds {cell[:40]!r} in column {column}, which is not a number")
+                return _make_fault(name, row.number, f"holds {cell[:40]!r} in column {column}, which is not a number")
             if abs(float(cell)) > 255:
-                return _fault(name, row.number, f"holds {float(cell):g}")
+                return _make_fault(name, row.number, f"holds {float(cell):g}")
     return UserError("--dataset", name, _ALLOWED, why="cannot be read as numbers")
 
 
-def _fault(name: str, line: int, why: str) -> UserError:
+def _make_fault(name: str, line: int, why: str) -> UserError:
     return UserError("--dataset", name, _ALLOWED, why=f"row {line} {why}")
 
 
-def _square(name: str, pixels: int) -> tuple[int, int]:
+def _find_square(name: str, pixels: int) -> tuple[int, int]:
     for channels in (1, 3):
         side = math.isqrt(pixels // channels)
         if channels * side * side == pixels:
@@ -146,7 +158,7 @@ def _square(name: str, pixels: int) -> tuple[int, int]:
     raise UserError("--dataset", name, _ALLOWED, why=f"its rows have {pixels} pixels, which make no square")
 
 
-def _classes(labels: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
+def _number_labels(labels: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
     """The labels' names, in the order of their numbers if all of them are numbers, and each row's index in it."""
     keys = labels
     names = sorted(set(labels))

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from nas.data.dataset import Split
-from nas.data.sources import Source
+from nas.data.source import Source, UnsplitData
 
 
-def load() -> Source:
-    """1,797 images of 8 x 8, whose 17 shades become uint8."""
-    from sklearn.datasets import load_digits
+def load_digits() -> UnsplitData:
+    """The 1,797 images of 8 x 8, whose 17 shades become uint8."""
+    from sklearn import datasets
 
-    digits = load_digits()
+    from nas.data.dataset import Split
+
+    digits = datasets.load_digits()
     pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
-    labels = torch.from_numpy(digits.target.astype(np.int64))
-    return Source(Split(torch.from_numpy(pixels), labels), classes=tuple(str(n) for n in digits.target_names))
+    return UnsplitData(Split.from_arrays(pixels, digits.target), classes=tuple(str(n) for n in digits.target_names))
+
+
+SOURCE = Source(
+    "digits",
+    "1,797 handwritten digits, 8x8 grey, 10 classes, shipped with scikit-learn: needs no download",
+    lambda request: load_digits(),
+)

@@ -14,7 +14,7 @@ from evaluators.features.extractor import extractor_for
 from evaluators.features.training import FeatureNetwork, contrastive_loss, rotated, viewed
 from nas.core.errors import UserError
 from nas.data.dataset import Split
-from nas.data.loading import from_arrays
+from nas.data.loading import load_arrays
 from tests.parts.extractors import SHORT, small
 
 
@@ -131,7 +131,7 @@ def test_labels_that_are_not_worth_predicting_are_left_alone(tmp_path):
 
 @pytest.mark.usefixtures("short")
 def test_images_that_are_all_equal_still_have_features(tmp_path):
-    data = from_arrays({"x_train": np.full((20, 4, 6), 7, np.uint8)})
+    data = load_arrays({"x_train": np.full((20, 4, 6), 7, np.uint8)})
     extractor = extractor_for(data, directory=tmp_path)
     assert extractor.features(data.train.examples).isfinite().all()
 

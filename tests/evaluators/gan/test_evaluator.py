@@ -23,8 +23,9 @@ from nas.core.evaluator import CHECKPOINT
 from nas.core.space import Condition, sample
 from nas.core.trial import Proposal, Trial
 from nas.data.dataset import Split
-from nas.data.loading import split
-from nas.data.sources import Source, digits
+from nas.data.source import UnsplitData
+from nas.data.sources import digits
+from nas.data.splitting import split_data
 from nas.session.assembly import Given, assemble
 from nas.testing import EvaluatorContract
 from tests.parts.extractors import quick_extractors
@@ -47,7 +48,7 @@ def some_digits():
 
 
 def little():
-    return split("digits", digits.load(), seed=0, train_size=640)
+    return split_data("digits", digits.load_digits(), seed=0, train_size=640)
 
 
 def drawn(space=SPACE, **pins):
@@ -248,8 +249,8 @@ def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
 
 @pytest.mark.usefixtures("lenient")
 def test_without_labels_nothing_is_said_of_modes(some_digits):
-    source = digits.load().pool.examples[:200]
-    data = split("plain", Source(Split(source)), seed=0, train_size=None)
+    source = digits.load_digits().pool.examples[:200]
+    data = split_data("plain", UnsplitData(Split(source)), seed=0, train_size=None)
     evaluator = GanTask.make_evaluator(SPACE, data, epochs=1)
     assert not {"modes", "label_entropy"} & set(evaluator.objectives)
     assert set(measured(data, epochs=1, space=SPACE)[-1].metrics) == set(evaluator.objectives)

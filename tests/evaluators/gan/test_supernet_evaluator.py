@@ -7,8 +7,8 @@ from evaluators.gan.task import GanTask
 from nas.core.job import TrainSupernet
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Proposal, Trial
-from nas.data.loading import split
 from nas.data.sources import digits
+from nas.data.splitting import split_data
 from tests.parts.extractors import quick_extractors
 from tests.parts.pair_supernets import SPACE
 
@@ -22,7 +22,7 @@ def quick_features():
 
 @pytest.mark.usefixtures("quick_features")
 def test_the_evaluator_trains_supernets_of_pairs_that_are_told_labels():
-    data = split("digits", digits.load(), seed=0, train_size=192)
+    data = split_data("digits", digits.load_digits(), seed=0, train_size=192)
     space = SPACE.conditioned(data.condition)
     base = space.base(lambda c: {"condition": "projection"}.get(c.site, c.values[0] if c.usual is None else c.usual))
     evaluator = GanTask.make_evaluator(space, data, epochs=1)

@@ -18,8 +18,8 @@ from nas.core.job import ScoreWithSupernet, TrainSupernet
 from nas.core.space import sample
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Proposal, Start, Trial
-from nas.data.loading import split
 from nas.data.sources import digits
+from nas.data.splitting import split_data
 from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.gan.space import GanSpace
@@ -55,7 +55,7 @@ def quick_features():
 def evaluator(space):
     if space is AUTOENCODERS:
         return AutoencoderTask.make_evaluator(space, tiny_data(), epochs=1)
-    return GanTask.make_evaluator(space, split("digits", digits.load(), seed=0, train_size=128), epochs=1)
+    return GanTask.make_evaluator(space, split_data("digits", digits.load_digits(), seed=0, train_size=128), epochs=1)
 
 
 def trained(space, start=None, **plan):

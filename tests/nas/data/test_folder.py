@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from nas.core.errors import UserError
-from nas.data import resizing as sizes
+from nas.data import resizing
 from nas.data.loading import load_data
 from tests.parts.data import keys
 
@@ -75,8 +75,8 @@ def test_no_folder_no_pictures_only_corrupt_ones(tmp_path):
 
 def test_tensors_and_pictures_are_resized_by_one_rule():
     pixels = np.random.default_rng(0).integers(0, 255, (9, 12), dtype=np.uint8)
-    by_picture = torch.from_numpy(np.array(sizes.covering(Image.fromarray(pixels), 6))).float()
-    by_tensor = sizes.resized(torch.from_numpy(pixels)[None, None], 6)[0, 0].float()
+    by_picture = torch.from_numpy(np.array(resizing.crop_and_resize(Image.fromarray(pixels), 6))).float()
+    by_tensor = resizing.resize_images(torch.from_numpy(pixels)[None, None], 6)[0, 0].float()
     assert (by_picture - by_tensor).abs().max() <= 2
 
 
@@ -109,4 +109,4 @@ def test_a_long_strip_does_not_fill_the_memory(tmp_path, monkeypatch):
 
 def test_floats_stay_in_range_when_resized():
     for side in (5, 23, 39):
-        assert float(sizes.resized(torch.ones(1, 1, side, side + 3), 16).max()) <= 1
+        assert float(resizing.resize_images(torch.ones(1, 1, side, side + 3), 16).max()) <= 1

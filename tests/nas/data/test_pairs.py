@@ -6,12 +6,13 @@ import torch
 from PIL import Image
 
 from nas.core.errors import UserError
-from nas.data.catalogue import absolute_name, describe_data_set, shown_name, without_transformation
+from nas.data.catalogue import absolute_name, describe_data_set, shorten_name, strip_transformations
 from nas.data.dataset import Split
-from nas.data.loading import from_arrays, load_data
-from nas.data.pairs import load_pair, pair_of
-from nas.data.sources import Source, digits
-from nas.data.sources.transformed import TRANSFORMATIONS, transformed
+from nas.data.loading import load_arrays, load_data
+from nas.data.pairs import load_pair, make_pair
+from nas.data.source import UnsplitData
+from nas.data.sources import digits
+from nas.data.sources.transformations import TRANSFORMATIONS, transform_images
 
 
 def images_of(data):
@@ -27,7 +28,7 @@ def test_a_set_and_its_transformation_share_no_image():
     a, b = images_of(pair.a), images_of(pair.b)
     assert len(a) == 899
     assert len(b) == 898
-    pool = digits.load().pool.examples
+    pool = digits.load_digits().pool.examples
     assert as_bytes(a) == as_bytes(pool[::2])
     assert as_bytes(255 - b) == as_bytes(pool[1::2])
     assert len(as_bytes(a) & as_bytes(255 - b)) <= 1  # one digit is in the set twice
@@ -38,7 +39,7 @@ def test_a_set_and_its_transformation_share_no_image():
 
 
 def test_each_image_keeps_its_label():
-    pool = digits.load().pool
+    pool = digits.load_digits().pool
     labels = {image.numpy().tobytes(): int(label) for image, label in zip(pool.examples, pool.labels, strict=True)}
     b = load_pair("digits", "rotated:digits").b
     for image, label in zip(b.train.examples, b.train.labels, strict=True):
@@ -49,23 +50,23 @@ def test_sets_of_their_own_are_whole_and_a_transformation_alone_as_well():
     assert len(images_of(load_data("inverted:digits"))) == 1797
     again = load_data("inverted:inverted:digits")
     assert torch.equal(again.train.examples, load_data("digits").train.examples)
-    assert without_transformation("edges:inverted:npz:a:b") == "npz:a:b"
+    assert strip_transformations("edges:inverted:npz:a:b") == "npz:a:b"
 
 
 def test_transformations_in_numbers():
     step = torch.zeros(1, 1, 5, 6, dtype=torch.uint8)
     step[..., 3:] = 200
-    edges = TRANSFORMATIONS["edges"](step)
+    edges = TRANSFORMATIONS["edges"].apply(step)
     assert edges.dtype == torch.uint8
     assert edges[0, 0].tolist() == [[0, 0, 200, 200, 0, 0]] * 5  # the four weights of a side are divided by four
     grey = torch.full((2, 3, 4, 4), 0.5)
-    assert TRANSFORMATIONS["edges"](grey).abs().max() < 1e-6
-    turned = TRANSFORMATIONS["rotated"](step)
+    assert TRANSFORMATIONS["edges"].apply(grey).abs().max() < 1e-6
+    turned = TRANSFORMATIONS["rotated"].apply(step)
     assert turned.shape == (1, 1, 6, 5)
     assert turned[0, 0, :3].min() == 200  # what was right is up
-    assert TRANSFORMATIONS["inverted"](step).unique().tolist() == [55, 255]
-    assert TRANSFORMATIONS["inverted"](grey).unique().tolist() == [0.5]
-    source = transformed(Source(Split(step), Split(step[:, :, :4])), "inverted")
+    assert TRANSFORMATIONS["inverted"].apply(step).unique().tolist() == [55, 255]
+    assert TRANSFORMATIONS["inverted"].apply(grey).unique().tolist() == [0.5]
+    source = transform_images(UnsplitData(Split(step), Split(step[:, :, :4])), TRANSFORMATIONS["inverted"])
     assert source.test.examples.shape == (1, 1, 4, 6)
     assert source.notes == ("what is dark is bright",)
 
@@ -112,17 +113,17 @@ def test_what_is_wrong_with_the_second_set_is_said_of_its_option(tmp_path):
 
 
 def test_given_data_makes_a_pair_as_well():
-    images = digits.load().pool.examples[:, 0].numpy()
+    images = digits.load_digits().pool.examples[:, 0].numpy()
     colour = np.repeat(images[600:, ..., None], 3, axis=3)
-    pair = pair_of(from_arrays({"x_train": images[:600]}), from_arrays({"x_train": colour}))
+    pair = make_pair(load_arrays({"x_train": images[:600]}), load_arrays({"x_train": colour}))
     assert pair.shape == (3, 8, 8)
     assert len(pair.b.train) > len(pair.a.train)
 
 
 def test_names_for_readers_and_for_records(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert shown_name("edges:npz:/some/where/mnist.npz") == "edges:npz:mnist.npz"
-    assert shown_name("inverted:digits") == "inverted:digits"
+    assert shorten_name("edges:npz:/some/where/mnist.npz") == "edges:npz:mnist.npz"
+    assert shorten_name("inverted:digits") == "inverted:digits"
     assert absolute_name("edges:folder:a") == f"edges:folder:{tmp_path / 'a'}"
     assert absolute_name("inverted:digits") == "inverted:digits"
     assert "every second image" in describe_data_set("edges:mnist")

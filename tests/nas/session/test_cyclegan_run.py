@@ -116,7 +116,7 @@ def test_a_fingerprint_covers_both_sets():
 
 
 def test_arrays_are_given_again(tmp_path):
-    images = digits.load().pool.examples[:100, 0].numpy()
+    images = digits.load_digits().pool.examples[:100, 0].numpy()
     with pytest.raises(nas.UserError, match="data_b 'list'"):
         nas.search("cyclegan", {"x_train": images}, data_b=[1], trials=1, runs_dir=tmp_path)
     config = nas.api._told("cyclegan", {"x_train": images}, {"x_train": images}, "random", None, None, {})[0]

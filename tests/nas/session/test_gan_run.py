@@ -81,17 +81,17 @@ def test_a_run_is_looked_at_and_resumed_without_its_parts(run):
 
 
 def test_data_that_says_nothing_of_its_images_has_no_conditions(tmp_path):
-    arrays = {"x_train": digits.load().pool.examples[:200, 0].numpy()}
+    arrays = {"x_train": digits.load_digits().pool.examples[:200, 0].numpy()}
     with pytest.raises(nas.UserError, match="condition 'projection': the data has neither labels nor vectors"):
         nas.search(data=arrays, space="gan", trials=1, pin={"condition": "projection"}, runs_dir=tmp_path)
 
 
 def test_vectors_of_an_archive_are_conditions(tmp_path):
-    from nas.data.loading import from_arrays
+    from nas.data.loading import load_arrays
 
-    images = digits.load().pool.examples[:100, 0].numpy()
+    images = digits.load_digits().pool.examples[:100, 0].numpy()
     vectors = np.random.default_rng(0).normal(size=(100, 5))
-    data = from_arrays({"x_train": images, "c_train": vectors})
+    data = load_arrays({"x_train": images, "c_train": vectors})
     assert data.condition == Condition("vector", 5)
     rows = {
         image.numpy().tobytes(): vector for image, vector in zip(data.train.examples, data.train.vectors, strict=True)
@@ -102,4 +102,4 @@ def test_vectors_of_an_archive_are_conditions(tmp_path):
     assert len(rows) >= 60
     for wrong in (vectors[:50], vectors[:, 0], vectors.astype(int), np.full_like(vectors, np.nan)):
         with pytest.raises(nas.UserError, match="c_train"):
-            from_arrays({"x_train": images, "c_train": wrong})
+            load_arrays({"x_train": images, "c_train": wrong})

@@ -1,0 +1,96 @@
+"""What a source of data is: what the catalogue shows of it, and how it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from nas.core.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.data.dataset import Split
+
+
+@dataclass(frozen=True)
+class UnsplitData:
+    """What a source holds, before it is split.
+
+    Attributes:
+        pool: the examples that training and validation are taken from, and testing where `test` is None.
+        test: the source's own test part.
+        classes: the names of the labels; empty where there are none.
+        notes: what was done to the examples, a sentence each.
+    """
+
+    pool: Split
+    test: Split | None = None
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a source is asked for.
+
+    Attributes:
+        name: what the user calls the data set: ``csv:faces.csv``.
+        argument: what follows the source's name and a colon: ``faces.csv``; empty for a source without an argument.
+        image_size: the side of images that the user asks for, or None. A source that reads pictures one by one resizes
+            them; all others leave that to whoever asks.
+        directory: where downloads are kept.
+        strict: whether a picture that cannot be read is refused.
+        load: loads another data set by name, sized, as this one was asked for.
+    """
+
+    name: str
+    argument: str
+    image_size: int | None
+    directory: Path
+    strict: bool
+    load: Callable[[str], UnsplitData]
+
+    def find_path(self) -> Path:
+        """The path that the argument names.
+
+        Raises:
+            UserError: it does not exist or cannot be read.
+        """
+        try:
+            path = Path(self.argument).expanduser()
+            path.stat()
+        except FileNotFoundError:
+            raise UserError("--dataset", self.name, "a path that exists", why="does not exist") from None
+        except (OSError, ValueError, RuntimeError) as error:  # too long, with a null byte, of an unknown user
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise UserError("--dataset", self.name, "a path that can be read", why=why) from None
+        return path
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set, or a kind of file or folder that data is read from.
+
+    The module of a source imports torch only while it loads, since the catalogue, which lists the sources, is quick.
+
+    Attributes:
+        name: what the user calls it, without a colon: ``digits``, ``csv``.
+        about: one line of help.
+        load: reads all of its examples; raises UserError, naming --dataset, for what cannot be used.
+        argument: what the user writes after the name and a colon: a path, the name of another data set, or nothing.
+        details: a paragraph about its format.
+        downloads: which files it downloads, and where they belong in the folder of downloads.
+    """
+
+    name: str
+    about: str
+    load: Callable[[Request], UnsplitData]
+    argument: Literal["PATH", "NAME"] | None = None
+    details: str = ""
+    downloads: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """How the user writes it: ``digits``, ``csv:PATH``."""
+        return self.name if self.argument is None else f"{self.name}:{self.argument}"

@@ -1,0 +1,37 @@
+"""Examples in a file with a single NumPy array."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nas.core.errors import UserError
+from nas.data.source import Request, Source, UnsplitData
+
+_ALLOWED = "an .npy file with one plain array"
+
+
+def load_npy(request: Request) -> UnsplitData:
+    """The images or vectors of an array; nothing is unpickled.
+
+    Raises:
+        UserError: the file does not hold a single array, or one that is neither images nor vectors.
+    """
+    from nas.data.arrays import read_examples, refuse_damage
+    from nas.data.dataset import Split
+
+    with refuse_damage(request.name, _ALLOWED):
+        array = np.load(request.find_path(), allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise UserError("--dataset", request.name, _ALLOWED, why="holds an archive; npz:PATH reads it")
+    return UnsplitData(Split(read_examples(request.name, "the array", array)))
+
+
+SOURCE = Source(
+    "npy",
+    "a NumPy array, of images or of vectors, without labels",
+    load_npy,
+    argument="PATH",
+    details="Images are (N, H, W) or (N, H, W, C) with C 1 or 3: uint8, or floats in [0, 1]. Vectors are (N, D): "
+    "finite numbers, taken as they are. Nothing in the file is unpickled.",
+)

@@ -1,0 +1,93 @@
+"""Images of another data set, each transformed: domains to translate to that need no download."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nas.core.errors import UserError
+from nas.data.source import Request, Source, UnsplitData
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nas.data.dataset import Split
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """What images of a data set become.
+
+    Attributes:
+        about: what happens to them, in words.
+        apply: images (N, C, H, W), uint8 or float32 in [0, 1], to as many of the same type.
+    """
+
+    about: str
+    apply: Callable[[Tensor], Tensor]
+
+
+def find_edges(images: Tensor) -> Tensor:
+    """How much the brightness around each pixel changes, by Sobel's two filters: their norm, at most 1."""
+    import torch
+    import torch.nn.functional as F
+
+    from nas.data.dataset import as_float, batches
+
+    found = torch.empty_like(images)
+    across = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]]) / 4
+    filters = torch.stack([across, across.T])[:, None]
+    for part in batches(images):
+        values = as_float(images[part])
+        channels = values.flatten(0, 1)[:, None]
+        changes = F.conv2d(F.pad(channels, (1, 1, 1, 1), mode="replicate"), filters)
+        strength = changes.norm(dim=1).clamp(max=1).view(values.shape)
+        found[part] = (strength * 255).round().to(torch.uint8) if images.dtype == torch.uint8 else strength
+    return found
+
+
+TRANSFORMATIONS = {
+    "inverted": Transformation(
+        "what is dark is bright", lambda images: 1 - images if images.is_floating_point() else 255 - images
+    ),
+    "rotated": Transformation(
+        "turned counter-clockwise by 90 degrees", lambda images: images.rot90(1, (2, 3)).contiguous()
+    ),
+    "edges": Transformation("the edges alone, by Sobel's filter", find_edges),
+}
+"""What a data set becomes with one of these words before its name."""
+
+
+def transform_images(data: UnsplitData, transformation: Transformation) -> UnsplitData:
+    """The data with every image transformed."""
+
+    def transform(part: Split) -> Split:
+        return replace(part, examples=transformation.apply(part.examples))
+
+    test = None if data.test is None else transform(data.test)
+    return replace(data, pool=transform(data.pool), test=test, notes=(*data.notes, transformation.about))
+
+
+def _load_transformed(transformation: Transformation, request: Request) -> UnsplitData:
+    data = request.load(request.argument)
+    if data.pool.kind != "image":
+        raise UserError(
+            "--dataset", request.name, "a data set of images", why=f"{request.argument} has {data.pool.kind}s"
+        )
+    return transform_images(data, transformation)
+
+
+SOURCES = tuple(
+    Source(
+        word,
+        f"another data set, {transformation.about}",
+        functools.partial(_load_transformed, transformation),
+        argument="NAME",
+        details="A domain to translate to: --space cyclegan --dataset NAME --dataset-b edges:NAME. Images are sized "
+        "first. Where both domains are made of one set, A has every second image and B the others, so that no image is "
+        "in both.",
+    )
+    for word, transformation in TRANSFORMATIONS.items()
+)

@@ -1,0 +1,65 @@
+"""Training, validation and test part: disjoint, decided by the seed, of any kind of data."""
+
+import numpy as np
+import pytest
+import torch
+
+from nas.core.errors import UserError
+from nas.data.dataset import Split
+from nas.data.loading import load_arrays
+from nas.data.source import UnsplitData
+from nas.data.splitting import split_data
+from tests.parts.data import keys, one_line, unique_images
+
+
+def test_parts_do_not_overlap_and_the_seed_decides_them():
+    arrays = {"x_train": unique_images(400)}
+    data, again, other = (load_arrays(arrays, seed=seed) for seed in (0, 0, 1))
+    parts = [keys(part) for part in (data.train, data.validation, data.test)]
+    assert sum(len(part) for part in parts) == len(set.union(*parts)) == 400
+    assert torch.equal(data.train.examples, again.train.examples)
+    assert not torch.equal(data.train.examples, other.train.examples)
+
+
+def test_the_test_part_does_not_depend_on_the_size_of_the_training_part():
+    arrays = {"x_train": unique_images(400)}
+    small, whole = load_arrays(arrays, train_size=40), load_arrays(arrays)
+    assert torch.equal(small.test.examples, whole.test.examples)
+    assert (len(small.train), len(small.validation)) == (40, 10)
+    assert not keys(small.train) & keys(small.validation)
+
+
+def test_an_own_test_part_is_kept():
+    data = load_arrays({"x_train": unique_images(100), "x_test": unique_images(30), "y_train": np.arange(100) % 3})
+    assert len(data.test) == 30
+    assert data.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("size", [0, 1, 69, 101])
+def test_too_large_a_training_part_is_refused(size):
+    with pytest.raises(UserError, match="--train-size") as error:
+        load_arrays({"x_train": unique_images(100)}, train_size=size)
+    assert "2 to 68" in one_line(error)
+
+
+def test_vectors_and_sequences_are_split_as_images_are():
+    images = unique_images(100)
+    parts = load_arrays({"x_train": images}, seed=3)
+    for shape in ((36,), (4, 9), (1, 2)):  # short sequences are no small images
+        pool = Split.from_arrays(images.reshape(100, 36)[:, : np.prod(shape)].reshape(100, *shape).astype(np.float32))
+        data = split_data("numbers", UnsplitData(pool), seed=3, train_size=None)
+        assert data.shape == shape
+        for part, images_of_part in ((data.train, parts.train), (data.validation, parts.validation)):
+            first = images_of_part.examples.flatten(1)[:, : np.prod(shape)]
+            assert torch.equal(part.examples.flatten(1), first.float())
+
+
+@pytest.mark.parametrize(
+    ("shape", "allowed"),
+    [((9, 4), "10 vectors or more"), ((9, 4, 5), "10 sequences or more"), ((9, 1, 4, 4), "10 images or more"),
+     ((20, 1, 4, 3), "images of 4 x 4 or more")],
+)  # fmt: skip
+def test_too_little_data_is_refused_in_its_own_words(shape, allowed):
+    with pytest.raises(UserError, match=allowed) as error:
+        split_data("few", UnsplitData(Split(torch.zeros(shape))), seed=0, train_size=None)
+    one_line(error)
