@@ -72,7 +72,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     early_stopping = early_stopping_of(config, given.early_stopping, strategy)
     space = _restrict(space, config)
     device = _choose_device(config.device)
-    maker = given.evaluator or registry.load("evaluator", config.evaluator or space.task)
+    maker = given.evaluator or _find_evaluator(config, space)
     kind = _capabilities(maker)
     data = _load_data(config, given, space, kind)
     if isinstance(space, Conditionable):
@@ -124,6 +124,18 @@ def _strategy_class(config: RunConfig, given: Given, trained: Genotype | None) -
         known = {**known, **registry.options(OneShot)}
     registry.check_options("--set", config.strategy, config.set, known)
     return found
+
+
+def _find_evaluator(config: RunConfig, space: SearchSpace) -> Any:
+    """The evaluator that the user names, else that of the space's task.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    if config.evaluator is None and ":" not in space.task and space.task not in registry.names("evaluator"):
+        fits = f"spaces whose task is {', '.join(registry.names('evaluator'))} or module:Class, or --evaluator with it"
+        raise UserError("--space", space.name, fits, why=f"has the unknown task {space.task}")
+    return registry.load("evaluator", config.evaluator or space.task)
 
 
 def _capabilities(maker: Any) -> type[Capabilities]:

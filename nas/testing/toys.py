@@ -35,7 +35,7 @@ class ToySpace(ChoiceSpace):
     """Eight letters, a depth, and a rate that arises only when the first letter is not ``a``."""
 
     name = "toy"
-    task = "toy"
+    task = "autoencoder"
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""

@@ -101,6 +101,8 @@ def test_the_report_escapes_what_users_supply(tmp_path):
 class Scores(Evaluator):
     """No more than the protocol asks for: nothing to test with, no weights; and odd metrics."""
 
+    metrics = AutoencoderTask.quality
+
     def __init__(self, space, data, *, epochs, device):
         self.space = space
 
@@ -141,7 +143,7 @@ def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
         ({"data": {"x_train": [1, 2]}}, "x_train has the shape"),
         ({"strategy": Random, "set": {"foo": 1}}, "--set .*'foo': unknown"),
         ({"strategy": AutoencoderSpace}, "--strategy .*has no ask"),
-        ({"evaluator": Random}, "--evaluator .*has no evaluate"),
+        ({"evaluator": Random}, "--evaluator .*has no make_evaluator; allowed: a subclass of"),
         ({"space": Random(AutoencoderSpace(), seed=0, trials=1)}, "--space .*has no grow"),
         ({"strategy": lambda: None}, "--strategy .*what takes the arguments"),
         ({"trials": True}, "--trials True"),

@@ -6,6 +6,7 @@ import pytest
 
 import nas
 import nas.session.checkpoint
+from evaluators.autoencoder.task import AutoencoderTask
 from nas.config import RunConfig, read_yaml
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
@@ -69,6 +70,8 @@ def test_a_trainings_options_are_its_own(run):
         nas.search(genotype="{}", strategy="train", **PARTS)
 
     class Impatient(Evaluator):
+        metrics = AutoencoderTask.quality
+
         def __init__(self, space, data, *, epochs, device):
             self.space = space
 

@@ -20,7 +20,7 @@ def test_dimensions_say_the_kind(shape, kind):
     assert (data.kind, data.shape, data.train.kind) == (kind, shape, kind)
     assert data.fingerprint == dataset(*shape).fingerprint != dataset(*shape, seed=1).fingerprint
     assert data.counts == "12 to train, 3 to validate, 4 to test"
-    assert make_pair(data, data).kind == kind
+    assert make_pair(data, data).kind == f"{kind}_pair"
 
 
 @pytest.mark.parametrize("shape", [(), (1, 2, 3, 4)])

@@ -13,7 +13,7 @@ from nas.cli import run as cli
 from nas.config import RunConfig
 from nas.core.errors import Diverged, OutOfMemory, UserError
 from nas.core.evaluator import Evaluator
-from nas.core.job import TrainSupernet
+from nas.core.job import Train, TrainSupernet
 from nas.core.metric import COST
 from nas.core.search import InMemory, Search
 from nas.core.supernet import SupernetPlan
@@ -83,8 +83,8 @@ def test_supernets_are_neither_stopped_nor_compared_with():
     class Alternating(Random):
         def ask(self, number):
             proposal = super().ask(number)
-            plan = SupernetPlan(epochs=2) if number % 2 == 0 else None
-            return Proposal(proposal.genotype, job=TrainSupernet(plan))
+            job = TrainSupernet(SupernetPlan(epochs=2)) if number % 2 == 0 else Train()
+            return Proposal(proposal.genotype, job=job)
 
     space = ToySpace()
     rule = Watching(LOSS, epochs=EPOCHS, seed=0, first=1)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import nas
+from evaluators.autoencoder.task import AutoencoderTask
 from nas.cli import run as cli
 from nas.config import RunConfig
 from nas.core.errors import UserError
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.usefixtures("no_report")
 
 class Untrained(Evaluator):
     """Nothing is trained: these tests ask what is proposed."""
+
+    metrics = AutoencoderTask.quality
 
     def __init__(self, space, data, *, epochs, device):
         self.space = space

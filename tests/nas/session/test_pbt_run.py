@@ -5,9 +5,11 @@ import json
 import pytest
 
 import nas
+from evaluators.autoencoder.task import AutoencoderTask
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Evaluator
+from nas.core.job import Train, TrainPortion
 from nas.core.space import generator_for
 from nas.core.trial import Measurement
 from nas.session.assembly import Given
@@ -23,6 +25,7 @@ class Counting(Evaluator):
     """A training whose weight is the sum of a random number an epoch, and its checkpoint that sum."""
 
     metrics = ToyEvaluator.metrics
+    jobs = frozenset({Train, TrainPortion})
 
     def __init__(self, space, data, *, epochs, device):
         self.epochs = epochs
@@ -34,9 +37,6 @@ class Counting(Evaluator):
             total += generator_for(trial.seed, epoch).random()
             files = {WEIGHTS: b"weights", CHECKPOINT: json.dumps(total).encode()} if epoch == epochs[-1] else {}
             yield Measurement(epoch, {"loss": total}, files)
-
-    def train(self, trial, checkpoint=None, *, every=1):
-        raise NotImplementedError
 
 
 GIVEN = Given(space=ToySpace(), data=tiny_data(count=40), evaluator=Counting)
@@ -98,6 +98,8 @@ def test_more_portions_than_epochs_are_refused_before_a_folder_is_made(tmp_path)
 
 def test_an_evaluator_that_continues_nothing_is_refused(tmp_path):
     class Passing(Evaluator):
+        metrics = AutoencoderTask.quality
+
         def __init__(self, space, data, *, epochs, device):
             self.space = space
 

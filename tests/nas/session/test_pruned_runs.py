@@ -13,6 +13,7 @@ from evaluators.candidates import Candidates
 from nas.cli import run as command
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
+from nas.core.job import PruneChannels, Train
 from nas.session.delivery import export_model
 from nas.session.opening import open_run
 from nas.testing.toys import ToySpace
@@ -48,7 +49,7 @@ def pruned(tmp_path_factory):
 
 def test_versions_are_trials_of_the_run(pruned):
     trials = pruned.trials
-    assert [t.job.ratio for t in trials] == [None, None, 0.5, 0.7]
+    assert [t.job for t in trials] == [Train(), Train(), PruneChannels(0.5), PruneChannels(0.7)]
     whole = trials[2].proposal.parents[0]
     assert trials[3].proposal.parents == (2,)
     assert trials[2].proposal.origin == f"pruned 50% of trial {whole}"
@@ -132,7 +133,7 @@ def test_an_interrupted_version_is_made_again_and_none_is_lost(tmp_path, monkeyp
     assert [t.outcome is None for t in open_run(tmp_path / "run").trials] == [False, False, False, True]
     run = nas.resume(tmp_path / "run")
     assert calls == [2, 3, 3]
-    assert [t.job.ratio for t in run.trials] == [None, None, 0.5, 0.7]
+    assert [t.job for t in run.trials] == [Train(), Train(), PruneChannels(0.5), PruneChannels(0.7)]
     assert all(t.outcome.kind == "complete" for t in run.trials)
 
 

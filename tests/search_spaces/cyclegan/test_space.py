@@ -51,7 +51,7 @@ def test_any_pair_of_translators_trains_for_any_size(seed, channels, height, wid
 
 def test_the_space_is_registered():
     assert registry.load("space", "cyclegan") is CycleGanSpace
-    assert registry.EVALUATOR_OF["cyclegan"] == "cyclegan"
+    assert registry.load("space", "cyclegan").task == "cyclegan"
 
 
 def test_with_the_papers_numbers_the_layers_are_the_papers():

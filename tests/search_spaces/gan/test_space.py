@@ -275,7 +275,7 @@ def test_adversarialnas_has_1_69e38_pairs():
 def test_the_spaces_are_registered(name):
     space = registry.load("space", name)()
     assert space.name == name
-    assert registry.EVALUATOR_OF[name] == "gan"
+    assert registry.load("space", name).task == "gan"
 
 
 def test_published_widths_are_those_of_the_searches():
