@@ -22,7 +22,7 @@ from pairs import pair
 
 import nas
 from nas.core.space import Evolvable, SearchSpace, drawing, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.supernet import SharesWeights
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
@@ -30,7 +30,7 @@ from nas.study.files import write_atomically
 from nas.study.run import Run
 
 
-class FamilyTree:
+class FamilyTree(Strategy):
     """The same genotypes for every way to train them: roots, then mutants of any that came before.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import nas
 from nas.core.space import Evolvable, SearchSpace, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.choices import Asker
@@ -24,7 +24,7 @@ class SmallAutoencoders(AutoencoderSpace):
         ask.structure("tied_weights", (False, True))
 
 
-class Greedy:
+class Greedy(Strategy):
     """Always mutates the best trial so far."""
 
     def __init__(self, space: SearchSpace, *, seed: int, trials: int) -> None:

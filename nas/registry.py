@@ -136,6 +136,10 @@ def fitting(kind: Kind, name: str, thing: Any) -> Any:
     if missing:
         methods = ", ".join(_METHODS[kind])
         raise UserError(f"--{kind}", name, f"a class with {methods}", why=f"has no {missing[0]}")
+    if kind == "strategy":
+        for attribute in Strategy.__annotations__:  # what it says that it can do
+            if not hasattr(thing, attribute):
+                raise UserError("--strategy", name, "a subclass of nas.core.strategy.Strategy", f"has no {attribute}")
     return thing
 
 

@@ -57,13 +57,12 @@ class Curve:
     proposals: int
 
 
-class _Timed:
+class _Timed(Strategy):
     """A strategy and the seconds spent in it."""
 
     def __init__(self, strategy: Strategy) -> None:
         self._strategy = strategy
         self.seconds = 0.0
-        self.recommend = strategy.recommend
 
     def ask(self, number: int) -> Proposal | None:
         began = time.perf_counter()
@@ -75,6 +74,9 @@ class _Timed:
         began = time.perf_counter()
         self._strategy.tell(trial)
         self.seconds += time.perf_counter() - began
+
+    def recommend(self) -> int | None:
+        return self._strategy.recommend()
 
 
 class Benchmark:

@@ -295,7 +295,7 @@ class Search:
     @property
     def only_first(self) -> bool:
         """Whether there are several objectives and the strategy looks at the first alone."""
-        return len(self.objectives) > 1 and not getattr(self._strategy, "multi_objective", False)
+        return len(self.objectives) > 1 and not self._strategy.multi_objective
 
     @property
     def best(self) -> Trial | None:

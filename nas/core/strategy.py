@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from nas.core.trial import Proposal, Trial
 
@@ -14,9 +14,22 @@ class Strategy(Protocol):
     was asked for) and restored by executing its recorded asks and tells again in their order; so each ask may
     depend on nothing but the earlier asks and tells and ``generator_for(seed, number)``.
 
-    One that weighs several objectives against each other says so by a class attribute ``multi_objective = True``;
-    any other may be given several as well and looks at the first loss.
+    What a strategy can do it says in class attributes; a subclass of this has the defaults.
+
+    Attributes:
+        multi_objective: it weighs several objectives against each other; any other looks at the first loss alone.
+        trains_supernets: it proposes supernets, so it needs an evaluator that can train them.
+        trains_portions: it proposes portions of trainings, so it needs an evaluator that can go on with one. This is
+            asked of the class as well.
+        portions: how many portions a whole training has; no more than its epochs.
+        descends: its proposals have parents, except at the beginning, so a child can begin from a parent's weights.
     """
+
+    multi_objective: bool = False
+    trains_supernets: bool = False
+    trains_portions: bool = False
+    portions: int = 1
+    descends: bool = False
 
     def ask(self, number: int) -> Proposal | None:
         """The proposal of trial `number`; None to wait for a result, which must leave the state unchanged.
@@ -32,33 +45,6 @@ class Strategy(Protocol):
 
     def recommend(self) -> int | None:
         """The number of the trial it would stake its name on, never a stopped one; None before any is complete."""
-
-
-@runtime_checkable
-class TrainsSupernets(Protocol):
-    """The strategy proposes supernets: it needs an evaluator that can train them."""
-
-    trains_supernets: bool
-
-
-@runtime_checkable
-class TrainsPortions(Protocol):
-    """The strategy proposes portions of trainings: it needs an evaluator that can train them.
-
-    Attributes:
-        trains_portions: true, of the class as well.
-        portions: how many a whole training has; no more than its epochs.
-    """
-
-    trains_portions: bool
-    portions: int
-
-
-@runtime_checkable
-class Descends(Protocol):
-    """The strategy's proposals have parents, except at the beginning: so a child can begin from a parent's weights."""
-
-    descends: bool
 
 
 class BestSeen:

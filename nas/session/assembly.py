@@ -15,7 +15,7 @@ from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Continuable, Evaluator, SupernetEvaluator
 from nas.core.genotype import Genotype
 from nas.core.space import BetweenDomains, Conditionable, Restrictable, SearchSpace, Traceable, check_arising
-from nas.core.strategy import Strategy, TrainsPortions, TrainsSupernets
+from nas.core.strategy import Strategy
 from nas.session.option_checks import (
     check_growth,
     check_inheritance,
@@ -119,12 +119,12 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
 
     def make(of: SearchSpace) -> Strategy:
         made = strategy_of(config, strategy, of)
-        if isinstance(made, TrainsSupernets) and not isinstance(evaluator, SupernetEvaluator):
+        if made.trains_supernets and not isinstance(evaluator, SupernetEvaluator):
             fits = "an evaluator that can train supernets, such as autoencoder and gan"
             raise UserError(
                 "--evaluator", type(evaluator).__name__, fits, why=f"--strategy {config.strategy} needs one"
             )
-        if isinstance(made, TrainsPortions):
+        if made.trains_portions:
             check_portions(made, evaluator, epochs, config)
         if config.weight_sharing == "inherit":
             check_inheritance(made, config.strategy, evaluator, config.keep_weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from nas.core.early_stopping import UNLEARNED, EarlyStopping
 from nas.core.errors import CandidateFailure, UserError
 from nas.core.evaluator import Continuable, Evaluator, Inherits, Prunes, Unsettled
 from nas.core.space import SearchSpace, sample
-from nas.core.strategy import Descends, Strategy, TrainsPortions, TrainsSupernets
+from nas.core.strategy import Strategy
 from nas.core.trial import Objective
 from nas.strategies.one_shot import OneShot
 
@@ -41,7 +42,7 @@ def early_stopping_of(
     if trained and asked not in (None, "none"):
         raise UserError("--early-stopping", asked, "none", why="there is a genotype, which is trained in full")
 
-    in_portions = getattr(strategy, "trains_portions", False)
+    in_portions = inspect.isclass(strategy) and cast("type[Strategy]", strategy).trains_portions
     if in_portions and asked not in (None, "none"):
         why = f"--strategy {config.strategy} decides after each portion of a training how it goes on"
         raise UserError("--early-stopping", asked, "none", why=why)
@@ -80,7 +81,7 @@ def strategy_of(config: RunConfig, strategy: Callable[..., Strategy], space: Sea
 
     def make(within: SearchSpace, trials: int) -> Strategy:
         made = registry.make_strategy(strategy, config.strategy, within, seed=config.seed, trials=trials, given=given)
-        if shared and isinstance(made, (TrainsSupernets, TrainsPortions)):
+        if shared and (made.trains_supernets or made.trains_portions):
             why = f"--strategy {config.strategy} has its own way to train"
             raise UserError("--weight-sharing", config.weight_sharing, "none", why=why)
         return made
@@ -95,7 +96,7 @@ def strategy_of(config: RunConfig, strategy: Callable[..., Strategy], space: Sea
     )
 
 
-def check_portions(strategy: TrainsPortions, evaluator: Evaluator, epochs: int, config: RunConfig) -> None:
+def check_portions(strategy: Strategy, evaluator: Evaluator, epochs: int, config: RunConfig) -> None:
     """Refuse to train portions of trainings where that cannot be.
 
     Raises:
@@ -153,7 +154,7 @@ def check_inheritance(strategy: Strategy, strategy_name: str, evaluator: Evaluat
     Raises:
         UserError: naming the option that does not fit.
     """
-    if not isinstance(strategy, Descends):
+    if not strategy.descends:
         allowed = "strategies whose proposals have parents: evolution, hierarchical, local, neat, deap-nsga2, predictor"
         raise UserError("--strategy", strategy_name, allowed, why="--weight-sharing inherit needs parents")
     if not isinstance(evaluator, Inherits):

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, drawing, generator_for
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.supernet import Relaxable, Relaxation, Supernet
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
@@ -21,7 +21,7 @@ _VARIED = 0.75  # of further bases: the probability that a decision is the usual
 _MOST_SAMPLES = 200  # of one supernet; who wants more candidates trains another
 
 
-class Darts:
+class Darts(Strategy):
     """DARTS, differentiable architecture search (Liu, Simonyan & Yang 2019), with GDAS's and PC-DARTS's variants.
 
     The first trial trains a supernet, whose edges hold mixtures of all operations, and is no candidate itself. Then

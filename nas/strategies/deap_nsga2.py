@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Evolvable, Generator, SearchSpace, generator_for, sample
+from nas.core.strategy import Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _FEWEST = 4  # members that DEAP's tournament pairs off
 
 
-class DeapNSGA2:
+class DeapNSGA2(Strategy):
     """NSGA-II on DEAP's operators: a front of several objectives, or the best in one.
 
     Deb, Pratap, Agarwal & Meyarivan 2002, of one child at a time (Durillo, Nebro, Luna & Alba 2009): two parents

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Evolvable, Generator, SearchSpace, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
 
-class Evolution:
+class Evolution(Strategy):
     """Aging (regularised) evolution (Real, Aggarwal, Huang & Le 2019, algorithm 1).
 
     First comes a population of P random genotypes. Then S members of the population are drawn, the best of

@@ -8,7 +8,7 @@ from typing import Annotated
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Evolvable, Generator, SearchSpace, Value, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
@@ -16,7 +16,7 @@ _MUTATIONS_A_DECISION = 20  # the paper's 1,000 for its 46 decisions
 _LEAST_TOURNAMENT = 5
 
 
-class Hierarchical:
+class Hierarchical(Strategy):
     """Evolution of hierarchical representations (Liu, Simonyan, Vinyals, Fernando & Kavukcuoglu 2018, section 3).
 
     The first genotypes are the trivial one, diversified by very many random mutations (section 3.2); in ours every

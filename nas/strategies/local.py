@@ -6,14 +6,14 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Evolvable, Generator, SearchSpace, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
 _DRAWS = 200  # a neighbour of a hundred is missed by as many draws with probability .13, one of thirty with .001
 
 
-class Local:
+class Local(Strategy):
     """Local search by first improvement with restarts (White, Nolen & Savani 2021; Den Ottelander et al. 2021).
 
     From a random start, neighbours (one mutation away) are evaluated in random order; the first that is better

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, generator_for
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 from nas.strategies.rewards import Ranks
@@ -21,7 +21,7 @@ _FIRST_Q = 0.5
 _ATTEMPTS = 200
 
 
-class MetaQNN:
+class MetaQNN(Strategy):
     """Q-learning with an epsilon-greedy policy and experience replay (Baker, Gupta, Naik & Raskar 2017).
 
     A state is the decision to be made and the choice made before, an action is a value:

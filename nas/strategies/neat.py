@@ -9,7 +9,7 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Evolvable, Generator, Genetic, SearchSpace, Traceable, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.compatibility import Genes, crosser, distance, reader_of_genes
 from nas.strategies.novelty import Seen
@@ -52,7 +52,7 @@ class _Generation:
     improved: int
 
 
-class Neat:
+class Neat(Strategy):
     """NeuroEvolution of Augmenting Topologies (Stanley & Miikkulainen 2002).
 
     Generations of `population` members. Members are grouped into species by their compatibility distance to a

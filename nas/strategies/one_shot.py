@@ -19,7 +19,7 @@ from nas.strategies.novelty import Seen
 _MOST_FAILURES = 3  # of a supernet in a row
 
 
-class OneShot:
+class OneShot(Strategy):
     """Searches among the paths of a supernet (Guo et al. 2020, SPOS; with a controller Pham et al. 2018, ENAS).
 
     The first trial trains a supernet by drawing single paths, in which every operation of every edge has weights that
@@ -73,7 +73,7 @@ class OneShot:
             allowed = "none, or spaces with cells to share, neither pinned nor of another kind of network"
             raise UserError("--weight-sharing", "supernet", allowed, why=str(error)) from None
         self._inner = make(space.paths(self._base), candidates)
-        self.multi_objective = getattr(self._inner, "multi_objective", False)
+        self.multi_objective = self._inner.multi_objective
         self._rounds, self._finalists, self._epochs = rounds, finalists, supernet_epochs
         self._quotas = [candidates * (n + 1) // rounds for n in range(rounds)]  # candidates by the end of each round
         self._round = -1  # the latest whose supernet has been trained

@@ -10,7 +10,7 @@ from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 
 
-class Only:
+class Only(Strategy):
     """Proposes one genotype, once."""
 
     multi_objective = True  # it compares nothing

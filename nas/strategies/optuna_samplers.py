@@ -14,7 +14,7 @@ import numpy as np
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, Restrictable, SearchSpace, Value, generator_for
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 200  # of which the last hundred are random draws
 
 
-class Optuna:
+class Optuna(Strategy):
     """Optuna's own choice of a sampler (Akiba et al. 2019): that of `optuna.create_study()`, TPE in Optuna 5.
 
     The study lives in memory: an ask is an Optuna trial whose suggestions answer the space's choices as they arise,

@@ -9,7 +9,7 @@ from typing import Annotated
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, drawing, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Portion, Proposal, Trial
 from nas.strategies.novelty import Seen
 
@@ -31,7 +31,7 @@ class _Member:
         return self.trials[done - 1].losses[0]
 
 
-class PopulationBased:
+class PopulationBased(Strategy):
     """Population-based training (Jaderberg et al. 2017, algorithm 1).
 
     P members are trained at once, in portions; a trial is one portion of one member. Before its next portion a member

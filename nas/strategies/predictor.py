@@ -14,7 +14,7 @@ import numpy as np
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Evolvable, Generator, SearchSpace, Traceable, Value, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.encoding import Array, Encoding
 from nas.strategies.gaussian_process import Distances, GaussianProcess
@@ -32,7 +32,7 @@ _REPETITIONS = 3  # evaluations again that tell more about noise than any model
 _PROOF = 4.0  # nats by which noise must explain the results better: a likelihood ratio of 55
 
 
-class Predictor:
+class Predictor(Strategy):
     """Bayesian optimisation with a Gaussian process over the decisions (Kandasamy et al. 2018; White et al. 2021).
 
     After a few trials spread over the space, a Gaussian process learns from all results which decisions matter,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from nas.core.space import SearchSpace, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 
 
-class Random:
+class Random(Strategy):
     """Random search (Bergstra & Bengio 2012; Li & Talwalkar 2019 on architectures).
 
     Draws each choice uniformly. The baseline that everything else must beat, and the best use of a handful of

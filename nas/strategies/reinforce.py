@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, generator_for
-from nas.core.strategy import BestSeen
+from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 from nas.strategies.rewards import Ranks
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NORMAL = NormalDist()
 
 
-class Reinforce:
+class Reinforce(Strategy):
     """An LSTM controller trained by policy gradient (Zoph & Le 2017).
 
     The controller answers the space's choices in their order, conditional ones where they arise. After every `batch`

@@ -9,7 +9,7 @@ import pytest
 
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, sample
-from nas.core.strategy import Descends, Strategy
+from nas.core.strategy import Strategy
 from nas.core.trial import Trial
 from nas.testing.spaces import disturb_global_generators, from_another_process, global_generators
 from nas.testing.toys import ToySpace, curved, ended, toy_loss
@@ -54,11 +54,20 @@ class StrategyContract:
 
     def test_who_descends_has_parents_that_have_ended(self) -> None:
         strategy = self.make(ToySpace(), 0, self.short)
-        if not isinstance(strategy, Descends):
+        if not strategy.descends:
             pytest.skip("it descends from nothing")
         history = self._run(strategy, self.short)
         assert any(trial.proposal.parents for trial in history)
         assert all(parent < trial.number for trial in history for parent in trial.proposal.parents)
+
+    def test_it_proposes_supernets_and_portions_only_if_it_says_so(self) -> None:
+        strategy = self.make(ToySpace(), 0, self.short)
+        assert type(strategy).trains_portions == strategy.trains_portions
+        for trial in self._run(strategy, self.short):
+            portion = trial.proposal.portion
+            assert strategy.trains_supernets or trial.proposal.supernet is None
+            assert strategy.trains_portions == (portion is not None)
+            assert portion is None or portion.count == strategy.portions
 
     def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(self) -> None:
         runs = [self._run(self.make(ToySpace(), seed, self.short), self.short) for seed in (3, 3, 4)]
