@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nas.core.space import SearchSpace, generator_for, sample
+from nas.core.space import SearchSpace, generator_for
 from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
+from nas.strategies.mutation import propose_random
 from nas.strategies.novelty import Seen
 
 
@@ -25,18 +26,14 @@ class Random(Strategy):
         trials: int,
         duplicates: Annotated[bool, "evaluate an architecture again that was drawn before"] = False,
     ) -> None:
-        self._space, self._seed, self._duplicates = space, seed, duplicates
-        self._seen = Seen(space)
+        self._space, self._seed = space, seed
+        self._seen = Seen(space, duplicates=duplicates)
         self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """A genotype drawn at random; None once nothing new is found."""
         generator = generator_for(self._seed, number)
-
-        def draw() -> Proposal:
-            return Proposal(sample(self._space, generator), origin="random")
-
-        proposal = draw() if self._duplicates else self._seen.first_new(draw)
+        proposal = self._seen.first_new(lambda: propose_random(self._space, generator))
         if proposal is not None:
             self._seen.add(proposal.genotype)
         return proposal
