@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from evaluators.training.recipe import AUGMENTATIONS, OPTIMISERS, SCHEDULES
 from nas.core.space import Shape
+from nas.core.threads import use_one_thread
 from nas.data.dataset import Split, as_float, batches
 
 FEATURES = 64
@@ -125,7 +125,8 @@ def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tupl
     """
     train, held_out = train.to(torch.device("cpu")), held_out.to(torch.device("cpu"))
     shape: Shape = tuple(train.examples.shape[1:])  # type: ignore[assignment]
-    with torch.random.fork_rng(devices=[]), _one_thread():
+    # the extractor must not depend on how many threads there are, as sums over several do
+    with torch.random.fork_rng(devices=[]), use_one_thread():
         torch.manual_seed(recipe.seed)
         network = FeatureNetwork(shape, classes if recipe.kind == "classifier" else _ROTATIONS)
         network.to(memory_format=torch.channels_last)
@@ -158,17 +159,6 @@ def _batches(count: int, size: int, steps: int, generator: torch.Generator) -> I
                 return
             steps -= 1
             yield order[start : start + size]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums over several threads depend on how many there are; the extractor must not."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:

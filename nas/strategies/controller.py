@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,19 +13,9 @@ from torch import nn
 
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, SearchSpace, Value
+from nas.core.threads import use_one_thread
 
 _DRAWS = 500
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Matrices this small are computed sooner by one thread, and by many times where the cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -108,7 +97,7 @@ class Controller:
 
     # -- drawing
 
-    @_one_thread()
+    @use_one_thread()
     @torch.no_grad()
     def draw(
         self, space: SearchSpace, generator: Generator, known: Callable[[Genotype], bool]
@@ -172,7 +161,7 @@ class Controller:
 
     # -- learning
 
-    @_one_thread()
+    @use_one_thread()
     def evaluate(self, walks: Sequence[Walk]) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probability (N,) of each walk under the policy as it is now, and entropy (N,) in nats.
 
@@ -207,7 +196,7 @@ class Controller:
         entropies = -(logs.exp() * logs).sum(-1)
         return (chosen * arises).sum(1), (entropies * arises).sum(1)
 
-    @_one_thread()
+    @use_one_thread()
     def descend(self, loss: torch.Tensor) -> None:
         """One step down the gradient of `loss`, a scalar."""
         self._optimiser.zero_grad()

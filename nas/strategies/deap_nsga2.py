@@ -59,13 +59,12 @@ class DeapNSGA2(Strategy):
         self._population_size, self._crossover, self._usual = population, crossover, usual
         self._population: list[Individual] = []
         self._hall_of_fame: Any = tools.ParetoFront(similar=lambda first, second: True)  # of equals the first
-        self._asked = 0
         self._seen = Seen(space)
 
     def ask(self, number: int) -> Proposal | None:
         """A random genotype while the first population is made, then a child of two tournaments' winners."""
         generator = generator_for(self._seed, number)
-        initial = self._asked < self._population_size or len(self._population) < _FEWEST
+        initial = self._seen.count < self._population_size or len(self._population) < _FEWEST
         propose = self._propose_initial if initial else self._propose_child
         with _global_random(generator):
             proposal = self._seen.first_new(lambda: propose(generator))
@@ -73,13 +72,10 @@ class DeapNSGA2(Strategy):
             member = self._population[int(generator.integers(len(self._population)))].trial
             start = Proposal(member.genotype, (member.number,))
             proposal = self._seen.walk_on(start, self._space, generator, mutations=0)
-        if proposal is not None:
-            self._asked += 1
-            self._seen.add(proposal.genotype)
-        return proposal
+        return self._seen.remember(proposal)
 
     def _propose_initial(self, generator: Generator) -> Proposal:
-        return propose_random(self._space, generator, self._usual, first=self._asked == 0)
+        return propose_random(self._space, generator, self._usual, first=self._seen.count == 0)
 
     def _propose_child(self, generator: Generator) -> Proposal:
         first, second = self._tools.selTournamentDCD(self._population, _FEWEST)[:2]  # of the two halves of a shuffle

@@ -53,7 +53,7 @@ class Evolution(Strategy):
         require_probability(usual=usual)
         self._space = require_evolvable(space, "evolution")
         self._seed, self._sample_size, self._usual = seed, sample, usual
-        self._population_size, self._asked = population, 0
+        self._population_size = population
         self._population: deque[Trial] = deque(maxlen=population)  # keeps the last P
         self._seen = Seen(space, duplicates=duplicates)
         self._best = BestSeen()
@@ -61,18 +61,15 @@ class Evolution(Strategy):
     def ask(self, number: int) -> Proposal | None:
         """A random genotype while the first population is made, then a tournament's child."""
         generator = generator_for(self._seed, number)
-        initial = self._asked < self._population_size or not self._population
+        initial = self._seen.count < self._population_size or not self._population
         propose = self._propose_initial if initial else self._propose_child
         proposal = self._seen.first_new(lambda: propose(generator))
         if proposal is None and self._population:  # all mutants near by are known
             proposal = self._seen.walk_on(self._propose_child(generator), self._space, generator, mutations=1)
-        if proposal is not None:
-            self._asked += 1
-            self._seen.add(proposal.genotype)
-        return proposal
+        return self._seen.remember(proposal)
 
     def _propose_initial(self, generator: Generator) -> Proposal:
-        return propose_random(self._space, generator, self._usual, first=self._asked == 0)
+        return propose_random(self._space, generator, self._usual, first=self._seen.count == 0)
 
     def _propose_child(self, generator: Generator) -> Proposal:
         # with replacement: "the element stays in the population" (algorithm 1)

@@ -52,25 +52,19 @@ class Hierarchical(Strategy):
         self._space = require_evolvable(space, "hierarchical")
         self._seed, self._first, self._mutations, self._share = seed, population, mutations, tournament
         self._population: list[Trial] = []
-        self._asked = 0
         self._seen = Seen(space, duplicates=duplicates)
         self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """A diversified trivial genotype while the first population is made, then a tournament's child."""
         generator = generator_for(self._seed, number)
-        if self._asked < self._first or not self._population:
+        if self._seen.count < self._first or not self._population:
             proposal = self._diversify(generator)
         else:
             proposal = self._seen.first_new(lambda: self._propose_child(generator)) or self._propose_child(generator)
         if proposal.genotype in self._seen:
-            walked = self._seen.walk_on(proposal, self._space, generator)
-            if walked is None:
-                return None
-            proposal = walked
-        self._asked += 1
-        self._seen.add(proposal.genotype)
-        return proposal
+            return self._seen.remember(self._seen.walk_on(proposal, self._space, generator))
+        return self._seen.remember(proposal)
 
     def _diversify(self, generator: Generator) -> Proposal:
         """Section 3.2: the trivial genotype, mutated very often."""

@@ -44,7 +44,6 @@ class Local(Strategy):
         self._climb_of: dict[int, int] = {}
         self._told: dict[str, Trial] = {}  # by genotype
         self._centre: Trial | None = None
-        self._started = False
 
     def ask(self, number: int) -> Proposal | None:
         """A new neighbour of the centre; a new start where there is none, or while the last one runs."""
@@ -53,13 +52,10 @@ class Local(Strategy):
         if proposal is None:
             if self._centre is not None:
                 self._climb, self._centre = self._climb + 1, None
-            first = not self._started
+            first = self._seen.count == 0
             proposal = self._seen.first_new(lambda: propose_random(self._space, generator, self._usual, first=first))
-        if proposal is not None:
-            self._seen.add(proposal.genotype)
-            self._climb_of[number] = self._climb
-            self._started = True
-        return proposal
+        self._climb_of[number] = self._climb
+        return self._seen.remember(proposal)
 
     def _propose_neighbour(self, generator: Generator) -> Proposal | None:
         """A new neighbour of the centre, which itself moves to known ones that are better; None where none is new."""

@@ -10,6 +10,7 @@ from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, gen
 from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require_at_least, require_share
 from nas.strategies.rewards import Ranks
 
 State = tuple[str, Value | None]
@@ -53,12 +54,8 @@ class MetaQNN(Strategy):
     ) -> None:
         if not isinstance(space, Traceable):
             raise UserError("--strategy", "metaqnn", "spaces that can list a genotype's decisions")
-        for option, value in (("alpha", alpha), ("gamma", gamma)):
-            if not 0 < value <= 1:
-                raise UserError(f"--set {option}", value, "more than 0, at most 1")
-        for option, count in (("replays", replays), ("schedule", 1 if schedule is None else schedule)):
-            if count < 1:
-                raise UserError(f"--set {option}", count, "1 or more")
+        require_share(alpha=alpha, gamma=gamma)
+        require_at_least(1, replays=replays, schedule=schedule)
         self._space, self._traceable, self._seed = space, space, seed
         self._alpha, self._gamma, self._replays, self._shaping = alpha, gamma, replays, shaping
         self._schedule = max(1, trials // 3) if schedule is None else schedule
@@ -67,12 +64,11 @@ class MetaQNN(Strategy):
         self._ranks = Ranks()
         self._seen = Seen(space)
         self._best = BestSeen()
-        self._asked = 0
 
     def ask(self, number: int) -> Proposal | None:
         """What the epsilon-greedy policy writes."""
         generator = generator_for(self._seed, number)
-        epsilon = self.epsilon(self._asked)
+        epsilon = self.epsilon(self._seen.count)
         attempt = 0
 
         def draw() -> Proposal:
@@ -81,11 +77,7 @@ class MetaQNN(Strategy):
             attempt += 1
             return self._written(raised, generator)
 
-        proposal = self._seen.first_new(draw)
-        if proposal is not None:
-            self._seen.add(proposal.genotype)
-            self._asked += 1
-        return proposal
+        return self._seen.remember(self._seen.first_new(draw))
 
     def epsilon(self, models: int) -> float:
         """The probability of a random action after so many models."""

@@ -16,6 +16,9 @@ class Seen:
 
     Args:
         duplicates: whether a genotype may be proposed again; then none counts as seen.
+
+    Attributes:
+        count: how many proposals there were.
     """
 
     def __init__(self, space: SearchSpace, *, duplicates: bool = False) -> None:
@@ -24,11 +27,19 @@ class Seen:
         )
         self._forms: set[str] = set()
         self._duplicates = duplicates
+        self.count = 0
 
     def add(self, genotype: Genotype) -> None:
         """Remember that the genotype was proposed."""
+        self.count += 1
         if not self._duplicates:
             self._forms.add(self._form(genotype))
+
+    def remember(self, proposal: Proposal | None) -> Proposal | None:
+        """Remember what is proposed, if there is something, and give it back."""
+        if proposal is not None:
+            self.add(proposal.genotype)
+        return proposal
 
     def __contains__(self, genotype: Genotype) -> bool:
         return not self._duplicates and self._form(genotype) in self._forms

@@ -15,6 +15,7 @@ from nas.core.strategy import BestSeen, Strategy
 from nas.core.supernet import SharesWeights, Supernet
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require_at_least
 
 _MOST_FAILURES = 3  # of a supernet in a row
 
@@ -55,12 +56,8 @@ class OneShot(Strategy):
         if finalists is None:
             finalists = min(5, max(1, trials // 8))
         candidates = trials - rounds - finalists
-        epochs = rounds if supernet_epochs is None else supernet_epochs
-        for option, value, least in (
-            ("rounds", rounds, 1), ("finalists", finalists, 1), ("supernet_epochs", epochs, rounds)
-        ):  # fmt: skip
-            if value < least:
-                raise UserError(f"--set {option}", value, f"{least} or more")
+        require_at_least(1, rounds=rounds, finalists=finalists)
+        require_at_least(rounds, supernet_epochs=supernet_epochs)
         if candidates < rounds:
             why = f"{rounds} trials train the supernet, and {finalists} are trained alone"
             raise UserError("--trials", trials, f"{2 * rounds + finalists} or more", why=why)
@@ -103,7 +100,7 @@ class OneShot(Strategy):
             self._training = True
             return Proposal(self._base, origin=f"supernet, round {self._round + 1}", supernet=self._plan())
         if self._final is None:
-            self._final = deque(self._chosen())
+            self._final = deque(self._choose_finalists())
         return self._final.popleft() if self._final else None
 
     @property
@@ -119,7 +116,7 @@ class OneShot(Strategy):
         epochs = None if self._epochs is None else max(1, self._epochs // self._rounds)
         return Supernet(epochs=epochs, paths=tuple(latest), continues=self._supernet)
 
-    def _chosen(self) -> list[Proposal]:
+    def _choose_finalists(self) -> list[Proposal]:
         """The candidates of the best scores, each once."""
         proposals: list[Proposal] = []
         alive = [trial for trial in self._scored if trial.losses[0] < math.inf]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, Restrictable, SearchSpace, Value, generator_for
 from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require_at_least, require_probability
 
 if TYPE_CHECKING:
     import optuna
@@ -58,7 +58,7 @@ class Optuna(Strategy):
         self._start(space, seed, duplicates)
 
     def _start(self, space: SearchSpace, seed: int, duplicates: bool, **options: Any) -> None:
-        self._space, self._seed, self._duplicates = space, seed, duplicates
+        self._space, self._seed = space, seed
         self._silent: Mapping[str, Choice] = {}
         if self._static and isinstance(space, Restrictable):
             self._silent = {site: choice for site, choice in space.choices().items() if len(choice.values) > 1}
@@ -66,7 +66,7 @@ class Optuna(Strategy):
             self._study = _new_study(1, self._sampler(**options))
         self._running: dict[int, optuna.Trial] = {}  # by our trials' numbers
         self._exhausted = False
-        self._seen = Seen(space)
+        self._seen = Seen(space, duplicates=duplicates)
         self._best = BestSeen()
 
     def _sampler(self) -> BaseSampler | None:
@@ -83,16 +83,15 @@ class Optuna(Strategy):
         origin = type(self._study.sampler).__name__
         trial, genotype = self._suggested()
         for attempt in range(_ATTEMPTS):
-            if self._duplicates or genotype not in self._seen:
+            if genotype not in self._seen:
                 self._running[number] = trial
-                self._seen.add(genotype)
                 changed = ", changed to be new" if attempt > self._repeats else ""
-                return Proposal(genotype, origin=origin + changed)
-            self._study.tell(trial.number, state=_fail())
+                return self._seen.remember(Proposal(genotype, origin=origin + changed))
+            self._fail(trial.number)
             if attempt >= self._repeats:
                 self._change(trial, (attempt - self._repeats + 1) / (_ATTEMPTS / 2), generator)
             trial, genotype = self._suggested()
-        self._study.tell(trial.number, state=_fail())
+        self._fail(trial.number)
         self._exhausted = True
         return None
 
@@ -143,6 +142,8 @@ class Optuna(Strategy):
 
     def tell(self, trial: Trial) -> None:
         """The losses go to Optuna's trial, of a stopped one the curve; a failed trial has none."""
+        import optuna
+
         self._best.tell(trial)
         losses = trial.losses if self.multi_objective else trial.losses[:1]
         if len(losses) != len(self._study.directions):
@@ -152,11 +153,16 @@ class Optuna(Strategy):
         if trial.stopped and self._weighs_pruned and len(losses) == 1:
             for epoch, loss in trial.curve.items():
                 asked.report(loss, epoch)
-            self._study.tell(number, state=_pruned())
+            self._study.tell(number, state=optuna.trial.TrialState.PRUNED)
         elif all(math.isfinite(loss) for loss in losses):
             self._study.tell(number, list(losses))
         else:
-            self._study.tell(number, state=_fail())
+            self._fail(number)
+
+    def _fail(self, number: int) -> None:
+        import optuna
+
+        self._study.tell(number, state=optuna.trial.TrialState.FAIL)
 
     def _reopen(self, objectives: int) -> None:
         """The first trial told says how many objectives there are; until then nothing but pending trials is known."""
@@ -184,8 +190,8 @@ class TPE(Optuna):
         multivariate: Annotated[bool, "model the decisions that always arise together rather than one by one"] = True,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        _at_least("startup", startup, 0)
-        _at_least("candidates", candidates, 1)
+        require_at_least(0, startup=startup)
+        require_at_least(1, candidates=candidates)
         self._start(
             space, seed, duplicates, n_startup_trials=startup, n_ei_candidates=candidates, multivariate=multivariate
         )
@@ -213,7 +219,7 @@ class GP(Optuna):
         deterministic: Annotated[bool, "the same candidate would always get the same loss"] = False,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        _at_least("startup", startup, 1)
+        require_at_least(1, startup=startup)
         self._start(space, seed, duplicates, n_startup_trials=startup, deterministic_objective=deterministic)
 
     def _sampler(self, **options: Any) -> BaseSampler:
@@ -243,8 +249,7 @@ class CMAES(Optuna):
         separable: Annotated[bool, "adapt the variances alone, not the covariances"] = True,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        if population is not None:
-            _at_least("population", population, 4)
+        require_at_least(4, population=population)
         self._start(space, seed, duplicates, popsize=population, use_separable_cma=separable)
 
     def _sampler(self, **options: Any) -> BaseSampler:
@@ -273,18 +278,10 @@ class NSGA2(Optuna):
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
         population = min(50, max(10, trials // 10)) if population is None else population
-        _at_least("population", population, 2)
-        for name, probability in (("mutation", mutation), ("crossover", crossover)):
-            if probability is not None and not 0 <= probability <= 1:
-                raise UserError(f"--set {name}", probability, "0 to 1")
-        self._start(
-            space,
-            seed,
-            duplicates,
-            population_size=population,
-            mutation_prob=mutation,
-            crossover_prob=crossover,
-        )
+        require_at_least(2, population=population)
+        require_probability(mutation=mutation, crossover=crossover)
+        options = {"population_size": population, "mutation_prob": mutation, "crossover_prob": crossover}
+        self._start(space, seed, duplicates, **options)
 
     def _sampler(self, **options: Any) -> BaseSampler:
         from optuna.samplers import NSGAIISampler
@@ -326,22 +323,5 @@ def _reseed(sampler: BaseSampler, generator: Generator) -> None:
             state.seed(int(generator.integers(2**32)))
 
 
-def _pruned() -> optuna.trial.TrialState:
-    import optuna
-
-    return optuna.trial.TrialState.PRUNED
-
-
-def _fail() -> optuna.trial.TrialState:
-    import optuna
-
-    return optuna.trial.TrialState.FAIL
-
-
 def _scores(choice: Choice) -> list[str]:
     return [f"{choice.site}:{index}" for index in range(len(choice.values))]
-
-
-def _at_least(option: str, value: int, least: int) -> None:
-    if value < least:
-        raise UserError(f"--set {option}", value, f"{least} or more")

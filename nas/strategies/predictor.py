@@ -18,8 +18,11 @@ from nas.core.strategy import BestSeen, Strategy
 from nas.core.trial import Proposal, Trial
 from nas.strategies.encoding import Array, Encoding
 from nas.strategies.gaussian_process import Distances, GaussianProcess
+from nas.strategies.mutation import EvolvableSpace, propose_random
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require, require_at_least, require_probability
 from nas.strategies.results import Results, results_of
+from nas.strategies.tournament import loss_then_number
 
 _MOST = 300  # results that the model learns from: its cost grows with their cube
 _FIRST_STEPS, _STEPS = 40, 15  # of L-BFGS, where the parameters start anew and where they go on
@@ -63,25 +66,17 @@ class Predictor(Strategy):
     ) -> None:
         if not isinstance(space, Evolvable) or not isinstance(space, Traceable):
             raise UserError("--strategy", "predictor", "spaces that can list and mutate a genotype's decisions")
-        options = (
-            ("initial", initial, 2),
-            ("mutants", mutants, 1),
-            ("draws", draws, 1),
-            ("repeat_every", repeat_every, 0),
-        )
-        for option, value, least in options:
-            if value < least:
-                raise UserError(f"--set {option}", value, f"{least} or more")
-        if not 0 <= usual <= 1:
-            raise UserError("--set usual", usual, "0 to 1")
-        if not 0 <= margin < float("inf"):
-            raise UserError("--set margin", margin, "0 or more")
-        self._space, self._evolvable, self._seed = space, space, seed
+        require_at_least(2, initial=initial)
+        require_at_least(1, mutants=mutants, draws=draws)
+        require_at_least(0, repeat_every=repeat_every)
+        require_probability(usual=usual)
+        require(0 <= margin < float("inf"), "margin", margin, "0 or more")
+        self._space: EvolvableSpace = space
+        self._seed = seed
         self._initial, self._mutants, self._draws, self._usual = initial, mutants, draws, usual
         self._encoding = Encoding(space)
         self._seen = Seen(space)
         self._best = BestSeen()
-        self._asked = 0
         self._told: list[Trial] = []
         self._pending: dict[int, Genotype] = {}
         self._process: GaussianProcess | None = None
@@ -97,24 +92,22 @@ class Predictor(Strategy):
         """One of the first trials, spread over the space; then the candidate of greatest expected improvement."""
         generator = generator_for(self._seed, number)
         successes = sum(trial.losses[0] != float("inf") for trial in self._told)
-        if self._asked < self._initial or successes < 2:
+        if self._seen.count < self._initial or successes < 2:
             proposal = self._seen.first_new(lambda: self._spread(generator))
         else:
             with _one_thread():
                 proposal = self._promising(generator)
         if proposal is None:
-            proposal = self._seen.first_new(lambda: Proposal(sample(self._space, generator), origin="random"))
+            proposal = self._seen.first_new(lambda: propose_random(self._space, generator))
         if proposal is not None:
             self._since_repeat = 0 if proposal.genotype in self._seen else self._since_repeat + 1
-            self._seen.add(proposal.genotype)
             self._pending[number] = proposal.genotype
-            self._asked += 1
-        return proposal
+        return self._seen.remember(proposal)
 
     def _spread(self, generator: Generator) -> Proposal:
         """Each value of a decision about equally often among the first trials (a Latin hypercube), or the usual."""
-        place = self._asked % self._initial
-        first = self._asked == 0 and self._usual > 0
+        place = self._seen.count % self._initial
+        first = self._seen.count == 0 and self._usual > 0
 
         def choose(choice: Choice) -> Value:
             if choice.usual is not None and (first or generator.random() < self._usual):
@@ -167,7 +160,7 @@ class Predictor(Strategy):
         return best
 
     def _mutant(self, genotype: Genotype, origin: int | Proposal, generator: Generator) -> Proposal:
-        mutant, change = self._evolvable.mutate(genotype, generator)
+        mutant, change = self._space.mutate(genotype, generator)
         if isinstance(origin, Proposal):
             return Proposal(mutant, origin.parents, f"{origin.origin.partition(';')[0]}; then {change}")
         return Proposal(mutant, (origin,), f"mutation: {change}")
@@ -242,7 +235,7 @@ class Predictor(Strategy):
         """The trials that the model learns from: all, or the best and the latest of very many."""
         if len(self._told) <= _MOST:
             return self._told
-        ranked = sorted(self._told, key=lambda trial: (trial.losses[0], trial.number))
+        ranked = sorted(self._told, key=loss_then_number)
         chosen = {trial.number: trial for trial in [*ranked[: _MOST // 2], *self._told[-(_MOST // 2) :]]}
         return list(chosen.values())
 

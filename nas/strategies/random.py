@@ -33,10 +33,7 @@ class Random(Strategy):
     def ask(self, number: int) -> Proposal | None:
         """A genotype drawn at random; None once nothing new is found."""
         generator = generator_for(self._seed, number)
-        proposal = self._seen.first_new(lambda: propose_random(self._space, generator))
-        if proposal is not None:
-            self._seen.add(proposal.genotype)
-        return proposal
+        return self._seen.remember(self._seen.first_new(lambda: propose_random(self._space, generator)))
 
     def tell(self, trial: Trial) -> None:
         """Remember the best."""
