@@ -24,8 +24,8 @@ from nas.session.option_checks import (
     early_stopping_of,
     strategy_of,
 )
+from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.one_shot import OneShot
-from nas.strategies.only import only
 from nas.study.parts import Parts
 
 if TYPE_CHECKING:
@@ -68,7 +68,11 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     executor = _executor(config)
     space = space_of(config, given)
     trained = None if config.genotype is None else Genotype(config.genotype)
-    strategy = only(trained) if trained is not None else given.strategy or registry.load("strategy", config.strategy)
+    strategy = (
+        make_fixed_genotype(trained)
+        if trained is not None
+        else given.strategy or registry.load("strategy", config.strategy)
+    )
     if trained is not None and config.strategy != TRAIN:
         raise UserError("--strategy", config.strategy, TRAIN, why="there is a genotype, which is trained alone")
     known = registry.options(strategy)

@@ -78,7 +78,7 @@ class Controller:
         self._tree: _Node | None = None  # of the walks drawn since the last step
         self._optimiser = torch.optim.SGD([recurrent, {"params": [], "lr": learning_rate}])
 
-    def _meet(self, choice: Choice) -> None:
+    def _add_site(self, choice: Choice) -> None:
         site, values = choice.site, len(choice.values)
         if site in self._heads:
             return
@@ -119,10 +119,10 @@ class Controller:
                 if path:
                     parent, answer = path[-1]
                     if answer not in parent.branches:
-                        parent.branches[answer] = self._read(choice, parent.state, tokens[-1])
+                        parent.branches[answer] = self._read_question(choice, parent.state, tokens[-1])
                     node = parent.branches[answer]
                 else:
-                    node = self._tree = self._tree or self._read(choice, None, None)
+                    node = self._tree = self._tree or self._read_question(choice, None, None)
                 weights = node.probabilities * node.left
                 sums = np.cumsum(weights)
                 index = int(np.searchsorted(sums, generator.random() * sums[-1], side="right"))
@@ -143,11 +143,11 @@ class Controller:
                 return None
         return None
 
-    def _read(
+    def _read_question(
         self, choice: Choice, state: tuple[torch.Tensor, torch.Tensor] | None, before: tuple[Choice, int] | None
     ) -> _Node:
         """One step of the LSTM."""
-        self._meet(choice)
+        self._add_site(choice)
         inputs: torch.Tensor = self._questions[choice.site]
         if before is not None:
             inputs = inputs + self._answers[before[0].site][before[1]]

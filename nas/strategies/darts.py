@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, drawing, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.supernet import Relaxable, Relaxation, Supernet
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
@@ -22,7 +22,7 @@ _VARIED = 0.75  # of further bases: the probability that a decision is the usual
 _MOST_SAMPLES = 200  # of one supernet; who wants more candidates trains another
 
 
-class Darts(Strategy):
+class Darts(RecommendsBestSeen):
     """DARTS, differentiable architecture search (Liu, Simonyan & Yang 2019), with GDAS's and PC-DARTS's variants.
 
     The first trial trains a supernet, whose edges hold mixtures of all operations, and is no candidate itself. Then
@@ -84,7 +84,6 @@ class Darts(Strategy):
         self._bases = 0  # given up so far
         self._queue: deque[Proposal] = deque()
         self._seen = Seen(space)
-        self._best = BestSeen()
         try:
             self._choose_base()
         except InvalidGenotype as error:
@@ -110,7 +109,7 @@ class Darts(Strategy):
     def tell(self, trial: Trial) -> None:
         """A supernet's derived genotypes are queued; of candidates, the best is remembered."""
         if trial.proposal.supernet is None:
-            self._best.tell(trial)
+            super().tell(trial)
             return
         self._training = False
         if trial.outcome is not None and trial.outcome.failed:
@@ -126,10 +125,6 @@ class Darts(Strategy):
                 self._queue.append(Proposal(genotype, (trial.number,), origin))
         self._fruitless = 0 if self._queue else self._fruitless + 1
         self._bases += not self._queue
-
-    def recommend(self) -> int | None:
-        """The best seen; never a supernet."""
-        return self._best.number
 
 
 def list_derived(trial: Trial) -> Iterator[tuple[Genotype, str]]:

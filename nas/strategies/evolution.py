@@ -6,7 +6,7 @@ from collections import deque
 from typing import Annotated
 
 from nas.core.space import Generator, SearchSpace, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.mutation import propose_mutant, propose_random
 from nas.strategies.novelty import Seen
@@ -14,7 +14,7 @@ from nas.strategies.option_checks import require, require_at_least, require_evol
 from nas.strategies.tournament import select_by_tournament
 
 
-class Evolution(Strategy):
+class Evolution(RecommendsBestSeen):
     """Aging (regularised) evolution (Real, Aggarwal, Huang & Le 2019, algorithm 1).
 
     First comes a population of P random genotypes. Then S members of the population are drawn, the best of
@@ -56,7 +56,6 @@ class Evolution(Strategy):
         self._population_size = population
         self._population: deque[Trial] = deque(maxlen=population)  # keeps the last P
         self._seen = Seen(space, duplicates=duplicates)
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """A random genotype while the first population is made, then a tournament's child."""
@@ -79,8 +78,4 @@ class Evolution(Strategy):
     def tell(self, trial: Trial) -> None:
         """The trial joins the population, and the oldest member leaves it."""
         self._population.append(trial)
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
+        super().tell(trial)

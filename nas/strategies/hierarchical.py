@@ -7,7 +7,7 @@ from typing import Annotated
 
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, SearchSpace, Value, generator_for, sample
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.mutation import propose_mutant
 from nas.strategies.novelty import Seen
@@ -18,7 +18,7 @@ _MUTATIONS_A_DECISION = 20  # the paper's 1,000 for its 46 decisions
 _LEAST_TOURNAMENT = 5
 
 
-class Hierarchical(Strategy):
+class Hierarchical(RecommendsBestSeen):
     """Evolution of hierarchical representations (Liu, Simonyan, Vinyals, Fernando & Kavukcuoglu 2018, section 3).
 
     The first genotypes are the trivial one, diversified by very many random mutations (section 3.2); in ours every
@@ -53,7 +53,6 @@ class Hierarchical(Strategy):
         self._seed, self._first, self._mutations, self._share = seed, population, mutations, tournament
         self._population: list[Trial] = []
         self._seen = Seen(space, duplicates=duplicates)
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """A diversified trivial genotype while the first population is made, then a tournament's child."""
@@ -97,8 +96,4 @@ class Hierarchical(Strategy):
     def tell(self, trial: Trial) -> None:
         """The trial joins the population for ever."""
         self._population.append(trial)
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
+        super().tell(trial)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nas.core.space import Generator, SearchSpace, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.mutation import propose_mutant, propose_random
 from nas.strategies.novelty import Seen
@@ -14,7 +14,7 @@ from nas.strategies.option_checks import require_evolvable, require_probability
 _DRAWS = 200  # a neighbour of a hundred is missed by as many draws with probability .13, one of thirty with .001
 
 
-class Local(Strategy):
+class Local(RecommendsBestSeen):
     """Local search by first improvement with restarts (White, Nolen & Savani 2021; Den Ottelander et al. 2021).
 
     From a random start, neighbours (one mutation away) are evaluated in random order; the first that is better
@@ -39,7 +39,6 @@ class Local(Strategy):
         require_probability(usual=usual)
         self._space, self._seed, self._usual = require_evolvable(space, "local"), seed, usual
         self._seen = Seen(space)
-        self._best = BestSeen()
         self._climb = 0
         self._climb_of: dict[int, int] = {}
         self._told: dict[str, Trial] = {}  # by genotype
@@ -72,14 +71,10 @@ class Local(Strategy):
 
     def tell(self, trial: Trial) -> None:
         """The trial becomes the centre of its climb if it is better than it."""
-        self._best.tell(trial)
+        super().tell(trial)
         self._told[trial.genotype.text] = trial
         loss = trial.losses[0]
         if self._climb_of.get(trial.number) != self._climb or loss == float("inf"):
             return
         if self._centre is None or loss < self._centre.losses[0]:
             self._centre = trial
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number

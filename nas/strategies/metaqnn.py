@@ -7,7 +7,7 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 from nas.strategies.option_checks import require_at_least, require_share
@@ -22,7 +22,7 @@ _FIRST_Q = 0.5
 _ATTEMPTS = 200
 
 
-class MetaQNN(Strategy):
+class MetaQNN(RecommendsBestSeen):
     """Q-learning with an epsilon-greedy policy and experience replay (Baker, Gupta, Naik & Raskar 2017).
 
     A state is the decision to be made and the choice made before, an action is a value:
@@ -63,7 +63,6 @@ class MetaQNN(Strategy):
         self._memory: list[tuple[list[tuple[State, Value]], float]] = []
         self._ranks = Ranks()
         self._seen = Seen(space)
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """What the epsilon-greedy policy writes."""
@@ -75,7 +74,7 @@ class MetaQNN(Strategy):
             nonlocal attempt
             raised = max(epsilon, attempt / _ATTEMPTS)
             attempt += 1
-            return self._written(raised, generator)
+            return self._write_genotype(raised, generator)
 
         return self._seen.remember(self._seen.first_new(draw))
 
@@ -88,7 +87,7 @@ class MetaQNN(Strategy):
             place -= count
         return _SCHEDULE[-1][0]
 
-    def _written(self, epsilon: float, generator: Generator) -> Proposal:
+    def _write_genotype(self, epsilon: float, generator: Generator) -> Proposal:
         before: Value | None = None
 
         def choose(choice: Choice) -> Value:
@@ -106,16 +105,16 @@ class MetaQNN(Strategy):
 
     def tell(self, trial: Trial) -> None:
         """Put the trial into the memory and learn from some of what is there."""
-        self._best.tell(trial)
+        super().tell(trial)
         loss = trial.losses[0]
         self._ranks.add(loss)
-        self._memory.append((self._steps(trial), loss))
+        self._memory.append((self._list_steps(trial), loss))
         generator = generator_for(self._seed, trial.number, 2)
         for index in generator.integers(len(self._memory), size=self._replays):
             steps, loss = self._memory[int(index)]
-            self._learn(steps, self._result(loss))
+            self._learn(steps, self._measure_result(loss))
 
-    def _steps(self, trial: Trial) -> list[tuple[State, Value]]:
+    def _list_steps(self, trial: Trial) -> list[tuple[State, Value]]:
         steps: list[tuple[State, Value]] = []
         before: Value | None = None
         free = [d for d in self._traceable.trace(trial.genotype) if len(d.choice.values) > 1]  # others are not asked
@@ -127,9 +126,9 @@ class MetaQNN(Strategy):
             before = decision.value
         return steps
 
-    def _result(self, loss: float) -> float:
+    def _measure_result(self, loss: float) -> float:
         """The share of results that are worse, those as good counted half; 0 for a failure."""
-        return 0.0 if loss == float("inf") else self._ranks.of(loss)
+        return 0.0 if loss == float("inf") else self._ranks.rank(loss)
 
     def _learn(self, steps: list[tuple[State, Value]], result: float) -> None:
         following: Mapping[Value, float] | None = None
@@ -139,7 +138,3 @@ class MetaQNN(Strategy):
             values = self._q[state]
             values[action] += self._alpha * (target - values[action])
             following = values
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number

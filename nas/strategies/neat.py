@@ -9,7 +9,7 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Evolvable, Generator, Genetic, SearchSpace, Traceable, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.compatibility import Genes, make_crossover, make_gene_reader, measure_distance
 from nas.strategies.mutation import EvolvableSpace, propose_mutant, propose_random
@@ -55,7 +55,7 @@ class _Generation:
     improved: int
 
 
-class Neat(Strategy):
+class Neat(RecommendsBestSeen):
     """NeuroEvolution of Augmenting Topologies (Stanley & Miikkulainen 2002).
 
     Generations of `population` members. Members are grouped into species by their compatibility distance to a
@@ -118,7 +118,6 @@ class Neat(Strategy):
         self._pending: set[int] = set()
         self._members: list[Trial] = []
         self._seen = Seen(space, duplicates=duplicates)
-        self._best = BestSeen()
 
     @property
     def generation(self) -> int:
@@ -154,11 +153,7 @@ class Neat(Strategy):
         """The trial is a member of its generation, a failed one with the least fitness."""
         self._pending.discard(trial.number)
         self._members.append(trial)
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
+        super().tell(trial)
 
     # -- children
 

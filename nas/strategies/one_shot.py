@@ -11,7 +11,7 @@ from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.pareto import ranking
 from nas.core.space import SearchSpace, drawing, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen, Strategy
 from nas.core.supernet import SharesWeights, Supernet
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
@@ -20,7 +20,7 @@ from nas.strategies.option_checks import require_at_least
 _MOST_FAILURES = 3  # of a supernet in a row
 
 
-class OneShot(Strategy):
+class OneShot(RecommendsBestSeen):
     """Searches among the paths of a supernet (Guo et al. 2020, SPOS; with a controller Pham et al. 2018, ENAS).
 
     The first trial trains a supernet by drawing single paths, in which every operation of every edge has weights that
@@ -82,7 +82,6 @@ class OneShot(Strategy):
         self._scored: list[Trial] = []
         self._final: deque[Proposal] | None = None
         self._seen = Seen(space)
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """A supernet, then candidates of the strategy, then the best of them; None while those before are awaited."""
@@ -142,8 +141,4 @@ class OneShot(Strategy):
             self._scored.append(trial)
             self._inner.tell(trial)
         else:
-            self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best of those that were trained alone."""
-        return self._best.number
+            super().tell(trial)

@@ -9,7 +9,7 @@ from typing import Annotated
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, drawing, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Portion, Proposal, Trial
 from nas.strategies.mutation import propose_random
 from nas.strategies.novelty import Seen
@@ -33,7 +33,7 @@ class _Member:
         return self.trials[done - 1].losses[0]
 
 
-class PopulationBased(Strategy):
+class PopulationBased(RecommendsBestSeen):
     """Population-based training (Jaderberg et al. 2017, algorithm 1).
 
     P members are trained at once, in portions; a trial is one portion of one member. Before its next portion a member
@@ -75,7 +75,6 @@ class PopulationBased(Strategy):
         self._usual, self._few = usual, max(1, math.floor(share * population))
         self._members = [_Member() for _ in range(population)]
         self._seen = Seen(space)
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """The next portion of the member that has come least far; None while all that are not done are trained."""
@@ -151,8 +150,4 @@ class PopulationBased(Strategy):
         """The member has come so far; a failed one has nothing to go on from."""
         assert trial.proposal.portion is not None
         self._members[trial.proposal.portion.member].trials.append(trial)
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
+        super().tell(trial)

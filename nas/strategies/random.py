@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from nas.core.space import SearchSpace, generator_for
-from nas.core.strategy import BestSeen, Strategy
-from nas.core.trial import Proposal, Trial
+from nas.core.strategy import RecommendsBestSeen
+from nas.core.trial import Proposal
 from nas.strategies.mutation import propose_random
 from nas.strategies.novelty import Seen
 
 
-class Random(Strategy):
+class Random(RecommendsBestSeen):
     """Random search (Bergstra & Bengio 2012; Li & Talwalkar 2019 on architectures).
 
     Draws each choice uniformly. The baseline that everything else must beat, and the best use of a handful of
@@ -28,17 +28,8 @@ class Random(Strategy):
     ) -> None:
         self._space, self._seed = space, seed
         self._seen = Seen(space, duplicates=duplicates)
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """A genotype drawn at random; None once nothing new is found."""
         generator = generator_for(self._seed, number)
         return self._seen.remember(self._seen.first_new(lambda: propose_random(self._space, generator)))
-
-    def tell(self, trial: Trial) -> None:
-        """Remember the best."""
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number

@@ -6,7 +6,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated
 
 from nas.core.space import SearchSpace, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
 from nas.strategies.option_checks import require, require_at_least
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NORMAL = NormalDist()
 
 
-class Reinforce(Strategy):
+class Reinforce(RecommendsBestSeen):
     """An LSTM controller trained by policy gradient (Zoph & Le 2017).
 
     The controller answers the space's choices in their order, conditional ones where they arise. After every `batch`
@@ -63,7 +63,6 @@ class Reinforce(Strategy):
         self._baseline = 0.0  # the score of the middle rank
         self._exhausted = False
         self._seen = Seen(space, duplicates=duplicates)
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """A genotype drawn from the controller; None, from then on, once none is new."""
@@ -78,7 +77,7 @@ class Reinforce(Strategy):
 
     def tell(self, trial: Trial) -> None:
         """The result joins the batch; a full batch moves the controller."""
-        self._best.tell(trial)
+        super().tell(trial)
         self._ranks.add(trial.losses[0])
         self._batch.append((self._running.pop(trial.number), trial.losses[0]))
         if len(self._batch) == self._batch_size:
@@ -86,7 +85,7 @@ class Reinforce(Strategy):
             self._batch = []
 
     def _reward(self, loss: float) -> float:
-        return _NORMAL.inv_cdf(self._ranks.of(loss))
+        return _NORMAL.inv_cdf(self._ranks.rank(loss))
 
     def _update(self, walks: list[Walk], rewards: list[float]) -> None:
         log_probabilities, entropies = self._controller.evaluate(walks)
@@ -96,7 +95,3 @@ class Reinforce(Strategy):
         gain = (weights * advantages * log_probabilities).sum() + self._entropy * entropies.sum()
         self._controller.descend(-gain)
         self._baseline = self._decay * self._baseline + (1 - self._decay) * sum(rewards) / len(rewards)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number

@@ -12,7 +12,7 @@ from nas.strategies.compatibility import make_crossover, make_gene_reader, measu
 from nas.strategies.neat import Neat, apportion_seats
 from nas.testing import StrategyContract
 from nas.testing.toys import ToySpace, asked_and_told, ended, toy_loss
-from tests.search_spaces.cells.test_encodings import CellSpace
+from tests.parts.cells import CellSpace
 
 
 class TestNeat(StrategyContract):
