@@ -22,7 +22,7 @@ from pairs import pair
 
 import nas
 from nas.core.space import Evolvable, SearchSpace, drawing, generator_for, sample
-from nas.core.strategy import BestSeen
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.supernet import SharesWeights
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
@@ -30,7 +30,7 @@ from nas.study.files import write_atomically
 from nas.study.run import Run
 
 
-class FamilyTree:
+class FamilyTree(RecommendsBestSeen):
     """The same genotypes for every way to train them: roots, then mutants of any that came before.
 
     Args:
@@ -49,7 +49,6 @@ class FamilyTree:
         assert isinstance(within, Evolvable)
         self._family: list[tuple[Proposal, int | None]] = []  # with the place of its parent
         self._numbers: list[int] = []
-        self._best = BestSeen()
         seen, generator = Seen(space), generator_for(0, 0)
         while len(self._family) < size:
             parent = None
@@ -71,14 +70,6 @@ class FamilyTree:
         self._numbers.append(number)
         parents = () if parent is None else (self._numbers[parent],)
         return Proposal(proposal.genotype, parents, proposal.origin)
-
-    def tell(self, trial: Trial) -> None:
-        """Remember the best."""
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
 
 
 def arguments_of(description: str | None) -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import nas
 from nas.core.space import Evolvable, SearchSpace, generator_for, sample
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.choices import Asker
@@ -24,7 +24,7 @@ class SmallAutoencoders(AutoencoderSpace):
         ask.structure("tied_weights", (False, True))
 
 
-class Greedy(Strategy):
+class Greedy(RecommendsBestSeen):
     """Always mutates the best trial so far."""
 
     def __init__(self, space: SearchSpace, *, seed: int, trials: int) -> None:
@@ -32,22 +32,19 @@ class Greedy(Strategy):
             raise nas.UserError("--strategy", "Greedy", "spaces that can mutate a genotype")
         self._space, self._evolvable, self._seed = space, space, seed
         self._trials: dict[int, Trial] = {}
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         generator = generator_for(self._seed, number)  # all randomness: keyed by seed and number
-        if self._best.number is None:
+        best = self.recommend()
+        if best is None:
             return Proposal(sample(self._space, generator), origin="random")
-        parent = self._trials[self._best.number]
+        parent = self._trials[best]
         child, change = self._evolvable.mutate(parent.genotype, generator)
         return Proposal(child, parents=(parent.number,), origin=f"mutation: {change}")
 
     def tell(self, trial: Trial) -> None:
         self._trials[trial.number] = trial
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        return self._best.number
+        super().tell(trial)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import torch
@@ -18,6 +17,7 @@ from evaluators.training.augmentations import AUGMENTATIONS
 from evaluators.training.optimisers import OPTIMISERS
 from evaluators.training.schedules import SCHEDULES
 from nas.core.space import Shape
+from nas.core.threads import use_one_thread
 from nas.data.dataset import Split, as_float, batches
 
 FEATURES = 64
@@ -127,7 +127,8 @@ def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tupl
     """
     train, held_out = train.to(torch.device("cpu")), held_out.to(torch.device("cpu"))
     shape: Shape = tuple(train.examples.shape[1:])
-    with torch.random.fork_rng(devices=[]), _one_thread():
+    # the extractor must not depend on how many threads there are, as sums over several do
+    with torch.random.fork_rng(devices=[]), use_one_thread():
         torch.manual_seed(recipe.seed)
         network = FeatureNetwork(shape, classes if recipe.kind == "classifier" else _ROTATIONS)
         network.to(memory_format=torch.channels_last)
@@ -160,17 +161,6 @@ def _batches(count: int, size: int, steps: int, generator: torch.Generator) -> I
                 return
             steps -= 1
             yield order[start : start + size]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums over several threads depend on how many there are; the extractor must not."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:

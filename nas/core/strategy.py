@@ -48,25 +48,24 @@ class Strategy:
         raise NotImplementedError
 
 
-class BestSeen:
-    """The recommendation of strategies without a model of their own: the trial of least loss, the first such.
+class RecommendsBestSeen(Strategy):
+    """A strategy without a model of its own, which recommends the trial of least loss, the first such.
 
     Of several objectives it is the first that counts, and the others between equals: nothing dominates it. Trials
-    that were stopped early do not count: there is nothing to hand over of them.
+    that were stopped early do not count: there is nothing to hand over of them. A subclass that needs more in its
+    `tell` calls this one's as well.
     """
 
-    def __init__(self) -> None:
-        self._best: tuple[tuple[float, ...], int] | None = None
+    _best: tuple[tuple[float, ...], int] | None = None  # losses and number
 
     def tell(self, trial: Trial) -> None:
-        """Take notice of an ended trial."""
+        """Remember the trial if it is the best so far."""
         losses = trial.losses
         if trial.stopped or losses[0] == float("inf"):
             return
         if self._best is None or (losses, trial.number) < self._best:
             self._best = (losses, trial.number)
 
-    @property
-    def number(self) -> int | None:
+    def recommend(self) -> int | None:
         """The best trial's number; None before any is complete."""
         return None if self._best is None else self._best[1]

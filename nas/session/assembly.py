@@ -25,8 +25,8 @@ from nas.session.option_checks import (
     early_stopping_of,
     strategy_of,
 )
+from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.one_shot import OneShot
-from nas.strategies.only import only
 from nas.study.parts import Parts
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _strategy_class(config: RunConfig, given: Given, trained: Genotype | None) -
     if trained is not None:
         if config.strategy != TRAIN:
             raise UserError("--strategy", config.strategy, TRAIN, why="there is a genotype, which is trained alone")
-        return only(trained)
+        return make_fixed_genotype(trained)
     found: Callable[..., Strategy] = given.strategy or registry.load("strategy", config.strategy)
     known = registry.options(found)
     if config.weight_sharing == "supernet":

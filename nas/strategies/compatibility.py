@@ -13,8 +13,8 @@ Genes = Mapping[str, float | str]
 _SMALL = 20
 
 
-def reader_of_genes(space: SearchSpace) -> Callable[[Genotype], Genes]:
-    """What reads the genes of the space's genotypes: its own, or else its decisions, ordered ones scaled to [0, 1].
+def make_gene_reader(space: SearchSpace) -> Callable[[Genotype], Genes]:
+    """Make what reads the genes of the space's genotypes: its own, or its decisions, ordered ones scaled to [0, 1].
 
     Raises:
         TypeError: the space can tell neither.
@@ -25,10 +25,10 @@ def reader_of_genes(space: SearchSpace) -> Callable[[Genotype], Genes]:
         raise TypeError(f"{space.name} says neither its genes nor its decisions")
     traceable = space
 
-    def decisions(genotype: Genotype) -> Genes:
+    def read_decisions(genotype: Genotype) -> Genes:
         return {d.choice.site: _position(d.choice, d.value) for d in traceable.trace(genotype)}
 
-    return decisions
+    return read_decisions
 
 
 def _position(choice: Choice, value: Value) -> float | str:
@@ -37,7 +37,7 @@ def _position(choice: Choice, value: Value) -> float | str:
     return choice.values.index(value) / (len(choice.values) - 1)
 
 
-def distance(one: Genes, other: Genes, *, disjoint: float, weights: float, small: int = _SMALL) -> float:
+def measure_distance(one: Genes, other: Genes, *, disjoint: float, weights: float, small: int = _SMALL) -> float:
     """The compatibility distance delta = c1 (E + D) / N + c3 W (equation 1).
 
     Excess genes E and disjoint ones D have the same coefficient, as in all the paper's experiments. N is the number
@@ -59,8 +59,8 @@ def distance(one: Genes, other: Genes, *, disjoint: float, weights: float, small
     return disjoint * unmatched / (1 if larger < small else larger) + weights * difference
 
 
-def crosser(space: SearchSpace) -> Callable[[Genotype, Genotype, Generator], Genotype]:
-    """What crosses a fitter genotype with another: matching genes of either, all others of the fitter (figure 4).
+def make_crossover(space: SearchSpace) -> Callable[[Genotype, Genotype, Generator], Genotype]:
+    """Make what crosses a fitter genotype with another: matching genes of either, all others of the fitter (figure 4).
 
     A Genetic space does so itself. In a space of decisions a mixture may make other decisions arise than the
     fitter's: those of the network's structure are then the fitter's as well, and what still arises anew is the other
@@ -71,7 +71,7 @@ def crosser(space: SearchSpace) -> Callable[[Genotype, Genotype, Generator], Gen
         return space.crossover
     traceable = space
 
-    def crossed(fitter: Genotype, other: Genotype, generator: Generator) -> Genotype:
+    def cross(fitter: Genotype, other: Genotype, generator: Generator) -> Genotype:
         mine = {d.choice.site: d for d in traceable.trace(fitter)}
         theirs = {d.choice.site: d.value for d in traceable.trace(other)}
         inherited: dict[str, Value] = {}
@@ -91,4 +91,4 @@ def crosser(space: SearchSpace) -> Callable[[Genotype, Genotype, Generator], Gen
             child = space.grow(answer)
         return child
 
-    return crossed
+    return cross

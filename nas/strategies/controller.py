@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,19 +13,9 @@ from torch import nn
 
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, SearchSpace, Value
+from nas.core.threads import use_one_thread
 
 _DRAWS = 500
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Matrices this small are computed sooner by one thread, and by many times where the cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ class Controller:
         self._tree: _Node | None = None  # of the walks drawn since the last step
         self._optimiser = torch.optim.SGD([recurrent, {"params": [], "lr": learning_rate}])
 
-    def _meet(self, choice: Choice) -> None:
+    def _add_site(self, choice: Choice) -> None:
         site, values = choice.site, len(choice.values)
         if site in self._heads:
             return
@@ -108,7 +97,7 @@ class Controller:
 
     # -- drawing
 
-    @_one_thread()
+    @use_one_thread()
     @torch.no_grad()
     def draw(
         self, space: SearchSpace, generator: Generator, known: Callable[[Genotype], bool]
@@ -130,10 +119,10 @@ class Controller:
                 if path:
                     parent, answer = path[-1]
                     if answer not in parent.branches:
-                        parent.branches[answer] = self._read(choice, parent.state, tokens[-1])
+                        parent.branches[answer] = self._read_question(choice, parent.state, tokens[-1])
                     node = parent.branches[answer]
                 else:
-                    node = self._tree = self._tree or self._read(choice, None, None)
+                    node = self._tree = self._tree or self._read_question(choice, None, None)
                 weights = node.probabilities * node.left
                 sums = np.cumsum(weights)
                 index = int(np.searchsorted(sums, generator.random() * sums[-1], side="right"))
@@ -154,11 +143,11 @@ class Controller:
                 return None
         return None
 
-    def _read(
+    def _read_question(
         self, choice: Choice, state: tuple[torch.Tensor, torch.Tensor] | None, before: tuple[Choice, int] | None
     ) -> _Node:
         """One step of the LSTM."""
-        self._meet(choice)
+        self._add_site(choice)
         inputs: torch.Tensor = self._questions[choice.site]
         if before is not None:
             inputs = inputs + self._answers[before[0].site][before[1]]
@@ -172,7 +161,7 @@ class Controller:
 
     # -- learning
 
-    @_one_thread()
+    @use_one_thread()
     def evaluate(self, walks: Sequence[Walk]) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probability (N,) of each walk under the policy as it is now, and entropy (N,) in nats.
 
@@ -207,7 +196,7 @@ class Controller:
         entropies = -(logs.exp() * logs).sum(-1)
         return (chosen * arises).sum(1), (entropies * arises).sum(1)
 
-    @_one_thread()
+    @use_one_thread()
     def descend(self, loss: torch.Tensor) -> None:
         """One step down the gradient of `loss`, a scalar."""
         self._optimiser.zero_grad()

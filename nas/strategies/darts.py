@@ -11,10 +11,11 @@ from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.job import TrainSupernet
 from nas.core.space import SearchSpace, drawing, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.supernet import Relaxable, Relaxation, SupernetPlan
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require, require_at_least
 
 _MOST_FAILURES = 5  # supernets in a row that fail, before the search ends
 _MOST_FRUITLESS = 2  # supernets in a row that bring nothing new
@@ -22,7 +23,7 @@ _VARIED = 0.75  # of further bases: the probability that a decision is the usual
 _MOST_SAMPLES = 200  # of one supernet; who wants more candidates trains another
 
 
-class Darts(Strategy):
+class Darts(RecommendsBestSeen):
     """DARTS, differentiable architecture search (Liu, Simonyan & Yang 2019), with GDAS's and PC-DARTS's variants.
 
     The first trial trains a supernet, whose edges hold mixtures of all operations, and is no candidate itself. Then
@@ -57,19 +58,14 @@ class Darts(Strategy):
         weight_decay: Annotated[float, "of the alphas"] = 1e-3,
         supernets: Annotated[int, "how many supernets share the trials"] = 1,
     ) -> None:
-        for name, value, least, most in (
-            ("supernet_epochs", 1 if supernet_epochs is None else supernet_epochs, 1, math.inf),
-            ("max_skips", 0 if max_skips is None else max_skips, 0, math.inf),
-            ("warm_up", warm_up or 0, 0, math.inf if supernet_epochs is None else supernet_epochs - 1),
-            ("weight_decay", weight_decay, 0, math.inf),
-            ("supernets", supernets, 1, max(1, trials // 2)),
-        ):
-            if not least <= value <= most:
-                raise UserError(
-                    f"--set {name}", value, f"{least} or more" if most == math.inf else f"{least} to {most}"
-                )
-        if learning_rate is not None and not 0 < learning_rate < math.inf:
-            raise UserError("--set learning_rate", learning_rate, "a number above 0")
+        most_warm_up = math.inf if supernet_epochs is None else supernet_epochs - 1
+        most_supernets = max(1, trials // 2)
+        require_at_least(1, supernet_epochs=supernet_epochs)
+        require_at_least(0, max_skips=max_skips, warm_up=warm_up, weight_decay=weight_decay)
+        require((warm_up or 0) <= most_warm_up, "warm_up", warm_up, f"0 to {most_warm_up}")
+        require(1 <= supernets <= most_supernets, "supernets", supernets, f"1 to {most_supernets}")
+        positive = learning_rate is None or 0 < learning_rate < math.inf
+        require(positive, "learning_rate", learning_rate, "a number above 0")
         if trials < 2:
             raise UserError("--trials", trials, "2 or more", why="darts trains a supernet first")
         if not isinstance(space, Relaxable):
@@ -89,9 +85,8 @@ class Darts(Strategy):
         self._bases = 0  # given up so far
         self._queue: deque[Proposal] = deque()
         self._seen = Seen(space)
-        self._best = BestSeen()
         try:
-            self._base()
+            self._choose_base()
         except InvalidGenotype as error:
             fits = "spaces with cells to relax, neither pinned nor of another kind of network"
             raise UserError("--strategy", "darts", fits, why=str(error)) from None
@@ -105,9 +100,9 @@ class Darts(Strategy):
         if self._failures == _MOST_FAILURES or self._fruitless == _MOST_FRUITLESS:
             return None
         self._training = True
-        return Proposal(self._base(), origin="supernet", job=TrainSupernet(self._plan))
+        return Proposal(self._choose_base(), origin="supernet", job=TrainSupernet(self._plan))
 
-    def _base(self) -> Genotype:
+    def _choose_base(self) -> Genotype:
         """The usual genotype; another one where that has failed or has nothing new around it."""
         generator = generator_for(self._seed, self._bases, 2)
         return self._relaxable.base(drawing(generator, _VARIED if self._bases else 1.0))
@@ -115,7 +110,7 @@ class Darts(Strategy):
     def tell(self, trial: Trial) -> None:
         """A supernet's derived genotypes are queued; of candidates, the best is remembered."""
         if not isinstance(trial.job, TrainSupernet):
-            self._best.tell(trial)
+            super().tell(trial)
             return
         self._training = False
         if trial.outcome is not None and trial.outcome.failed:
@@ -125,19 +120,15 @@ class Darts(Strategy):
         self._failures = 0
         self._trained += 1
         most = self._share if self._trained < self._supernets else None
-        for genotype, origin in derived_from(trial):
+        for genotype, origin in list_derived(trial):
             if genotype not in self._seen and len(self._queue) != most:
                 self._seen.add(genotype)
                 self._queue.append(Proposal(genotype, (trial.number,), origin))
         self._fruitless = 0 if self._queue else self._fruitless + 1
         self._bases += not self._queue
 
-    def recommend(self) -> int | None:
-        """The best seen; never a supernet."""
-        return self._best.number
 
-
-def derived_from(trial: Trial) -> Iterator[tuple[Genotype, str]]:
+def list_derived(trial: Trial) -> Iterator[tuple[Genotype, str]]:
     """A supernet's genotypes in the order in which they shall be tried, and where each comes from."""
     told = [measurement for measurement in reversed(trial.measurements) if measurement.derived]
     for measurement in told:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
-from nas.core.errors import UserError
-from nas.core.genotype import Genotype
-from nas.core.space import Evolvable, Generator, SearchSpace, generator_for, sample
+from nas.core.space import Generator, SearchSpace, generator_for
 from nas.core.strategy import Strategy
 from nas.core.trial import Proposal, Trial
+from nas.strategies.mutation import propose_mutant, propose_random
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require_at_least, require_evolvable, require_probability
 
 if TYPE_CHECKING:
     from deap.base import Fitness
@@ -48,68 +48,45 @@ class DeapNSGA2(Strategy):
         crossover: Annotated[float, "probability that a child has two parents"] = 0.9,
         usual: Annotated[float, "probability that a decision of the first population is the usual one"] = 0.75,
     ) -> None:
-        if not isinstance(space, Evolvable):
-            raise UserError("--strategy", "deap-nsga2", "spaces that can mutate a genotype")
         if population is None:
             population = min(100, max(8, trials // 10))
-        if population < _FEWEST:
-            raise UserError("--set population", population, f"{_FEWEST} or more")
-        for name, probability in (("crossover", crossover), ("usual", usual)):
-            if not 0 <= probability <= 1:
-                raise UserError(f"--set {name}", probability, "0 to 1")
+        require_at_least(_FEWEST, population=population)
+        require_probability(crossover=crossover, usual=usual)
         from deap import tools
 
         self._tools: Any = tools
-        self._space, self._evolvable, self._seed = space, space, seed
+        self._space, self._seed = require_evolvable(space, "deap-nsga2"), seed
         self._population_size, self._crossover, self._usual = population, crossover, usual
         self._population: list[Individual] = []
         self._hall_of_fame: Any = tools.ParetoFront(similar=lambda first, second: True)  # of equals the first
-        self._asked = 0
         self._seen = Seen(space)
 
     def ask(self, number: int) -> Proposal | None:
         """A random genotype while the first population is made, then a child of two tournaments' winners."""
         generator = generator_for(self._seed, number)
-        initial = self._asked < self._population_size or len(self._population) < _FEWEST
-
-        def draw() -> Proposal:
-            if initial:
-                usual = 1.0 if self._usual and self._asked == 0 else self._usual
-                return Proposal(sample(self._space, generator, usual), origin="random")
-            return self._child(generator)
-
+        initial = self._seen.count < self._population_size or len(self._population) < _FEWEST
+        propose = self._propose_initial if initial else self._propose_child
         with _global_random(generator):
-            proposal = self._seen.first_new(draw) or self._further(generator)
-        if proposal is not None:
-            self._asked += 1
-            self._seen.add(proposal.genotype)
-        return proposal
+            proposal = self._seen.first_new(lambda: propose(generator))
+        if proposal is None and self._population:  # all children near by are known
+            member = self._population[int(generator.integers(len(self._population)))].trial
+            start = Proposal(member.genotype, (member.number,))
+            proposal = self._seen.walk_on(start, self._space, generator, mutations=0)
+        return self._seen.remember(proposal)
 
-    def _child(self, generator: Generator) -> Proposal:
+    def _propose_initial(self, generator: Generator) -> Proposal:
+        return propose_random(self._space, generator, self._usual, first=self._seen.count == 0)
+
+    def _propose_child(self, generator: Generator) -> Proposal:
         first, second = self._tools.selTournamentDCD(self._population, _FEWEST)[:2]  # of the two halves of a shuffle
         if second.fitness.dominates(first.fitness):
             first, second = second, first
+        fitter, other = first.trial, second.trial
         if generator.random() >= self._crossover:
-            child, change = self._evolvable.mutate(first.genotype, generator)
-            return Proposal(child, (first.number,), f"mutation: {change}")
-        mixed = self._evolvable.crossover(first.genotype, second.genotype, generator)
-        child, change = self._evolvable.mutate(mixed, generator)
-        return Proposal(child, (first.number, second.number), f"crossover and mutation: {change}")
-
-    def _further(self, generator: Generator) -> Proposal | None:
-        """Where all children near by are known: mutate on from a member until something new is met."""
-        if not self._population:
-            return None
-        member = self._population[int(generator.integers(len(self._population)))]
-        genotype, steps = member.genotype, 0
-
-        def step() -> Proposal:
-            nonlocal genotype, steps
-            genotype, _ = self._evolvable.mutate(genotype, generator)
-            steps += 1
-            return Proposal(genotype, (member.number,), f"{steps} mutations")
-
-        return self._seen.first_new(step)
+            return propose_mutant(self._space, fitter, generator)
+        mixed = self._space.crossover(fitter.genotype, other.genotype, generator)
+        child, change = self._space.mutate(mixed, generator)
+        return Proposal(child, (fitter.number, other.number), f"crossover and mutation: {change}")
 
     def tell(self, trial: Trial) -> None:
         """The trial joins the population, and the worst of it leaves."""
@@ -124,7 +101,7 @@ class DeapNSGA2(Strategy):
     @property
     def front(self) -> list[int]:
         """The numbers of the complete trials that no other dominates, the best in the first objective first."""
-        return [individual.number for individual in self._hall_of_fame]
+        return [individual.trial.number for individual in self._hall_of_fame]
 
     def recommend(self) -> int | None:
         """The hall of fame's best in the first objective."""
@@ -135,13 +112,12 @@ class Individual:
     """A trial as DEAP sees it: something with a fitness."""
 
     def __init__(self, trial: Trial) -> None:
-        self.number: int = trial.number
-        self.genotype: Genotype = trial.genotype
-        self.fitness: Fitness = _minimised(len(trial.losses))(trial.losses)
+        self.trial = trial
+        self.fitness: Fitness = _minimised_losses(len(trial.losses))(trial.losses)
 
 
 @functools.cache
-def _minimised(objectives: int) -> type[Fitness]:
+def _minimised_losses(objectives: int) -> type[Fitness]:
     from deap.base import Fitness
 
     return type("Losses", (Fitness,), {"weights": (-1.0,) * objectives})

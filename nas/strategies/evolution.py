@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import Annotated
 
-from nas.core.errors import UserError
-from nas.core.space import Evolvable, Generator, SearchSpace, generator_for, sample
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.space import Generator, SearchSpace, generator_for
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
+from nas.strategies.mutation import propose_mutant, propose_random
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require, require_at_least, require_evolvable, require_probability
+from nas.strategies.tournament import select_by_tournament
 
 
-class Evolution(Strategy):
+class Evolution(RecommendsBestSeen):
     """Aging (regularised) evolution (Real, Aggarwal, Huang & Le 2019, algorithm 1).
 
     First comes a population of P random genotypes. Then S members of the population are drawn, the best of
@@ -42,76 +44,38 @@ class Evolution(Strategy):
         usual: Annotated[float, "probability that a decision of the first population is the usual one"] = 0.75,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        if not isinstance(space, Evolvable):
-            raise UserError("--strategy", "evolution", "spaces that can mutate a genotype")
         if population is None:
             population = min(50, max(4, trials // 4))
-        if population < 1:
-            raise UserError("--set population", population, "1 or more")
         if sample is None:
             sample = min(population, max(5, population // 5))
-        if not 1 <= sample <= population:
-            raise UserError("--set sample", sample, f"1 to the population, {population}")
-        if not 0 <= usual <= 1:
-            raise UserError("--set usual", usual, "0 to 1")
-        self._usual = usual
-        self._space, self._evolvable = space, space
-        self._seed, self._population_size, self._sample_size = seed, population, sample
-        self._duplicates = duplicates
-        self._population: deque[Trial] = deque(maxlen=population)  # the oldest leaves at the left
-        self._asked = 0
-        self._seen = Seen(space)
-        self._best = BestSeen()
+        require_at_least(1, population=population)
+        require(1 <= sample <= population, "sample", sample, f"1 to the population, {population}")
+        require_probability(usual=usual)
+        self._space = require_evolvable(space, "evolution")
+        self._seed, self._sample_size, self._usual = seed, sample, usual
+        self._population_size = population
+        self._population: deque[Trial] = deque(maxlen=population)  # keeps the last P
+        self._seen = Seen(space, duplicates=duplicates)
 
     def ask(self, number: int) -> Proposal | None:
         """A random genotype while the first population is made, then a tournament's child."""
         generator = generator_for(self._seed, number)
-        initial = self._asked < self._population_size or not self._population
+        initial = self._seen.count < self._population_size or not self._population
+        propose = self._propose_initial if initial else self._propose_child
+        proposal = self._seen.first_new(lambda: propose(generator))
+        if proposal is None and self._population:  # all mutants near by are known
+            proposal = self._seen.walk_on(self._propose_child(generator), self._space, generator, mutations=1)
+        return self._seen.remember(proposal)
 
-        def draw() -> Proposal:
-            if initial:
-                usual = 1.0 if self._usual and self._asked == 0 else self._usual
-                return Proposal(sample(self._space, generator, usual), origin="random")
-            return self._child(generator)
+    def _propose_initial(self, generator: Generator) -> Proposal:
+        return propose_random(self._space, generator, self._usual, first=self._seen.count == 0)
 
-        if self._duplicates:
-            proposal: Proposal | None = draw()
-        else:
-            proposal = self._seen.first_new(draw) or self._further_child(generator)
-        if proposal is not None:
-            self._asked += 1
-            self._seen.add(proposal.genotype)
-        return proposal
-
-    def _child(self, generator: Generator) -> Proposal:
+    def _propose_child(self, generator: Generator) -> Proposal:
         # with replacement: "the element stays in the population" (algorithm 1)
-        drawn = generator.integers(len(self._population), size=self._sample_size)
-        tournament = (self._population[int(member)] for member in drawn)
-        parent = min(tournament, key=lambda trial: (trial.losses[0], trial.number))
-        child, change = self._evolvable.mutate(parent.genotype, generator)
-        return Proposal(child, parents=(parent.number,), origin=f"mutation: {change}")
-
-    def _further_child(self, generator: Generator) -> Proposal | None:
-        """Where all mutants near by are known: walk on from one of them until something new is met."""
-        if not self._population:
-            return None
-        proposal = self._child(generator)
-        changes = 1
-
-        def further() -> Proposal:
-            nonlocal proposal, changes
-            child, _ = self._evolvable.mutate(proposal.genotype, generator)
-            changes += 1
-            proposal = Proposal(child, proposal.parents, f"{changes} mutations")
-            return proposal
-
-        return self._seen.first_new(further)
+        parent = select_by_tournament(self._population, self._sample_size, generator, replace=True)
+        return propose_mutant(self._space, parent, generator)
 
     def tell(self, trial: Trial) -> None:
         """The trial joins the population, and the oldest member leaves it."""
         self._population.append(trial)
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
+        super().tell(trial)

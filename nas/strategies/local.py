@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nas.core.errors import UserError
-from nas.core.space import Evolvable, Generator, SearchSpace, generator_for, sample
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.space import Generator, SearchSpace, generator_for
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
+from nas.strategies.mutation import propose_mutant, propose_random
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require_evolvable, require_probability
 
 _DRAWS = 200  # a neighbour of a hundred is missed by as many draws with probability .13, one of thirty with .001
 
 
-class Local(Strategy):
+class Local(RecommendsBestSeen):
     """Local search by first improvement with restarts (White, Nolen & Savani 2021; Den Ottelander et al. 2021).
 
     From a random start, neighbours (one mutation away) are evaluated in random order; the first that is better
@@ -35,67 +36,45 @@ class Local(Strategy):
         trials: int,
         usual: Annotated[float, "probability that a decision of a start is the usual one"] = 0.75,
     ) -> None:
-        if not isinstance(space, Evolvable):
-            raise UserError("--strategy", "local", "spaces that can mutate a genotype")
-        if not 0 <= usual <= 1:
-            raise UserError("--set usual", usual, "0 to 1")
-        self._space, self._evolvable, self._seed, self._usual = space, space, seed, usual
+        require_probability(usual=usual)
+        self._space, self._seed, self._usual = require_evolvable(space, "local"), seed, usual
         self._seen = Seen(space)
-        self._best = BestSeen()
         self._climb = 0
         self._climb_of: dict[int, int] = {}
         self._told: dict[str, Trial] = {}  # by genotype
         self._centre: Trial | None = None
-        self._started = False
 
     def ask(self, number: int) -> Proposal | None:
         """A new neighbour of the centre; a new start where there is none, or while the last one runs."""
         generator = generator_for(self._seed, number)
-        proposal = None
-        if self._centre is not None:
-            proposal = self._neighbour(generator)
+        proposal = self._propose_neighbour(generator)
         if proposal is None:
             if self._centre is not None:
                 self._climb, self._centre = self._climb + 1, None
-            proposal = self._start(generator)
-        if proposal is not None:
-            self._seen.add(proposal.genotype)
-            self._climb_of[number] = self._climb
-            self._started = True
-        return proposal
+            first = self._seen.count == 0
+            proposal = self._seen.first_new(lambda: propose_random(self._space, generator, self._usual, first=first))
+        self._climb_of[number] = self._climb
+        return self._seen.remember(proposal)
 
-    def _start(self, generator: Generator) -> Proposal | None:
-        usual = 1.0 if self._usual and not self._started else self._usual
-
-        def draw() -> Proposal:
-            return Proposal(sample(self._space, generator, usual), origin="random")
-
-        return self._seen.first_new(draw)
-
-    def _neighbour(self, generator: Generator) -> Proposal | None:
-        """A neighbour of the centre that is new; the centre moves to known ones that are better."""
+    def _propose_neighbour(self, generator: Generator) -> Proposal | None:
+        """A new neighbour of the centre, which itself moves to known ones that are better; None where none is new."""
         draws = 0
-        while draws < _DRAWS:
-            assert self._centre is not None
+        while self._centre is not None and draws < _DRAWS:
             draws += 1
-            genotype, change = self._evolvable.mutate(self._centre.genotype, generator)
-            if genotype not in self._seen:
-                return Proposal(genotype, parents=(self._centre.number,), origin=f"mutation: {change}")
-            known = self._told.get(genotype.text)
+            proposal = propose_mutant(self._space, self._centre, generator)
+            if proposal.genotype not in self._seen:
+                return proposal
+            known = self._told.get(proposal.genotype.text)
             if known is not None and known.losses[0] < self._centre.losses[0]:
                 self._centre, draws = known, 0
         return None
 
     def tell(self, trial: Trial) -> None:
         """The trial becomes the centre of its climb if it is better than it."""
-        self._best.tell(trial)
+        super().tell(trial)
         self._told[trial.genotype.text] = trial
         loss = trial.losses[0]
         if self._climb_of.get(trial.number) != self._climb or loss == float("inf"):
             return
         if self._centre is None or loss < self._centre.losses[0]:
             self._centre = trial
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require_at_least, require_share
 from nas.strategies.rewards import Ranks
 
 State = tuple[str, Value | None]
@@ -21,7 +22,7 @@ _FIRST_Q = 0.5
 _ATTEMPTS = 200
 
 
-class MetaQNN(Strategy):
+class MetaQNN(RecommendsBestSeen):
     """Q-learning with an epsilon-greedy policy and experience replay (Baker, Gupta, Naik & Raskar 2017).
 
     A state is the decision to be made and the choice made before, an action is a value:
@@ -53,12 +54,8 @@ class MetaQNN(Strategy):
     ) -> None:
         if not isinstance(space, Traceable):
             raise UserError("--strategy", "metaqnn", "spaces that can list a genotype's decisions")
-        for option, value in (("alpha", alpha), ("gamma", gamma)):
-            if not 0 < value <= 1:
-                raise UserError(f"--set {option}", value, "more than 0, at most 1")
-        for option, count in (("replays", replays), ("schedule", 1 if schedule is None else schedule)):
-            if count < 1:
-                raise UserError(f"--set {option}", count, "1 or more")
+        require_share(alpha=alpha, gamma=gamma)
+        require_at_least(1, replays=replays, schedule=schedule)
         self._space, self._traceable, self._seed = space, space, seed
         self._alpha, self._gamma, self._replays, self._shaping = alpha, gamma, replays, shaping
         self._schedule = max(1, trials // 3) if schedule is None else schedule
@@ -66,26 +63,20 @@ class MetaQNN(Strategy):
         self._memory: list[tuple[list[tuple[State, Value]], float]] = []
         self._ranks = Ranks()
         self._seen = Seen(space)
-        self._best = BestSeen()
-        self._asked = 0
 
     def ask(self, number: int) -> Proposal | None:
         """What the epsilon-greedy policy writes."""
         generator = generator_for(self._seed, number)
-        epsilon = self.epsilon(self._asked)
+        epsilon = self.epsilon(self._seen.count)
         attempt = 0
 
         def draw() -> Proposal:
             nonlocal attempt
             raised = max(epsilon, attempt / _ATTEMPTS)
             attempt += 1
-            return self._written(raised, generator)
+            return self._write_genotype(raised, generator)
 
-        proposal = self._seen.first_new(draw)
-        if proposal is not None:
-            self._seen.add(proposal.genotype)
-            self._asked += 1
-        return proposal
+        return self._seen.remember(self._seen.first_new(draw))
 
     def epsilon(self, models: int) -> float:
         """The probability of a random action after so many models."""
@@ -96,7 +87,7 @@ class MetaQNN(Strategy):
             place -= count
         return _SCHEDULE[-1][0]
 
-    def _written(self, epsilon: float, generator: Generator) -> Proposal:
+    def _write_genotype(self, epsilon: float, generator: Generator) -> Proposal:
         before: Value | None = None
 
         def choose(choice: Choice) -> Value:
@@ -114,16 +105,16 @@ class MetaQNN(Strategy):
 
     def tell(self, trial: Trial) -> None:
         """Put the trial into the memory and learn from some of what is there."""
-        self._best.tell(trial)
+        super().tell(trial)
         loss = trial.losses[0]
         self._ranks.add(loss)
-        self._memory.append((self._steps(trial), loss))
+        self._memory.append((self._list_steps(trial), loss))
         generator = generator_for(self._seed, trial.number, 2)
         for index in generator.integers(len(self._memory), size=self._replays):
             steps, loss = self._memory[int(index)]
-            self._learn(steps, self._result(loss))
+            self._learn(steps, self._measure_result(loss))
 
-    def _steps(self, trial: Trial) -> list[tuple[State, Value]]:
+    def _list_steps(self, trial: Trial) -> list[tuple[State, Value]]:
         steps: list[tuple[State, Value]] = []
         before: Value | None = None
         free = [d for d in self._traceable.trace(trial.genotype) if len(d.choice.values) > 1]  # others are not asked
@@ -135,9 +126,9 @@ class MetaQNN(Strategy):
             before = decision.value
         return steps
 
-    def _result(self, loss: float) -> float:
+    def _measure_result(self, loss: float) -> float:
         """The share of results that are worse, those as good counted half; 0 for a failure."""
-        return 0.0 if loss == float("inf") else self._ranks.of(loss)
+        return 0.0 if loss == float("inf") else self._ranks.rank(loss)
 
     def _learn(self, steps: list[tuple[State, Value]], result: float) -> None:
         following: Mapping[Value, float] | None = None
@@ -147,7 +138,3 @@ class MetaQNN(Strategy):
             values = self._q[state]
             values[action] += self._alpha * (target - values[action])
             following = values
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from nas.core.errors import UserError
-from nas.core.space import Evolvable, Generator, Genetic, SearchSpace, Traceable, generator_for, sample
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.space import Evolvable, Generator, Genetic, SearchSpace, Traceable, generator_for
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
-from nas.strategies.compatibility import Genes, crosser, distance, reader_of_genes
+from nas.strategies.compatibility import Genes, make_crossover, make_gene_reader, measure_distance
+from nas.strategies.mutation import EvolvableSpace, propose_mutant, propose_random
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require, require_at_least, require_probability, require_share
+from nas.strategies.tournament import loss_then_number
 
 # section 4.1 of the paper
 _MUTATION_ONLY = 0.25
@@ -52,7 +55,7 @@ class _Generation:
     improved: int
 
 
-class Neat(Strategy):
+class Neat(RecommendsBestSeen):
     """NeuroEvolution of Augmenting Topologies (Stanley & Miikkulainen 2002).
 
     Generations of `population` members. Members are grouped into species by their compatibility distance to a
@@ -96,32 +99,25 @@ class Neat(Strategy):
             population = min(150, max(10, trials // 15))
         if species is None:
             species = 0 if genetic else max(2, population // 10)
-        for option, value, fits, allowed in (
-            ("population", population, population >= 2, "2 or more"),
-            ("threshold", threshold, threshold > 0, "more than 0"),
-            ("species", species, species >= 0, "0 or more"),
-            ("disjoint", disjoint, disjoint >= 0, "0 or more"),
-            ("weights", weights, weights is None or weights >= 0, "0 or more"),
-            ("survival", survival, 0 < survival <= 1, "more than 0, at most 1"),
-            ("stagnation", stagnation, stagnation >= 1, "1 or more"),
-            ("usual", usual, 0 <= usual <= 1, "0 to 1"),
-        ):
-            if not fits:
-                raise UserError(f"--set {option}", value, allowed)
-        self._space, self._evolvable, self._seed = space, space, seed
+        require_at_least(2, population=population)
+        require(threshold > 0, "threshold", threshold, "more than 0")
+        require_at_least(0, species=species, disjoint=disjoint, weights=weights)
+        require_share(survival=survival)
+        require_at_least(1, stagnation=stagnation)
+        require_probability(usual=usual)
+        self._space: EvolvableSpace = space
+        self._seed, self._usual = seed, usual
         self._size, self._threshold, self._most_species = population, threshold, species
         self._disjoint, self._weights = disjoint, weights if weights is not None else 0.4 if genetic else 1.0
         self._small = 20 if genetic else 0
         self._survival, self._stagnation = survival, stagnation
-        self._usual, self._duplicates = usual, duplicates
-        self._read, self._cross = reader_of_genes(space), crosser(space)
+        self._read, self._cross = make_gene_reader(space), make_crossover(space)
         self._genes: dict[int, Genes] = {}
         self._generation = _Generation(0, (), (), (-1,) * population, math.inf, 0)
         self._born = 0
         self._pending: set[int] = set()
         self._members: list[Trial] = []
-        self._seen = Seen(space)
-        self._best = BestSeen()
+        self._seen = Seen(space, duplicates=duplicates)
 
     @property
     def generation(self) -> int:
@@ -142,7 +138,7 @@ class Neat(Strategy):
         if proposal is None:
             if self._pending or not self._members:
                 return None
-            following = self._closed(generator)
+            following = self._close_generation(generator)
             proposal = self._child(following, 0, generator)
             if proposal is None:
                 return None
@@ -151,18 +147,13 @@ class Neat(Strategy):
             self._genes = {n: genes for n, genes in self._genes.items() if n in kept}
         self._born += 1
         self._pending.add(number)
-        self._seen.add(proposal.genotype)
-        return proposal
+        return self._seen.remember(proposal)
 
     def tell(self, trial: Trial) -> None:
         """The trial is a member of its generation, a failed one with the least fitness."""
         self._pending.discard(trial.number)
         self._members.append(trial)
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
+        super().tell(trial)
 
     # -- children
 
@@ -174,16 +165,14 @@ class Neat(Strategy):
 
         def draw() -> Proposal:
             if first:  # section 2.4: start minimally
-                usual = 1.0 if self._usual and born == 0 else self._usual
-                return Proposal(sample(self._space, generator, usual), origin="first generation")
-            return self._reproduced(generation.species, generation.births[born], generator)
+                start = propose_random(self._space, generator, self._usual, first=born == 0)
+                return replace(start, origin="first generation")
+            return self._reproduce(generation.species, generation.births[born], generator)
 
-        if self._duplicates:
-            return draw()
         # where all that is near by is known
-        return self._seen.first_new(draw) or self._seen.walk_on(draw(), self._evolvable, generator)
+        return self._seen.first_new(draw) or self._seen.walk_on(draw(), self._space, generator)
 
-    def _reproduced(self, species: Sequence[Species], own: int, generator: Generator) -> Proposal:
+    def _reproduce(self, species: Sequence[Species], own: int, generator: Generator) -> Proposal:
         """A mutant of a parent, or the child of two of one species (hardly ever of two)."""
         parent = self._parent(species[own], generator)
         if generator.random() >= _MUTATION_ONLY:
@@ -191,29 +180,28 @@ class Neat(Strategy):
                 own = (own + 1 + int(generator.integers(len(species) - 1))) % len(species)
             other = self._parent(species[own], generator)
             if other is not parent:
-                return self._crossed(parent, other, generator)
-        mutant, change = self._evolvable.mutate(parent.genotype, generator)
-        return Proposal(mutant, (parent.number,), f"mutation: {change}")
+                return self._cross_parents(parent, other, generator)
+        return propose_mutant(self._space, parent, generator)
 
     def _parent(self, species: Species, generator: Generator) -> Trial:
         survivors = min(len(species.members), math.floor(self._survival * len(species.members)) + 1)
         return species.members[int(generator.integers(survivors))]
 
-    def _crossed(self, one: Trial, other: Trial, generator: Generator) -> Proposal:
-        fitter, weaker = sorted((one, other), key=_by_loss)
+    def _cross_parents(self, one: Trial, other: Trial, generator: Generator) -> Proposal:
+        fitter, weaker = sorted((one, other), key=loss_then_number)
         child = self._cross(fitter.genotype, weaker.genotype, generator)
         origin = f"crossover of {fitter.number} and {weaker.number}"
         if generator.random() >= _UNMUTATED:
-            child, change = self._evolvable.mutate(child, generator)
+            child, change = self._space.mutate(child, generator)
             origin = f"{origin}; {change}"
         return Proposal(child, (fitter.number, weaker.number), origin)
 
     # -- the end of a generation
 
-    def _closed(self, generator: Generator) -> _Generation:
+    def _close_generation(self, generator: Generator) -> _Generation:
         """Group the members into species and decide how many children each has; the state stays as it is."""
         now = self._generation.number + 1
-        species = self._grouped(now, generator)
+        species = self._group_by_species(now, generator)
         best = min(trial.losses[0] for trial in self._members)
         improved = now if best < self._generation.best else self._generation.improved
         best = min(best, self._generation.best)
@@ -221,31 +209,32 @@ class Neat(Strategy):
         if now - improved > _POPULATION_STAGNATION or not fertile:
             # "refocusing the search into the most promising": they begin anew, so that others can arise beside them
             improved = now
-            fertile = [replace(s, improved=now) for s in sorted(species, key=lambda s: _by_loss(s.members[0]))[:2]]
-        fitness = _fitness(self._members)
+            most_promising = sorted(species, key=lambda s: loss_then_number(s.members[0]))[:2]
+            fertile = [replace(s, improved=now) for s in most_promising]
+        fitness = _measure_fitness(self._members)
         shares = [sum(fitness[trial.number] for trial in s.members) / len(s.members) for s in fertile]
         kept, births = [], []
-        for index, (group, children) in enumerate(zip(fertile, apportioned(shares, self._size), strict=True)):
+        for index, (group, children) in enumerate(zip(fertile, apportion_seats(shares, self._size), strict=True)):
             if len(group.members) > _LARGE and children > 0:
                 kept.append(group.members[0])
                 children -= 1
             births += [index] * children
         return _Generation(now, tuple(fertile), tuple(kept), tuple(births), best, improved)
 
-    def _grouped(self, now: int, generator: Generator) -> list[Species]:
+    def _group_by_species(self, now: int, generator: Generator) -> list[Species]:
         """Section 3.3: each member joins the first species whose representative is near, or founds one."""
         for trial in self._members:
             if trial.number not in self._genes:
                 self._genes[trial.number] = self._read(trial.genotype)
         old = self._generation.species
         representatives = [self._genes[s.members[int(generator.integers(len(s.members)))].number] for s in old]
-        groups = self._partition(representatives)
+        groups = self._split_into_species(representatives)
         following = max((s.number for s in old), default=-1) + 1
         found = []
         for index, group in enumerate(groups):
             if not group:
                 continue  # extinct
-            members = tuple(sorted(group, key=_by_loss))
+            members = tuple(sorted(group, key=loss_then_number))
             before = old[index] if index < len(old) else Species(following + index - len(old), (), improved=now)
             best = members[0].losses[0]
             if best < before.best:
@@ -254,21 +243,21 @@ class Neat(Strategy):
                 found.append(Species(before.number, members, before.best, before.improved))
         return found
 
-    def _partition(self, representatives: Sequence[Genes]) -> list[list[Trial]]:
+    def _split_into_species(self, representatives: Sequence[Genes]) -> list[list[Trial]]:
         if not self._most_species:
-            return self._within(self._threshold, representatives)
+            return self._split_by_distance(self._threshold, representatives)
         low, high = 0.0, 2.0 * (self._disjoint + self._weights)  # at the latter all are one species
-        groups = self._within(high, representatives)
+        groups = self._split_by_distance(high, representatives)
         for _ in range(8):  # the least threshold that gives no more species than wanted
             middle = (low + high) / 2
-            finer = self._within(middle, representatives)
+            finer = self._split_by_distance(middle, representatives)
             if sum(map(bool, finer)) > self._most_species:
                 low = middle
             else:
                 high, groups = middle, finer
         return groups
 
-    def _within(self, threshold: float, representatives: Sequence[Genes]) -> list[list[Trial]]:
+    def _split_by_distance(self, threshold: float, representatives: Sequence[Genes]) -> list[list[Trial]]:
         """The members of every species, old ones first."""
         known = list(representatives)
         groups: list[list[Trial]] = [[] for _ in known]
@@ -284,14 +273,10 @@ class Neat(Strategy):
         return groups
 
     def _distance(self, one: Genes, other: Genes) -> float:
-        return distance(one, other, disjoint=self._disjoint, weights=self._weights, small=self._small)
+        return measure_distance(one, other, disjoint=self._disjoint, weights=self._weights, small=self._small)
 
 
-def _by_loss(trial: Trial) -> tuple[float, int]:
-    return trial.losses[0], trial.number
-
-
-def _fitness(members: Sequence[Trial]) -> Mapping[int, float]:
+def _measure_fitness(members: Sequence[Trial]) -> Mapping[int, float]:
     """The metric ``fitness`` where every member has it, else how many members one is not worse than; failed: 0."""
     good = [trial for trial in members if trial.losses[0] < math.inf]
     fitness = dict.fromkeys((trial.number for trial in members), 0.0)
@@ -301,7 +286,7 @@ def _fitness(members: Sequence[Trial]) -> Mapping[int, float]:
     return fitness | {trial.number: float(sum(trial.losses[0] <= loss for loss in losses)) for trial in good}
 
 
-def apportioned(shares: Sequence[float], seats: int) -> list[int]:
+def apportion_seats(shares: Sequence[float], seats: int) -> list[int]:
     """How many of `seats` each share is worth: rounded down, and the rest to the largest remainders."""
     total = sum(shares)
     exact = [seats * share / total if total > 0 else seats / len(shares) for share in shares]

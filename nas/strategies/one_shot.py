@@ -13,15 +13,16 @@ from nas.core.genotype import Genotype
 from nas.core.job import ScoreWithSupernet, TrainSupernet
 from nas.core.pareto import ranking
 from nas.core.space import SearchSpace, drawing, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen, Strategy
 from nas.core.supernet import SharesWeights, SupernetPlan
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require_at_least
 
 _MOST_FAILURES = 3  # of a supernet in a row
 
 
-class OneShot(Strategy):
+class OneShot(RecommendsBestSeen):
     """Searches among the paths of a supernet (Guo et al. 2020, SPOS; with a controller Pham et al. 2018, ENAS).
 
     The first trial trains a supernet by drawing single paths, in which every operation of every edge has weights that
@@ -57,12 +58,8 @@ class OneShot(Strategy):
         if finalists is None:
             finalists = min(5, max(1, trials // 8))
         candidates = trials - rounds - finalists
-        epochs = rounds if supernet_epochs is None else supernet_epochs
-        for option, value, least in (
-            ("rounds", rounds, 1), ("finalists", finalists, 1), ("supernet_epochs", epochs, rounds)
-        ):  # fmt: skip
-            if value < least:
-                raise UserError(f"--set {option}", value, f"{least} or more")
+        require_at_least(1, rounds=rounds, finalists=finalists)
+        require_at_least(rounds, supernet_epochs=supernet_epochs)
         if candidates < rounds:
             why = f"{rounds} trials train the supernet, and {finalists} are trained alone"
             raise UserError("--trials", trials, f"{2 * rounds + finalists} or more", why=why)
@@ -87,7 +84,6 @@ class OneShot(Strategy):
         self._scored: list[Trial] = []
         self._final: deque[Proposal] | None = None
         self._seen = Seen(space)
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """A supernet, then candidates of the strategy, then the best of them; None while those before are awaited."""
@@ -106,7 +102,7 @@ class OneShot(Strategy):
             self._training = True
             return Proposal(self._base, origin=f"supernet, round {self._round + 1}", job=TrainSupernet(self._plan()))
         if self._final is None:
-            self._final = deque(self._chosen())
+            self._final = deque(self._choose_finalists())
         return self._final.popleft() if self._final else None
 
     @property
@@ -122,7 +118,7 @@ class OneShot(Strategy):
         epochs = None if self._epochs is None else max(1, self._epochs // self._rounds)
         return SupernetPlan(epochs=epochs, paths=tuple(latest), continues=self._supernet)
 
-    def _chosen(self) -> list[Proposal]:
+    def _choose_finalists(self) -> list[Proposal]:
         """The candidates of the best scores, each once."""
         proposals: list[Proposal] = []
         alive = [trial for trial in self._scored if trial.losses[0] < math.inf]
@@ -148,8 +144,4 @@ class OneShot(Strategy):
             self._scored.append(trial)
             self._inner.tell(trial)
         else:
-            self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best of those that were trained alone."""
-        return self._best.number
+            super().tell(trial)

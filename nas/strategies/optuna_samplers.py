@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, Restrictable, SearchSpace, Value, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require_at_least, require_probability
 
 if TYPE_CHECKING:
     import optuna
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 200  # of which the last hundred are random draws
 
 
-class Optuna(Strategy):
+class Optuna(RecommendsBestSeen):
     """Optuna's own choice of a sampler (Akiba et al. 2019): that of `optuna.create_study()`, TPE in Optuna 5.
 
     The study lives in memory: an ask is an Optuna trial whose suggestions answer the space's choices as they arise,
@@ -55,19 +55,18 @@ class Optuna(Strategy):
         trials: int,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        self._start(space, seed, duplicates)
+        self._create(space, seed, duplicates)
 
-    def _start(self, space: SearchSpace, seed: int, duplicates: bool, **options: Any) -> None:
-        self._space, self._seed, self._duplicates = space, seed, duplicates
+    def _create(self, space: SearchSpace, seed: int, duplicates: bool, **options: Any) -> None:
+        self._space, self._seed = space, seed
         self._silent: Mapping[str, Choice] = {}
         if self._static and isinstance(space, Restrictable):
             self._silent = {site: choice for site, choice in space.choices().items() if len(choice.values) > 1}
-        with _quiet():
-            self._study = _new_study(1, self._sampler(**options))
+        with _silence_optuna():
+            self._study = _create_study(1, self._sampler(**options))
         self._running: dict[int, optuna.Trial] = {}  # by our trials' numbers
         self._exhausted = False
-        self._seen = Seen(space)
-        self._best = BestSeen()
+        self._seen = Seen(space, duplicates=duplicates)
 
     def _sampler(self) -> BaseSampler | None:
         return None
@@ -81,22 +80,21 @@ class Optuna(Strategy):
         generator = generator_for(self._seed, number)
         _reseed(self._study.sampler, generator)
         origin = type(self._study.sampler).__name__
-        trial, genotype = self._suggested()
+        trial, genotype = self._ask_study()
         for attempt in range(_ATTEMPTS):
-            if self._duplicates or genotype not in self._seen:
+            if genotype not in self._seen:
                 self._running[number] = trial
-                self._seen.add(genotype)
                 changed = ", changed to be new" if attempt > self._repeats else ""
-                return Proposal(genotype, origin=origin + changed)
-            self._study.tell(trial.number, state=_fail())
+                return self._seen.remember(Proposal(genotype, origin=origin + changed))
+            self._fail(trial.number)
             if attempt >= self._repeats:
                 self._change(trial, (attempt - self._repeats + 1) / (_ATTEMPTS / 2), generator)
-            trial, genotype = self._suggested()
-        self._study.tell(trial.number, state=_fail())
+            trial, genotype = self._ask_study()
+        self._fail(trial.number)
         self._exhausted = True
         return None
 
-    def _suggested(self) -> tuple[optuna.Trial, Genotype]:
+    def _ask_study(self) -> tuple[optuna.Trial, Genotype]:
         """A new trial of the study, and the genotype that its suggestions make."""
         trial = self._study.ask()
         if self._generational:
@@ -112,7 +110,7 @@ class Optuna(Strategy):
             return values[trial.suggest_int(choice.site, 0, len(values) - 1)]
         if not self._relaxed:
             return values[trial.suggest_categorical(choice.site, range(len(values)))]
-        scores = [trial.suggest_float(name, 0, 1) for name in _scores(choice)]
+        scores = [trial.suggest_float(name, 0, 1) for name in _name_scores(choice)]
         return values[int(np.argmax(scores))]
 
     def _change(self, trial: optuna.Trial, probability: float, generator: Generator) -> None:
@@ -121,7 +119,7 @@ class Optuna(Strategy):
 
         def redraw(choice: Choice) -> Value:
             index = int(generator.integers(len(choice.values)))
-            names = _scores(choice) if self._relaxed and not choice.ordered else [choice.site]
+            names = _name_scores(choice) if self._relaxed and not choice.ordered else [choice.site]
             known = all(name in parameters for name in names)
             if known and generator.random() >= probability:
                 if len(names) == 1:
@@ -143,31 +141,34 @@ class Optuna(Strategy):
 
     def tell(self, trial: Trial) -> None:
         """The losses go to Optuna's trial, of a stopped one the curve; a failed trial has none."""
-        self._best.tell(trial)
+        import optuna
+
+        super().tell(trial)
         losses = trial.losses if self.multi_objective else trial.losses[:1]
         if len(losses) != len(self._study.directions):
-            self._reopen(len(losses))
+            self._recreate_study(len(losses))
         asked = self._running.pop(trial.number)
         number = asked.number
         if trial.stopped and self._weighs_pruned and len(losses) == 1:
             for epoch, loss in trial.curve.items():
                 asked.report(loss, epoch)
-            self._study.tell(number, state=_pruned())
+            self._study.tell(number, state=optuna.trial.TrialState.PRUNED)
         elif all(math.isfinite(loss) for loss in losses):
             self._study.tell(number, list(losses))
         else:
-            self._study.tell(number, state=_fail())
+            self._fail(number)
 
-    def _reopen(self, objectives: int) -> None:
+    def _fail(self, number: int) -> None:
+        import optuna
+
+        self._study.tell(number, state=optuna.trial.TrialState.FAIL)
+
+    def _recreate_study(self, objectives: int) -> None:
         """The first trial told says how many objectives there are; until then nothing but pending trials is known."""
         trials = self._study.get_trials()
-        self._study = _new_study(objectives, self._study.sampler)
+        self._study = _create_study(objectives, self._study.sampler)
         for trial in trials:
             self._study.add_trial(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
 
 
 class TPE(Optuna):
@@ -184,9 +185,9 @@ class TPE(Optuna):
         multivariate: Annotated[bool, "model the decisions that always arise together rather than one by one"] = True,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        _at_least("startup", startup, 0)
-        _at_least("candidates", candidates, 1)
-        self._start(
+        require_at_least(0, startup=startup)
+        require_at_least(1, candidates=candidates)
+        self._create(
             space, seed, duplicates, n_startup_trials=startup, n_ei_candidates=candidates, multivariate=multivariate
         )
 
@@ -213,8 +214,8 @@ class GP(Optuna):
         deterministic: Annotated[bool, "the same candidate would always get the same loss"] = False,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        _at_least("startup", startup, 1)
-        self._start(space, seed, duplicates, n_startup_trials=startup, deterministic_objective=deterministic)
+        require_at_least(1, startup=startup)
+        self._create(space, seed, duplicates, n_startup_trials=startup, deterministic_objective=deterministic)
 
     def _sampler(self, **options: Any) -> BaseSampler:
         from optuna.samplers import GPSampler
@@ -243,9 +244,8 @@ class CMAES(Optuna):
         separable: Annotated[bool, "adapt the variances alone, not the covariances"] = True,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        if population is not None:
-            _at_least("population", population, 4)
-        self._start(space, seed, duplicates, popsize=population, use_separable_cma=separable)
+        require_at_least(4, population=population)
+        self._create(space, seed, duplicates, popsize=population, use_separable_cma=separable)
 
     def _sampler(self, **options: Any) -> BaseSampler:
         from optuna.samplers import CmaEsSampler
@@ -273,18 +273,10 @@ class NSGA2(Optuna):
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
         population = min(50, max(10, trials // 10)) if population is None else population
-        _at_least("population", population, 2)
-        for name, probability in (("mutation", mutation), ("crossover", crossover)):
-            if probability is not None and not 0 <= probability <= 1:
-                raise UserError(f"--set {name}", probability, "0 to 1")
-        self._start(
-            space,
-            seed,
-            duplicates,
-            population_size=population,
-            mutation_prob=mutation,
-            crossover_prob=crossover,
-        )
+        require_at_least(2, population=population)
+        require_probability(mutation=mutation, crossover=crossover)
+        options = {"population_size": population, "mutation_prob": mutation, "crossover_prob": crossover}
+        self._create(space, seed, duplicates, **options)
 
     def _sampler(self, **options: Any) -> BaseSampler:
         from optuna.samplers import NSGAIISampler
@@ -292,15 +284,15 @@ class NSGA2(Optuna):
         return NSGAIISampler(**options)
 
 
-def _new_study(objectives: int, sampler: BaseSampler | None) -> optuna.Study:
+def _create_study(objectives: int, sampler: BaseSampler | None) -> optuna.Study:
     import optuna
 
-    with _quiet():
+    with _silence_optuna():
         return optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_optuna() -> Iterator[None]:
     """Neither Optuna's message that a study was created nor its warnings of what is experimental."""
     import optuna
 
@@ -326,22 +318,5 @@ def _reseed(sampler: BaseSampler, generator: Generator) -> None:
             state.seed(int(generator.integers(2**32)))
 
 
-def _pruned() -> optuna.trial.TrialState:
-    import optuna
-
-    return optuna.trial.TrialState.PRUNED
-
-
-def _fail() -> optuna.trial.TrialState:
-    import optuna
-
-    return optuna.trial.TrialState.FAIL
-
-
-def _scores(choice: Choice) -> list[str]:
+def _name_scores(choice: Choice) -> list[str]:
     return [f"{choice.site}:{index}" for index in range(len(choice.values))]
-
-
-def _at_least(option: str, value: int, least: int) -> None:
-    if value < least:
-        raise UserError(f"--set {option}", value, f"{least} or more")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.job import TrainPortion
-from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, drawing, generator_for, sample
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, drawing, generator_for
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
+from nas.strategies.mutation import propose_random
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require, require_at_least, require_probability
 
 
 @dataclass
@@ -32,7 +34,7 @@ class _Member:
         return self.trials[done - 1].losses[0]
 
 
-class PopulationBased(Strategy):
+class PopulationBased(RecommendsBestSeen):
     """Population-based training (Jaderberg et al. 2017, algorithm 1).
 
     P members are trained at once, in portions; a trial is one portion of one member. Before its next portion a member
@@ -66,20 +68,14 @@ class PopulationBased(Strategy):
             raise UserError("--strategy", "pbt", "spaces that can tell a genotype's decisions")
         if population is None:
             population = max(2, trials // max(1, portions))
-        for option, value, fits, allowed in (
-            ("portions", portions, portions >= 2, "2 or more"),
-            ("population", population, population >= 2, "2 or more"),
-            ("share", share, 0 < share <= 0.5, "more than 0, at most 0.5"),
-            ("usual", usual, 0 <= usual <= 1, "0 to 1"),
-        ):
-            if not fits:
-                raise UserError(f"--set {option}", value, allowed)
+        require_at_least(2, portions=portions, population=population)
+        require(0 < share <= 0.5, "share", share, "more than 0, at most 0.5")
+        require_probability(usual=usual)
         self.portions = portions
         self._space, self._traceable, self._seed = space, space, seed
         self._usual, self._few = usual, max(1, math.floor(share * population))
         self._members = [_Member() for _ in range(population)]
         self._seen = Seen(space)
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """The next portion of the member that has come least far; None while all that are not done are trained."""
@@ -91,27 +87,22 @@ class PopulationBased(Strategy):
         ]
         for index in sorted(waiting, key=lambda i: (self._members[i].asked, i)):
             member = self._members[index]
-            proposal = (self._following(index, generator) if member.trials else None) or self._begun(index, generator)
+            proposal = (self._go_on(index, generator) if member.trials else None) or self._begin(index, generator)
             if proposal is not None:
                 member.asked = _portion_of(proposal).number + 1
                 return proposal
         return None
 
-    def _begun(self, index: int, generator: Generator) -> Proposal | None:
+    def _begin(self, index: int, generator: Generator) -> Proposal | None:
         """A new genotype, of which nothing has been trained; the first is the usual one. None where all are known."""
-        usual = 1.0 if self._usual and not any(member.asked for member in self._members) else self._usual
-        portion = TrainPortion(0, self.portions, index)
+        first = self._seen.count == 0
+        drawn = self._seen.first_new(lambda: propose_random(self._space, generator, self._usual, first=first))
+        if drawn is None:
+            return None
+        self._members[index].trials = []
+        return self._seen.remember(replace(drawn, job=TrainPortion(0, self.portions, index)))
 
-        def draw() -> Proposal:
-            return Proposal(sample(self._space, generator, usual), origin="random", job=portion)
-
-        proposal = self._seen.first_new(draw)
-        if proposal is not None:
-            self._seen.add(proposal.genotype)
-            self._members[index].trials = []
-        return proposal
-
-    def _following(self, index: int, generator: Generator) -> Proposal | None:
+    def _go_on(self, index: int, generator: Generator) -> Proposal | None:
         """The member's next portion, or that of a better one with changed hyperparameters; None to begin anew."""
         member = self._members[index]
         done = len(member.trials)
@@ -120,23 +111,23 @@ class PopulationBased(Strategy):
         few = min(self._few, len(peers) // 2)
         failed = member.loss(done) == math.inf
         if not failed and index not in peers[len(peers) - few :]:
-            return self._continued(index, member.trials[-1], None)
+            return self._continue_training(index, member.trials[-1], None)
         best = [i for i in peers[:few] if self._members[i].loss(done) < math.inf]
         if not best:
-            return None if failed else self._continued(index, member.trials[-1], None)
+            return None if failed else self._continue_training(index, member.trials[-1], None)
         donor = self._members[best[int(generator.integers(len(best)))]]
-        return self._continued(index, donor.trials[done - 1], generator)
+        return self._continue_training(index, donor.trials[done - 1], generator)
 
-    def _continued(self, index: int, trial: Trial, generator: Generator | None) -> Proposal:
+    def _continue_training(self, index: int, trial: Trial, generator: Generator | None) -> Proposal:
         """What a trial has left, trained for another portion; explored where there is a generator."""
         portion = TrainPortion(_portion_of(trial.proposal).number + 1, self.portions, index, continues=trial.number)
         if generator is None:
             return Proposal(trial.genotype, (trial.number,), "continued", portion)
-        genotype, changed = self._explored(trial.genotype, generator)
+        genotype, changed = self._explore(trial.genotype, generator)
         origin = f"copy of trial {trial.number}" + (f": {changed}" if changed else "")
         return Proposal(genotype, (trial.number,), origin, portion)
 
-    def _explored(self, genotype: Genotype, generator: Generator) -> tuple[Genotype, str]:
+    def _explore(self, genotype: Genotype, generator: Generator) -> tuple[Genotype, str]:
         """The genotype with its ordered hyperparameters moved, and what was changed, in words."""
         answers: dict[str, Value] = {}
         changes = []
@@ -158,11 +149,7 @@ class PopulationBased(Strategy):
     def tell(self, trial: Trial) -> None:
         """The member has come so far; a failed one has nothing to go on from."""
         self._members[_portion_of(trial.proposal).member].trials.append(trial)
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
+        super().tell(trial)
 
 
 def _portion_of(proposal: Proposal) -> TrainPortion:

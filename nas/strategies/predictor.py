@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Evolvable, Generator, SearchSpace, Traceable, Value, generator_for, sample
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.encoding import Array, Encoding
+from nas.strategies.expected_improvement import Model
 from nas.strategies.gaussian_process import Distances, GaussianProcess
+from nas.strategies.mutation import EvolvableSpace, propose_random
 from nas.strategies.novelty import Seen
-from nas.strategies.results import Results, results_of
+from nas.strategies.option_checks import require, require_at_least, require_probability
+from nas.strategies.results import Results, collect_results
+from nas.strategies.tournament import loss_then_number
 
 _MOST = 300  # results that the model learns from: its cost grows with their cube
 _FIRST_STEPS, _STEPS = 40, 15  # of L-BFGS, where the parameters start anew and where they go on
@@ -32,7 +33,7 @@ _REPETITIONS = 3  # evaluations again that tell more about noise than any model
 _PROOF = 4.0  # nats by which noise must explain the results better: a likelihood ratio of 55
 
 
-class Predictor(Strategy):
+class Predictor(RecommendsBestSeen):
     """Bayesian optimisation with a Gaussian process over the decisions (Kandasamy et al. 2018; White et al. 2021).
 
     After a few trials spread over the space, a Gaussian process learns from all results which decisions matter,
@@ -63,25 +64,16 @@ class Predictor(Strategy):
     ) -> None:
         if not isinstance(space, Evolvable) or not isinstance(space, Traceable):
             raise UserError("--strategy", "predictor", "spaces that can list and mutate a genotype's decisions")
-        options = (
-            ("initial", initial, 2),
-            ("mutants", mutants, 1),
-            ("draws", draws, 1),
-            ("repeat_every", repeat_every, 0),
-        )
-        for option, value, least in options:
-            if value < least:
-                raise UserError(f"--set {option}", value, f"{least} or more")
-        if not 0 <= usual <= 1:
-            raise UserError("--set usual", usual, "0 to 1")
-        if not 0 <= margin < float("inf"):
-            raise UserError("--set margin", margin, "0 or more")
-        self._space, self._evolvable, self._seed = space, space, seed
+        require_at_least(2, initial=initial)
+        require_at_least(1, mutants=mutants, draws=draws)
+        require_at_least(0, repeat_every=repeat_every)
+        require_probability(usual=usual)
+        require(0 <= margin < float("inf"), "margin", margin, "0 or more")
+        self._space: EvolvableSpace = space
+        self._seed = seed
         self._initial, self._mutants, self._draws, self._usual = initial, mutants, draws, usual
         self._encoding = Encoding(space)
         self._seen = Seen(space)
-        self._best = BestSeen()
-        self._asked = 0
         self._told: list[Trial] = []
         self._pending: dict[int, Genotype] = {}
         self._process: GaussianProcess | None = None
@@ -97,24 +89,22 @@ class Predictor(Strategy):
         """One of the first trials, spread over the space; then the candidate of greatest expected improvement."""
         generator = generator_for(self._seed, number)
         successes = sum(trial.losses[0] != float("inf") for trial in self._told)
-        if self._asked < self._initial or successes < 2:
-            proposal = self._seen.first_new(lambda: self._spread(generator))
+        if self._seen.count < self._initial or successes < 2:
+            proposal = self._seen.first_new(lambda: self._propose_spread(generator))
         else:
-            with _one_thread():
-                proposal = self._promising(generator)
+            with _thread_pools().limit(limits=1):
+                proposal = self._propose_promising(generator)
         if proposal is None:
-            proposal = self._seen.first_new(lambda: Proposal(sample(self._space, generator), origin="random"))
+            proposal = self._seen.first_new(lambda: propose_random(self._space, generator))
         if proposal is not None:
             self._since_repeat = 0 if proposal.genotype in self._seen else self._since_repeat + 1
-            self._seen.add(proposal.genotype)
             self._pending[number] = proposal.genotype
-            self._asked += 1
-        return proposal
+        return self._seen.remember(proposal)
 
-    def _spread(self, generator: Generator) -> Proposal:
+    def _propose_spread(self, generator: Generator) -> Proposal:
         """Each value of a decision about equally often among the first trials (a Latin hypercube), or the usual."""
-        place = self._asked % self._initial
-        first = self._asked == 0 and self._usual > 0
+        place = self._seen.count % self._initial
+        first = self._seen.count == 0 and self._usual > 0
 
         def choose(choice: Choice) -> Value:
             if choice.usual is not None and (first or generator.random() < self._usual):
@@ -127,8 +117,8 @@ class Predictor(Strategy):
 
         return Proposal(self._space.grow(choose), origin="random")
 
-    def _promising(self, generator: Generator) -> Proposal | None:
-        model = self._learned()
+    def _propose_promising(self, generator: Generator) -> Proposal | None:
+        model = self._learn_model()
         candidates: dict[str, tuple[Proposal, float]] = {}
         margin = self._margin * min(1.0, _BOLD / len(self._told))
 
@@ -144,7 +134,7 @@ class Predictor(Strategy):
         mutants = []
         for _ in range(self._mutants):
             index = int(parents[int(generator.integers(len(parents)))])
-            mutants.append(self._mutant(results.genotypes[index], results.numbers[index], generator))
+            mutants.append(self._propose_mutant(results.genotypes[index], results.numbers[index], generator))
         drawn = []
         for draw in range(self._draws):
             genotype = sample(self._space, generator, self._usual if draw % 2 else 0.0)
@@ -153,7 +143,9 @@ class Predictor(Strategy):
         for _ in range(_ROUNDS):
             before = max((value for _, value in candidates.values()), default=float("-inf"))
             ranked = sorted(candidates.values(), key=lambda item: -item[1])[:_BEAM]
-            consider([self._mutant(p.genotype, p, generator) for p, _ in ranked for _ in range(_MUTANTS_OF_EACH)])
+            consider(
+                [self._propose_mutant(p.genotype, p, generator) for p, _ in ranked for _ in range(_MUTANTS_OF_EACH)]
+            )
             if not ranked or max(value for _, value in candidates.values()) <= before:
                 break
         best = max(candidates.values(), key=lambda item: item[1])[0] if candidates else None
@@ -166,17 +158,17 @@ class Predictor(Strategy):
                 return Proposal(results.genotypes[index], (results.numbers[index],), again)
         return best
 
-    def _mutant(self, genotype: Genotype, origin: int | Proposal, generator: Generator) -> Proposal:
-        mutant, change = self._evolvable.mutate(genotype, generator)
+    def _propose_mutant(self, genotype: Genotype, origin: int | Proposal, generator: Generator) -> Proposal:
+        mutant, change = self._space.mutate(genotype, generator)
         if isinstance(origin, Proposal):
             return Proposal(mutant, origin.parents, f"{origin.origin.partition(';')[0]}; then {change}")
         return Proposal(mutant, (origin,), f"mutation: {change}")
 
     # -- learning
 
-    def _learned(self) -> _Model:
+    def _learn_model(self) -> Model:
         """The model after all that was told; pending trials are believed to turn out as predicted."""
-        results = results_of(self._selected())
+        results = collect_results(self._select_trials())
         known = results.genotypes
         self._encoding.learn([*known, *self._pending.values()])
         distances = self._distances(known, known)
@@ -185,7 +177,7 @@ class Predictor(Strategy):
         assert process is not None
         noise_share = results.noise_share(process.noise)
         own = (1 - noise_share) * process.noise if self._noisy else 0.0
-        shares = _shares(results, noise_share)
+        shares = results.unexplained_shares(noise_share)
         process.condition(distances, results.scores, shares)
         means, deviations = process.predict(distances, own, known=True)
         every = known
@@ -200,7 +192,7 @@ class Predictor(Strategy):
         def predict(genotypes: list[Genotype]) -> tuple[Array, Array]:
             return process.predict(self._distances(genotypes, every), own)
 
-        return _Model(results, self._noisy, noise_share * process.noise, means, deviations, predict)
+        return Model(results, self._noisy, noise_share * process.noise, means, deviations, predict)
 
     def _fit(self, distances: Distances, results: Results) -> None:
         number = len(self._told)
@@ -210,7 +202,7 @@ class Predictor(Strategy):
         else:
             steps = _STEPS
         if number >= self._fit_at:
-            shares = _shares(results, results.noise_share(self._process.noise))
+            shares = results.unexplained_shares(results.noise_share(self._process.noise))
             self._process.fit(distances, results.scores, steps, shares=shares)
             self._fit_at = number + max(1, number // 15)
         if self._repeat_every and number >= self._look_at:
@@ -221,28 +213,28 @@ class Predictor(Strategy):
         """What evaluations of the same genotype say; before there are any, a ratio of likelihoods."""
         if results.repeated >= _REPETITIONS:
             return results.spread > _NO_NOISE * results.repeated
-        _, with_noise = self._fitted_again(distances, results)
-        exact = self._again(distances)
+        _, with_noise = self._fit_again(distances, results)
+        exact = self._copy_process(distances)
         return exact.fit(distances, results.scores, _FIRST_STEPS, noise=_NO_NOISE) - with_noise >= _PROOF
 
-    def _again(self, distances: Distances) -> GaussianProcess:
+    def _copy_process(self, distances: Distances) -> GaussianProcess:
         """A process of its own that begins with the parameters of the last, where it can."""
         process = GaussianProcess.of(distances)
         if self._process is not None and self._process.fits(distances):
             process.parameters = self._process.parameters.copy()
         return process
 
-    def _fitted_again(self, distances: Distances, results: Results) -> tuple[GaussianProcess, float]:
+    def _fit_again(self, distances: Distances, results: Results) -> tuple[GaussianProcess, float]:
         """Such a process, fitted, and what `GaussianProcess.fit` gives."""
-        process = self._again(distances)
-        shares = _shares(results, results.noise_share(process.noise))
+        process = self._copy_process(distances)
+        shares = results.unexplained_shares(results.noise_share(process.noise))
         return process, process.fit(distances, results.scores, _STEPS, shares=shares)
 
-    def _selected(self) -> list[Trial]:
+    def _select_trials(self) -> list[Trial]:
         """The trials that the model learns from: all, or the best and the latest of very many."""
         if len(self._told) <= _MOST:
             return self._told
-        ranked = sorted(self._told, key=lambda trial: (trial.losses[0], trial.number))
+        ranked = sorted(self._told, key=loss_then_number)
         chosen = {trial.number: trial for trial in [*ranked[: _MOST // 2], *self._told[-(_MOST // 2) :]]}
         return list(chosen.values())
 
@@ -254,95 +246,40 @@ class Predictor(Strategy):
         """Learn from it at the next ask."""
         self._pending.pop(trial.number, None)
         self._told.append(trial)
-        self._best.tell(trial)
+        super().tell(trial)
 
     # -- recommending
 
     def recommend(self) -> int | None:
         """The trial of the best predicted mean if results are noisy, else the best seen."""
-        successes = [trial for trial in self._selected() if trial.losses[0] != float("inf")]
-        if len(successes) < max(self._initial, 3) or self._best.number is None:
-            return self._best.number
+        successes = [trial for trial in self._select_trials() if trial.losses[0] != float("inf")]
+        if len(successes) < max(self._initial, 3) or super().recommend() is None:
+            return super().recommend()
         if self._recommended[0] != len(self._told):
-            with _one_thread():
+            with _thread_pools().limit(limits=1):
                 self._recommended = (len(self._told), self._most_promising())
         return self._recommended[1]
 
     def _most_promising(self) -> int | None:
         """The best predicted of what was evaluated; what a genotype's own results say of it counts."""
-        results = results_of(self._selected())
+        results = collect_results(self._select_trials())
         known = results.genotypes
         self._encoding.learn(known)
         distances = self._distances(known, known)
         if not self._is_noisy(distances, results):
-            return self._best.number
-        process, _ = self._fitted_again(distances, results)
+            return super().recommend()
+        process, _ = self._fit_again(distances, results)
         noise_share = results.noise_share(process.noise)
-        process.condition(distances, results.scores, _shares(results, noise_share))
+        process.condition(distances, results.scores, results.unexplained_shares(noise_share))
         means, _ = process.predict(distances, (1 - noise_share) * process.noise, known=True)
         nothing = {trial.number for trial in self._told if trial.losses[0] == float("inf") or trial.stopped}
         means[[number in nothing for number in results.numbers]] = -np.inf
         return results.numbers[int(means.argmax())]
 
 
-@dataclass(frozen=True)
-class _Model:
-    """What is known, and what it promises.
-
-    Attributes:
-        noise: the variance of the noise in one result.
-        means, deviations: (N,) of what was evaluated.
-        predict: mean and deviation of new genotypes.
-    """
-
-    results: Results
-    noisy: bool
-    noise: float
-    means: Array
-    deviations: Array
-    predict: Callable[[list[Genotype]], tuple[Array, Array]]
-
-    def improvement(self, genotypes: list[Genotype], margin: float = 0.0) -> Array:
-        """The logarithm of the expected improvement of new genotypes by more than a margin over the best mean."""
-        return self._expected(*self.predict(genotypes), margin)
-
-    def improvement_again(self) -> Array:
-        """That of evaluating again what was evaluated."""
-        return self._expected(self.means, self.deviations)
-
-    def _expected(self, means: Array, deviations: Array, margin: float = 0.0) -> Array:
-        values = _log_expected_improvement(means, deviations, float(self.means.max()) + margin)
-        if self.noisy:  # what is known well already gains little from one more noisy result (Huang et al. 2006)
-            values = values + np.log(1 - np.sqrt(self.noise / (deviations**2 + self.noise)))
-        return np.asarray(values, dtype=np.float64)
-
-
-def _shares(results: Results, noise_share: float) -> Array:
-    """The variance in each mean score that the decisions do not explain, to that in the score of one evaluation."""
-    return 1 - noise_share + noise_share / results.evaluations
-
-
-def _log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
-    """Of a normal distribution over `best` (Jones et al. 1998); its logarithm, which does not vanish far below."""
-    from scipy.special import log_ndtr
-
-    z = (mean - best) / deviation
-    log_density = -0.5 * z**2 - 0.5 * np.log(2 * np.pi)
-    # log(phi + z Phi) = log phi + log(1 + z Phi / phi); for z far below 0 it tends to phi / z^2
-    ratio = np.exp(log_ndtr(np.maximum(z, -30.0)) - np.where(z < -30.0, -450 - 0.9189385332046727, log_density))
-    inner = np.where(z < -30.0, 1 / np.maximum(z**2, 1.0), np.maximum(1 + z * ratio, 1e-12))
-    return np.asarray(np.log(deviation) + log_density + np.log(inner), dtype=np.float64)
-
-
 @functools.cache
-def _threads():  # type: ignore[no-untyped-def]
+def _thread_pools() -> Any:
+    """Small matrices are computed sooner by one thread, and give the same numbers however many there are."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small matrices are quicker on one thread, and give the same on machines with more."""
-    with _threads().limit(limits=1):
-        yield

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nas.core.space import SearchSpace, generator_for, sample
-from nas.core.strategy import BestSeen, Strategy
-from nas.core.trial import Proposal, Trial
+from nas.core.space import SearchSpace, generator_for
+from nas.core.strategy import RecommendsBestSeen
+from nas.core.trial import Proposal
+from nas.strategies.mutation import propose_random
 from nas.strategies.novelty import Seen
 
 
-class Random(Strategy):
+class Random(RecommendsBestSeen):
     """Random search (Bergstra & Bengio 2012; Li & Talwalkar 2019 on architectures).
 
     Draws each choice uniformly. The baseline that everything else must beat, and the best use of a handful of
@@ -25,26 +26,10 @@ class Random(Strategy):
         trials: int,
         duplicates: Annotated[bool, "evaluate an architecture again that was drawn before"] = False,
     ) -> None:
-        self._space, self._seed, self._duplicates = space, seed, duplicates
-        self._seen = Seen(space)
-        self._best = BestSeen()
+        self._space, self._seed = space, seed
+        self._seen = Seen(space, duplicates=duplicates)
 
     def ask(self, number: int) -> Proposal | None:
         """A genotype drawn at random; None once nothing new is found."""
         generator = generator_for(self._seed, number)
-
-        def draw() -> Proposal:
-            return Proposal(sample(self._space, generator), origin="random")
-
-        proposal = draw() if self._duplicates else self._seen.first_new(draw)
-        if proposal is not None:
-            self._seen.add(proposal.genotype)
-        return proposal
-
-    def tell(self, trial: Trial) -> None:
-        """Remember the best."""
-        self._best.tell(trial)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number
+        return self._seen.remember(self._seen.first_new(lambda: propose_random(self._space, generator)))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated
 
-from nas.core.errors import UserError
-from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace, generator_for
-from nas.core.strategy import BestSeen, Strategy
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
+from nas.strategies.option_checks import require, require_at_least
 from nas.strategies.rewards import Ranks
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 _NORMAL = NormalDist()
 
 
-class Reinforce(Strategy):
+class Reinforce(RecommendsBestSeen):
     """An LSTM controller trained by policy gradient (Zoph & Le 2017).
 
     The controller answers the space's choices in their order, conditional ones where they arise. After every `batch`
@@ -49,18 +48,13 @@ class Reinforce(Strategy):
         hidden: Annotated[int, "units of the LSTM"] = 32,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        for name, value, allowed, fits in (
-            ("learning_rate", learning_rate, "more than 0", learning_rate > 0),
-            ("batch", batch, "1 or more", batch >= 1),
-            ("entropy", entropy, "0 or more", entropy >= 0),
-            ("decay", decay, "0 to 1, without 1", 0 <= decay < 1),
-            ("hidden", hidden, "1 or more", hidden >= 1),
-        ):
-            if not fits:
-                raise UserError(f"--set {name}", value, allowed)
+        require(learning_rate > 0, "learning_rate", learning_rate, "more than 0")
+        require_at_least(1, batch=batch, hidden=hidden)
+        require_at_least(0, entropy=entropy)
+        require(0 <= decay < 1, "decay", decay, "0 to 1, without 1")
         from nas.strategies.controller import Controller  # which needs torch; the options do not
 
-        self._space, self._seed, self._duplicates = space, seed, duplicates
+        self._space, self._seed = space, seed
         self._batch_size, self._entropy, self._decay = batch, entropy, decay
         self._controller = Controller(seed=seed, hidden=hidden, learning_rate=learning_rate)
         self._running: dict[int, Walk] = {}
@@ -68,29 +62,22 @@ class Reinforce(Strategy):
         self._ranks = Ranks()
         self._baseline = 0.0  # the score of the middle rank
         self._exhausted = False
-        self._seen = Seen(space)
-        self._best = BestSeen()
+        self._seen = Seen(space, duplicates=duplicates)
 
     def ask(self, number: int) -> Proposal | None:
         """A genotype drawn from the controller; None, from then on, once none is new."""
-
-        def known(genotype: Genotype) -> bool:
-            return not self._duplicates and genotype in self._seen
-
         if self._exhausted:
             return None
-        drawn = self._controller.draw(self._space, generator_for(self._seed, number), known)
+        drawn = self._controller.draw(self._space, generator_for(self._seed, number), self._seen.__contains__)
         if drawn is None:
             self._exhausted = True
             return None
-        genotype, walk = drawn
-        self._running[number] = walk
-        self._seen.add(genotype)
-        return Proposal(genotype, origin="controller")
+        genotype, self._running[number] = drawn
+        return self._seen.remember(Proposal(genotype, origin="controller"))
 
     def tell(self, trial: Trial) -> None:
         """The result joins the batch; a full batch moves the controller."""
-        self._best.tell(trial)
+        super().tell(trial)
         self._ranks.add(trial.losses[0])
         self._batch.append((self._running.pop(trial.number), trial.losses[0]))
         if len(self._batch) == self._batch_size:
@@ -98,7 +85,7 @@ class Reinforce(Strategy):
             self._batch = []
 
     def _reward(self, loss: float) -> float:
-        return _NORMAL.inv_cdf(self._ranks.of(loss))
+        return _NORMAL.inv_cdf(self._ranks.rank(loss))
 
     def _update(self, walks: list[Walk], rewards: list[float]) -> None:
         log_probabilities, entropies = self._controller.evaluate(walks)
@@ -108,7 +95,3 @@ class Reinforce(Strategy):
         gain = (weights * advantages * log_probabilities).sum() + self._entropy * entropies.sum()
         self._controller.descend(-gain)
         self._baseline = self._decay * self._baseline + (1 - self._decay) * sum(rewards) / len(rewards)
-
-    def recommend(self) -> int | None:
-        """The best seen."""
-        return self._best.number

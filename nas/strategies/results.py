@@ -48,8 +48,12 @@ class Results:
         assumed = (1 - _OWN) * _WORTH * unexplained
         return float(np.clip((assumed + self.spread) / (unexplained * (_WORTH + self.repeated)), 0.01, 1.0))
 
+    def unexplained_shares(self, noise_share: float) -> Array:
+        """(N,) the variance in each mean score that decisions do not explain, to that in one evaluation's score."""
+        return 1 - noise_share + noise_share / self.evaluations
 
-def results_of(trials: Sequence[Trial]) -> Results:
+
+def collect_results(trials: Sequence[Trial]) -> Results:
     """The results of ended trials, one or more, in their first objective.
 
     The trial of a genotype that went best is a complete one, where there is one.

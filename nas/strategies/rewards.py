@@ -16,7 +16,7 @@ class Ranks:
         """Take notice of a loss; infinite, or not a number, where the trial failed."""
         bisect.insort(self._losses, math.inf if math.isnan(loss) else loss)
 
-    def of(self, loss: float) -> float:
+    def rank(self, loss: float) -> float:
         """The part of the losses so far that are worse, equal ones counted as half: above 0 and below 1.
 
         The loss must be one that was added.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nas.core.genotype import Genotype
-from nas.core.job import TrainSupernet
+from nas.core.job import TrainPortion, TrainSupernet
 from nas.core.space import SearchSpace, sample
 from nas.core.strategy import Strategy
 from nas.core.trial import Trial
@@ -60,6 +60,15 @@ class StrategyContract:
         history = self._run(strategy, self.short)
         assert any(trial.proposal.parents for trial in history)
         assert all(parent < trial.number for trial in history for parent in trial.proposal.parents)
+
+    def test_it_proposes_supernets_and_portions_only_if_it_says_so(self) -> None:
+        strategy = self.make(ToySpace(), 0, self.short)
+        assert type(strategy).trains_portions == strategy.trains_portions
+        for trial in self._run(strategy, self.short):
+            portion = trial.job if isinstance(trial.job, TrainPortion) else None
+            assert strategy.trains_supernets or not isinstance(trial.job, TrainSupernet)
+            assert strategy.trains_portions == (portion is not None)
+            assert portion is None or portion.count == strategy.portions
 
     def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(self) -> None:
         runs = [self._run(self.make(ToySpace(), seed, self.short), self.short) for seed in (3, 3, 4)]

@@ -45,6 +45,12 @@ def test_the_elbo_restricts_the_search_to_what_has_one(tmp_path):
     assert {t.genotype.content["loss"] for t in run.trials} == {"bce"}
 
 
+class Duck:
+    """It has a strategy's methods, and does not say what it can do."""
+
+    ask = tell = recommend = None
+
+
 class Favourite(Random):
     """A strategy of one's own."""
 
@@ -144,6 +150,8 @@ def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
         ({"strategy": Random, "set": {"foo": 1}}, "--set .*'foo': unknown"),
         ({"strategy": AutoencoderSpace}, "--strategy .*has no ask"),
         ({"evaluator": Random}, "--evaluator .*has no make_evaluator; allowed: a subclass of"),
+        ({"strategy": Duck}, "--strategy .*has no multi_objective; allowed: a subclass of nas.core.strategy.Strategy"),
+        ({"evaluator": Random}, "--evaluator .*has no evaluate"),
         ({"space": Random(AutoencoderSpace(), seed=0, trials=1)}, "--space .*has no grow"),
         ({"strategy": lambda: None}, "--strategy .*what takes the arguments"),
         ({"trials": True}, "--trials True"),

@@ -16,8 +16,8 @@ from nas.session.resume import resume_run
 from nas.session.start import start_run
 from nas.testing.toys import ToyEvaluator, toy_loss
 from tests.conftest import tiny_data
-from tests.nas.strategies.test_one_shot import SharingToySpace
 from tests.parts.interrupting import Until
+from tests.parts.toy_spaces import SharingToySpace
 
 
 class Sharing(Evaluator):

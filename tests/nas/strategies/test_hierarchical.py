@@ -7,7 +7,7 @@ from nas.core.errors import UserError
 from nas.strategies.hierarchical import Hierarchical
 from nas.testing import StrategyContract
 from nas.testing.toys import ToySpace, asked_and_told
-from tests.search_spaces.cells.test_encodings import CellSpace
+from tests.parts.cells import CellSpace
 
 
 class TestHierarchical(StrategyContract):

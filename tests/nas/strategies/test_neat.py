@@ -8,11 +8,11 @@ import pytest
 from nas.core.errors import UserError
 from nas.core.space import sample
 from nas.core.trial import Measurement, Outcome, Trial
-from nas.strategies.compatibility import crosser, distance, reader_of_genes
-from nas.strategies.neat import Neat, apportioned
+from nas.strategies.compatibility import make_crossover, make_gene_reader, measure_distance
+from nas.strategies.neat import Neat, apportion_seats
 from nas.testing import StrategyContract
 from nas.testing.toys import ToySpace, asked_and_told, ended, toy_loss
-from tests.search_spaces.cells.test_encodings import CellSpace
+from tests.parts.cells import CellSpace
 
 
 class TestNeat(StrategyContract):
@@ -32,28 +32,28 @@ def test_the_distance_is_the_papers():
     one = {"a": 1.0, "b": 2.0, "c": 0.0}
     other = {"a": 1.5, "b": 0.0, "d": 9.0, "e": 9.0}
     # three unmatched genes, N = 1 for small genomes, mean difference (.5 + 2) / 2
-    assert distance(one, other, disjoint=1.0, weights=0.4) == pytest.approx(3 + 0.4 * 1.25)
-    assert distance(one, other, disjoint=1.0, weights=0.4, small=0) == pytest.approx(3 / 4 + 0.4 * 1.25)
+    assert measure_distance(one, other, disjoint=1.0, weights=0.4) == pytest.approx(3 + 0.4 * 1.25)
+    assert measure_distance(one, other, disjoint=1.0, weights=0.4, small=0) == pytest.approx(3 / 4 + 0.4 * 1.25)
     large = {str(i): 0.0 for i in range(25)}
-    assert distance(large, {**large, "x": 1.0}, disjoint=1.0, weights=0.4) == pytest.approx(1 / 26)
-    assert distance(one, one, disjoint=1.0, weights=0.4) == 0
+    assert measure_distance(large, {**large, "x": 1.0}, disjoint=1.0, weights=0.4) == pytest.approx(1 / 26)
+    assert measure_distance(one, one, disjoint=1.0, weights=0.4) == 0
 
 
 def test_decisions_are_genes_and_ordered_ones_differ_by_their_distance():
     space = ToySpace()
     low = space.grow(lambda choice: choice.values[0])
     high = space.grow(lambda choice: choice.values[-1])
-    read = reader_of_genes(space)
+    read = make_gene_reader(space)
     assert read(low)["depth"] == 0.0
     assert read(high)["depth"] == 1.0
     assert read(low)["letter0"] == "a"
     # rate arises in one only; 8 letters, the depth and the source differ wholly
-    assert distance(read(low), read(high), disjoint=1.0, weights=1.0, small=0) == pytest.approx(1 / 11 + 1.0)
+    assert measure_distance(read(low), read(high), disjoint=1.0, weights=1.0, small=0) == pytest.approx(1 / 11 + 1.0)
 
 
 def test_disjoint_and_excess_genes_are_the_fitters():
     space, generator = CellSpace("graph"), np.random.default_rng(0)
-    cross = crosser(space)
+    cross = make_crossover(space)
     mixed = []
     for _ in range(200):
         fitter, other = sample(space, generator), sample(space, generator)
@@ -71,9 +71,9 @@ def test_disjoint_and_excess_genes_are_the_fitters():
 
 
 def test_children_are_shared_out_by_mean_fitness():
-    assert apportioned([2.0, 1.0, 1.0], 8) == [4, 2, 2]
-    assert sum(apportioned([0.3, 0.5, 0.1], 11)) == 11
-    assert apportioned([0.0, 0.0], 3) == [2, 1]
+    assert apportion_seats([2.0, 1.0, 1.0], 8) == [4, 2, 2]
+    assert sum(apportion_seats([0.3, 0.5, 0.1], 11)) == 11
+    assert apportion_seats([0.0, 0.0], 3) == [2, 1]
 
 
 def test_the_next_generation_waits_for_the_last_result():
@@ -122,10 +122,10 @@ def test_champions_of_large_species_live_on_without_being_evaluated_again():
 def test_members_of_a_species_are_near_its_representative():
     strategy = Neat(ToySpace(), seed=0, trials=200, population=30, species=0, threshold=0.6)
     asked_and_told(strategy, 100)
-    genes = reader_of_genes(ToySpace())
+    genes = make_gene_reader(ToySpace())
     for one in strategy.species:
         apart = [
-            distance(genes(a.genotype), genes(b.genotype), disjoint=1.0, weights=1.0, small=0)
+            measure_distance(genes(a.genotype), genes(b.genotype), disjoint=1.0, weights=1.0, small=0)
             for a, b in itertools.combinations(one.members, 2)
         ]
         assert max(apart, default=0.0) < 1.2  # twice the threshold

@@ -10,15 +10,8 @@ from nas.strategies.evolution import Evolution
 from nas.strategies.one_shot import OneShot
 from nas.strategies.random import Random
 from nas.strategies.reinforce import Reinforce
-from nas.testing.toys import RelaxableToySpace, ToySpace, toy_loss
-
-
-class SharingToySpace(RelaxableToySpace):
-    def path(self, genotype):
-        return {site: (str(genotype.content[site]),) for site in self.letters(genotype)}
-
-    def paths(self, base):
-        return self.restrict({site: (value,) for site, value in base.content.items() if "letter" not in site})
+from nas.testing.toys import ToySpace, toy_loss
+from tests.parts.toy_spaces import SharingToySpace
 
 
 def kind(proposal):

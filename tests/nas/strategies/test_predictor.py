@@ -11,9 +11,10 @@ from nas.core.errors import UserError
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
 from nas.strategies.encoding import Encoding
+from nas.strategies.expected_improvement import log_expected_improvement
 from nas.strategies.gaussian_process import Distances, GaussianProcess
-from nas.strategies.predictor import Predictor, _log_expected_improvement
-from nas.strategies.results import normal_scores, results_of
+from nas.strategies.predictor import Predictor
+from nas.strategies.results import collect_results, normal_scores
 from nas.testing import StrategyContract
 from nas.testing.toys import ToySpace, asked_and_told, curved, ended, toy_loss
 from search_spaces.autoencoder.space import AutoencoderSpace
@@ -84,7 +85,7 @@ def test_what_is_a_genotypes_own_is_known_where_it_was_evaluated_and_uncertain_e
     assert (uncertain > deviation).all()
 
 
-def test_results_of_one_genotype_are_put_together():
+def test_collect_results_one_genotype_are_put_together():
     space = ToySpace()
     genotypes = [sample(space, np.random.default_rng(seed)) for seed in range(3)]
     losses = (3.0, 1.0, 2.0, 5.0, 4.0)
@@ -92,7 +93,7 @@ def test_results_of_one_genotype_are_put_together():
         ended(Trial(number, Proposal(genotypes[which]), 0), loss)
         for number, (which, loss) in enumerate(zip((0, 1, 0, 2, 0), losses, strict=True))
     ]
-    results = results_of(trials)
+    results = collect_results(trials)
     assert results.genotypes == genotypes
     assert results.numbers == [2, 1, 3]
     assert results.evaluations.tolist() == [3, 1, 1]
@@ -102,7 +103,7 @@ def test_results_of_one_genotype_are_put_together():
     assert results.spread == pytest.approx(mine.var() * 3)
     assert results.repeated == 2
     assert results.noise_share(0.5) == pytest.approx((0.5 + results.spread) / (0.5 * 4))
-    assert results_of(trials[:2]).noise_share(0.5) == 0.5  # nothing was repeated: half and half
+    assert collect_results(trials[:2]).noise_share(0.5) == 0.5  # nothing was repeated: half and half
 
 
 def test_what_promises_most_is_evaluated_again_where_results_are_noisy_and_only_there():
@@ -142,8 +143,8 @@ def test_expected_improvement_is_its_closed_form_and_does_not_vanish():
     z = mean - 0.7
     z = z / deviation
     expected = deviation * (z * scipy.stats.norm.cdf(z) + scipy.stats.norm.pdf(z))
-    assert np.exp(_log_expected_improvement(mean, deviation, 0.7)) == pytest.approx(expected, rel=1e-6)
-    far = _log_expected_improvement(np.linspace(-60, -20, 41), np.ones(41), 0.0)
+    assert np.exp(log_expected_improvement(mean, deviation, 0.7)) == pytest.approx(expected, rel=1e-6)
+    far = log_expected_improvement(np.linspace(-60, -20, 41), np.ones(41), 0.0)
     assert np.isfinite(far).all()
     assert (np.diff(far) > 0).all()
 

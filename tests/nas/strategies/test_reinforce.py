@@ -129,9 +129,9 @@ def test_ranks_as_rewards_do_not_depend_on_scale_and_put_failures_last():
     ranks = Ranks()
     for loss in (3.0, float("inf"), 1.0, 1000.0, 3.0):
         ranks.add(loss)
-    assert ranks.of(1.0) == 0.9
-    assert ranks.of(3.0) == pytest.approx(0.6)
-    assert ranks.of(float("inf")) == pytest.approx(0.1)
+    assert ranks.rank(1.0) == 0.9
+    assert ranks.rank(3.0) == pytest.approx(0.6)
+    assert ranks.rank(float("inf")) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

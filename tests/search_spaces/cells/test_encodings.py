@@ -15,32 +15,12 @@ from search_spaces.cells import graph
 from search_spaces.cells.canonical import canonical_cell
 from search_spaces.cells.edge import Edge, build_cell
 from search_spaces.cells.encodings import ENCODINGS
-from search_spaces.choices import ChoiceSpace
+from tests.parts.cells import CellSpace
 
 CELLS = tuple(ENCODINGS)
 SMALL = {"latent": (2, 16), "width": (8,), "decoder_width": (8, 16), "stages": (1, 2), "network": ("convolutional",)}
 SPACES = {cells: AutoencoderSpace().restrict({**SMALL, "cells": (cells,)}) for cells in CELLS}
 ALL = AutoencoderSpace().restrict(SMALL)
-
-
-class CellSpace(ChoiceSpace):
-    """One cell and nothing else."""
-
-    def __init__(self, encoding):
-        super().__init__()
-        self.name, self.encoding = f"{encoding}_cell", ENCODINGS[encoding]
-
-    def decide(self, ask):
-        self.encoding.decide(ask.within("cell"))
-
-    def build(self, genotype, shape):
-        return self.encoding.build(genotype.content, "cell", shape[0], "none", "relu")
-
-    def describe(self, genotype, shape):
-        return self.encoding.describe(genotype.content, "cell")
-
-    def edges(self, genotype):
-        return self.encoding.edges(genotype.content, "cell")
 
 
 def grown(space, **answers):

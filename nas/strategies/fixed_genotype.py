@@ -6,36 +6,27 @@ from collections.abc import Callable
 
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
-from nas.core.strategy import BestSeen, Strategy
-from nas.core.trial import Proposal, Trial
+from nas.core.strategy import RecommendsBestSeen, Strategy
+from nas.core.trial import Proposal
 
 
-class Only(Strategy):
+class FixedGenotype(RecommendsBestSeen):
     """Proposes one genotype, once."""
 
     multi_objective = True  # it compares nothing
 
     def __init__(self, genotype: Genotype) -> None:
         self._genotype = genotype
-        self._best = BestSeen()
 
     def ask(self, number: int) -> Proposal | None:
         """The genotype, as trial 0; there is nothing else."""
         return Proposal(self._genotype, origin="given") if number == 0 else None
 
-    def tell(self, trial: Trial) -> None:
-        """Take notice of its end."""
-        self._best.tell(trial)
 
-    def recommend(self) -> int | None:
-        """It alone, if it succeeded."""
-        return self._best.number
-
-
-def only(genotype: Genotype) -> Callable[..., Strategy]:
-    """What makes the strategy, as a search makes any."""
+def make_fixed_genotype(genotype: Genotype) -> Callable[..., Strategy]:
+    """Make what makes the strategy, as a search makes any."""
 
     def make(space: SearchSpace, *, seed: int, trials: int) -> Strategy:
-        return Only(genotype)
+        return FixedGenotype(genotype)
 
     return make
