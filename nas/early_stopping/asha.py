@@ -39,9 +39,8 @@ class Asha:
     ) -> None:
         self._objective = objective
         self._reduction = require_at_least("reduction", reduction, 2)
-        self._rungs = list_rungs(
-            require_before_last("first", choose_first_rung(first, epochs), epochs), reduction, epochs
-        )
+        first = require_before_last("first", choose_first_rung(first, epochs), epochs)
+        self._rungs = list_rungs(first, reduction, epochs)
 
     def reason_to_stop(self, trial: Trial, others: Sequence[Trial]) -> str | None:
         """That its loss at a rung is not among the best."""
