@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def is_within(site: str, *names: str) -> bool:
+    """Whether a site was asked for within one of these names; see Asker.within."""
+    return any(site.startswith(f"{name}.") for name in names)
+
+
+def select_within(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The decisions that were asked for within `name`, by their sites there: the inverse of Asker.within."""
+    return {site.removeprefix(f"{name}."): value for site, value in content.items() if is_within(site, name)}
+
+
 class Asker:
     """Puts a space's questions to whoever answers them, under a common prefix of their sites."""
 
@@ -55,10 +65,16 @@ class ChoiceSpace(abc.ABC):
 
     A subclass writes `decide`, which asks for every choice in turn, conditional ones only when they arise, and
     `build` and `describe`. A site must have the same values wherever it arises.
+
+    Attributes:
+        task: the kind of model that it makes, by its task's name; empty where no task trains its models.
+        data_kinds: the kinds of data that its models are made for.
     """
 
     name: str
     version: int = 1
+    task: str = ""
+    data_kinds: tuple[str, ...] = ("image",)
 
     def __init__(self) -> None:
         self._restrictions: dict[str, tuple[Value, ...]] = {}
@@ -85,10 +101,10 @@ class ChoiceSpace(abc.ABC):
         def answer(choice: Choice) -> Value:
             if choice.site in made:
                 raise AssertionError(f"{self.name} asks for {choice.site} twice")
-            choice = self._narrowed(choice)
+            choice = self._narrow(choice)
             value = choice.values[0] if len(choice.values) == 1 else choose(choice)
             if not _contains(choice.values, value):
-                raise InvalidGenotype(choice.site, f"{value!r} is not one of {_listed(choice.values)}")
+                raise InvalidGenotype(choice.site, f"{value!r} is not one of {_join(choice.values)}")
             made[choice.site] = Decision(choice, value)
             return value
 
@@ -160,10 +176,15 @@ class ChoiceSpace(abc.ABC):
             level = levels[int(generator.integers(len(levels)))]
             candidates = [d for d in candidates if d.choice.level == level]
         chosen = candidates[int(generator.integers(len(candidates)))]
-        value = another_value(chosen, generator)
+        value = draw_other_value(chosen, generator)
         answers = {d.choice.site: d.value for d in decisions} | {chosen.choice.site: value}
-        child = self._grow_near(answers, generator)
-        return child, f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
+
+        def answer(choice: Choice) -> Value:
+            if choice.site in answers:
+                return answers[choice.site]
+            return choice.values[int(generator.integers(len(choice.values)))]
+
+        return self.grow(answer), f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
 
     def crossover(self, first: Genotype, second: Genotype, generator: Generator) -> Genotype:
         """Uniform crossover: each decision comes from either parent, where that parent has made it."""
@@ -176,14 +197,6 @@ class ChoiceSpace(abc.ABC):
 
         return self.grow(inherit)
 
-    def _grow_near(self, answers: Mapping[str, Value], generator: Generator) -> Genotype:
-        def answer(choice: Choice) -> Value:
-            if choice.site in answers:
-                return answers[choice.site]
-            return choice.values[int(generator.integers(len(choice.values)))]
-
-        return self.grow(answer)
-
     # -- restriction
 
     def restrict(self, restrictions: Mapping[str, tuple[Value, ...]], option: str = "--restrict") -> Self:
@@ -193,7 +206,7 @@ class ChoiceSpace(abc.ABC):
         for pattern, values in restrictions.items():
             sites = fnmatch.filter(known, pattern)
             if not sites:
-                every = self._unrestricted().choices()
+                every = self._with_restrictions({}).choices()
                 if not fnmatch.filter(every, pattern):
                     raise unknown_name(option, pattern, every)
                 check_arising(known, [pattern], option, "never arises in the space as it is restricted")
@@ -201,28 +214,29 @@ class ChoiceSpace(abc.ABC):
                 allowed = known[site].values
                 unknown = [value for value in values if not any(_means(value, v) for v in allowed)]
                 if unknown or not values:
-                    wrong = _listed(unknown) if unknown else "nothing"
-                    raise UserError(option, f"{site}={wrong}", _listed(allowed))
+                    wrong = _join(unknown) if unknown else "nothing"
+                    raise UserError(option, f"{site}={wrong}", _join(allowed))
                 narrowed[site] = tuple(v for v in allowed if any(_means(value, v) for value in values))
-        smaller = copy.copy(self)
-        smaller._restrictions, smaller._arising = narrowed, None
+        smaller = self._with_restrictions(narrowed)
         check_arising(smaller.choices(), restrictions, option, "never arises together with the other restrictions")
         return smaller
 
-    def _unrestricted(self) -> Self:
-        return type(self)()
+    def _with_restrictions(self, restrictions: Mapping[str, tuple[Value, ...]]) -> Self:
+        space = copy.copy(self)
+        space._restrictions, space._arising = dict(restrictions), None
+        return space
 
-    def _narrowed(self, choice: Choice) -> Choice:
+    def _narrow(self, choice: Choice) -> Choice:
         allowed = self._restrictions.get(choice.site)
         if allowed is None:
             return choice
         values = tuple(value for value in choice.values if value in allowed)
-        return replace(choice, values=values, usual=_nearest(choice, values))
+        return replace(choice, values=values, usual=_choose_usual(choice, values))
 
     def choices(self) -> dict[str, Choice]:
         """Every choice point that can arise, by site; see search_spaces.counting."""
         if self._arising is None:
-            self._arising = _found_once(self._state(), lambda: counting.arising(self._decisions))
+            self._arising = _find_once(self._state(), lambda: counting.find_choices(self._decisions))
         return dict(self._arising)
 
     def _state(self) -> Hashable | None:
@@ -237,14 +251,14 @@ class ChoiceSpace(abc.ABC):
 
     def size(self) -> float:
         """How many genotypes there are, an estimate where choices are conditional; see search_spaces.counting."""
-        return counting.size(self._decisions)
+        return counting.estimate_size(self._decisions)
 
 
 _FOUND: dict[Hashable, dict[str, Choice]] = {}
 _MOST_FOUND = 256
 
 
-def _found_once(state: Hashable | None, find: Callable[[], dict[str, Choice]]) -> dict[str, Choice]:
+def _find_once(state: Hashable | None, find: Callable[[], dict[str, Choice]]) -> dict[str, Choice]:
     """What was found for an equal space before: looking takes a second, and a search narrows its space often."""
     if state is None:
         return find()
@@ -255,7 +269,7 @@ def _found_once(state: Hashable | None, find: Callable[[], dict[str, Choice]]) -
     return _FOUND[state]
 
 
-def _nearest(choice: Choice, values: tuple[Value, ...]) -> Value | None:
+def _choose_usual(choice: Choice, values: tuple[Value, ...]) -> Value | None:
     """The usual value among those that are left: itself, or the nearest if the values have an order."""
     if choice.usual is None or choice.usual in values:
         return choice.usual
@@ -265,7 +279,7 @@ def _nearest(choice: Choice, values: tuple[Value, ...]) -> Value | None:
     return min(values, key=lambda value: abs(choice.values.index(value) - wanted))
 
 
-def another_value(decision: Decision, generator: Generator) -> Value:
+def draw_other_value(decision: Decision, generator: Generator) -> Value:
     """A value that the decision could have had instead; half the time a neighbour of an ordered one's."""
     values = decision.choice.values
     index = values.index(decision.value)
@@ -294,5 +308,5 @@ def _means(given: object, value: Value) -> bool:
         return False
 
 
-def _listed(values: Iterable[Value]) -> str:
+def _join(values: Iterable[Value]) -> str:
     return ", ".join(str(value) for value in values)

@@ -17,7 +17,7 @@ _ROUNDS = 16
 _EFFECTIVE = 0.2
 
 
-def arising(grow: Grow) -> dict[str, Choice]:
+def find_choices(grow: Grow) -> dict[str, Choice]:
     """Every choice point that can arise, by site.
 
     Found by growing until 300 times in a row show nothing new. Each choice takes, by the toss of a coin of fixed
@@ -45,7 +45,7 @@ def arising(grow: Grow) -> dict[str, Choice]:
     return found
 
 
-def size(grow: Grow) -> float:
+def estimate_size(grow: Grow) -> float:
     """How many genotypes there are: exact where nothing is conditional, else Knuth's (1975) unbiased estimate.
 
     A walk's inverse probability is unbiased for any probabilities of the answers, and nearly certain where each
@@ -77,16 +77,16 @@ def size(grow: Grow) -> float:
         logs = [log_weight for _, log_weight in walks]
         if not shares and max(logs) - min(logs) < 1e-9:
             return float(math.prod(len(decision.choice.values) for decision in walks[0][0]))
-        weights, power = _flattened(logs)
-        for choice, weighed in _by_site(walks, weights).items():
-            shares[choice.site] = _shares(choice, weighed)
+        weights, power = _flatten(logs)
+        for choice, weighed in _group_by_choice(walks, weights).items():
+            shares[choice.site] = _estimate_shares(choice, weighed)
         if power == 1.0:
             break
     found = [math.exp(log_weight) for _, log_weight in (walk() for _ in range(3 * _WALKS))]
     return sum(found) / len(found)
 
 
-def _by_site(
+def _group_by_choice(
     walks: list[tuple[tuple[Decision, ...], float]], weights: list[float]
 ) -> dict[Choice, list[tuple[Value, float]]]:
     found: dict[Choice, list[tuple[Value, float]]] = defaultdict(list)
@@ -96,7 +96,7 @@ def _by_site(
     return found
 
 
-def _shares(choice: Choice, weighed: list[tuple[Value, float]]) -> list[float]:
+def _estimate_shares(choice: Choice, weighed: list[tuple[Value, float]]) -> list[float]:
     """Shares of the values, a tenth uniform, so that none is given up; uniform unless clearly not (chi-squared)."""
     number, total = len(choice.values), sum(weight for _, weight in weighed)
     effective = total**2 / sum(weight**2 for _, weight in weighed)
@@ -107,7 +107,7 @@ def _shares(choice: Choice, weighed: list[tuple[Value, float]]) -> list[float]:
     return [0.9 * share + 0.1 / number for share in shares]
 
 
-def _flattened(logs: list[float]) -> tuple[list[float], float]:
+def _flatten(logs: list[float]) -> tuple[list[float], float]:
     """The weights to the highest power, at most 1, at which the effective number of walks is large enough."""
     low, high, power, top = 0.0, 1.0, 1.0, max(logs)
     for _ in range(12):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -10,7 +11,7 @@ import numpy as np
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Decision, Generator, Role, Shape, Value
-from search_spaces.choices import Asker, ChoiceSpace, another_value
+from search_spaces.choices import Asker, ChoiceSpace, draw_other_value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,10 +76,7 @@ class TableSpace(ChoiceSpace):
         """The number of rows."""
         if self._rows is not None:
             return float(len(self._rows))
-        product = 1.0
-        for choice in self._choices:
-            product *= len(choice.values)
-        return product
+        return math.prod((len(choice.values) for choice in self._choices), start=1.0)
 
     def grow(self, choose: Choose) -> Genotype:
         """The row that `choose` answers, or the nearest that is there."""
@@ -142,7 +140,7 @@ class TableSpace(ChoiceSpace):
             return genotype, "nothing is free to change"
         place = self._free[int(generator.integers(len(self._free)))]
         decision = self._decided[place][row[place]]
-        value = another_value(decision, generator)
+        value = draw_other_value(decision, generator)
         child = (*row[:place], value, *row[place + 1 :])
         if self._rows is not None and child not in self._there:
             child = self._nearest(child, changed=place, parent=row)
@@ -164,9 +162,6 @@ class TableSpace(ChoiceSpace):
             if not rows:
                 raise UserError(option, ", ".join(restrictions), "values that a row of the table has")
         return type(self)(columns, ordered, rows)
-
-    def _unrestricted(self) -> Self:
-        return self
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
         """Nothing is built.

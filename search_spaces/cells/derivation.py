@@ -7,46 +7,46 @@ from dataclasses import dataclass
 
 from nas.core.space import Value
 from nas.core.supernet import Alphas, probabilities
-from search_spaces.cells.edge import OPERATION_NAMES, Edge
+from search_spaces.cells.edge import SLOTS, Edge, Slot, nodes_site
+from search_spaces.operations.names import NONE, OPERATIONS, SKIP
 
-NONE, SKIP = "none", "skip"
 Allowed = Mapping[str, tuple[Value, ...]]
 """What a space allows at every site, restrictions included."""
 
 
-def edge_name(cell: str, source: int, target: int) -> str:
+def name_edge(cell: str, source: int, target: int) -> str:
     """The key of an edge's operations among the alphas."""
     return f"{cell}.{source}-{target}"
 
 
-def node_name(cell: str, target: int) -> str:
+def name_node(cell: str, target: int) -> str:
     """The key of a node's edges among the alphas, by their sources (PC-DARTS's edge normalisation)."""
     return f"{cell}.{target}"
 
 
-def relaxed_edges(allowed: Allowed, cell: str) -> dict[tuple[int, int], tuple[str, ...]]:
+def relax_edges(allowed: Allowed, cell: str) -> dict[tuple[int, int], tuple[str, ...]]:
     """Every edge (source, target) that the space allows, and what it may hold; first of all ``none``."""
     edges = {}
-    for target in range(1, _nodes(allowed, cell) + 1):
+    for target in range(1, _count_nodes(allowed, cell) + 1):
+        slots = [Slot.of(cell, target, number) for number in SLOTS]
         for source in range(target):
-            slots = [slot for slot in (0, 1) if source in allowed[f"{cell}.node{target}.input{slot}"]]
-            either = {o for slot in slots for o in allowed[f"{cell}.node{target}.operation{slot}"]}
-            operations = tuple(name for name in OPERATION_NAMES if name in either)
+            either = {name for slot in slots if source in allowed[slot.input] for name in allowed[slot.operation]}
+            operations = tuple(name for name in OPERATIONS if name in either)
             if operations:
                 edges[source, target] = (NONE, *operations)
     return edges
 
 
-def _nodes(allowed: Allowed, cell: str) -> int:
-    (nodes,) = allowed[f"{cell}.nodes"]
+def _count_nodes(allowed: Allowed, cell: str) -> int:
+    (nodes,) = allowed[nodes_site(cell)]
     return int(nodes)
 
 
-def path_of_cell(edges: Iterable[Edge], cell: str) -> dict[str, tuple[str, ...]]:
+def trace_path(edges: Iterable[Edge], cell: str) -> dict[str, tuple[str, ...]]:
     """A cell as a path through its supernet; see nas.core.supernet.Path. Two edges may join the same nodes."""
     held: dict[str, tuple[str, ...]] = {}
     for edge in edges:
-        name = edge_name(cell, edge.source, edge.target)
+        name = name_edge(cell, edge.source, edge.target)
         held[name] = (*held.get(name, ()), edge.operation)
     return held
 
@@ -74,14 +74,14 @@ def derive_cell(
     """
     strengths = {
         (target, candidate.source, candidate.operation): candidate
-        for target in range(1, _nodes(allowed, cell) + 1)
-        for candidate in _candidates(allowed, cell, target, alphas)
+        for target in range(1, _count_nodes(allowed, cell) + 1)
+        for candidate in _list_candidates(allowed, cell, target, alphas)
     }
     decided = _decide(allowed, cell, strengths)
-    skips = _skips(decided)
+    skips = _list_skips(decided)
     fixed: set[tuple[int, int, str]] = set()  # skips that nothing can replace
-    while max_skips is not None and len(_skips(decided)) > max_skips:
-        surplus = [skip for skip in _skips(decided) if skip not in fixed]
+    while max_skips is not None and len(_list_skips(decided)) > max_skips:
+        surplus = [skip for skip in _list_skips(decided) if skip not in fixed]
         if not surplus:
             break
         weakest = min(surplus, key=lambda skip: strengths[skip].strength)
@@ -94,13 +94,13 @@ def derive_cell(
     return {site: value for node in decided.values() for site, value in node.sites.items()}, len(skips)
 
 
-def _candidates(allowed: Allowed, cell: str, target: int, alphas: Alphas) -> list[_Candidate]:
-    into = alphas.get(node_name(cell, target))
+def _list_candidates(allowed: Allowed, cell: str, target: int, alphas: Alphas) -> list[_Candidate]:
+    into = alphas.get(name_node(cell, target))
     shares = None if into is None else probabilities(into)
     found = []
-    for (source, end), operations in relaxed_edges(allowed, cell).items():
+    for (source, end), operations in relax_edges(allowed, cell).items():
         if end == target:
-            weights = probabilities(alphas[edge_name(cell, source, target)])
+            weights = probabilities(alphas[name_edge(cell, source, target)])
             share = 1.0 if shares is None else shares[str(source)]
             found += [_Candidate(share * weights[name], source, name) for name in operations if name != NONE]
     return found
@@ -122,20 +122,19 @@ def _decide(allowed: Allowed, cell: str, strengths: Mapping[tuple[int, int, str]
         LookupError: nothing that the space allows is left for a node.
     """
     nodes = {}
-    for target in range(1, _nodes(allowed, cell) + 1):
-        site = f"{cell}.node{target}"
+    for target in range(1, _count_nodes(allowed, cell) + 1):
+        slots = [Slot.of(cell, target, number) for number in SLOTS]
         here = [candidate for (end, _, _), candidate in strengths.items() if end == target]
         first, second = (
             [
                 candidate
                 for candidate in here
-                if candidate.source in allowed[f"{site}.input{slot}"]
-                and candidate.operation in allowed[f"{site}.operation{slot}"]
+                if candidate.source in allowed[slot.input] and candidate.operation in allowed[slot.operation]
             ]
-            for slot in (0, 1)
+            for slot in slots
         )
         distinct = [(one, other) for one in first for other in second if one.source != other.source]
-        alone = NONE in allowed[f"{site}.operation1"]
+        alone = NONE in allowed[slots[1].operation]
         pairs = distinct or ([] if alone else [(one, other) for one in first for other in second])
         kept: tuple[_Candidate, ...]
         if pairs:
@@ -143,16 +142,13 @@ def _decide(allowed: Allowed, cell: str, strengths: Mapping[tuple[int, int, str]
         elif alone and first:
             kept = (max(first, key=lambda candidate: candidate.strength),)
         else:
-            raise LookupError(site)
-        unused: Value = allowed[f"{site}.input1"][0]
-        nodes[target] = _Node(target, kept, {
-            f"{site}.input0": kept[0].source,
-            f"{site}.operation0": kept[0].operation,
-            f"{site}.input1": kept[1].source if len(kept) > 1 else unused,
-            f"{site}.operation1": kept[1].operation if len(kept) > 1 else NONE,
-        })  # fmt: skip
+            raise LookupError(f"{cell}, node {target}")
+        sites: dict[str, Value] = {slots[1].input: allowed[slots[1].input][0], slots[1].operation: NONE}
+        for slot, candidate in zip(slots, kept, strict=False):  # a second edge may hold nothing
+            sites |= {slot.input: candidate.source, slot.operation: candidate.operation}
+        nodes[target] = _Node(target, kept, sites)
     return nodes
 
 
-def _skips(nodes: Mapping[int, _Node]) -> list[tuple[int, int, str]]:
+def _list_skips(nodes: Mapping[int, _Node]) -> list[tuple[int, int, str]]:
     return [(n.target, c.source, c.operation) for n in nodes.values() for c in n.kept if c.operation == SKIP]

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from search_spaces.choices import Asker
 
-LOSSES = (
-    "minimax",
-    "non_saturating",
-    "maximum_likelihood",
-    "least_squares",
-    "hinge",
-    "wasserstein_clipping",
-    "wasserstein_gradient_penalty",
-)
-_WITH_TARGETS = LOSSES[:4]  # losses with a target for each image, which can be smoothed
+_WITH_TARGETS = ("minimax", "non_saturating", "maximum_likelihood", "least_squares")  # one an image, to be smoothed
+LOSSES = (*_WITH_TARGETS, "hinge", "wasserstein_clipping", "wasserstein_gradient_penalty")
 LEARNING_RATES = (0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016)
 
 

@@ -9,7 +9,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import sample
 from nas.testing import SpaceContract
 from nas.testing.toys import ToySpace
-from search_spaces.autoencoder.space import AutoencoderSpace, completeness
+from search_spaces.autoencoder.space import AutoencoderSpace, describe_completeness
 from search_spaces.choices import Asker, ChoiceSpace
 
 
@@ -123,9 +123,9 @@ def test_every_family_and_operation_is_drawn():
 
 
 def test_completeness():
-    assert completeness(63, (1, 8, 8)) == "undercomplete"
-    assert completeness(64, (1, 8, 8)) == "exactly complete"
-    assert completeness(65, (1, 8, 8)) == "overcomplete"
+    assert describe_completeness(63, (1, 8, 8)) == "undercomplete"
+    assert describe_completeness(64, (1, 8, 8)) == "exactly complete"
+    assert describe_completeness(65, (1, 8, 8)) == "overcomplete"
 
 
 def test_mutations_come_in_every_role():

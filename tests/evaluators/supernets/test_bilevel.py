@@ -7,7 +7,8 @@ from torch import nn
 from evaluators.metrics.cost import PeakMemory
 from evaluators.supernets.bilevel import SupernetTraining, first_order, second_order
 from nas.core.supernet import Supernet, probabilities
-from search_spaces.supernet import Architecture, MixedEdge
+from search_spaces.cells.supernet import MixedEdge
+from search_spaces.supernet import Architecture
 
 
 def bilevel_problem():

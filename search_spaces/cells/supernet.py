@@ -1,0 +1,130 @@
+"""Cells of a supernet: every edge that a cell may have holds every operation that it may hold.
+
+Liu, Simonyan & Yang 2019 (DARTS) mix all of them; Xu et al. 2020 (PC-DARTS) mix a part of the channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.core.supernet import Supernet
+from search_spaces.cells.derivation import name_edge, name_node
+from search_spaces.operations.layers import build_operation
+from search_spaces.operations.names import NONE, OPERATIONS
+from search_spaces.supernet import Architecture
+
+Edges = Mapping[tuple[int, int], tuple[str, ...]]
+"""What the edge (source, target) may hold."""
+
+
+def list_choices(cells: Mapping[str, Edges], plan: Supernet) -> dict[str, tuple[str, ...]]:
+    """The relaxed choices of cells, by the cell's name: what edges hold, and if they have shares, a node's edges."""
+    choices = {}
+    for cell, edges in cells.items():
+        for (source, target), operations in edges.items():
+            choices[name_edge(cell, source, target)] = operations
+        if plan.edge_normalisation:
+            for target in sorted({target for _, target in edges}):
+                choices[name_node(cell, target)] = tuple(str(source) for source, end in edges if end == target)
+    return choices
+
+
+class MixedEdge(nn.Module):
+    """All operations of an edge, weighted (equation 2); of K channels one goes through, the others pass.
+
+    Normalisations have no scale and shift of their own, which would undo the weights, and pooling is normalised
+    (DARTS, section 2.2 and its code).
+    """
+
+    def __init__(self, operations: tuple[str, ...], channels: int, norm: str, act: str, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
+        self.mixed = channels // parts
+        self.operations = nn.ModuleList(
+            nn.Identity() if name == NONE else _drop_scales(build_operation(name, self.mixed, norm, act))
+            for name in operations
+        )
+        self._names = operations
+        for index, name in enumerate(operations):
+            if name != NONE and OPERATIONS[name].pools and norm == "batch":
+                normalised = nn.BatchNorm2d(self.mixed, affine=False, track_running_stats=False)
+                self.operations[index] = nn.Sequential(self.operations[index], normalised)
+
+    def forward(self, x: Tensor, weights: Tensor, held: tuple[int, ...]) -> Tensor:
+        """(N, C, H, W) and (operations,) to (N, C, H, W); only the operations `held` are computed."""
+        part = x[:, : self.mixed]
+        total = torch.zeros_like(part)
+        for index in held:
+            if self._names[index] != NONE:
+                total = total + weights[index] * self.operations[index](part)
+        if self.parts == 1:
+            return total
+        return F.channel_shuffle(torch.cat([total, x[:, self.mixed :]], 1), self.parts)
+
+
+class MixedCell(nn.Module):
+    """A cell with all edges; its output is the last node, the only one that no edge leaves.
+
+    Of a path, it is the sum of the nodes that no edge of the path leaves, as it is in the candidate itself.
+    """
+
+    def __init__(
+        self, name: str, edges: Edges, channels: int, norm: str, act: str, architecture: Architecture, plan: Supernet
+    ) -> None:
+        super().__init__()
+        self.name, self.architecture = name, architecture
+        self.normalised = plan.edge_normalisation
+        self.ends = tuple(edges)
+        parts = plan.partial_channels
+        self.edges = nn.ModuleList(MixedEdge(names, channels, norm, act, parts) for names in edges.values())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        weights = [self.architecture.weights(name_edge(self.name, *ends)) for ends in self.ends]
+        held = [self.architecture.held(name_edge(self.name, *e), w) for e, w in zip(self.ends, weights, strict=True)]
+        used = set(range(len(self.ends)))
+        if self.architecture.follows:
+            used = {i for i, operations in enumerate(held) if operations}
+        values = [x]
+        for target in range(1, max(end for _, end in self.ends) + 1):
+            values.append(self._node(target, values, weights, held, used))
+        left = {self.ends[i][0] for i in used}
+        outputs = sorted({self.ends[i][1] for i in used} - left)
+        total = values[outputs[0]]
+        for output in outputs[1:]:
+            total = total + values[output]
+        return total
+
+    def _node(
+        self,
+        target: int,
+        values: list[Tensor],
+        weights: list[Tensor],
+        held: list[tuple[int, ...]],
+        used: set[int],
+    ) -> Tensor:
+        total = torch.zeros_like(values[0])
+        shared = self.normalised and not self.architecture.follows
+        shares = iter(self.architecture.shares(name_node(self.name, target))) if shared else None
+        for index, ((source, end), edge) in enumerate(zip(self.ends, self.edges, strict=True)):
+            if end == target and index in used:
+                value = edge(values[source], weights[index], held[index])
+                total = total + (value if shares is None else next(shares) * value)
+        return total
+
+
+def _drop_scales(module: nn.Module) -> nn.Module:
+    for name, child in module.named_children():
+        if isinstance(child, nn.GroupNorm):
+            setattr(module, name, nn.GroupNorm(child.num_groups, child.num_channels, affine=False))
+        elif isinstance(child, nn.InstanceNorm2d):
+            setattr(module, name, nn.InstanceNorm2d(child.num_features, affine=False))
+        elif isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, nn.BatchNorm2d(child.num_features, affine=False, track_running_stats=False))
+        else:
+            _drop_scales(child)
+    return module
