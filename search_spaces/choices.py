@@ -5,9 +5,9 @@ from __future__ import annotations
 import abc
 import copy
 import fnmatch
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
@@ -124,16 +124,14 @@ class ChoiceSpace(abc.ABC):
         """
         if (genotype.space, genotype.version) != (self.name, self.version):
             raise InvalidGenotype(
-                "genotype",
-                f"is of {genotype.space} version {genotype.version}, not {self.name} version {self.version}",
+                "genotype", f"is of {genotype.space} version {genotype.version}, not {self.name} version {self.version}"
             )
         content = genotype.content
 
         def recorded(choice: Choice) -> Value:
             if choice.site not in content:
                 raise InvalidGenotype(choice.site, "is not decided")
-            value: Value = content[choice.site]
-            return value
+            return cast(Value, content[choice.site])
 
         decisions = self._decisions(recorded)
         for decision in decisions:  # those with one value were not asked for
@@ -191,8 +189,7 @@ class ChoiceSpace(abc.ABC):
         parents = [{d.choice.site: d.value for d in self.trace(parent)} for parent in (first, second)]
 
         def inherit(choice: Choice) -> Value:
-            having = [p[choice.site] for p in parents if choice.site in p]
-            pool = having or choice.values
+            pool = [parent[choice.site] for parent in parents if choice.site in parent] or choice.values
             return pool[int(generator.integers(len(pool)))]
 
         return self.grow(inherit)
@@ -234,20 +231,15 @@ class ChoiceSpace(abc.ABC):
         return replace(choice, values=values, usual=_choose_usual(choice, values))
 
     def choices(self) -> dict[str, Choice]:
-        """Every choice point that can arise, by site; see search_spaces.counting."""
-        if self._arising is None:
-            self._arising = _find_once(self._state(), lambda: counting.find_choices(self._decisions))
-        return dict(self._arising)
+        """Every choice point that can arise, by site; see search_spaces.counting.
 
-    def _state(self) -> Hashable | None:
-        """All that the choices can depend on; None where something of it cannot be compared."""
-        own = {name: value for name, value in vars(self).items() if name not in ("_arising", "_restrictions")}
-        state = (type(self), tuple(own.items()), tuple(self._restrictions.items()))
-        try:
-            hash(state)
-        except TypeError:
-            return None
-        return state
+        What was found for an equal space is kept: looking takes a second, and a search narrows its space often.
+        """
+        if self._arising is None:
+            own = {name: value for name, value in vars(self).items() if name not in ("_arising", "_restrictions")}
+            state = (type(self), tuple(own.items()), tuple(self._restrictions.items()))  # all that they can depend on
+            self._arising = _find_choices(state, self._decisions)
+        return dict(self._arising)
 
     def size(self) -> float:
         """How many genotypes there are, an estimate where choices are conditional; see search_spaces.counting."""
@@ -258,15 +250,16 @@ _FOUND: dict[Hashable, dict[str, Choice]] = {}
 _MOST_FOUND = 256
 
 
-def _find_once(state: Hashable | None, find: Callable[[], dict[str, Choice]]) -> dict[str, Choice]:
-    """What was found for an equal space before: looking takes a second, and a search narrows its space often."""
-    if state is None:
-        return find()
-    if state not in _FOUND:
+def _find_choices(state: Hashable, grow: counting.Grow) -> dict[str, Choice]:
+    try:
+        found = _FOUND.get(state)
+    except TypeError:  # something of it cannot be compared
+        return counting.find_choices(grow)
+    if found is None:
         if len(_FOUND) == _MOST_FOUND:
             _FOUND.clear()
-        _FOUND[state] = find()
-    return _FOUND[state]
+        found = _FOUND[state] = counting.find_choices(grow)
+    return found
 
 
 def _choose_usual(choice: Choice, values: tuple[Value, ...]) -> Value | None:

@@ -88,12 +88,9 @@ class Architecture(nn.Module):
         if self._path is not None:
             counts = [self._path[name].count(option) for option in range(len(row))]
             return torch.tensor(counts, dtype=row.dtype, device=row.device)
-        if self._relaxation == "softmax":
-            return F.softmax(row, dim=0)
         if self._noise is None:
-            if self._relaxation == "gumbel_softmax":
-                return F.softmax(row, dim=0)
-            return F.one_hot(row.argmax(), len(row)).to(row)
+            drawn = self._relaxation == "gumbel"
+            return F.one_hot(row.argmax(), len(row)).to(row) if drawn else F.softmax(row, dim=0)
         # GDAS, equations 3 and 4; AdversarialNAS, section 3
         soft = F.softmax((row + self._noise[self._index[name]]) / self._temperature, dim=0)
         if self._relaxation == "gumbel_softmax":
@@ -113,10 +110,8 @@ class Architecture(nn.Module):
 
     def alphas(self) -> dict[str, dict[str, float]]:
         """The log-weights as plain numbers; see nas.core.supernet.Alphas."""
-        rows = (row.detach().tolist() for row in self.log_weights)
-        return {
-            name: dict(zip(self.choices[name], row, strict=True)) for name, row in zip(self._index, rows, strict=True)
-        }
+        rows = zip(self.choices.items(), self.log_weights, strict=True)
+        return {name: dict(zip(options, row.detach().tolist(), strict=True)) for (name, options), row in rows}
 
 
 class Mixture(nn.Module):
@@ -164,13 +159,10 @@ class PairArchitecture(nn.Module):
 
     def follow(self, path: Path | None) -> None:
         """Be one pair alone from now on; see Architecture.follow."""
-        if path is None:
-            self.generator.follow(None)
-            self.discriminator.follow(None)
-            return
-        own = {name: held for name, held in path.items() if name in self.generator.choices}
+        own = None if path is None else {name: path[name] for name in path if name in self.generator.choices}
+        rest = None if path is None else {name: path[name] for name in path if name not in self.generator.choices}
         self.generator.follow(own)
-        self.discriminator.follow({name: held for name, held in path.items() if name not in own})
+        self.discriminator.follow(rest)
 
     def alphas(self) -> dict[str, dict[str, float]]:
         """The log-weights of both as plain numbers."""

@@ -35,21 +35,14 @@ class TableSpace(ChoiceSpace):
     name = "table"
 
     def __init__(
-        self,
-        columns: Mapping[str, Sequence[Value]],
-        ordered: Collection[str] = (),
-        rows: Iterable[Row] | None = None,
+        self, columns: Mapping[str, Sequence[Value]], ordered: Collection[str] = (), rows: Iterable[Row] | None = None
     ) -> None:
         super().__init__()
         role: Role = "hyperparameter" if ordered else "operation"  # one for all: mutation draws the role first
-        self._choices = tuple(
-            Choice(site, tuple(values), role, ordered=site in ordered) for site, values in columns.items()
-        )
+        self._choices = tuple(Choice(site, tuple(row), role, ordered=site in ordered) for site, row in columns.items())
         self._index = tuple({value: i for i, value in enumerate(choice.values)} for choice in self._choices)
         self._free = tuple(i for i, choice in enumerate(self._choices) if len(choice.values) > 1)
-        self._decided = tuple(
-            {value: Decision(choice, value) for value in choice.values} for choice in self._choices
-        )  # fmt: skip
+        self._decided = tuple({value: Decision(choice, value) for value in choice.values} for choice in self._choices)
         self._rows: list[Row] | None = None
         if rows is not None:
             self._rows = list(rows)

@@ -10,15 +10,14 @@ from typing import Any
 from torch import nn
 
 from nas.core.space import Shape
-from search_spaces.adversarialnas.mixed_graph import MixedGraph
-from search_spaces.adversarialnas.modules import Nothing, Part
+from search_spaces.adversarialnas.modules import MixedGraph, Nothing, Part
 from search_spaces.adversarialnas.space import CELLS
 from search_spaces.cells.modules import Cell, Node
 from search_spaces.gan.discriminator_modules import Discriminator, SumPool
 from search_spaces.gan.modules import Gan, Generator
 from search_spaces.operations.initialisation import apply_spectral_norm, initialise_weights
 from search_spaces.operations.layers import Size, build_crop, build_pool
-from search_spaces.operations.names import DOWN_SAMPLINGS, NONE, OPERATIONS, SKIP
+from search_spaces.operations.names import DOWN_SAMPLINGS, NONE, OPERATIONS, SKIP, UP_SAMPLINGS
 
 Content = Mapping[str, Any]
 Make = Callable[[], nn.Module]
@@ -59,12 +58,7 @@ class Graph:
 
 
 def build_pair(
-    content: Content,
-    shape: Shape,
-    latent: int,
-    channels: int,
-    discriminator_channels: int,
-    fill: Fill | None = None,
+    content: Content, shape: Shape, latent: int, channels: int, discriminator_channels: int, fill: Fill | None = None
 ) -> Gan:
     """The pair for images (N, *shape); `channels` are the generator's, `latent` is divisible by the cells' number.
 
@@ -82,31 +76,26 @@ def build_pair(
     return gan
 
 
-def _build_convolution(name: str, inputs: int, outputs: int, stride: int = 1, *, act: bool = True) -> nn.Module:
-    """An activation, where there is one, and then the convolution."""
+def _build_operation(channels: int, name: str, *, stride: int = 1, image: int | None = None) -> nn.Module:
+    """What keeps or halves the size; a convolution follows an activation, unless it is of an image of `image` channels.
+
+    `name` is a key of OPERATIONS or of DOWN_SAMPLINGS.
+    """
+    if name == SKIP:
+        return nn.Identity()
+    if name in DOWN_SAMPLINGS:
+        return build_pool(name)
     kernel, dilation = OPERATIONS[name].kernel, OPERATIONS[name].dilation
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=dilation * (kernel // 2), dilation=dilation)
-    return nn.Sequential(nn.ReLU(), layer) if act else layer
-
-
-def _build_normal(channels: int, name: str) -> nn.Module:
-    return nn.Identity() if name == SKIP else _build_convolution(name, channels, channels)
+    layer = nn.Conv2d(image or channels, channels, kernel, stride, dilation * (kernel // 2), dilation)
+    return nn.Sequential(nn.ReLU(), layer) if image is None else layer
 
 
 def _build_up(channels: int, before: Size, after: Size, name: str) -> nn.Module:
-    if name == "transposed_convolution":
-        layers: list[nn.Module] = [
-            nn.ReLU(),
-            nn.ConvTranspose2d(channels, channels, 3, 2, padding=1, output_padding=1, groups=channels, bias=False),
-            nn.Conv2d(channels, channels, 1, bias=False),
-        ]
-    else:
-        layers = [nn.Upsample(scale_factor=2, mode=name), nn.ReLU(), nn.Conv2d(channels, channels, 1)]
-    return nn.Sequential(*layers, *build_crop(before, after))
-
-
-def _build_down(channels: int, name: str) -> nn.Module:
-    return build_pool(name) if name in DOWN_SAMPLINGS else _build_convolution(name, channels, channels, 2)
+    crop = build_crop(before, after)
+    if UP_SAMPLINGS[name] == "interpolation":
+        return nn.Sequential(nn.Upsample(scale_factor=2, mode=name), nn.ReLU(), nn.Conv2d(channels, channels, 1), *crop)
+    depthwise = nn.ConvTranspose2d(channels, channels, 3, 2, 1, output_padding=1, groups=channels, bias=False)
+    return nn.Sequential(nn.ReLU(), depthwise, nn.Conv2d(channels, channels, 1, bias=False), *crop)
 
 
 def _compute_sizes(shape: Shape) -> list[Size]:
@@ -136,7 +125,7 @@ def _build_generator(fill: Fill, shape: Shape, latent: int, channels: int, relax
 
     last = ""
     for cell, name in enumerate(CELLS["generator"]):
-        normal = [fill(f"{name}.edge{edge}", functools.partial(_build_normal, channels)) for edge in range(5)]
+        normal = [fill(f"{name}.edge{edge}", functools.partial(_build_operation, channels)) for edge in range(5)]
         doubled = functools.partial(_build_up, channels, spots[cell], spots[cell + 1])
         before = [(last, nn.Identity)] if last else []
         start = graph.node(f"{cell} input", *before, (INPUT, make_noise(cell)))
@@ -152,9 +141,9 @@ def _build_generator(fill: Fill, shape: Shape, latent: int, channels: int, relax
 
 def _build_discriminator(fill: Fill, shape: Shape, channels: int, relaxed: bool) -> Discriminator:
     graph, last = Graph(), INPUT
-    normal, down = functools.partial(_build_normal, channels), functools.partial(_build_down, channels)
+    normal = functools.partial(_build_operation, channels)
+    down, first_layer = functools.partial(normal, stride=2), functools.partial(normal, image=shape[0])
     for cell, name in enumerate(CELLS["discriminator"]):
-        first_layer = functools.partial(_build_entering, shape[0], channels)
         entering = [fill(f"{name}.edge{edge}", first_layer if cell == 0 else normal) for edge in range(3)]
         between = [fill(f"{name}.edge{edge}", normal) for edge in (3, 4)]
         downs = [fill(f"{name}.down{edge}", down) for edge in range(2)]
@@ -164,7 +153,3 @@ def _build_discriminator(fill: Fill, shape: Shape, channels: int, relaxed: bool)
         last = graph.node(f"{cell} output", (second, downs[0]), (third, downs[1]))
     features = nn.Sequential(graph.build(last, Nothing(channels, 1, 1), relaxed), nn.ReLU(), SumPool())
     return Discriminator(features, nn.Linear(channels, 1, bias=False))
-
-
-def _build_entering(inputs: int, channels: int, name: str) -> nn.Module:
-    return _build_convolution(name, inputs, channels, act=False)

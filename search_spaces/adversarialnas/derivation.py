@@ -8,10 +8,7 @@ from nas.core.space import Value
 from nas.core.supernet import Alphas, probabilities
 from search_spaces.operations.names import NONE, SKIP
 
-_EDGES_IN = {
-    "generator": ((0, 1), (2, 3, 4)),
-    "discriminator": ((1, 3), (2, 4)),
-}
+_EDGES_IN = {"generator": ((0, 1), (2, 3, 4)), "discriminator": ((1, 3), (2, 4))}
 """Those of a cell's edges that lead to one node, of which one has to hold something."""
 
 

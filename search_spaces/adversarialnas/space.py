@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
-from nas.core.space import Choice, Choose, Shape, Value
+from nas.core.space import Shape, Value
 from nas.core.supernet import Alphas, Path, Supernet
 from search_spaces.adversarialnas.derivation import derive_operations
-from search_spaces.choices import Asker, select_within
+from search_spaces.choices import Asker, is_within, select_within
 from search_spaces.gan.description import describe_training
 from search_spaces.gan.training import decide_recipe
 from search_spaces.operations.names import NONE, SKIP
@@ -44,6 +43,7 @@ class AdversarialNasSpace(WeightSharingSpace):
 
     name = "adversarialnas"
     task = "gan"
+    cells = (*CELLS["generator"], *CELLS["discriminator"])
     latent = 120
     generator_channels = 160
     discriminator_channels = 80
@@ -71,26 +71,12 @@ class AdversarialNasSpace(WeightSharingSpace):
         self.validate(genotype)
         return build_pair(genotype.content, shape, self.latent, self.generator_channels, self.discriminator_channels)
 
-    # -- nas.core.supernet.SharesWeights: the paper's own supernet
-
-    def base(self, choose: Choose) -> Genotype:
-        """Any genotype: all operations are relaxed; see Relaxable.base."""
-        genotype = self.grow(choose)
-        if not any(self.is_relaxed(d.choice) and len(d.choice.values) > 1 for d in self.trace(genotype)):
-            raise InvalidGenotype("generator_stage0", "every edge is decided, there is nothing to relax")
-        return genotype
-
     def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
-        """The supernet, with log-weights for every edge of every cell; see Relaxable.relax."""
+        """The paper's own supernet, with log-weights for every edge of every cell; see Relaxable.relax."""
         from search_spaces.adversarialnas.supernet import relax_pair
 
-        allowed = {d.choice.site: d.choice.values for d in self.trace(genotype)}
         channels = self.generator_channels, self.discriminator_channels
-        return relax_pair(allowed, shape, self.latent, channels, plan)
-
-    def is_relaxed(self, choice: Choice) -> bool:
-        """Whether it is an edge's operation."""
-        return choice.role == "operation"
+        return relax_pair(self.list_allowed(genotype), shape, self.latent, channels, plan)
 
     def derive_decisions(self, base: Genotype, alphas: Alphas, max_skips: int | None) -> tuple[dict[str, Value], int]:
         """The strongest operations, and the authors' rules; see search_spaces.adversarialnas.derivation."""
@@ -98,7 +84,7 @@ class AdversarialNasSpace(WeightSharingSpace):
 
     def path(self, genotype: Genotype) -> Path:
         """The operation of every edge; see nas.core.supernet.SharesWeights."""
-        operations = {d.choice.site: str(d.value) for d in self.trace(genotype) if self.is_relaxed(d.choice)}
+        operations = {site: value for site, value in genotype.content.items() if is_within(site, *self.cells)}
         return {site: (name,) for site, name in operations.items() if name != NONE}
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:

@@ -7,17 +7,15 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
-from nas.core.space import Choose, Shape, Value
+from nas.core.space import Shape, Value
 from nas.core.supernet import Supernet
 from search_spaces.cells.canonical import canonicalise_cells
 from search_spaces.cells.derivation import relax_edges
-from search_spaces.cells.edge import nodes_site
 from search_spaces.cells.encodings import ENCODINGS
-from search_spaces.cells.space import CellSpace
 from search_spaces.choices import Asker
 from search_spaces.operations.names import ACTIVATIONS, DOWN_SAMPLINGS, UP_SAMPLINGS, VECTOR_NORMALISATIONS
+from search_spaces.weight_sharing import WeightSharingSpace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,7 +29,7 @@ WIDTHS = (8, 16, 24, 32, 48, 64)
 HIDDEN_WIDTHS = (64, 128, 256, 512, 1024)
 
 
-class AutoencoderSpace(CellSpace):
+class AutoencoderSpace(WeightSharingSpace):
     """Autoencoders of images: plain, denoising or variational; fully connected or convolutional with cells.
 
     A convolutional encoder is a row of stages, each a down-sampling and then the encoder's cell; the decoder
@@ -97,15 +95,6 @@ class AutoencoderSpace(CellSpace):
 
         self.validate(genotype)
         return build(genotype.content, shape)
-
-    # -- nas.core.supernet.SharesWeights: the supernet of the edge cells
-
-    def base(self, choose: Choose) -> Genotype:
-        """A convolutional genotype whose edge cells are as large as they may be; see Relaxable.base."""
-        genotype = self.grow_base(choose, dict.fromkeys(map(nodes_site, self.cells), max))
-        if not self.has_free_cells(genotype):
-            raise InvalidGenotype("encoder_cell", "is decided in full, there is nothing to relax")
-        return genotype
 
     def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:
         """The supernet of a base, mirrored cells with the same alphas; see Relaxable.relax."""

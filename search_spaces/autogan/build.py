@@ -29,14 +29,9 @@ def build_pair(content: Mapping[str, Any], shape: Shape, channels: int) -> Gan:
 
 def build_discriminator(shape: Shape, channels: int) -> Discriminator:
     """Four residual blocks, the first two halving the size, and a linear layer over the sum of all positions."""
-    features = nn.Sequential(
-        _build_first_block(shape[0], channels),
-        _build_block(channels, halve=True),
-        _build_block(channels, halve=False),
-        _build_block(channels, halve=False),
-        nn.ReLU(),
-        SumPool(),
-    )
+    first = _build_first_block(shape[0], channels)
+    blocks = [_build_block(channels, halve=halve) for halve in (True, False, False)]
+    features = nn.Sequential(first, *blocks, nn.ReLU(), SumPool())
     return Discriminator(features, nn.Linear(channels, 1, bias=False))
 
 
@@ -49,12 +44,8 @@ def _add(residual: list[nn.Module], shortcut: list[nn.Module]) -> nn.Module:
 
 
 def _build_first_block(inputs: int, channels: int) -> nn.Module:
-    residual = [
-        _build_convolution(inputs, channels),
-        nn.ReLU(),
-        _build_convolution(channels, channels),
-        build_pool("average"),
-    ]
+    first, second = _build_convolution(inputs, channels), _build_convolution(channels, channels)
+    residual = [first, nn.ReLU(), second, build_pool("average")]
     return _add(residual, [build_pool("average"), _build_convolution(inputs, channels, 1)])
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nas.core.space import Value
 from nas.core.supernet import Alphas, probabilities
-from search_spaces.cells.edge import SLOTS, Edge, Slot, nodes_site
+from search_spaces.cells.edge import Edge, name_nodes, name_slots
 from search_spaces.operations.names import NONE, OPERATIONS, SKIP
 
 Allowed = Mapping[str, tuple[Value, ...]]
@@ -28,9 +28,9 @@ def relax_edges(allowed: Allowed, cell: str) -> dict[tuple[int, int], tuple[str,
     """Every edge (source, target) that the space allows, and what it may hold; first of all ``none``."""
     edges = {}
     for target in range(1, _count_nodes(allowed, cell) + 1):
-        slots = [Slot.of(cell, target, number) for number in SLOTS]
+        slots = name_slots(cell, target)
         for source in range(target):
-            either = {name for slot in slots if source in allowed[slot.input] for name in allowed[slot.operation]}
+            either = {name for inputs, names in slots if source in allowed[inputs] for name in allowed[names]}
             operations = tuple(name for name in OPERATIONS if name in either)
             if operations:
                 edges[source, target] = (NONE, *operations)
@@ -38,7 +38,7 @@ def relax_edges(allowed: Allowed, cell: str) -> dict[tuple[int, int], tuple[str,
 
 
 def _count_nodes(allowed: Allowed, cell: str) -> int:
-    (nodes,) = allowed[nodes_site(cell)]
+    (nodes,) = allowed[name_nodes(cell)]
     return int(nodes)
 
 
@@ -123,29 +123,23 @@ def _decide(allowed: Allowed, cell: str, strengths: Mapping[tuple[int, int, str]
     """
     nodes = {}
     for target in range(1, _count_nodes(allowed, cell) + 1):
-        slots = [Slot.of(cell, target, number) for number in SLOTS]
+        slots = name_slots(cell, target)
         here = [candidate for (end, _, _), candidate in strengths.items() if end == target]
         first, second = (
-            [
-                candidate
-                for candidate in here
-                if candidate.source in allowed[slot.input] and candidate.operation in allowed[slot.operation]
-            ]
-            for slot in slots
+            [one for one in here if one.source in allowed[inputs] and one.operation in allowed[names]]
+            for inputs, names in slots
         )
-        distinct = [(one, other) for one in first for other in second if one.source != other.source]
-        alone = NONE in allowed[slots[1].operation]
-        pairs = distinct or ([] if alone else [(one, other) for one in first for other in second])
-        kept: tuple[_Candidate, ...]
-        if pairs:
-            kept = max(pairs, key=lambda pair: (pair[0].strength + pair[1].strength, pair[0].strength))
-        elif alone and first:
-            kept = (max(first, key=lambda candidate: candidate.strength),)
-        else:
+        _, (spare_input, spare) = slots
+        every: list[tuple[_Candidate, ...]] = [(one, other) for one in first for other in second]
+        distinct = [pair for pair in every if pair[0].source != pair[1].source]
+        alone: list[tuple[_Candidate, ...]] = [(one,) for one in first]
+        choices = distinct or (alone if NONE in allowed[spare] else every)
+        if not choices:
             raise LookupError(f"{cell}, node {target}")
-        sites: dict[str, Value] = {slots[1].input: allowed[slots[1].input][0], slots[1].operation: NONE}
-        for slot, candidate in zip(slots, kept, strict=False):  # a second edge may hold nothing
-            sites |= {slot.input: candidate.source, slot.operation: candidate.operation}
+        kept = max(choices, key=lambda edges: (sum(edge.strength for edge in edges), edges[0].strength))
+        sites: dict[str, Value] = {spare_input: allowed[spare_input][0], spare: NONE}
+        for (source, operation), candidate in zip(slots, kept, strict=False):  # a second edge may hold nothing
+            sites |= {source: candidate.source, operation: candidate.operation}
         nodes[target] = _Node(target, kept, sites)
     return nodes
 

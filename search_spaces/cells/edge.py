@@ -32,8 +32,6 @@ CELL_OPERATIONS = (
 )
 """What an edge may hold here and in the graph encoding, unless a space offers more."""
 NODES = (1, 2, 3)
-SLOTS = (0, 1)
-"""A node's edges."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +43,15 @@ class Edge:
     operation: str
 
 
-@dataclass(frozen=True)
-class Slot:
-    """The sites of one of a node's edges: where it comes from, and what it holds."""
-
-    input: str
-    operation: str
-
-    @classmethod
-    def of(cls, cell: str, node: int, slot: int) -> Slot:
-        """The sites in the cell that was decided within `cell`."""
-        return cls(f"{cell}.node{node}.input{slot}", f"{cell}.node{node}.operation{slot}")
-
-
-def nodes_site(cell: str) -> str:
+def name_nodes(cell: str) -> str:
     """The site of the number of nodes of the cell that was decided within `cell`."""
     return f"{cell}.nodes"
+
+
+def name_slots(cell: str, node: int) -> tuple[tuple[str, str], tuple[str, str]]:
+    """For each of a node's two edges the sites of its input and of its operation."""
+    first, second = ((f"{cell}.node{node}.input{slot}", f"{cell}.node{node}.operation{slot}") for slot in (0, 1))
+    return first, second
 
 
 def decide_cell(ask: Asker, operations: tuple[str, ...]) -> None:
@@ -77,10 +68,10 @@ def decide_cell(ask: Asker, operations: tuple[str, ...]) -> None:
 def list_edges(content: Mapping[str, Value], cell: str) -> list[Edge]:
     """The edges that hold an operation, of the cell that was decided within `cell`."""
     edges = []
-    for node in range(1, int(content[nodes_site(cell)]) + 1):
-        for slot in (Slot.of(cell, node, number) for number in SLOTS):
-            if content[slot.operation] != NONE:
-                edges.append(Edge(int(content[slot.input]), node, str(content[slot.operation])))
+    for node in range(1, int(content[name_nodes(cell)]) + 1):
+        for source, operation in name_slots(cell, node):
+            if content[operation] != NONE:
+                edges.append(Edge(int(content[source]), node, str(content[operation])))
     return edges
 
 

@@ -119,8 +119,7 @@ def build_cell(content: Mapping[str, Value], cell: str, channels: int, norm: str
     if not outer:
         return nn.Identity()
     return build_graph(
-        outer,
-        lambda motif: build_graph(motifs[motif], lambda name: build_operation(name, channels, norm, act)),
+        outer, lambda motif: build_graph(motifs[motif], lambda name: build_operation(name, channels, norm, act))
     )
 
 

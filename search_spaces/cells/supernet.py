@@ -5,6 +5,7 @@ Liu, Simonyan & Yang 2019 (DARTS) mix all of them; Xu et al. 2020 (PC-DARTS) mix
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import torch
@@ -84,37 +85,21 @@ class MixedCell(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        weights = [self.architecture.weights(name_edge(self.name, *ends)) for ends in self.ends]
-        held = [self.architecture.held(name_edge(self.name, *e), w) for e, w in zip(self.ends, weights, strict=True)]
-        used = set(range(len(self.ends)))
-        if self.architecture.follows:
-            used = {i for i, operations in enumerate(held) if operations}
+        architecture = self.architecture
+        weights = [architecture.weights(name_edge(self.name, *ends)) for ends in self.ends]
+        held = [architecture.held(name_edge(self.name, *ends), w) for ends, w in zip(self.ends, weights, strict=True)]
+        used = [i for i, operations in enumerate(held) if operations]
         values = [x]
         for target in range(1, max(end for _, end in self.ends) + 1):
-            values.append(self._node(target, values, weights, held, used))
+            arriving = [i for i in used if self.ends[i][1] == target]
+            given = [self.edges[i](values[self.ends[i][0]], weights[i], held[i]) for i in arriving]
+            if self.normalised and not architecture.follows:
+                shares = architecture.shares(name_node(self.name, target))
+                given = [share * value for share, value in zip(shares, given, strict=True)]
+            values.append(sum(given, start=torch.zeros_like(x)))
         left = {self.ends[i][0] for i in used}
         outputs = sorted({self.ends[i][1] for i in used} - left)
-        total = values[outputs[0]]
-        for output in outputs[1:]:
-            total = total + values[output]
-        return total
-
-    def _node(
-        self,
-        target: int,
-        values: list[Tensor],
-        weights: list[Tensor],
-        held: list[tuple[int, ...]],
-        used: set[int],
-    ) -> Tensor:
-        total = torch.zeros_like(values[0])
-        shared = self.normalised and not self.architecture.follows
-        shares = iter(self.architecture.shares(name_node(self.name, target))) if shared else None
-        for index, ((source, end), edge) in enumerate(zip(self.ends, self.edges, strict=True)):
-            if end == target and index in used:
-                value = edge(values[source], weights[index], held[index])
-                total = total + (value if shares is None else next(shares) * value)
-        return total
+        return functools.reduce(torch.add, [values[output] for output in outputs])
 
 
 def _drop_scales(module: nn.Module) -> nn.Module:

@@ -100,31 +100,13 @@ def _build_normalisation(name: str, channels: int) -> list[nn.Module]:
 
 
 def _build_convolution(
-    inputs: int,
-    outputs: int,
-    kernel: int,
-    size: Size,
-    padding: str,
-    *,
-    stride: int = 1,
-    dilation: int = 1,
-    groups: int = 1,
-    bias: bool = True,
+    inputs: int, outputs: int, kernel: int, size: Size, padding: str, *, dilation: int = 1, **more: Any
 ) -> nn.Conv2d:
-    """A convolution that keeps the size, or halves it, rounded up, with stride 2."""
+    """A convolution that keeps the size, or halves it, rounded up, with stride 2; `more` is torch's."""
     margin = dilation * (kernel // 2)
     assert margin < min(size)  # else nothing is there to be reflected
-    return nn.Conv2d(
-        inputs,
-        outputs,
-        kernel,
-        stride,
-        margin,
-        dilation=dilation,
-        groups=groups,
-        bias=bias,
-        padding_mode="reflect" if padding == "reflect" else "zeros",
-    )
+    more["padding_mode"] = "reflect" if padding == "reflect" else "zeros"
+    return nn.Conv2d(inputs, outputs, kernel, padding=margin, dilation=dilation, **more)
 
 
 def _build_discriminator(content: Content, half: str, shape: Shape) -> PatchDiscriminator:
@@ -140,23 +122,17 @@ def _build_discriminator(content: Content, half: str, shape: Shape) -> PatchDisc
     inputs, size = shape[0], shape[1:]
     for stage, outputs in enumerate(compute_widths(chosen["width"], chosen["growth"], stages + 1)):
         here = "none" if stage == 0 else norm
-        stride = 2 if stage < stages else 1
-        layers.append(_build_judge(inputs, outputs, size, stride=stride, bias=here == "none"))
-        size = _compute_size(size, stride=stride)
+        layer, size = _build_judge(inputs, outputs, size, stride=2 if stage < stages else 1, bias=here == "none")
+        layers.append(layer)
         layers += [*_build_normalisation(here, outputs), build_activation(chosen["activation"])]
         inputs = outputs
-    layers.append(_build_judge(inputs, 1, size, stride=1, bias=True))
-    return PatchDiscriminator(nn.Sequential(*layers))
+    last, _ = _build_judge(inputs, 1, size, stride=1, bias=True)
+    return PatchDiscriminator(nn.Sequential(*layers, last))
 
 
-def _build_judge(inputs: int, outputs: int, size: Size, *, stride: int, bias: bool) -> nn.Conv2d:
+def _build_judge(inputs: int, outputs: int, size: Size, *, stride: int, bias: bool) -> tuple[nn.Conv2d, Size]:
+    """A convolution, and the size of what it gives."""
     if min(size) < 4:
-        return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
-    return nn.Conv2d(inputs, outputs, 4, stride, padding=1, bias=bias)
-
-
-def _compute_size(size: Size, *, stride: int) -> Size:
-    """The size after `_build_judge`."""
-    if min(size) < 4:
-        return size
-    return (size[0] - 2) // stride + 1, (size[1] - 2) // stride + 1
+        return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias), size
+    after = (size[0] - 2) // stride + 1, (size[1] - 2) // stride + 1
+    return nn.Conv2d(inputs, outputs, 4, stride, padding=1, bias=bias), after

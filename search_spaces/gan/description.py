@@ -22,12 +22,8 @@ def describe_pair(content: Content) -> str:
 
 def describe_training(content: Content) -> str:
     """The loss, what regularises it, and the optimisers."""
-    loss = str(content["loss"])
-    if "clip" in content:
-        loss += f" {content['clip']:g}"
-    if "gradient_penalty" in content:
-        loss += f" {content['gradient_penalty']:g}"
-    more = [loss]
+    loss = [str(content["loss"]), *(f"{content[site]:g}" for site in ("clip", "gradient_penalty") if site in content)]
+    more = [" ".join(loss)]
     if content["r1"] > 0:
         more.append(f"R1 {content['r1']:g}")
     if content.get("label_smoothing", "none") != "none":

@@ -39,7 +39,7 @@ def build_discriminator(content: Content, shape: Shape, conditioning: Conditioni
     if content["minibatch"] == "discrimination":
         layers.append(MinibatchDiscrimination(features, KERNELS, DIMENSIONS))
         features += KERNELS
-    return Discriminator(nn.Sequential(*layers), conditioning.head(features))
+    return Discriminator(nn.Sequential(*layers), conditioning.build_head(features))
 
 
 def _name_normalisation(content: Content) -> str:
@@ -51,17 +51,13 @@ def _build_dropout(content: Content) -> list[nn.Module]:
 
 
 def _build_fully_connected(content: Content, shape: Shape) -> tuple[list[nn.Module], int]:
-    norm, width = _name_normalisation(content), content["discriminator_hidden_width"]
+    norm, act = _name_normalisation(content), content["discriminator_activation"]
+    inputs, width = math.prod(shape), content["discriminator_hidden_width"]
     layers: list[nn.Module] = [nn.Flatten()]
-    inputs = math.prod(shape)
     for layer in range(content["discriminator_layers"]):
         here = "none" if layer == 0 else norm
         layers.append(nn.Linear(inputs, width, bias=here == "none"))
-        layers += [
-            *build_normalisation(here, width, spatial=False),
-            build_activation(content["discriminator_activation"]),
-        ]
-        layers += _build_dropout(content)
+        layers += [*build_normalisation(here, width, spatial=False), build_activation(act), *_build_dropout(content)]
         inputs = width
     if content["minibatch"] == "standard_deviation":
         layers.append(MinibatchStandardDeviation())
@@ -76,18 +72,14 @@ def _build_stages(content: Content, shape: Shape, filling: Filling) -> tuple[lis
     strided = content["discriminator"] == "convolutional" and down == "strided_convolution"
     layers: list[nn.Module] = []
     channels, size = shape[0], shape[1:]
-    for stage, width in enumerate(
-        compute_widths(content["discriminator_width"], content["discriminator_growth"], stages)
-    ):
+    widths = compute_widths(content["discriminator_width"], content["discriminator_growth"], stages)
+    for stage, width in enumerate(widths):
         here = "none" if stage == 0 else norm
         if min(size) < 4:
             layers.append(build_convolution(channels, width, 3, here, act))
         elif strided:  # DCGAN's own: a kernel of 4, so that the size is halved and rounded down
-            layers += [
-                nn.Conv2d(channels, width, 4, 2, padding=1, bias=here == "none"),
-                *build_normalisation(here, width),
-                build_activation(act),
-            ]
+            layers.append(nn.Conv2d(channels, width, 4, 2, padding=1, bias=here == "none"))
+            layers += [*build_normalisation(here, width), build_activation(act)]
             size = size[0] // 2, size[1] // 2
         else:
             layers.append(build_down_sampling(down, channels, width, here, act))

@@ -14,13 +14,7 @@ from search_spaces.gan.conditioning import Conditioning
 from search_spaces.gan.layers import Filling, build_doubling, build_styled_normalisation
 from search_spaces.gan.modules import Generator, Layers, UpCell, UpCells
 from search_spaces.gan.style import AdaptiveInstanceNorm, MappingNetwork, Noise, StyleBlock, StyleGenerator
-from search_spaces.operations.layers import (
-    Size,
-    build_activation,
-    build_up_sampling,
-    compute_sizes,
-    compute_widths,
-)
+from search_spaces.operations.layers import Size, build_activation, build_up_sampling, compute_sizes, compute_widths
 from search_spaces.operations.names import UP_SAMPLINGS
 
 Content = Mapping[str, Any]
@@ -30,8 +24,8 @@ def build_generator(content: Content, shape: Shape, conditioning: Conditioning, 
     """A generator of images (N, *shape) in [0, 1] from noise (N, latent)."""
     if content["generator"] == "style":
         return _build_style(content, shape, conditioning)
-    code, inputs = conditioning.code(content["latent"])
-    style, width = conditioning.style()
+    code, inputs = conditioning.build_code(content["latent"])
+    style, width = conditioning.build_style()
     if content["generator"] == "cells":
         return Generator(_build_cells(content, shape, inputs, width, filling), code, style)
     family = {"fully_connected": _build_fully_connected, "convolutional": _build_convolutional}
@@ -44,14 +38,11 @@ def _join_layers(layers: list[nn.Module], style: int | None) -> nn.Module:
 
 
 def _build_fully_connected(content: Content, shape: Shape, inputs: int, style: int | None) -> nn.Module:
-    norm, width = content["generator_normalisation"], content["generator_hidden_width"]
+    norm, act, width = (content[f"generator_{name}"] for name in ("normalisation", "activation", "hidden_width"))
     layers: list[nn.Module] = []
     for _ in range(content["generator_layers"]):
         layers.append(nn.Linear(inputs, width, bias=norm == "none"))
-        layers += [
-            *build_styled_normalisation(norm, width, style, spatial=False),
-            build_activation(content["generator_activation"]),
-        ]
+        layers += [*build_styled_normalisation(norm, width, style, spatial=False), build_activation(act)]
         inputs = width
     layers += [nn.Linear(inputs, math.prod(shape)), nn.Unflatten(1, shape), nn.Sigmoid()]
     return _join_layers(layers, style)
@@ -59,7 +50,7 @@ def _build_fully_connected(content: Content, shape: Shape, inputs: int, style: i
 
 def _build_convolutional(content: Content, shape: Shape, inputs: int, style: int | None) -> nn.Module:
     """As DCGAN: the code to a small map, which grows to the image (Radford et al. 2016, figure 1)."""
-    norm, act, stages = content["generator_normalisation"], content["generator_activation"], content["generator_stages"]
+    norm, act, stages = (content[f"generator_{name}"] for name in ("normalisation", "activation", "stages"))
     spots = compute_sizes(shape, stages)
     channels = compute_widths(content["generator_width"], content["generator_growth"], stages)
     before, bias = channels[-1], norm == "none"
@@ -85,25 +76,18 @@ def _build_cells(content: Content, shape: Shape, inputs: int, style: int | None,
     act, stages = content["generator_activation"], content["generator_stages"]
     spots = compute_sizes(shape, stages)[::-1]  # from the smallest map to the image
     channels = compute_widths(content["generator_width"], content["generator_growth"], stages)[::-1]
-    start = nn.Sequential(
-        nn.Linear(inputs, channels[0] * math.prod(spots[0])), nn.Unflatten(1, (channels[0], *spots[0]))
-    )
+    start = nn.Linear(inputs, channels[0] * math.prod(spots[0])), nn.Unflatten(1, (channels[0], *spots[0]))
     channels = [*channels, channels[-1]]  # before and after each cell
     cells: list[nn.Module] = [
         _build_up_cell(content, stage, spots, channels, style, filling) for stage in range(stages)
     ]
     last = nn.Conv2d(channels[-1], shape[0], 3, padding=1)
     end = nn.Sequential(nn.BatchNorm2d(channels[-1]), build_activation(act), last, nn.Sigmoid())
-    return UpCells(start, cells, end)
+    return UpCells(nn.Sequential(*start), cells, end)
 
 
 def _build_up_cell(
-    content: Content,
-    stage: int,
-    spots: list[Size],
-    channels: list[int],
-    style: int | None,
-    filling: Filling,
+    content: Content, stage: int, spots: list[Size], channels: list[int], style: int | None, filling: Filling
 ) -> UpCell:
     name = f"generator_stage{stage}"
     norm, up, act = content[f"{name}.normalisation"], f"{name}.up_sampling", content["generator_activation"]
@@ -113,18 +97,18 @@ def _build_up_cell(
     def build_double() -> list[nn.Module]:
         return filling.layers(up, lambda way: build_doubling(way, inputs, size, grown))
 
-    double = build_double()
+    def build_ending(channels: int) -> list[nn.Module]:
+        return [*build_styled_normalisation(norm, channels, style), build_activation(act)]
+
+    double, convolution = build_double(), nn.Conv2d(inputs, outputs, 3, padding=1)
     if content[f"{name}.block"] == "residual":
-        between = [nn.Conv2d(inputs, outputs, 3, padding=1), nn.Conv2d(outputs, outputs, 3, padding=1)]
+        again = nn.Conv2d(outputs, outputs, 3, padding=1)
         if content[f"{name}.order"] == "pre_activation":
-            first = [*build_styled_normalisation(norm, inputs, style), build_activation(act), *double, between[0]]
-            second = [*build_styled_normalisation(norm, outputs, style), build_activation(act), between[1]]
+            first, second = [*build_ending(inputs), *double, convolution], [*build_ending(outputs), again]
         else:
-            first = [*double, between[0], *build_styled_normalisation(norm, outputs, style), build_activation(act)]
-            second = [between[1], *build_styled_normalisation(norm, outputs, style), build_activation(act)]
+            first, second = [*double, convolution, *build_ending(outputs)], [again, *build_ending(outputs)]
     else:
-        convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
-        first = [*double, convolution, *build_styled_normalisation(norm, outputs, style), build_activation(act)]
+        first = [*double, convolution, *build_ending(outputs)]
         second = [filling.cell("generator_cell", outputs, norm, act)]
     shortcut = None
     if content[f"{name}.shortcut"]:
@@ -144,7 +128,7 @@ def _build_skip(source: int, stage: int, spots: list[Size], channels: list[int],
     """From the feature of an earlier cell to a later one's size (Gong et al. 2019, section 3.1)."""
     width = channels[source + 1]
     before, after = spots[source + 1], spots[stage + 1]
-    if UP_SAMPLINGS[up].kind == "interpolation":
+    if UP_SAMPLINGS[up] == "interpolation":
         return [] if before == after else [nn.Upsample(size=after, mode=up)]
     layers: list[nn.Module] = []
     for step in range(source + 1, stage + 1):
@@ -154,7 +138,7 @@ def _build_skip(source: int, stage: int, spots: list[Size], channels: list[int],
 
 def _build_style(content: Content, shape: Shape, conditioning: Conditioning) -> nn.Module:
     """A mapping network, and two styled blocks for every size (Karras et al. 2019, figure 1)."""
-    code, inputs = conditioning.style_code(content["latent"])
+    code, inputs = conditioning.build_style_code(content["latent"])
     stages, act, width = content["generator_stages"], content["generator_activation"], content["style_width"]
     spots = compute_sizes(shape, stages)[::-1]
     channels = compute_widths(content["generator_width"], content["generator_growth"], stages)[::-1]

@@ -43,7 +43,7 @@ def build_doubling(name: str, channels: int, before: Size, after: Size) -> list[
     """From maps of one size to maps of twice that, less what rounding added; nothing if the sizes are the same."""
     if before == after:
         return []
-    match UP_SAMPLINGS[name].kind:
+    match UP_SAMPLINGS[name]:
         case "transposed_convolution":
             layers: list[nn.Module] = [nn.ConvTranspose2d(channels, channels, 2, 2)]
         case "interpolation":

@@ -12,20 +12,19 @@ from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Condition, Shape, Value
 from nas.core.supernet import Alphas, Path, Supernet
 from search_spaces.cells.canonical import canonicalise_cells
-from search_spaces.cells.edge import nodes_site
+from search_spaces.cells.edge import name_nodes
 from search_spaces.cells.encodings import ENCODINGS
-from search_spaces.cells.space import CellSpace
 from search_spaces.choices import Asker
 from search_spaces.gan.description import describe_pair
 from search_spaces.gan.training import decide_training
 from search_spaces.operations.names import (
     ACTIVATIONS,
     DOWN_SAMPLINGS,
-    NORMALISATIONS,
+    SINGLE_IMAGE_NORMALISATIONS,
     UP_SAMPLINGS,
     VECTOR_NORMALISATIONS,
 )
-from search_spaces.weight_sharing import Preference
+from search_spaces.weight_sharing import Preference, WeightSharingSpace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +39,6 @@ STAGES = (1, 2, 3, 4)
 LAYERS = (1, 2, 3, 4)
 GROWTH = (1.0, 1.5, 2.0)
 HALVES = ("generator", "discriminator")
-SINGLE_IMAGE_NORMALISATIONS = tuple(n for n in VECTOR_NORMALISATIONS if not NORMALISATIONS[n].across_batch)
 
 
 def name_stage(stage: int) -> str:
@@ -51,7 +49,7 @@ def name_stage(stage: int) -> str:
 UP_SITES = tuple(f"{name_stage(stage)}.up_sampling" for stage in range(max(STAGES)))
 
 
-class GanSpace(CellSpace):
+class GanSpace(WeightSharingSpace):
     """Pairs of a generator and a discriminator of images, of several families each, searched together.
 
     Unless the values say otherwise the usual pair is DCGAN (Radford et al. 2016) at half its width, with quicker
@@ -68,6 +66,10 @@ class GanSpace(CellSpace):
     task = "gan"
     cells = ("generator_cell", "discriminator_cell")
     required: Mapping[str, Value] = dict.fromkeys(HALVES, "cells")
+    preferred: Mapping[str, Preference] = {
+        **dict.fromkeys([f"{half}_growth" for half in HALVES], min),
+        **dict.fromkeys([f"{name_stage(stage)}.block" for stage in range(max(STAGES))], "edge"),
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -173,15 +175,10 @@ class GanSpace(CellSpace):
     # -- nas.core.supernet.SharesWeights: the supernet of both halves' edge cells, and of the generator's up-samplings
 
     def base(self, choose: Choose) -> Genotype:
-        """A pair of edge cells as large as they may be, all of one width as AdversarialNAS's; see Relaxable.base."""
-        preferred: dict[str, Preference] = dict.fromkeys(map(nodes_site, self.cells), max)
-        preferred |= dict.fromkeys((f"{half}_growth" for half in HALVES), min)
-        preferred |= dict.fromkeys((f"{stage}.block" for stage in map(name_stage, range(max(STAGES)))), "edge")
-        genotype = self.grow_base(choose, preferred)
-        if nodes_site("generator_cell") not in genotype.content:
+        """A pair of edge cells, all of one width as AdversarialNAS's; see Relaxable.base."""
+        genotype = super().base(choose)
+        if name_nodes("generator_cell") not in genotype.content:
             raise InvalidGenotype("generator_stage0.block", "no block is 'edge', a supernet needs one")
-        if not self.has_free_cells(genotype):
-            raise InvalidGenotype("generator_cell", "both cells are decided in full, there is nothing to relax")
         return genotype
 
     def relax(self, genotype: Genotype, shape: Shape, plan: Supernet) -> nn.Module:

@@ -21,8 +21,8 @@ Size = tuple[int, int]
 
 def build_activation(name: str) -> nn.Module:
     """A new activation layer; `name` is a key of ACTIVATIONS."""
-    activation = ACTIVATIONS[name]
-    layer: nn.Module = getattr(nn, activation.layer)(*activation.arguments)
+    kind, *arguments = ACTIVATIONS[name]
+    layer: nn.Module = getattr(nn, kind)(*arguments)
     return layer
 
 
@@ -103,16 +103,16 @@ def compute_widths(width: int, growth: float, stages: int) -> list[int]:
 
 def build_pool(name: str) -> nn.Module:
     """The layer that halves the size, rounded up, by pooling; `name` is a key of DOWN_SAMPLINGS that pools."""
-    pool = DOWN_SAMPLINGS[name].pool
-    if pool is None:
+    kind = DOWN_SAMPLINGS[name]
+    if kind is None:
         raise KeyError(name)
-    layer: nn.Module = getattr(nn, pool)(2, ceil_mode=True)
+    layer: nn.Module = getattr(nn, kind)(2, ceil_mode=True)
     return layer
 
 
 def build_down_sampling(name: str, inputs: int, outputs: int, norm: str, act: str) -> nn.Module:
     """Halve the size, rounded up, and change the number of channels; `name` is a key of DOWN_SAMPLINGS."""
-    if DOWN_SAMPLINGS[name].pool is None:
+    if DOWN_SAMPLINGS[name] is None:
         return build_convolution(inputs, outputs, 3, norm, act, stride=2)
     return nn.Sequential(build_pool(name), *build_convolution(inputs, outputs, 3, norm, act))
 
@@ -126,15 +126,12 @@ def build_up_sampling(
     """
     if before == after:
         return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
-    match UP_SAMPLINGS[name].kind:
+    match UP_SAMPLINGS[name]:
         case "transposed_convolution":
             # a kernel that the stride divides overlaps evenly: no checkerboard (Odena et al. 2016)
             layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1, bias=bias)]
         case "interpolation":
-            layers = [
-                nn.Upsample(scale_factor=2, mode=name),
-                nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias),
-            ]
+            layers = [nn.Upsample(scale_factor=2, mode=name), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
         case "pixel_shuffle":
             layers = [nn.Conv2d(inputs, 4 * outputs, 3, padding=1, bias=bias), nn.PixelShuffle(2)]
         case _ as kind:

@@ -35,7 +35,7 @@ class Operation:
         return self.kind in ("average_pooling", "max_pooling")
 
 
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS = {
     SKIP: Operation("skip"),
     "conv_1x1": Operation("convolution", 1),
     "conv_3x3": Operation("convolution", 3),
@@ -65,75 +65,30 @@ def extend_operations(offered: tuple[str, ...], more: tuple[str, ...]) -> tuple[
     return tuple(dict.fromkeys((*offered, *more)))
 
 
-@dataclass(frozen=True)
-class DownSampling:
-    """How the size of maps is halved.
-
-    Attributes:
-        pool: torch's layer that does it; None: a convolution's stride.
-    """
-
-    pool: str | None = None
-
-
-DOWN_SAMPLINGS: dict[str, DownSampling] = {
-    "strided_convolution": DownSampling(),
-    "average": DownSampling("AvgPool2d"),
-    "max": DownSampling("MaxPool2d"),
+DOWN_SAMPLINGS: dict[str, str | None] = {"strided_convolution": None, "average": "AvgPool2d", "max": "MaxPool2d"}
+"""What halves the size of maps: torch's layer that pools; None: a convolution's stride."""
+UP_SAMPLINGS: dict[str, Literal["transposed_convolution", "interpolation", "pixel_shuffle"]] = {
+    "transposed_convolution": "transposed_convolution",
+    "nearest": "interpolation",
+    "bilinear": "interpolation",
+    "pixel_shuffle": "pixel_shuffle",
 }
-
-
-@dataclass(frozen=True)
-class UpSampling:
-    """How the size of maps is doubled; the names of interpolations are torch's modes."""
-
-    kind: Literal["transposed_convolution", "interpolation", "pixel_shuffle"]
-
-
-UP_SAMPLINGS: dict[str, UpSampling] = {
-    "transposed_convolution": UpSampling("transposed_convolution"),
-    "nearest": UpSampling("interpolation"),
-    "bilinear": UpSampling("interpolation"),
-    "pixel_shuffle": UpSampling("pixel_shuffle"),
+"""What doubles the size of maps; the names of interpolations are torch's modes."""
+ACTIVATIONS: dict[str, tuple[str, *tuple[float, ...]]] = {
+    "relu": ("ReLU",),
+    "leaky_relu": ("LeakyReLU", 0.2),
+    "elu": ("ELU",),
+    "gelu": ("GELU",),
+    "silu": ("SiLU",),
 }
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """What values are normalised over.
-
-    Attributes:
-        across_batch: it mixes the statistics of a batch's images, which a term of single images cannot bear.
-        maps_only: it is over positions, so that vectors cannot have it.
-    """
-
-    across_batch: bool = False
-    maps_only: bool = False
-
-
-NORMALISATIONS: dict[str, Normalisation] = {
-    "none": Normalisation(),
-    "batch": Normalisation(across_batch=True),
-    "group": Normalisation(),
-    "layer": Normalisation(),
-    "instance": Normalisation(maps_only=True),
+"""Torch's layer, and the arguments of its constructor."""
+NORMALISATIONS: dict[str, Literal["nothing", "batch", "image", "map"]] = {
+    "none": "nothing",
+    "batch": "batch",
+    "group": "image",
+    "layer": "image",
+    "instance": "map",
 }
-VECTOR_NORMALISATIONS = tuple(name for name, it in NORMALISATIONS.items() if not it.maps_only)
-"""Those that vectors can have, as maps can."""
-
-
-@dataclass(frozen=True)
-class Activation:
-    """Torch's layer, and the arguments of its constructor."""
-
-    layer: str
-    arguments: tuple[float, ...] = ()
-
-
-ACTIVATIONS: dict[str, Activation] = {
-    "relu": Activation("ReLU"),
-    "leaky_relu": Activation("LeakyReLU", (0.2,)),
-    "elu": Activation("ELU"),
-    "gelu": Activation("GELU"),
-    "silu": Activation("SiLU"),
-}
+"""What the statistics are of: a batch's images, each image alone, or each of an image's maps (so not of vectors)."""
+VECTOR_NORMALISATIONS = tuple(name for name, scope in NORMALISATIONS.items() if scope != "map")
+SINGLE_IMAGE_NORMALISATIONS = tuple(name for name in VECTOR_NORMALISATIONS if NORMALISATIONS[name] != "batch")

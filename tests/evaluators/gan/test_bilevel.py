@@ -9,7 +9,7 @@ from nas.core.errors import InvalidGenotype
 from nas.core.space import drawing
 from nas.core.supernet import SharesWeights, Supernet
 from search_spaces.adversarialnas.derivation import derive_operations
-from search_spaces.adversarialnas.mixed_graph import MixedGraph
+from search_spaces.adversarialnas.modules import MixedGraph
 from search_spaces.adversarialnas.space import CONVOLUTIONS, DOWN, NORMAL, UP
 from search_spaces.cells.edge import CELL_OPERATIONS
 from search_spaces.cells.supernet import MixedCell

@@ -90,7 +90,7 @@ def test_spectral_normalisation_iterates_in_training_alone():
 def test_every_layer_with_weights_is_spectrally_normalised():
     condition = Condition("label", 10)
     for way in ("none", "concatenation", "one_hot_maxout", "projection"):
-        head = Conditioning(way, None if way == "none" else condition).head(12)
+        head = Conditioning(way, None if way == "none" else condition).build_head(12)
         body = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten())
         model = apply_spectral_norm(Discriminator(body, head))
         inside = {id(m.layer) for m in model.modules() if isinstance(m, SpectralNorm)}
@@ -157,11 +157,11 @@ def test_a_vector_takes_the_place_of_a_label_wherever_one_enters():
     for way in ("concatenation", "one_hot_maxout", "projection"):
         label, vector = (Conditioning(way, Condition(kind, 7)) for kind in ("label", "vector"))
         for told, condition in ((label, torch.tensor([3, 1])), (vector, torch.randn(2, 7))):
-            assert told.head(6)(torch.randn(2, 6), condition).shape == (2, 1)
-            code, width = told.code(5)
+            assert told.build_head(6)(torch.randn(2, 6), condition).shape == (2, 1)
+            code, width = told.build_code(5)
             if code is not None:
                 assert code(torch.randn(2, 5), condition).shape == (2, width)
-            style, width = told.style()
+            style, width = told.build_style()
             assert (style is None) == (way != "projection")
             if style is not None:
                 assert style(condition).shape == (2, width)
@@ -170,7 +170,7 @@ def test_a_vector_takes_the_place_of_a_label_wherever_one_enters():
 def test_image_and_concatenated_condition_meet_before_the_logit():
     """A sum of a term of the image and one of the condition could tell neither whether they fit."""
     for way in ("concatenation", "one_hot_maxout", "projection"):
-        head = Conditioning(way, Condition("label", 5)).head(6)
+        head = Conditioning(way, Condition("label", 5)).build_head(6)
         one, other = torch.randn(2, 6).unbind()
         logits = head(torch.stack([one, one, other, other]), torch.tensor([0, 1, 0, 1])).flatten().tolist()
         assert abs((logits[0] - logits[1]) - (logits[2] - logits[3])) > 1e-4
