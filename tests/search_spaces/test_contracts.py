@@ -42,6 +42,15 @@ def test_every_registered_space_has_a_contract_test():
     assert set(registry.BUILT_IN["space"]) == tested
 
 
+def test_every_registered_space_says_its_task_and_the_kinds_of_data_that_it_serves():
+    spaces = {name: registry.load("space", name) for name in registry.BUILT_IN["space"]}
+    assert {name: space.task for name, space in spaces.items()} == {
+        "autoencoder": "autoencoder", "gan": "gan", "autogan": "gan", "adversarialnas": "gan", "cyclegan": "cyclegan",
+    }  # fmt: skip
+    assert {space.data_kinds for space in spaces.values()} == {("image",)}
+    assert (Grid.task, Grid.data_kinds) == ("", ("image",))
+
+
 class Grid(ChoiceSpace):
     name = "grid"
 
