@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+Values = Iterable[Value]
+
+
 def is_within(site: str, *names: str) -> bool:
     """Whether a site was asked for within one of these names; see Asker.within."""
     return any(site.startswith(f"{name}.") for name in names)
@@ -38,7 +41,7 @@ class Asker:
         """The same, with sites ``name.site``; `level` is that of a hierarchy of motifs."""
         return Asker(self._choose, f"{self._prefix}{name}.", level)
 
-    def _ask(self, site: str, values: Iterable[Value], role: Role, ordered: bool, usual: Value | None) -> Any:
+    def _ask(self, site: str, values: Values, role: Role, ordered: bool, usual: Value | None) -> Any:
         return self._choose(Choice(self._prefix + site, tuple(values), role, ordered, usual, self._level))
 
     def operation(self, site: str, values: Iterable[str], usual: str | None = None) -> str:
@@ -49,13 +52,11 @@ class Asker:
         """Which of the `nodes` earlier nodes an edge comes from; usually the one before."""
         return int(self._ask(site, range(nodes), "input", False, nodes - 1))
 
-    def structure(self, site: str, values: Iterable[Value], ordered: bool = False, usual: Value | None = None) -> Any:
+    def structure(self, site: str, values: Values, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the network around the cells."""
         return self._ask(site, values, "structure", ordered, usual)
 
-    def hyperparameter(
-        self, site: str, values: Iterable[Value], ordered: bool = False, usual: Value | None = None
-    ) -> Any:
+    def hyperparameter(self, site: str, values: Values, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the training."""
         return self._ask(site, values, "hyperparameter", ordered, usual)
 
@@ -123,9 +124,8 @@ class ChoiceSpace(abc.ABC):
             InvalidGenotype: it is of another space or version, or lacks, exceeds or mistakes a decision.
         """
         if (genotype.space, genotype.version) != (self.name, self.version):
-            raise InvalidGenotype(
-                "genotype", f"is of {genotype.space} version {genotype.version}, not {self.name} version {self.version}"
-            )
+            what = f"{genotype.space} version {genotype.version}"
+            raise InvalidGenotype("genotype", f"is of {what}, not {self.name} version {self.version}")
         content = genotype.content
 
         def recorded(choice: Choice) -> Value:
@@ -283,7 +283,7 @@ def draw_other_value(decision: Decision, generator: Generator) -> Value:
     return values[others[int(generator.integers(len(others)))]]
 
 
-def _contains(values: Iterable[Value], value: object) -> bool:
+def _contains(values: Values, value: object) -> bool:
     """Membership that tells 1 from True and from 1.0's text: a genotype's text must not change its type."""
     for candidate in values:  # noqa: SIM110 - asked at every choice, and twice as fast as any()
         if candidate is value or (type(candidate) is type(value) and candidate == value):
@@ -301,5 +301,5 @@ def _means(given: object, value: Value) -> bool:
         return False
 
 
-def _join(values: Iterable[Value]) -> str:
-    return ", ".join(str(value) for value in values)
+def _join(values: Values) -> str:
+    return ", ".join(map(str, values))

@@ -13,7 +13,6 @@ from search_spaces.autoencoder.modules import Autoencoder, VariationalAutoencode
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.operations.layers import (
     build_activation,
-    build_convolution,
     build_down_sampling,
     build_normalisation,
     build_up_sampling,
@@ -75,10 +74,8 @@ def _build_convolutional(
     layers: list[nn.Module] = []
     channels = shape[0]
     for stage, width in enumerate(widths):
-        if spots[stage] != spots[stage + 1]:
-            layers.append(build_down_sampling(content["down_sampling"], channels, width, norm, act))
-        else:
-            layers.append(build_convolution(channels, width, 3, norm, act))
+        halve = spots[stage] != spots[stage + 1]
+        layers.append(build_down_sampling(content["down_sampling"], channels, width, norm, act, halve=halve))
         layers.append(build_cell(cell, width, norm, act))
         channels = width
     values = channels * math.prod(spots[-1])
@@ -89,12 +86,9 @@ def _build_convolutional(
         cell = "decoder_cell"
     channels = widths[-1]
     bias = norm == "none"
-    decoder: list[nn.Module] = [
-        nn.Linear(content["latent"], channels * math.prod(spots[-1]), bias=bias),
-        nn.Unflatten(1, (channels, *spots[-1])),
-        *build_normalisation(norm, channels),
-        build_activation(act),
-    ]
+    linear = nn.Linear(content["latent"], channels * math.prod(spots[-1]), bias=bias)
+    decoder: list[nn.Module] = [linear, nn.Unflatten(1, (channels, *spots[-1]))]
+    decoder += [*build_normalisation(norm, channels), build_activation(act)]
     for stage in reversed(range(stages)):
         decoder.append(build_cell(cell, channels, norm, act))
         last = stage == 0

@@ -57,6 +57,7 @@ class _Candidate:
 
     strength: float
     source: int
+    target: int
     operation: str
 
 
@@ -72,77 +73,65 @@ def derive_cell(
     Args:
         allowed: what each site may be; the number of nodes is fixed.
     """
-    strengths = {
-        (target, candidate.source, candidate.operation): candidate
-        for target in range(1, _count_nodes(allowed, cell) + 1)
-        for candidate in _list_candidates(allowed, cell, target, alphas)
-    }
-    decided = _decide(allowed, cell, strengths)
-    skips = _list_skips(decided)
-    fixed: set[tuple[int, int, str]] = set()  # skips that nothing can replace
-    while max_skips is not None and len(_list_skips(decided)) > max_skips:
-        surplus = [skip for skip in _list_skips(decided) if skip not in fixed]
+    candidates = _list_candidates(allowed, cell, alphas)
+    kept = _choose_edges(allowed, cell, candidates)
+    skips = _list_skips(kept)
+    most = len(skips)
+    fixed: set[_Candidate] = set()  # skips that nothing can replace
+    while max_skips is not None and len(skips) > max_skips:
+        surplus = [skip for skip in skips if skip not in fixed]
         if not surplus:
             break
-        weakest = min(surplus, key=lambda skip: strengths[skip].strength)
-        others = {key: candidate for key, candidate in strengths.items() if key != weakest}
+        weakest = min(surplus, key=lambda skip: skip.strength)
+        others = [candidate for candidate in candidates if candidate != weakest]
         try:
-            decided = _decide(allowed, cell, others)
-            strengths = others
+            kept = _choose_edges(allowed, cell, others)
+            candidates, skips = others, _list_skips(kept)
         except LookupError:
             fixed.add(weakest)
-    return {site: value for node in decided.values() for site, value in node.sites.items()}, len(skips)
+    decided: dict[str, Value] = {}
+    for target, edges in enumerate(kept, start=1):
+        (first_input, first), (second_input, second) = name_slots(cell, target)
+        decided |= {first_input: edges[0].source, first: edges[0].operation}
+        alone = len(edges) == 1
+        decided[second_input] = allowed[second_input][0] if alone else edges[1].source
+        decided[second] = NONE if alone else edges[1].operation
+    return decided, most
 
 
-def _list_candidates(allowed: Allowed, cell: str, target: int, alphas: Alphas) -> list[_Candidate]:
-    into = alphas.get(name_node(cell, target))
-    shares = None if into is None else probabilities(into)
+def _list_candidates(allowed: Allowed, cell: str, alphas: Alphas) -> list[_Candidate]:
     found = []
-    for (source, end), operations in relax_edges(allowed, cell).items():
-        if end == target:
-            weights = probabilities(alphas[name_edge(cell, source, target)])
-            share = 1.0 if shares is None else shares[str(source)]
-            found += [_Candidate(share * weights[name], source, name) for name in operations if name != NONE]
+    for (source, target), operations in relax_edges(allowed, cell).items():
+        into = alphas.get(name_node(cell, target))
+        share = 1.0 if into is None else probabilities(into)[str(source)]
+        weights = probabilities(alphas[name_edge(cell, source, target)])
+        found += [_Candidate(share * weights[name], source, target, name) for name in operations if name != NONE]
     return found
 
 
-@dataclass(frozen=True)
-class _Node:
-    """The two slots of a node: what is kept, and the decisions that say so."""
-
-    target: int
-    kept: tuple[_Candidate, ...]
-    sites: Mapping[str, Value]
-
-
-def _decide(allowed: Allowed, cell: str, strengths: Mapping[tuple[int, int, str], _Candidate]) -> dict[int, _Node]:
-    """Every node's two edges.
+def _choose_edges(allowed: Allowed, cell: str, candidates: list[_Candidate]) -> list[tuple[_Candidate, ...]]:
+    """Every node's two edges, or the first alone where the second holds nothing.
 
     Raises:
         LookupError: nothing that the space allows is left for a node.
     """
-    nodes = {}
+    kept = []
     for target in range(1, _count_nodes(allowed, cell) + 1):
         slots = name_slots(cell, target)
-        here = [candidate for (end, _, _), candidate in strengths.items() if end == target]
+        here = [candidate for candidate in candidates if candidate.target == target]
         first, second = (
             [one for one in here if one.source in allowed[inputs] and one.operation in allowed[names]]
             for inputs, names in slots
         )
-        _, (spare_input, spare) = slots
         every: list[tuple[_Candidate, ...]] = [(one, other) for one in first for other in second]
         distinct = [pair for pair in every if pair[0].source != pair[1].source]
         alone: list[tuple[_Candidate, ...]] = [(one,) for one in first]
-        choices = distinct or (alone if NONE in allowed[spare] else every)
+        choices = distinct or (alone if NONE in allowed[slots[1][1]] else every)
         if not choices:
             raise LookupError(f"{cell}, node {target}")
-        kept = max(choices, key=lambda edges: (sum(edge.strength for edge in edges), edges[0].strength))
-        sites: dict[str, Value] = {spare_input: allowed[spare_input][0], spare: NONE}
-        for (source, operation), candidate in zip(slots, kept, strict=False):  # a second edge may hold nothing
-            sites |= {source: candidate.source, operation: candidate.operation}
-        nodes[target] = _Node(target, kept, sites)
-    return nodes
+        kept.append(max(choices, key=lambda edges: (sum(edge.strength for edge in edges), edges[0].strength)))
+    return kept
 
 
-def _list_skips(nodes: Mapping[int, _Node]) -> list[tuple[int, int, str]]:
-    return [(n.target, c.source, c.operation) for n in nodes.values() for c in n.kept if c.operation == SKIP]
+def _list_skips(kept: list[tuple[_Candidate, ...]]) -> list[_Candidate]:
+    return [edge for edges in kept for edge in edges if edge.operation == SKIP]

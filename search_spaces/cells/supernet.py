@@ -46,14 +46,13 @@ class MixedEdge(nn.Module):
         self.parts = parts
         self.mixed = channels // parts
         self.operations = nn.ModuleList(
-            nn.Identity() if name == NONE else _drop_scales(build_operation(name, self.mixed, norm, act))
+            nn.Identity() if name == NONE else build_operation(name, self.mixed, norm, act, affine=False)
             for name in operations
         )
         self._names = operations
         for index, name in enumerate(operations):
             if name != NONE and OPERATIONS[name].pools and norm == "batch":
-                normalised = nn.BatchNorm2d(self.mixed, affine=False, track_running_stats=False)
-                self.operations[index] = nn.Sequential(self.operations[index], normalised)
+                self.operations[index] = nn.Sequential(self.operations[index], nn.BatchNorm2d(self.mixed, affine=False))
 
     def forward(self, x: Tensor, weights: Tensor, held: tuple[int, ...]) -> Tensor:
         """(N, C, H, W) and (operations,) to (N, C, H, W); only the operations `held` are computed."""
@@ -100,16 +99,3 @@ class MixedCell(nn.Module):
         left = {self.ends[i][0] for i in used}
         outputs = sorted({self.ends[i][1] for i in used} - left)
         return functools.reduce(torch.add, [values[output] for output in outputs])
-
-
-def _drop_scales(module: nn.Module) -> nn.Module:
-    for name, child in module.named_children():
-        if isinstance(child, nn.GroupNorm):
-            setattr(module, name, nn.GroupNorm(child.num_groups, child.num_channels, affine=False))
-        elif isinstance(child, nn.InstanceNorm2d):
-            setattr(module, name, nn.InstanceNorm2d(child.num_features, affine=False))
-        elif isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, nn.BatchNorm2d(child.num_features, affine=False, track_running_stats=False))
-        else:
-            _drop_scales(child)
-    return module

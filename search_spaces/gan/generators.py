@@ -54,12 +54,9 @@ def _build_convolutional(content: Content, shape: Shape, inputs: int, style: int
     spots = compute_sizes(shape, stages)
     channels = compute_widths(content["generator_width"], content["generator_growth"], stages)
     before, bias = channels[-1], norm == "none"
-    layers: list[nn.Module] = [
-        nn.Linear(inputs, before * math.prod(spots[-1]), bias=bias),
-        nn.Unflatten(1, (before, *spots[-1])),
-        *build_styled_normalisation(norm, before, style),
-        build_activation(act),
-    ]
+    linear = nn.Linear(inputs, before * math.prod(spots[-1]), bias=bias)
+    layers: list[nn.Module] = [linear, nn.Unflatten(1, (before, *spots[-1]))]
+    layers += [*build_styled_normalisation(norm, before, style), build_activation(act)]
     for stage in reversed(range(stages)):
         last = stage == 0
         after = shape[0] if last else channels[stage - 1]
@@ -114,13 +111,10 @@ def _build_up_cell(
     if content[f"{name}.shortcut"]:
         shortcut = nn.Sequential(*build_double(), nn.Conv2d(inputs, outputs, 1))
     sources = tuple(earlier for earlier in range(stage) if content[f"{name}.skip_in{earlier}"])
-    skips: list[nn.Module] = [
-        nn.Sequential(
-            *filling.layers(up, functools.partial(_build_skip, source, stage, spots, channels)),
-            nn.Conv2d(channels[source + 1], outputs, 1),
-        )
-        for source in sources
-    ]
+    skips: list[nn.Module] = []
+    for source in sources:
+        bring = filling.layers(up, functools.partial(_build_skip, source, stage, spots, channels))
+        skips.append(nn.Sequential(*bring, nn.Conv2d(channels[source + 1], outputs, 1)))
     return UpCell(Layers(first), Layers(second), shortcut, sources, skips)
 
 

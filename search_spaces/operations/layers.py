@@ -6,6 +6,7 @@ search_spaces.operations.modules, so that the exporter can print them.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import assert_never
 
@@ -52,32 +53,42 @@ def build_normalisation(name: str, channels: int, *, spatial: bool = True, affin
 
 
 def build_convolution(
-    inputs: int, outputs: int, kernel: int, norm: str, act: str, *, stride: int = 1, dilation: int = 1, groups: int = 1
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    norm: str,
+    act: str,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    affine: bool = True,
 ) -> nn.Sequential:
     """Convolution, normalisation, activation; with stride 1 the size is kept, with 2 halved and rounded up."""
     padding, bias = dilation * (kernel // 2), norm == "none"
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias),
-        *build_normalisation(norm, outputs),
-        build_activation(act),
-    )
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias)
+    return nn.Sequential(convolution, *build_normalisation(norm, outputs, affine=affine), build_activation(act))
 
 
-def build_operation(name: str, channels: int, norm: str, act: str) -> nn.Module:
-    """A new operation; `name` is a key of OPERATIONS. It takes maps (N, channels, H, W) to the same shape."""
+def build_operation(name: str, channels: int, norm: str, act: str, *, affine: bool = True) -> nn.Module:
+    """A new operation; `name` is a key of OPERATIONS. It takes maps (N, channels, H, W) to the same shape.
+
+    `affine` is whether a normalisation in it ends in a learned scale and shift.
+    """
     operation = OPERATIONS[name]
     kernel, dilation = operation.kernel, operation.dilation
+    convolve = functools.partial(build_convolution, channels, channels, norm=norm, act=act, affine=affine)
     match operation.kind:
         case "skip":
             return nn.Identity()
         case "convolution":
-            return build_convolution(channels, channels, kernel, norm, act, dilation=dilation)
+            return convolve(kernel, dilation=dilation)
         case "depthwise":  # each channel alone; one of the primitives of Liu et al. 2018 (hierarchical representations)
-            return build_convolution(channels, channels, kernel, norm, act, dilation=dilation, groups=channels)
+            return convolve(kernel, dilation=dilation, groups=channels)
         case "separable":  # depthwise and then pointwise, normalised and activated once (Chollet 2017)
             padding = dilation * (kernel // 2)
             depthwise = nn.Conv2d(channels, channels, kernel, 1, padding, dilation, groups=channels, bias=False)
-            return nn.Sequential(depthwise, *build_convolution(channels, channels, 1, norm, act))
+            return nn.Sequential(depthwise, *convolve(1))
         case "average_pooling":
             return nn.AvgPool2d(kernel, 1, padding=kernel // 2, count_include_pad=False)
         case "max_pooling":
@@ -110,10 +121,12 @@ def build_pool(name: str) -> nn.Module:
     return layer
 
 
-def build_down_sampling(name: str, inputs: int, outputs: int, norm: str, act: str) -> nn.Module:
-    """Halve the size, rounded up, and change the number of channels; `name` is a key of DOWN_SAMPLINGS."""
-    if DOWN_SAMPLINGS[name] is None:
-        return build_convolution(inputs, outputs, 3, norm, act, stride=2)
+def build_down_sampling(
+    name: str, inputs: int, outputs: int, norm: str, act: str, *, halve: bool = True
+) -> nn.Sequential:
+    """Change the number of channels and, if `halve`, halve the size, rounded up; `name` is a key of DOWN_SAMPLINGS."""
+    if not halve or DOWN_SAMPLINGS[name] is None:
+        return build_convolution(inputs, outputs, 3, norm, act, stride=2 if halve else 1)
     return nn.Sequential(build_pool(name), *build_convolution(inputs, outputs, 3, norm, act))
 
 
