@@ -5,9 +5,9 @@ from __future__ import annotations
 import abc
 import copy
 import fnmatch
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 Values = Iterable[Value]
+T = TypeVar("T")
 
 
 def is_within(site: str, *names: str) -> bool:
@@ -41,24 +42,25 @@ class Asker:
         """The same, with sites ``name.site``; `level` is that of a hierarchy of motifs."""
         return Asker(self._choose, f"{self._prefix}{name}.", level)
 
-    def _ask(self, site: str, values: Values, role: Role, ordered: bool, usual: Value | None) -> Any:
+    def choose(self, site: str, values: Values, role: Role, ordered: bool = False, usual: Value | None = None) -> Any:
+        """A decision of any role."""
         return self._choose(Choice(self._prefix + site, tuple(values), role, ordered, usual, self._level))
 
     def operation(self, site: str, values: Iterable[str], usual: str | None = None) -> str:
         """Which operation an edge holds."""
-        return str(self._ask(site, values, "operation", False, usual))
+        return str(self.choose(site, values, "operation", False, usual))
 
     def input(self, site: str, nodes: int) -> int:
         """Which of the `nodes` earlier nodes an edge comes from; usually the one before."""
-        return int(self._ask(site, range(nodes), "input", False, nodes - 1))
+        return int(self.choose(site, range(nodes), "input", False, nodes - 1))
 
     def structure(self, site: str, values: Values, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the network around the cells."""
-        return self._ask(site, values, "structure", ordered, usual)
+        return self.choose(site, values, "structure", ordered, usual)
 
     def hyperparameter(self, site: str, values: Values, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the training."""
-        return self._ask(site, values, "hyperparameter", ordered, usual)
+        return self.choose(site, values, "hyperparameter", ordered, usual)
 
 
 class ChoiceSpace(abc.ABC):
@@ -167,20 +169,18 @@ class ChoiceSpace(abc.ABC):
         if not free:
             return genotype, "nothing is free to change"
         roles = sorted({d.choice.role for d in free})
-        role = roles[int(generator.integers(len(roles)))]
+        role = _draw(roles, generator)
         candidates = [d for d in free if d.choice.role == role]
         levels = sorted({d.choice.level for d in candidates})
         if len(levels) > 1:
-            level = levels[int(generator.integers(len(levels)))]
+            level = _draw(levels, generator)
             candidates = [d for d in candidates if d.choice.level == level]
-        chosen = candidates[int(generator.integers(len(candidates)))]
+        chosen = _draw(candidates, generator)
         value = draw_other_value(chosen, generator)
         answers = {d.choice.site: d.value for d in decisions} | {chosen.choice.site: value}
 
         def answer(choice: Choice) -> Value:
-            if choice.site in answers:
-                return answers[choice.site]
-            return choice.values[int(generator.integers(len(choice.values)))]
+            return answers[choice.site] if choice.site in answers else _draw(choice.values, generator)
 
         return self.grow(answer), f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
 
@@ -189,8 +189,7 @@ class ChoiceSpace(abc.ABC):
         parents = [{d.choice.site: d.value for d in self.trace(parent)} for parent in (first, second)]
 
         def inherit(choice: Choice) -> Value:
-            pool = [parent[choice.site] for parent in parents if choice.site in parent] or choice.values
-            return pool[int(generator.integers(len(pool)))]
+            return _draw([p[choice.site] for p in parents if choice.site in p] or choice.values, generator)
 
         return self.grow(inherit)
 
@@ -231,35 +230,16 @@ class ChoiceSpace(abc.ABC):
         return replace(choice, values=values, usual=_choose_usual(choice, values))
 
     def choices(self) -> dict[str, Choice]:
-        """Every choice point that can arise, by site; see search_spaces.counting.
-
-        What was found for an equal space is kept: looking takes a second, and a search narrows its space often.
-        """
+        """Every choice point that can arise, by site; see search_spaces.counting."""
         if self._arising is None:
             own = {name: value for name, value in vars(self).items() if name not in ("_arising", "_restrictions")}
             state = (type(self), tuple(own.items()), tuple(self._restrictions.items()))  # all that they can depend on
-            self._arising = _find_choices(state, self._decisions)
+            self._arising = counting.find_choices_once(state, self._decisions)
         return dict(self._arising)
 
     def size(self) -> float:
         """How many genotypes there are, an estimate where choices are conditional; see search_spaces.counting."""
         return counting.estimate_size(self._decisions)
-
-
-_FOUND: dict[Hashable, dict[str, Choice]] = {}
-_MOST_FOUND = 256
-
-
-def _find_choices(state: Hashable, grow: counting.Grow) -> dict[str, Choice]:
-    try:
-        found = _FOUND.get(state)
-    except TypeError:  # something of it cannot be compared
-        return counting.find_choices(grow)
-    if found is None:
-        if len(_FOUND) == _MOST_FOUND:
-            _FOUND.clear()
-        found = _FOUND[state] = counting.find_choices(grow)
-    return found
 
 
 def _choose_usual(choice: Choice, values: tuple[Value, ...]) -> Value | None:
@@ -278,9 +258,12 @@ def draw_other_value(decision: Decision, generator: Generator) -> Value:
     index = values.index(decision.value)
     if decision.choice.ordered and generator.random() < 0.5:
         near = [i for i in (index - 1, index + 1) if 0 <= i < len(values)]
-        return values[near[int(generator.integers(len(near)))]]
-    others = [i for i in range(len(values)) if i != index]
-    return values[others[int(generator.integers(len(others)))]]
+        return values[_draw(near, generator)]
+    return values[_draw([i for i in range(len(values)) if i != index], generator)]
+
+
+def _draw(options: Sequence[T], generator: Generator) -> T:
+    return options[int(generator.integers(len(options)))]
 
 
 def _contains(values: Values, value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from nas.core.space import Choice, Choose, Decision, Value
 
@@ -15,6 +15,8 @@ Grow = Callable[[Choose], tuple[Decision, ...]]
 _WALKS = 200
 _ROUNDS = 16
 _EFFECTIVE = 0.2
+_FOUND: dict[Hashable, dict[str, Choice]] = {}
+_MOST_FOUND = 256
 
 
 def find_choices(grow: Grow) -> dict[str, Choice]:
@@ -42,6 +44,19 @@ def find_choices(grow: Grow) -> dict[str, Choice]:
         for decision in grow(visit):
             found.setdefault(decision.choice.site, decision.choice)
         idle = idle + 1 if before == (len(found), len(used)) else 0
+    return found
+
+
+def find_choices_once(state: Hashable, grow: Grow) -> dict[str, Choice]:
+    """As `find_choices`, which takes a second; what was found for an equal `state`, if it can be compared, is kept."""
+    try:
+        found = _FOUND.get(state)
+    except TypeError:  # something of it cannot be compared
+        return find_choices(grow)
+    if found is None:
+        if len(_FOUND) == _MOST_FOUND:
+            _FOUND.clear()
+        found = _FOUND[state] = find_choices(grow)
     return found
 
 

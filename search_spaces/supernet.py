@@ -153,7 +153,7 @@ class PairArchitecture(nn.Module):
         self.discriminator.draw(progress, generator)
 
     def settle(self) -> None:
-        """No noise from now on."""
+        """Draw no noise from now on; see Architecture.settle."""
         self.generator.settle()
         self.discriminator.settle()
 
@@ -172,7 +172,7 @@ class PairArchitecture(nn.Module):
 def attach_architectures(pair: nn.Module, generator: Architecture, discriminator: Architecture) -> nn.Module:
     """Make a pair that holds mixtures a supernet: each half has its ``architecture``, the pair has both as one.
 
-    So a copy of one half is complete.
+    A copy of one half then has the architecture that it needs with it.
     """
     drop_running_statistics(pair)
     for half, architecture in (("generator", generator), ("discriminator", discriminator)):

@@ -56,10 +56,7 @@ class TableSpace(ChoiceSpace):
     def decide(self, ask: Asker) -> None:
         """Ask for every column."""
         for choice in self._choices:
-            if choice.role == "hyperparameter":
-                ask.hyperparameter(choice.site, choice.values, choice.ordered)
-            else:
-                ask.operation(choice.site, choice.values)  # type: ignore[arg-type]  # a table's need not be texts
+            ask.choose(choice.site, choice.values, choice.role, choice.ordered)
 
     def choices(self) -> dict[str, Choice]:
         """Every column."""

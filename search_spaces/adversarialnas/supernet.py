@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 from torch import nn
@@ -31,11 +30,8 @@ def relax_pair(allowed: Allowed, shape: Shape, latent: int, channels: tuple[int,
         architectures[half] = Architecture(choices, plan)
         of_site |= dict.fromkeys(choices, architectures[half])
 
-    def build_mixture(site: str, build: Callable[[str], nn.Module]) -> nn.Module:
-        options = [option for option in of_site[site].choices[site] if option != NONE]
-        return Mixture(site, {option: build(option) for option in options}, of_site[site])
-
     def fill(site: str, build: Callable[[str], nn.Module]) -> Callable[[], nn.Module]:
-        return functools.partial(build_mixture, site, build)
+        options = [option for option in of_site[site].choices[site] if option != NONE]
+        return lambda: Mixture(site, {option: build(option) for option in options}, of_site[site])
 
     return attach_architectures(build_pair({}, shape, latent, *channels, fill), **architectures)

@@ -19,7 +19,7 @@ def build_pair(
 ) -> Gan:
     """The pair of validated decisions for images (N, *shape), told `condition` where the decisions say so.
 
-    `filling` is given where cells and up-samplings are others than were decided.
+    `filling` builds cells and up-samplings other than those that were decided.
     """
     way = content["condition"]
     told = None if way == "none" else condition

@@ -1,4 +1,4 @@
-"""The layers of pairs that are more than those of search_spaces.operations, and what a pair's frame is filled with."""
+"""The layers of pairs that are more than those of search_spaces.operations, and what builds its cells."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from search_spaces.operations.names import UP_SAMPLINGS
 
 @dataclass(frozen=True)
 class Filling:
-    """What is put into the frame of a pair.
+    """What builds the cells and the up-samplings of a pair, which a supernet builds otherwise.
 
     Attributes:
-        cell: of a cell's name (``generator_cell``), channels, normalisation and activation, the cell.
-        layers: of a site and of what its values stand for, the layers there.
+        cell: builds a cell of its name (``generator_cell``), channels, normalisation and activation.
+        layers: gives the layers where a site decides, given what builds those of each of its values.
     """
 
     cell: Callable[[str, int, str, str], nn.Module]
@@ -29,7 +29,7 @@ class Filling:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Filling:
-        """What was decided."""
+        """The cells and up-samplings that a genotype has decided."""
         return cls(functools.partial(ENCODINGS["edge"].build, content), lambda site, build: build(content[site]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
@@ -86,8 +85,8 @@ class GanSpace(WeightSharingSpace):
         if condition is None and "none" not in asked:
             why = "the data has neither labels nor vectors"
             raise UserError("condition", ", ".join(map(str, asked)), "none", why=why)
-        space = copy.copy(self)
-        space._condition, space._without_condition, space._arising = condition, condition is None, None
+        space = self._with_restrictions(self._restrictions)
+        space._condition, space._without_condition = condition, condition is None
         return space
 
     def decide(self, ask: Asker) -> None:
