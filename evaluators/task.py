@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_parameters
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
-from evaluators.supernets.gradient import measure_supernet
+from evaluators.supernets.darts import measure_supernet
 from evaluators.training.selection import KeepLast, Scores, Selection, Training
 from evaluators.training.single_network import SingleNetworkTraining
 from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
@@ -123,12 +123,12 @@ class Task(Capabilities):
         self.evaluated_part(model)(*(values.to(self.device) for values in self.example_inputs(model, 2)))
 
     def cost(self, model: nn.Module) -> dict[str, float]:
-        """``parameters`` of the evaluated part, and its ``multiply_adds`` for one example."""
+        """``count_parameters`` of the evaluated part, and its ``count_multiply_adds`` for one example."""
         evaluated = self.evaluated_part(model)
         inputs = (values.to(self.device) for values in self.example_inputs(model, 1))
         return {
-            "parameters": float(parameters(evaluated)),
-            "multiply_adds": float(multiply_adds(evaluated, *inputs)),
+            "parameters": float(count_parameters(evaluated)),
+            "multiply_adds": float(count_multiply_adds(evaluated, *inputs)),
         }
 
     def prunable_parts(self, model: nn.Module) -> Calls:

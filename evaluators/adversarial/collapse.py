@@ -15,7 +15,7 @@ LEAST_COVERAGE = 0.02
 repeated cover 0.13 of MNIST and noise 0.002."""
 
 
-def deviation_collapse(scores: Mapping[str, float], reference_deviation: float) -> str | None:
+def find_deviation_collapse(scores: Mapping[str, float], reference_deviation: float) -> str | None:
     """Why the images are all alike; None where they are not.
 
     Args:
@@ -28,15 +28,15 @@ def deviation_collapse(scores: Mapping[str, float], reference_deviation: float) 
     return f"sample_deviation {found:.3g} is under {least:.3g}, {LEAST_DEVIATION:.0%} of the data's"
 
 
-def collapse(scores: Mapping[str, float], reference_deviation: float, classes: int) -> str | None:
+def find_collapse(scores: Mapping[str, float], reference_deviation: float, classes: int) -> str | None:
     """Why a generator counts as collapsed, in words; None where it does not.
 
     Args:
         scores: those of its samples; where ``modes`` and ``label_entropy`` are not among them, ``coverage`` counts.
-        reference_deviation: see `deviation_collapse`.
+        reference_deviation: see `find_deviation_collapse`.
         classes: how many classes the data has; 0 where it has no labels.
     """
-    if (reason := deviation_collapse(scores, reference_deviation)) is not None:
+    if (reason := find_deviation_collapse(scores, reference_deviation)) is not None:
         return reason
     if classes and "modes" in scores:
         modes, effective, least = scores["modes"], math.exp(scores["label_entropy"]), LEAST_MODES * classes

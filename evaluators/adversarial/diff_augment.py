@@ -17,7 +17,7 @@ _TRANSLATION = 0.125
 _CUTOUT = 0.5
 
 
-def diff_augmented(images: Tensor, policy: str, generator: torch.Generator) -> Tensor:
+def diff_augment(images: Tensor, policy: str, generator: torch.Generator) -> Tensor:
     """Images (N, C, H, W) in [0, 1], each changed in its own way; colour may take values out of [0, 1].
 
     Args:
@@ -54,10 +54,10 @@ def _contrast(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def _translation(images: Tensor, generator: torch.Generator) -> Tensor:
     """Move an image by up to an eighth of its height and width; what comes in is grey."""
-    return _GREY + _moved(_moved(images - _GREY, 2, generator), 3, generator)
+    return _GREY + _translate_along(_translate_along(images - _GREY, 2, generator), 3, generator)
 
 
-def _moved(images: Tensor, dimension: int, generator: torch.Generator) -> Tensor:
+def _translate_along(images: Tensor, dimension: int, generator: torch.Generator) -> Tensor:
     count, side = len(images), images.shape[dimension]
     most = int(side * _TRANSLATION + 0.5)
     by = torch.randint(-most, most + 1, (count, 1), generator=generator, device=images.device)

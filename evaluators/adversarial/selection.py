@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from evaluators.adversarial.snapshots import Snapshot, Snapshots
-from evaluators.pictures import Film, picture_of_rows
+from evaluators.pictures import Film, render_rows
 from evaluators.training.checkpoint import Part
 from evaluators.training.selection import Scores, Training
 from nas.core.errors import Collapsed
@@ -49,7 +49,7 @@ class KeepBest:
     def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
         """Take notice of the next epoch."""
         self._film.add(epoch, found.rows)
-        snapshot = Snapshot(epoch, found.metrics, picture_of_rows(found.rows), weights())
+        snapshot = Snapshot(epoch, found.metrics, render_rows(found.rows), weights())
         self._snapshots.add(snapshot, growing=growing)
         self._fid = found.metrics["fid"]
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evaluators.adversarial.collapse import collapse, deviation_collapse
-from evaluators.training.checkpoint import State, as_bytes, as_tensor
+from evaluators.adversarial.collapse import find_collapse, find_deviation_collapse
+from evaluators.training.checkpoint import State, bytes_to_tensor, tensor_to_bytes
 
 _COLLAPSED = 2  # epochs in a row: one alone may be an oscillation
 _LEAST_PATIENCE = 5
@@ -69,7 +69,7 @@ class Snapshots:
             self._least, self.best = fid, snapshot
         if fid < self._level * (1 - self._margin):
             self._level, self._level_epoch = fid, epoch
-        same = epoch > self._epochs / 3 and deviation_collapse(snapshot.scores, self._deviation) is not None
+        same = epoch > self._epochs / 3 and find_deviation_collapse(snapshot.scores, self._deviation) is not None
         self._alike = self._alike + 1 if same else 0
         waited = epoch - self._level_epoch
         hopeless = not self._to_the_end and (self._alike == _COLLAPSED or waited >= self._patience)
@@ -78,7 +78,7 @@ class Snapshots:
     @property
     def collapsed(self) -> str | None:
         """Why the kept snapshot counts as collapsed; None where it does not."""
-        return collapse(self.best.scores, self._deviation, self._classes)
+        return find_collapse(self.best.scores, self._deviation, self._classes)
 
     # -- continuing
 
@@ -92,13 +92,13 @@ class Snapshots:
             "alike": self._alike,
             "ended": self.ended,
         }
-        return {name: as_tensor(data) for name, data in kept.items()}, numbers
+        return {name: bytes_to_tensor(data) for name, data in kept.items()}, numbers
 
     def restore(self, state: State) -> None:
         """Go on from what `state` gave."""
         tensors, numbers = state
         self.best = Snapshot(
-            **numbers["best"], picture=as_bytes(tensors["picture"]), tensors=as_bytes(tensors["tensors"])
+            **numbers["best"], picture=tensor_to_bytes(tensors["picture"]), tensors=tensor_to_bytes(tensors["tensors"])
         )
         self._least = self.best.scores["fid"]
         self._level, self._level_epoch = numbers["level"], numbers["level_epoch"]

@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluators.training.checkpoint import State, copied, moments_of, restore_moments, under
+from evaluators.training.checkpoint import (
+    State,
+    copy_to_cpu,
+    flatten_optimiser_state,
+    load_optimiser_state,
+    select_prefix,
+)
 from evaluators.training.growth import Growth
 from evaluators.training.moving_average import MovingAverage
 from nas.core.space import generator_for
@@ -82,7 +88,7 @@ class AdversarialTraining:
         self._optimisers[name].zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if self.growth is not None:
-            self.growth.hold()
+            self.growth.mask_gradients()
         self._optimisers[name].step()
 
     def _only_judge(self, frozen: bool) -> None:
@@ -115,14 +121,14 @@ class AdversarialTraining:
         for name, network in (*self._networks.items(), ("average", self.average.network)):
             tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
         for name, optimiser in self._optimisers.items():
-            tensors |= {f"{name}_optimiser.{key}": value for key, value in moments_of(optimiser).items()}
-        return copied(tensors), {"epochs_done": self.epochs_done, "average_updates": self.average.updates}
+            tensors |= {f"{name}_optimiser.{key}": value for key, value in flatten_optimiser_state(optimiser).items()}
+        return copy_to_cpu(tensors), {"epochs_done": self.epochs_done, "average_updates": self.average.updates}
 
     def restore(self, state: State) -> None:
         """Go on from what `state` gave; seed, hyperparameters and the number of epochs in all may be others."""
         tensors, numbers = state
         for name, network in (*self._networks.items(), ("average", self.average.network)):
-            network.load_state_dict(under(tensors, name))
+            network.load_state_dict(select_prefix(tensors, name))
         for name, optimiser in self._optimisers.items():
-            restore_moments(optimiser, under(tensors, f"{name}_optimiser"))
+            load_optimiser_state(optimiser, select_prefix(tensors, f"{name}_optimiser"))
         self.epochs_done, self.average.updates = numbers["epochs_done"], numbers["average_updates"]

@@ -57,14 +57,14 @@ def training_loss(
         beta = hyperparameters["beta"] * (min(1.0, progress / warm_up) if warm_up else 1.0)
         return torch.mean(beta * divergence - likelihood)
     variance = hyperparameters.get("noise_variance")
-    seen = images if variance is None else with_noise(images, variance, generator)
+    seen = images if variance is None else add_noise(images, variance, generator)
     raw = model.decoder(model.encode(seen))
     if kind == "bce":
         return F.binary_cross_entropy_with_logits(raw, images)
     return F.mse_loss(_unclipped(model, raw), images)
 
 
-def with_noise(images: Tensor, variance: float, generator: torch.Generator) -> Tensor:
+def add_noise(images: Tensor, variance: float, generator: torch.Generator) -> Tensor:
     """The images plus normal noise of this variance (Vincent et al. 2008), not cut to [0, 1]."""
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     return images + math.sqrt(variance) * noise

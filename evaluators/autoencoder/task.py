@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.autoencoder.losses import as_autoencoder, training_loss
-from evaluators.autoencoder.scores import scores_of
+from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.metrics.cost import PeakMemory
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
@@ -92,7 +92,7 @@ class AutoencoderTask(Task):
     ) -> Scores:
         """Score reconstructions of a part; see evaluators.autoencoder.scores."""
         images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
-        return scores_of(evaluated, images, hyperparameters, seed, memory)
+        return score_reconstructions(evaluated, images, hyperparameters, seed, memory)
 
     @functools.cached_property
     def _validation(self) -> Tensor:

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from evaluators.adversarial.selection import KeepBest
 from evaluators.adversarial.snapshots import Snapshots
-from evaluators.cyclegan.training import CycleGanTraining, as_cyclegan, translators_of
-from evaluators.features.extractor import FeatureExtractor, extractor_for, usual_kind
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.cyclegan.training import CycleGanTraining, as_cyclegan, join_translators
+from evaluators.features.extractor import FeatureExtractor, choose_kind, load_extractor
+from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_parameters
 from evaluators.metrics.translations import (
     OF_CLASSES,
     Target,
     Translate,
-    pair_protocol,
-    targets_of,
-    translation_scores,
+    join_protocols,
+    make_targets,
+    score_translations,
 )
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
@@ -46,17 +46,17 @@ class CycleGanTask(Task):
     metrics are those of the snapshot with the least mean FID so far, whose weights the last measurement brings. The
     space's models are those of evaluators.cyclegan.training.CycleGanModel.
 
-    Metrics, of translated images (evaluators.metrics.translations.translation_scores): ``fid``, the mean of ``fid_a``
+    Metrics, of translated images (evaluators.metrics.translations.score_translations): ``fid``, the mean of ``fid_a``
     and ``fid_b``; ``cycle_error`` and ``identity_error``; ``kid_a``, ``kid_b``, ``coverage_a``, ``coverage_b``,
     ``coverage``, ``sample_deviation`` and, where both domains have labels of the same classes, ``modes``,
     ``label_entropy`` and ``label_agreement``. ``epoch_fid`` is of this epoch and ``kept_epoch`` the snapshot's.
-    ``parameters`` and ``multiply_adds`` (an image each way) are of both translators.
+    ``count_parameters`` and ``count_multiply_adds`` (an image each way) are of both translators.
 
     ``translations.png`` shows, for the kept snapshot, images of A, what they become in B and then in A again, and the
     same from B; ``training.gif`` the same after every epoch.
 
     Args:
-        features: which extractors: see evaluators.features.extractor.extractor_for; each domain has its own.
+        features: which extractors: see evaluators.features.extractor.load_extractor; each domain has its own.
 
     Raises:
         UserError: Inception's weights are asked for and cannot be had.
@@ -96,7 +96,7 @@ class CycleGanTask(Task):
     def metrics(self) -> Mapping[str, Metric]:
         """Every metric above that the data has what it takes for; the default is the mean FID."""
         a, b = self.data.domains
-        kinds = {usual_kind(domain) if self._features == "auto" else self._features for domain in (a, b)}
+        kinds = {choose_kind(domain) if self._features == "auto" else self._features for domain in (a, b)}
         classified = kinds == {"classifier"} and a.classes == b.classes
         return {name: metric for name, metric in super().metrics.items() if classified or name not in OF_CLASSES}
 
@@ -110,7 +110,7 @@ class CycleGanTask(Task):
 
     def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
         """What the scores of both directions depend on besides the translators."""
-        return pair_protocol(self._targets_of(part))
+        return join_protocols(self._targets_of(part))
 
     def identity(self) -> Mapping[str, str | int | float]:
         """The protocol: the snapshot that is kept depends on it."""
@@ -127,7 +127,7 @@ class CycleGanTask(Task):
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score what the translators `evaluated` make of a part."""
-        scores = translation_scores(self._targets_of(part), *self._translate(evaluated))
+        scores = score_translations(self._targets_of(part), *self._translate(evaluated))
         return Scores(scores, self._shown(evaluated))
 
     # -- the model
@@ -138,7 +138,7 @@ class CycleGanTask(Task):
 
     def evaluated_part(self, model: nn.Module) -> nn.Module:
         """Both translators."""
-        return translators_of(as_cyclegan(model))
+        return join_translators(as_cyclegan(model))
 
     def run(self, model: nn.Module) -> None:
         """Pass two images both ways, and through what judges them."""
@@ -148,11 +148,11 @@ class CycleGanTask(Task):
 
     def cost(self, model: nn.Module) -> dict[str, float]:
         """That of both translators, for an image each way."""
-        translators = translators_of(as_cyclegan(model)).values()
+        translators = join_translators(as_cyclegan(model)).values()
         image = torch.zeros((1, *self.data.shape), device=self.device)
         return {
-            "parameters": float(sum(parameters(translator) for translator in translators)),
-            "multiply_adds": float(sum(multiply_adds(translator, image) for translator in translators)),
+            "parameters": float(sum(count_parameters(translator) for translator in translators)),
+            "multiply_adds": float(sum(count_multiply_adds(translator, image) for translator in translators)),
         }
 
     def prunable_parts(self, model: nn.Module) -> Calls:
@@ -195,7 +195,7 @@ class CycleGanTask(Task):
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """The translators, A to B first, each with the first images of the test part of what it translates."""
-        translators = translators_of(as_cyclegan(model))
+        translators = join_translators(as_cyclegan(model))
         names = [shorten_name(domain.name) for domain in self.data.domains]
         ways = (("a_to_b", self.data.a, names), ("b_to_a", self.data.b, names[::-1]))
         return {
@@ -213,16 +213,16 @@ class CycleGanTask(Task):
 
     @functools.cached_property
     def _extractors(self) -> tuple[FeatureExtractor, FeatureExtractor]:
-        a, b = (extractor_for(domain, kind=self._features, device=self.device) for domain in self.data.domains)
+        a, b = (load_extractor(domain, kind=self._features, device=self.device) for domain in self.data.domains)
         return a, b
 
     @functools.cached_property
     def _targets(self) -> tuple[Target, Target]:
-        return targets_of(self.data, self._extractors, "validation")
+        return make_targets(self.data, self._extractors, "validation")
 
     @functools.cached_property
     def _test_targets(self) -> tuple[Target, Target]:
-        return targets_of(self.data, self._extractors, "test")
+        return make_targets(self.data, self._extractors, "test")
 
     # -- of both translators
 

@@ -14,8 +14,8 @@ from evaluators.adversarial.training import CHECK_EVERY, AdversarialTraining
 from evaluators.cyclegan.image_buffer import ImageBuffer
 from evaluators.cyclegan.losses import distance, fooling_loss
 from evaluators.metrics.cost import PeakMemory
-from evaluators.networks import global_randomness
-from evaluators.training.checkpoint import State, copied, under
+from evaluators.models import seed_global_generators
+from evaluators.training.checkpoint import State, copy_to_cpu, select_prefix
 from nas.core.errors import Diverged
 from nas.data.dataset import Split, as_float
 
@@ -38,7 +38,7 @@ def as_cyclegan(model: nn.Module) -> CycleGanModel:
     return cast(CycleGanModel, model)
 
 
-def translators_of(model: CycleGanModel) -> nn.ModuleDict:
+def join_translators(model: CycleGanModel) -> nn.ModuleDict:
     """Both translators as one module, whose children are ``a_to_b`` and ``b_to_a``."""
     return nn.ModuleDict({"a_to_b": model.a_to_b, "b_to_a": model.b_to_a})
 
@@ -54,13 +54,13 @@ class CycleGanTraining(AdversarialTraining):
         epochs: of the whole training; the learning rates fall over the second half.
 
     Attributes:
-        average: of `translators_of` the model.
+        average: of `join_translators` the model.
     """
 
     def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
         self.model = as_cyclegan(model)
         judges = nn.ModuleDict({"a": self.model.discriminator_a, "b": self.model.discriminator_b})
-        super().__init__(model, translators_of(self.model), judges, hyperparameters, epochs, seed)
+        super().__init__(model, join_translators(self.model), judges, hyperparameters, epochs, seed)
         translators: Any = self.average.network
         self.averages = dict(translators.items())
         chosen = self.hyperparameters
@@ -83,7 +83,7 @@ class CycleGanTraining(AdversarialTraining):
             network.train()
         size = min(self.hyperparameters["batch"], len(a), len(b))
         steps = max(len(a), len(b)) // size
-        with global_randomness(self._key(0), self._device):
+        with seed_global_generators(self._key(0), self._device):
             self._random.manual_seed(self._key(1))
             self._places.manual_seed(self._key(2))
             orders = torch.Generator().manual_seed(self._key(3))
@@ -152,12 +152,12 @@ class CycleGanTraining(AdversarialTraining):
         """As that of any such training, with the images of the buffers."""
         tensors, numbers = super().state()
         images = {f"buffer.{domain}": buffer.images[: buffer.filled] for domain, buffer in self._buffers.items()}
-        return {**tensors, **copied(images)}, numbers
+        return {**tensors, **copy_to_cpu(images)}, numbers
 
     def restore(self, state: State) -> None:
         """Go on from what `state` gave; see AdversarialTraining.restore."""
         super().restore(state)
-        for domain, images in under(state[0], "buffer").items():
+        for domain, images in select_prefix(state[0], "buffer").items():
             buffer = self._buffers[domain] = self._make_buffer(images)
             buffer.filled = len(images)
             buffer.images[: len(images)] = images

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from evaluators.features.training import RECIPES, FeatureNetwork, Recipe, trained
+from evaluators.features.training import RECIPES, FeatureNetwork, Recipe, train_network
 from nas.core.errors import UserError, unknown_name
 from nas.core.space import Shape
 from nas.data.catalogue import data_directory
@@ -93,14 +93,14 @@ class FeatureExtractor:
         return logits
 
 
-def extractor_for(
+def load_extractor(
     data: Dataset, *, directory: Path | None = None, kind: str = "auto", device: str | torch.device = "cpu"
 ) -> FeatureExtractor:
     """The extractor of a data set: read from the directory, or trained on the training part and kept there.
 
     ``classifier`` is a small network that predicts the labels, ``self_supervised`` one that recognises views of an
     image; ``auto`` is the first where there are labels worth predicting (two classes, five images a class).
-    ``inception`` is torchvision's Inception v3, of photographs: not for digits, and not the network of published
+    ``load_inception`` is torchvision's Inception v3, of photographs: not for digits, and not the network of published
     FIDs, whose weights and resizing differ. A file that is damaged is made anew, with a warning in the log.
 
     Args:
@@ -113,25 +113,25 @@ def extractor_for(
     if kind not in KINDS:
         raise unknown_name("--features", kind, KINDS)
     if kind == "inception":
-        from evaluators.features.inception import inception
+        from evaluators.features.inception import load_inception
 
-        photographs = inception().to(device)
+        photographs = load_inception().to(device)
         name = "torchvision Inception v3, ImageNet, 2048 features"
         resize = "bilinear to 299 x 299, antialiased"
-        return FeatureExtractor(photographs, name, content_hash(photographs.state_dict()), device, resize=resize)
+        return FeatureExtractor(photographs, name, hash_tensors(photographs.state_dict()), device, resize=resize)
     present = _classes_in(data)
     if kind == "auto":
-        kind = usual_kind(data)
+        kind = choose_kind(data)
     if kind == "classifier" and present < 2:
         why = f"{data.name} has no labels" if present == 0 else f"all images of {data.name} have one label"
         raise UserError("--features", kind, "auto, self_supervised, inception", why=why)
     recipe = RECIPES[kind]
     folder = data_directory(None) / "features" if directory is None else directory
-    network, accuracy = _kept_or_trained(data, recipe, folder)
+    network, accuracy = _load_or_train(data, recipe, folder)
     return FeatureExtractor(
         network.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
         f"{kind.replace('_', '-')} network of the training part, {recipe.features} features",
-        content_hash(network.state_dict()),
+        hash_tensors(network.state_dict()),
         device,
         classes=data.classes if kind == "classifier" else (),
         accuracy=accuracy,
@@ -139,7 +139,7 @@ def extractor_for(
     )
 
 
-def usual_kind(data: Dataset) -> str:
+def choose_kind(data: Dataset) -> str:
     """What ``auto`` stands for."""
     worth_predicting = 2 <= _classes_in(data) <= len(data.train) // _IMAGES_A_CLASS
     return "classifier" if worth_predicting else "self_supervised"
@@ -149,7 +149,7 @@ def _classes_in(data: Dataset) -> int:
     return 0 if data.train.labels is None else len(torch.unique(data.train.labels))
 
 
-def content_hash(tensors: Mapping[str, Tensor]) -> str:
+def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
     """The SHA-256 of the tensors' names, types, shapes and values, in hexadecimal digits."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
@@ -158,26 +158,26 @@ def content_hash(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _kept_or_trained(data: Dataset, recipe: Recipe, folder: Path) -> tuple[FeatureNetwork, float]:
+def _load_or_train(data: Dataset, recipe: Recipe, folder: Path) -> tuple[FeatureNetwork, float]:
     tensors = {"images": data.train.examples}
     if recipe.kind == "classifier":
         assert data.train.labels is not None
         tensors["labels"] = data.train.labels
-    made_of = {"data": content_hash(tensors), "classes": len(data.classes), "recipe": recipe.as_dict()}
+    made_of = {"data": hash_tensors(tensors), "classes": len(data.classes), "recipe": recipe.as_dict()}
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:20]
     path = folder / f"{recipe.kind}-{key}.safetensors"
-    writable = _made(folder)
+    writable = _make_folder(folder)
     with FileLock(f"{path}.lock") if writable else nullcontext():  # two processes need not train the same
         kept = _read(path, made_of, data, recipe)
         if kept is not None:
             return kept
-        network, accuracy = trained(recipe, data.train, data.validation, len(data.classes))
+        network, accuracy = train_network(recipe, data.train, data.validation, len(data.classes))
         if writable:
             _write(path, network, made_of, accuracy)
     return network, accuracy
 
 
-def _made(folder: Path) -> bool:
+def _make_folder(folder: Path) -> bool:
     """Whether the folder is there and files can be made in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ def _write(path: Path, network: FeatureNetwork, made_of: Mapping[str, Any], accu
         name: value.detach().clone(memory_format=torch.contiguous_format)
         for name, value in network.state_dict().items()
     }
-    about = {**made_of, "accuracy": accuracy, "sha256": content_hash(tensors)}
+    about = {**made_of, "accuracy": accuracy, "sha256": hash_tensors(tensors)}
     _replace(path, save(tensors))
     _replace(path.with_suffix(".json"), json.dumps(about, indent=1).encode())  # last: without it nothing is read
 
@@ -217,7 +217,7 @@ def _read(path: Path, made_of: Mapping[str, Any], data: Dataset, recipe: Recipe)
     try:
         about = json.loads(about_path.read_text(encoding="utf-8"))
         tensors = load(path.read_bytes())
-        if about["sha256"] != content_hash(tensors) or {name: about[name] for name in made_of} != made_of:
+        if about["sha256"] != hash_tensors(tensors) or {name: about[name] for name in made_of} != made_of:
             raise ValueError("its content is not what was written")
         accuracy = float(about["accuracy"])
         with torch.random.fork_rng(devices=[]):

@@ -34,7 +34,7 @@ class InceptionFeatures(nn.Module):
         return features
 
 
-def inception() -> InceptionFeatures:
+def load_inception() -> InceptionFeatures:
     """The network in evaluation mode, its weights from torch hub's cache or downloaded into it.
 
     Raises:

@@ -120,7 +120,7 @@ class FeatureNetwork(nn.Module):
         self.scale.fill_(math.sqrt(variance) if variance > 0 else 1.0)
 
 
-def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tuple[FeatureNetwork, float]:
+def train_network(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tuple[FeatureNetwork, float]:
     """A network for images like these, in evaluation mode on the CPU, and its accuracy on the held-out part.
 
     The accuracy is that of the labels, for ``self_supervised`` that of the rotations.
@@ -163,7 +163,7 @@ def _batches(count: int, size: int, steps: int, generator: torch.Generator) -> I
             yield order[start : start + size]
 
 
-def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
+def _add_noise(images: Tensor, generator: torch.Generator) -> Tensor:
     """The images with normal noise of a standard deviation of up to 0.2, drawn for each.
 
     A network that has only seen clean images finds faint noise worse than a class that is missing.
@@ -185,7 +185,7 @@ class Labels(nn.Module):
     def loss(self, batch: Split, generator: torch.Generator) -> Tensor:
         """The cross-entropy."""
         assert batch.labels is not None
-        images = _noisy(AUGMENTATIONS["shift"](as_float(batch.examples), generator), generator)
+        images = _add_noise(AUGMENTATIONS["shift"](as_float(batch.examples), generator), generator)
         return F.cross_entropy(self.network.head(self.network.hidden(images)), batch.labels)
 
     @torch.no_grad()
@@ -216,8 +216,10 @@ class Views(nn.Module):
     def loss(self, batch: Split, generator: torch.Generator) -> Tensor:
         """The sum of both losses."""
         images = as_float(batch.examples)
-        turned, turns = rotated(images[: max(1, len(images) // 2)], generator)
-        hidden = self.network.hidden(torch.cat([viewed(images, generator), viewed(images, generator), turned]))
+        turned, turns = rotate_images(images[: max(1, len(images) // 2)], generator)
+        hidden = self.network.hidden(
+            torch.cat([augment_view(images, generator), augment_view(images, generator), turned])
+        )
         of_views, of_turned = hidden[: 2 * len(images)], hidden[2 * len(images) :]
         rotation = F.cross_entropy(self.network.head(of_turned), turns)
         return contrastive_loss(self.projection(of_views), _TEMPERATURE) + 0.5 * rotation
@@ -228,7 +230,7 @@ class Views(nn.Module):
         generator = torch.Generator().manual_seed(0)
         right = 0
         for indices in batches(part.examples):
-            turned, turns = rotated(as_float(part.examples[indices]), generator)
+            turned, turns = rotate_images(as_float(part.examples[indices]), generator)
             right += int((self.network.logits(self.network(turned)).argmax(1) == turns).sum())
         return right / len(part)
 
@@ -241,7 +243,7 @@ def contrastive_loss(projections: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(similarities, partner)
 
 
-def rotated(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def rotate_images(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Images (N, C, H, W), each turned by a random number of right angles, and these numbers, (N,).
 
     Images that are not square are turned by none or two, so that they keep their shape.
@@ -257,7 +259,7 @@ def rotated(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]
     return result, turns
 
 
-def viewed(images: Tensor, generator: torch.Generator) -> Tensor:
+def augment_view(images: Tensor, generator: torch.Generator) -> Tensor:
     """Another view of each image (N, C, H, W).
 
     Turned by up to 15 degrees, scaled and sheared by up to 15%, moved by up to a tenth of a side, up to 20% brighter
@@ -273,4 +275,4 @@ def viewed(images: Tensor, generator: torch.Generator) -> Tensor:
     affine = torch.cat([rows, uniform(0.2, 2, 1)], dim=2)  # grids reach from -1 to 1: a side is 2
     grid = F.affine_grid(affine, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    return _noisy((moved * (1 + uniform(0.2, 1, 1, 1))).clamp(0, 1), generator)
+    return _add_noise((moved * (1 + uniform(0.2, 1, 1, 1))).clamp(0, 1), generator)

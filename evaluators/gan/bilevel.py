@@ -9,10 +9,10 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.gan.training import BATCH, GanModel, GanTraining, conditions_of, noise_like
+from evaluators.gan.training import BATCH, GanModel, GanTraining, sample_noise, select_conditions
 from evaluators.metrics.cost import PeakMemory
-from evaluators.networks import global_randomness
-from evaluators.supernets.bilevel import Architecture, architect, first_order
+from evaluators.models import seed_global_generators
+from evaluators.supernets.bilevel import Architecture, first_order, make_architect
 from nas.core.errors import Diverged, UserError
 from nas.core.supernet import SupernetPlan
 from nas.data.dataset import Split, as_float
@@ -78,7 +78,7 @@ class PairSupernetTraining(GanTraining):
         steps = self.updates_an_epoch * (epochs - self._warm_up)
         rounds = {"generator": 1, "discriminator": int(self.hyperparameters["discriminator_steps"])}
         self._architects = {
-            name: architect(alphas, plan, steps * rounds[name]) for name, alphas in self._alphas.items()
+            name: make_architect(alphas, plan, steps * rounds[name]) for name, alphas in self._alphas.items()
         }
 
     def _weights(self, network: nn.Module) -> list[nn.Parameter]:
@@ -94,7 +94,7 @@ class PairSupernetTraining(GanTraining):
         self.model.generator.train()
         self.model.discriminator.train()
         rows = []
-        with global_randomness(self._key(0), self._device):
+        with seed_global_generators(self._key(0), self._device):
             self._random.manual_seed(self._key(1))
             order = torch.Generator().manual_seed(self._key(2))
             seen, unseen = (self._batches(half, order) for half in _halves(len(data), self.seed))
@@ -150,7 +150,7 @@ class PairSupernetTraining(GanTraining):
             return real, self._generated(len(real), told), told
 
     def _told(self, data: Split, batch: Tensor) -> tuple[Tensor, ...]:
-        conditions = conditions_of(self.model, data)
+        conditions = select_conditions(self.model, data)
         return () if conditions is None else (conditions[batch],)
 
     def _optimise(self, name: str, loss: Tensor) -> None:
@@ -181,16 +181,16 @@ def _halves(count: int, seed: int) -> tuple[Tensor, Tensor]:
     return order[: count // 2], order[count // 2 :]
 
 
-def batches_to_generate(
+def sample_generator_inputs(
     model: GanModel, hyperparameters: Mapping[str, Any], data: Split, seed: int, count: int
 ) -> list[tuple[Tensor, ...]]:
     """Arguments of a generator for so many batches, with what images of the data are; the same for the same seed."""
     device = data.examples.device
     random = torch.Generator(device).manual_seed(seed)
-    told = conditions_of(model, data)
+    told = select_conditions(model, data)
     batches: list[tuple[Tensor, ...]] = []
     for _ in range(count):
-        noise = noise_like(hyperparameters, BATCH, model.latent, random, device)
+        noise = sample_noise(hyperparameters, BATCH, model.latent, random, device)
         drawn = torch.randint(len(data), (BATCH,), generator=random, device=device)
         batches.append((noise,) if told is None else (noise, told[drawn]))
     return batches

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluators.gan.training import GanModel, as_gan, conditions_of, noise_like
-from evaluators.metrics.cost import multiply_adds, parameters
-from evaluators.networks import global_randomness
+from evaluators.gan.training import GanModel, as_gan, sample_noise, select_conditions
+from evaluators.metrics.cost import count_multiply_adds, count_parameters
+from evaluators.models import seed_global_generators
 from nas.data.dataset import Split
 
 _AT_ONCE = 250  # images generated together
@@ -24,7 +24,7 @@ class Noise:
     """What samples begin with.
 
     Attributes:
-        hyperparameters: those of evaluators.gan.training.noise_like.
+        hyperparameters: those of evaluators.gan.training.sample_noise.
         seed: of the noise, of the conditions and of what a generator draws by itself.
         device: that of the generator.
     """
@@ -34,52 +34,52 @@ class Noise:
     device: torch.device
 
 
-def drawn(model: GanModel, generator: nn.Module, noise: Noise, part: Split, count: int) -> Tensor:
+def sample_images(model: GanModel, generator: nn.Module, noise: Noise, part: Split, count: int) -> Tensor:
     """Samples (count, C, H, W); what a conditional generator is told is drawn from what the part says."""
     random = torch.Generator(noise.device).manual_seed(noise.seed)
-    codes = noise_like(noise.hyperparameters, count, model.latent, random, noise.device)
-    conditions = conditions_of(model, part)
+    codes = sample_noise(noise.hyperparameters, count, model.latent, random, noise.device)
+    conditions = select_conditions(model, part)
     if conditions is not None:
         places = torch.randint(len(part), (count,), generator=random, device=noise.device)
         conditions = conditions.to(noise.device)[places]
-    return _generated(generator, codes, conditions, noise)
+    return _generate(generator, codes, conditions, noise)
 
 
-def shown(model: GanModel, generator: nn.Module, noise: Noise, part: Split) -> list[Tensor]:
+def sample_grid(model: GanModel, generator: nn.Module, noise: Noise, part: Split) -> list[Tensor]:
     """Rows of samples for a picture: of each class where labels are told, all from the same noise."""
     random = torch.Generator(noise.device).manual_seed(noise.seed)
-    conditions = conditions_of(model, part)
+    conditions = select_conditions(model, part)
     if conditions is None:
-        codes = noise_like(noise.hyperparameters, _GRID * _GRID, model.latent, random, noise.device)
+        codes = sample_noise(noise.hyperparameters, _GRID * _GRID, model.latent, random, noise.device)
     else:
         conditions = torch.unique(conditions)[:_MOST_CLASSES] if model.condition == "label" else conditions[:_GRID]
-        row = noise_like(noise.hyperparameters, _GRID, model.latent, random, noise.device)
+        row = sample_noise(noise.hyperparameters, _GRID, model.latent, random, noise.device)
         codes = row.repeat(len(conditions), 1)
         conditions = conditions.to(noise.device).repeat_interleave(_GRID, dim=0)
-    return list(torch.split(_generated(generator, codes, conditions, noise), _GRID))
+    return list(torch.split(_generate(generator, codes, conditions, noise), _GRID))
 
 
-def cost_of(model: GanModel, part: Split, device: torch.device) -> dict[str, float]:
-    """The generator's ``parameters`` and its ``multiply_adds`` for one image."""
+def measure_cost(model: GanModel, part: Split, device: torch.device) -> dict[str, float]:
+    """The generator's ``count_parameters`` and its ``count_multiply_adds`` for one image."""
     codes = torch.zeros((1, model.latent), device=device)
-    conditions = conditions_of(model, part)
+    conditions = select_conditions(model, part)
     told = () if conditions is None else (conditions[:1].to(device),)
-    with global_randomness(0, device):
-        made = multiply_adds(model.generator, codes, *told)
-    return {"parameters": float(parameters(model.generator)), "multiply_adds": float(made)}
+    with seed_global_generators(0, device):
+        made = count_multiply_adds(model.generator, codes, *told)
+    return {"parameters": float(count_parameters(model.generator)), "multiply_adds": float(made)}
 
 
-def passed(model: nn.Module, part: Split, device: torch.device) -> None:
+def run_pair(model: nn.Module, part: Split, device: torch.device) -> None:
     """Pass two codes through both halves of a pair, told what the first of these images are."""
     gan = as_gan(model)
-    conditions = conditions_of(gan, part)
+    conditions = select_conditions(gan, part)
     told = () if conditions is None else (conditions[:2].to(device),)
     gan.discriminator(gan.generator(torch.zeros((2, gan.latent), device=device), *told), *told)
 
 
 @torch.no_grad()
-def _generated(generator: nn.Module, codes: Tensor, conditions: Tensor | None, noise: Noise) -> Tensor:
+def _generate(generator: nn.Module, codes: Tensor, conditions: Tensor | None, noise: Noise) -> Tensor:
     told = () if conditions is None else (conditions,)
     batches = zip(*(values.split(_AT_ONCE) for values in (codes, *told)), strict=True)
-    with global_randomness(noise.seed, noise.device):  # generators may have noise of their own
+    with seed_global_generators(noise.seed, noise.device):  # generators may have noise of their own
         return torch.cat([generator(*batch) for batch in batches])

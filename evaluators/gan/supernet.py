@@ -11,14 +11,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.gan.bilevel import LOSSES, PairSupernetTraining, batches_to_generate
-from evaluators.metrics.cost import PeakMemory, parameters
+from evaluators.gan.bilevel import LOSSES, PairSupernetTraining, sample_generator_inputs
+from evaluators.gan.collapse_detector import CollapseDetector
+from evaluators.metrics.cost import PeakMemory, count_parameters
 from evaluators.metrics.samples import sample_deviation
-from evaluators.networks import initialised
-from evaluators.pictures import picture_of_rows
-from evaluators.supernets.bilevel import drawn_from
-from evaluators.supernets.one_shot import candidate_of
-from evaluators.supernets.restart import Watch
+from evaluators.models import initialise_model
+from evaluators.pictures import render_rows
+from evaluators.supernets.bilevel import draw_genotypes
+from evaluators.supernets.paths import extract_candidate
 from evaluators.training.selection import Scores
 from nas.core.errors import Collapsed, Diverged
 from nas.core.genotype import Genotype
@@ -67,7 +67,7 @@ class PairSupernet:
     def _begin(self, epoch: int, alphas: list[Tensor] | None = None) -> None:
         """New weights and optimisers; the alphas are new as well, or those that are given."""
         seed = self.seed if alphas is None else int(generator_for(self.seed, self.resets, _ANEW).integers(2**63))
-        model = initialised(lambda: self.space.relax(self.base, self.shape, self.plan), seed, self.device)
+        model = initialise_model(lambda: self.space.relax(self.base, self.shape, self.plan), seed, self.device)
         if alphas is not None:
             with torch.no_grad():
                 for row, kept in zip(cast(nn.Module, model.architecture).parameters(), alphas, strict=True):
@@ -77,7 +77,7 @@ class PairSupernet:
             model, self.plan, self.hyperparameters, len(self.train), self.seed, begun=epoch
         )
         loss, updates = str(self.hyperparameters["loss"]), self.training.updates_an_epoch
-        self._watch = Watch(loss, self.epochs, updates, self.deviation)
+        self._watch = CollapseDetector(loss, self.epochs, updates, self.deviation)
 
     def measurements(self) -> Iterator[Measurement]:
         """One after every epoch, with a picture and the alphas of all epochs so far as ``alphas.json``.
@@ -94,7 +94,7 @@ class PairSupernet:
             Diverged: a loss, a log-weight or a score is not finite.
         """
         started, memory = time.perf_counter(), PeakMemory(self.device)
-        cost = {"parameters": float(parameters(self.model))}
+        cost = {"parameters": float(count_parameters(self.model))}
         history: list[dict[str, object]] = []
         for epoch in range(1, self.epochs + 1):
             self.training.epoch(self.train, memory)
@@ -107,7 +107,7 @@ class PairSupernet:
                 if not math.isfinite(value):
                     raise Diverged(f"{name} of the strongest pair is {value} after epoch {epoch}")
             row: dict[str, object] = {"epoch": epoch, "alphas": alphas}
-            files = {"samples.png": picture_of_rows(found_of.rows)}
+            files = {"samples.png": render_rows(found_of.rows)}
             means = dict(zip(LOSSES, self.training.losses.mean(0).tolist(), strict=True))
             deviation = self._deviation()
             reason = self._watch.find_collapse(self.training.losses[:, :2], deviation)
@@ -141,7 +141,7 @@ class PairSupernet:
 
     def _derived(self, strongest: Genotype, alphas: Alphas) -> tuple[tuple[Genotype, ...], bytes]:
         """The strongest, then draws from the alphas, those of least FID with the supernet's weights first."""
-        draws = drawn_from(self.space, self.base, alphas, self.plan, self.seed)
+        draws = draw_genotypes(self.space, self.base, alphas, self.plan, self.seed)
         fids = {g: self._scores(self._candidate(g)).metrics["fid"] for g in (strongest, *draws)}
         ordered = (strongest, *sorted((g for g in draws if g != strongest), key=fids.__getitem__))
         rows = [{"id": genotype.id, "fid": fids[genotype]} for genotype in ordered]
@@ -160,7 +160,7 @@ class PairSupernet:
         """A pair's generator with the weights of the supernet's moving average."""
         # the names of a pair's choices begin with those of its halves
         path = {name: held for name, held in self.space.path(genotype).items() if name.startswith("generator")}
-        return candidate_of(self.training.average.network, path, self._batches(_CALIBRATION))
+        return extract_candidate(self.training.average.network, path, self._batches(_CALIBRATION))
 
     def _batches(self, count: int) -> list[tuple[Tensor, ...]]:
-        return batches_to_generate(self.training.model, self.hyperparameters, self.train, self.seed, count)
+        return sample_generator_inputs(self.training.model, self.hyperparameters, self.train, self.seed, count)

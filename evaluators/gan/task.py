@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from evaluators.adversarial.selection import KeepBest
 from evaluators.adversarial.snapshots import Snapshots
-from evaluators.features.extractor import FeatureExtractor, extractor_for
-from evaluators.gan.bilevel import batches_to_generate
-from evaluators.gan.sampling import Noise, cost_of, drawn, passed, shown
+from evaluators.features.extractor import FeatureExtractor, load_extractor
+from evaluators.gan.bilevel import sample_generator_inputs
+from evaluators.gan.sampling import Noise, measure_cost, run_pair, sample_grid, sample_images
 from evaluators.gan.supernet import PairSupernet
-from evaluators.gan.training import BATCH, GanTraining, as_gan, conditions_of, noise_like
+from evaluators.gan.training import BATCH, GanTraining, as_gan, sample_noise, select_conditions
 from evaluators.metrics.cost import PeakMemory
-from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
+from evaluators.metrics.samples import Reference, make_reference, sample_deviation, score_samples
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
-from evaluators.supernets.one_shot import shares_weights
+from evaluators.supernets.paths import require_weight_sharing
 from evaluators.task import Task
 from evaluators.training.selection import Scores, Selection
 from nas.core.evaluator import Assumption, Deliverable
@@ -45,7 +45,7 @@ class GanTask(Task):
     while a GAN trains; so the metrics are those of the snapshot with the least FID so far, which is also the one whose
     weights the last measurement brings. The space's models are those of evaluators.gan.training.GanModel.
 
-    Metrics, of samples against the images of evaluators.metrics.samples.reference_of: ``fid``, ``kid``, ``density``,
+    Metrics, of samples against the images of evaluators.metrics.samples.make_reference: ``fid``, ``kid``, ``density``,
     ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and
     ``label_entropy`` (what they depend on is in ``protocol.json`` among the artifacts); ``epoch_fid`` of this epoch and
     ``kept_epoch``, that of the snapshot. The cost is that of the generator.
@@ -54,7 +54,7 @@ class GanTask(Task):
     ``training.gif`` the average generator after every epoch from the same noise.
 
     Args:
-        features: which extractor: see evaluators.features.extractor.extractor_for.
+        features: which extractor: see evaluators.features.extractor.load_extractor.
 
     Raises:
         UserError: Inception's weights are asked for and cannot be had.
@@ -125,8 +125,8 @@ class GanTask(Task):
         """Score samples of the generator `evaluated`; see evaluators.metrics.samples."""
         gan, noise, reference = as_gan(model), Noise(hyperparameters, seed, self.device), self._reference_of(part)
         told: Split = self.data.validation if part == "validation" else self.data.test
-        samples = drawn(gan, evaluated, noise, told, reference.samples)
-        return Scores(sample_scores(samples, self._extractor, reference), shown(gan, evaluated, noise, told))
+        samples = sample_images(gan, evaluated, noise, told, reference.samples)
+        return Scores(score_samples(samples, self._extractor, reference), sample_grid(gan, evaluated, noise, told))
 
     # -- the model
 
@@ -140,17 +140,17 @@ class GanTask(Task):
 
     def run(self, model: nn.Module) -> None:
         """Pass two codes through both halves."""
-        passed(model, part=self.data.train, device=self.device)
+        run_pair(model, part=self.data.train, device=self.device)
 
     def cost(self, model: nn.Module) -> dict[str, float]:
         """That of the generator, for one image."""
-        return cost_of(as_gan(model), self.data.train, self.device)
+        return measure_cost(as_gan(model), self.data.train, self.device)
 
     def prunable_parts(self, model: nn.Module) -> Calls:
         """The generator: the discriminator only trains, and it has learned to judge."""
         gan, examples = as_gan(model), self.data.train.take(torch.arange(min(LATENCY_BATCH, len(self.data.train))))
         noise = torch.randn((len(examples), gan.latent), generator=torch.Generator().manual_seed(0))
-        conditions = conditions_of(gan, examples)
+        conditions = select_conditions(gan, examples)
         return {"generator": (noise,) if conditions is None else (noise, conditions)}
 
     # -- the training
@@ -185,7 +185,7 @@ class GanTask(Task):
 
     def calibration_batches(self, model: nn.Module, hyperparameters: Mapping[str, Any]) -> list[tuple[Tensor, ...]]:
         """Noise, always the same, and what images of the data are."""
-        return batches_to_generate(as_gan(model), hyperparameters, self.train_data, 0, _CALIBRATION)
+        return sample_generator_inputs(as_gan(model), hyperparameters, self.train_data, 0, _CALIBRATION)
 
     def train_supernet(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
         """Train the supernet around the trial's pair; see evaluators.gan.supernet.PairSupernet.measurements.
@@ -195,7 +195,7 @@ class GanTask(Task):
             Collapsed: the supernet has collapsed four times.
             Diverged: a loss, a log-weight or a score is not finite.
         """
-        space, base = shares_weights(self.space), trial.genotype
+        space, base = require_weight_sharing(self.space), trial.genotype
         plan = plan.completed(self.supernet_epochs, "gumbel_softmax")
         return PairSupernet(
             space, base, plan, self.data.shape, self.train_data, trial.seed, self.score, self._deviation
@@ -207,8 +207,8 @@ class GanTask(Task):
         """The generator, with noise for 16 samples; and the discriminator, with the first images of the test part."""
         gan, chosen = as_gan(model), self.space.hyperparameters(genotype)
         examples = self.data.test.take(torch.arange(min(_EXAMPLES, len(self.data.test))))
-        noise = noise_like(chosen, len(examples), gan.latent, torch.Generator().manual_seed(0), torch.device("cpu"))
-        conditions = conditions_of(gan, examples)
+        noise = sample_noise(chosen, len(examples), gan.latent, torch.Generator().manual_seed(0), torch.device("cpu"))
+        conditions = select_conditions(gan, examples)
         told = {} if conditions is None else {"condition": conditions}
         settings = {
             "latent": gan.latent,
@@ -228,11 +228,11 @@ class GanTask(Task):
 
     @functools.cached_property
     def _extractor(self) -> FeatureExtractor:
-        return extractor_for(self.data, kind=self._features, device=self.device)
+        return load_extractor(self.data, kind=self._features, device=self.device)
 
     @functools.cached_property
     def _reference(self) -> Reference:
-        return reference_of(self.data, self._extractor)
+        return make_reference(self.data, self._extractor)
 
     @functools.cached_property
     def _test(self) -> Reference:

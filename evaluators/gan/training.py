@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.adversarial.diff_augment import diff_augmented
+from evaluators.adversarial.diff_augment import diff_augment
 from evaluators.adversarial.losses import (
     ADVERSARIAL_LOSSES,
     HARD_TARGETS,
@@ -20,7 +20,7 @@ from evaluators.adversarial.losses import (
 )
 from evaluators.adversarial.training import CHECK_EVERY, AdversarialTraining
 from evaluators.metrics.cost import PeakMemory
-from evaluators.networks import BATCH_NORMALISATIONS, global_randomness
+from evaluators.models import BATCH_NORMALISATIONS, seed_global_generators
 from nas.core.errors import Diverged, UserError
 from nas.data.dataset import Split, as_float
 
@@ -31,7 +31,7 @@ class GanModel(Protocol):
     """What a model must have to be trained as a GAN.
 
     The generator takes noise (N, latent) to images (N, C, H, W) in [0, 1], the discriminator images to logits (N,);
-    conditional ones take a second argument, see `conditions_of`.
+    conditional ones take a second argument, see `select_conditions`.
     """
 
     generator: nn.Module
@@ -45,7 +45,7 @@ def as_gan(model: nn.Module) -> GanModel:
     return cast(GanModel, model)
 
 
-def conditions_of(model: GanModel, data: Split) -> Tensor | None:
+def select_conditions(model: GanModel, data: Split) -> Tensor | None:
     """What a conditional model is told of each image: labels (N,) int64 or vectors (N, size) float32; else None.
 
     Raises:
@@ -59,7 +59,7 @@ def conditions_of(model: GanModel, data: Split) -> Tensor | None:
     return conditions
 
 
-def noise_like(
+def sample_noise(
     hyperparameters: Mapping[str, Any], count: int, latent: int, generator: torch.Generator, device: torch.device
 ) -> Tensor:
     """Noise (count, latent) of mean 0 and standard deviation ``noise_scale``.
@@ -110,14 +110,14 @@ class GanTraining(AdversarialTraining):
         self.model.discriminator.train()
         size, rounds = min(BATCH, len(data)), self.hyperparameters["discriminator_steps"]
         steps = max(1, len(data) // BATCH)
-        with global_randomness(self._key(0), self._device):
+        with seed_global_generators(self._key(0), self._device):
             self._random.manual_seed(self._key(1))
             order = torch.Generator().manual_seed(self._key(2))
             passes = [torch.randperm(len(data), generator=order)[: steps * size] for _ in range(rounds)]
             indices = torch.cat(passes).view(steps, rounds, size).to(self._device)
             for step in range(steps):
                 if self.growth is not None:
-                    self.growth.to(self.epochs_done + step / steps)
+                    self.growth.set_time(self.epochs_done + step / steps)
                 looked_at = step % CHECK_EVERY == 0 or step == steps - 1
                 losses = self._step(data, indices[step], self._instance_noise(step / steps), memory, looked_at)
                 if looked_at and not math.isfinite(sum(values := [loss.item() for loss in losses])):
@@ -125,14 +125,14 @@ class GanTraining(AdversarialTraining):
                     raise Diverged(f"the {found} in epoch {self.epochs_done + 1}, step {step + 1}")
         self.epochs_done += 1
         if self.growth is not None:
-            self.growth.to(self.epochs_done)
+            self.growth.set_time(self.epochs_done)
 
     def _step(
         self, data: Split, batches: Tensor, noise: float, memory: PeakMemory, looked_at: bool
     ) -> tuple[Tensor, Tensor]:
         """One update of the generator after one of the discriminator with each batch, indices (rounds, N)."""
         self.before_update()
-        conditions = conditions_of(self.model, data)
+        conditions = select_conditions(self.model, data)
         for number, batch in enumerate(batches, start=1):
             real = as_float(data.examples[batch])
             told = () if conditions is None else (conditions[batch],)
@@ -173,13 +173,13 @@ class GanTraining(AdversarialTraining):
         return generator_loss(self._loss, lambda images: self._judge(images, told, noise), real, fake)
 
     def _generated(self, count: int, told: tuple[Tensor, ...]) -> Tensor:
-        noise = noise_like(self.hyperparameters, count, self.model.latent, self._random, self._device)
+        noise = sample_noise(self.hyperparameters, count, self.model.latent, self._random, self._device)
         images: Tensor = self.model.generator(noise, *told)
         return images
 
     def _judge(self, images: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
         """The logits (N,) of images, augmented and with instance noise of this deviation."""
-        seen = diff_augmented(images, self.hyperparameters["diff_augment"], self._random)
+        seen = diff_augment(images, self.hyperparameters["diff_augment"], self._random)
         if noise:
             seen = seen + noise * torch.randn(seen.shape, generator=self._random, device=self._device)
         logits: Tensor = self.model.discriminator(seen, *told)

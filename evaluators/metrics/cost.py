@@ -17,12 +17,12 @@ from torch.utils.flop_counter import FlopCounterMode
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
-def parameters(model: nn.Module) -> int:
+def count_parameters(model: nn.Module) -> int:
     """How many numbers are trained."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def multiply_adds(model: nn.Module, *inputs: Tensor) -> int:
+def count_multiply_adds(model: nn.Module, *inputs: Tensor) -> int:
     """Multiply-adds of matrix products and convolutions for the first of a batch: images (N, C, H, W), or noise.
 
     PyTorch's own counter gives floating point operations, two for each multiply-add. The model is left in the
@@ -65,7 +65,7 @@ class PeakMemory:
         return self._peak / 1e6
 
 
-class Spent:
+class Stopwatch:
     """What a training has taken so far, in earlier sessions too. As a context manager it adds what is done in it."""
 
     def __init__(self) -> None:

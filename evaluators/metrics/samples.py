@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evaluators.features.extractor import FeatureExtractor, content_hash
+from evaluators.features.extractor import FeatureExtractor, hash_tensors
 from nas.core.errors import Diverged, UserError
 from nas.data.dataset import Dataset, as_float, batches
 
@@ -43,7 +43,7 @@ class Protocol:
         reference_sha256, reference_size: the reference's images, and how many they are (for the FID).
         samples: how many samples are scored; as many of the reference's images serve all scores but the FID.
         neighbours: k of density and coverage.
-        confidence: the probability from which on a prediction counts for the modes; see `confidences`.
+        confidence: the probability from which on a prediction counts for the modes; see `find_confidences`.
         hit: the fraction of its share among the reference that makes a class hit.
         directions: how many projections the sliced Wasserstein distance averages over.
         formulas: the version of this module's formulas.
@@ -76,9 +76,9 @@ class Reference:
     is large.
 
     Attributes:
-        samples: how many samples `sample_scores` wants.
+        samples: how many samples `score_samples` wants.
         protocol: what the scores depend on.
-        confidences, shares: what `modes_hit` compares with, (K,) each; None where the extractor has no classes.
+        confidences, shares: what `count_modes` compares with, (K,) each; None where the extractor has no classes.
 
     Args:
         images: (N, C, H, W), uint8 or float32 in [0, 1]; at least two.
@@ -100,13 +100,13 @@ class Reference:
         if not 2 <= self.samples <= len(kept):
             raise UserError("samples", samples, f"2 to {len(kept)}, the images there are to compare with")
         self.features = extractor.features(kept).double()
-        self.projections = projected(kept[: self.samples], _DIRECTIONS)
+        self.projections = project_images(kept[: self.samples], _DIRECTIONS)
         self.protocol = Protocol(
             extractor.name,
             extractor.sha256,
             extractor.resize,
             part,
-            content_hash({"images": kept}),
+            hash_tensors({"images": kept}),
             len(kept),
             self.samples,
             min(_NEIGHBOURS, self.samples - 1),
@@ -115,8 +115,8 @@ class Reference:
         self.confidences: Tensor | None = None
         self.shares: Tensor | None = None
         if logits is not None:
-            self.confidences = confidences(logits)
-            self.shares = confident_shares(logits, self.confidences)
+            self.confidences = find_confidences(logits)
+            self.shares = find_confident_shares(logits, self.confidences)
 
     @property
     def classes(self) -> int:
@@ -124,7 +124,7 @@ class Reference:
         return 0 if self.shares is None else int((self.shares > 0).sum())
 
 
-def reference_of(data: Dataset, extractor: FeatureExtractor, *, samples: int | None = None) -> Reference:
+def make_reference(data: Dataset, extractor: FeatureExtractor, *, samples: int | None = None) -> Reference:
     """The reference of a search: the validation part where it has 1,000 images, else training and validation.
 
     A small validation part (215 images of scikit-learn's digits) says more about itself than about the data: the
@@ -132,18 +132,18 @@ def reference_of(data: Dataset, extractor: FeatureExtractor, *, samples: int | N
     which the extractor has seen: its features differ a little from those of other images. Never the test part.
     For `samples` and what is raised see `Reference`.
     """
-    images, part = reference_images(data)
+    images, part = choose_reference_images(data)
     return Reference(images, extractor, part=part, samples=samples)
 
 
-def reference_images(data: Dataset) -> tuple[Tensor, str]:
-    """What `reference_of` compares with, (N, C, H, W), and what it is."""
+def choose_reference_images(data: Dataset) -> tuple[Tensor, str]:
+    """What `make_reference` compares with, (N, C, H, W), and what it is."""
     if len(data.validation) >= _ENOUGH:
         return data.validation.examples, "validation"
     return torch.cat([data.train.examples, data.validation.examples]), "train and validation"
 
 
-def sample_scores(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:
+def score_samples(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:
     """All scores of samples (N, C, H, W) float32 in [0, 1], N being the reference's `samples`.
 
     ``fid``, ``kid``, ``density``, ``coverage``, ``sliced_wasserstein`` and ``sample_deviation`` (both in the units
@@ -168,12 +168,12 @@ def sample_scores(samples: Tensor, extractor: FeatureExtractor, reference: Refer
         "kid": kernel_distance(alike, features),
         "density": density,
         "coverage": coverage,
-        "sliced_wasserstein": sliced_wasserstein(reference.projections, projected(samples, protocol.directions)),
+        "sliced_wasserstein": sliced_wasserstein(reference.projections, project_images(samples, protocol.directions)),
         "sample_deviation": sample_deviation(samples),
     }
     logits = extractor.logits_of(features)
     if logits is not None and reference.confidences is not None and reference.shares is not None:
-        scores["modes"] = float(modes_hit(logits, reference.confidences, reference.shares))
+        scores["modes"] = float(count_modes(logits, reference.confidences, reference.shares))
         scores["label_entropy"] = label_entropy(logits)
     return scores
 
@@ -229,7 +229,7 @@ def density_and_coverage(real: Tensor, fake: Tensor, neighbours: int) -> tuple[f
     return float(found["density"]), float(found["coverage"])
 
 
-def confidences(logits: Tensor) -> Tensor:
+def find_confidences(logits: Tensor) -> Tensor:
     """The probability from which on a class counts as predicted, (K,), given the reference's logits (N, K).
 
     0.9; or, where the classifier is rarely as sure of a class, the upper quartile of its probability among the
@@ -240,21 +240,21 @@ def confidences(logits: Tensor) -> Tensor:
     return torch.stack([x.quantile(0.75).clamp(max=_CONFIDENT) if len(x) else x.new_tensor(_CONFIDENT) for x in each])
 
 
-def confident_shares(logits: Tensor, confident: Tensor) -> Tensor:
+def find_confident_shares(logits: Tensor, confident: Tensor) -> Tensor:
     """Of images with logits (N, K) the share that is predicted as each class with its confidence (K,) or more, (K,)."""
     probabilities, labels = logits.double().softmax(1).max(1)
     counted = labels[probabilities >= confident[labels]]
     return torch.bincount(counted, minlength=logits.shape[1]).double() / len(logits)
 
 
-def modes_hit(logits: Tensor, confident: Tensor, shares: Tensor) -> int:
-    """How many classes are hit by samples with logits (N, K), given the reference's `confidences` and shares, (K,).
+def count_modes(logits: Tensor, confident: Tensor, shares: Tensor) -> int:
+    """Count the classes that samples hit, given their logits (N, K) and the reference's confidences and shares, (K,).
 
     A class is hit if the samples' share of confident predictions of it is at least a quarter of the reference's. Less
     would not notice that a class is missing where others are taken for it: the classifier of the 10,000 CIFAR-10
     images is right in half of the cases.
     """
-    found = confident_shares(logits, confident)
+    found = find_confident_shares(logits, confident)
     return int(((found > 0) & (shares > 0) & (found >= _HIT * shares)).sum())
 
 
@@ -264,7 +264,7 @@ def label_entropy(logits: Tensor) -> float:
     return float(torch.special.entr(mean).sum())
 
 
-def projected(images: Tensor, directions: int) -> Tensor:
+def project_images(images: Tensor, directions: int) -> Tensor:
     """Images (N, C, H, W) along random unit vectors of a fixed seed, each sorted over the images: (N, directions)."""
     size = images[:1].numel()
     generator = np.random.default_rng([0x5D, size])
@@ -275,7 +275,7 @@ def projected(images: Tensor, directions: int) -> Tensor:
 
 
 def sliced_wasserstein(real: Tensor, fake: Tensor) -> float:
-    """The mean over directions of the 1-Wasserstein distance along them, of two `projected` sets of (N, directions).
+    """The mean over directions of the 1-Wasserstein distance along them, of two sets of projections (N, directions).
 
     Rabin et al. 2011, of whole images. Less is better. In units of pixels, but a direction of many pixels sees
     little of each: a change by d of all pixels counts about 0.8 d.

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluators.features.extractor import FeatureExtractor, content_hash
-from evaluators.metrics.samples import Reference, reference_images, sample_deviation, sample_scores
+from evaluators.features.extractor import FeatureExtractor, hash_tensors
+from evaluators.metrics.samples import Reference, choose_reference_images, sample_deviation, score_samples
 from nas.data.dataset import Dataset, Split, as_float
 from nas.data.pairs import DomainPair
 
@@ -27,7 +27,7 @@ class Target:
     """A domain, and images of the other one that are to look like its own.
 
     Those that are translated are drawn once, with a fixed seed, from one part of the other domain: 2,000, or as many as
-    there are. In a search they are compared with the images that evaluators.metrics.samples.reference_of takes.
+    there are. In a search they are compared with the images that evaluators.metrics.samples.make_reference takes.
 
     Args:
         own: the domain.
@@ -45,7 +45,7 @@ class Target:
         self, own: Dataset, other: Dataset, extractor: FeatureExtractor, part: Literal["validation", "test"]
     ) -> None:
         there = getattr(other, part)
-        images, compared_with = reference_images(own) if part == "validation" else (own.test.examples, part)
+        images, compared_with = choose_reference_images(own) if part == "validation" else (own.test.examples, part)
         count = min(_MOST_SAMPLES, len(there), len(images))
         self.reference = Reference(images, extractor, part=compared_with, samples=count)
         order = np.random.default_rng(0xC1C).permutation(len(there))[:count]
@@ -58,10 +58,10 @@ class Target:
     @property
     def protocol(self) -> dict[str, str | int | float]:
         """That of the reference, and the hash of what is translated."""
-        return self.reference.protocol.as_dict() | {"sources_sha256": content_hash({"images": self.sources.examples})}
+        return self.reference.protocol.as_dict() | {"sources_sha256": hash_tensors({"images": self.sources.examples})}
 
     def scores(self, translations: Tensor) -> dict[str, float]:
-        """Of the sources' translations, in their order: evaluators.metrics.samples.sample_scores, but
+        """Of the sources' translations, in their order: evaluators.metrics.samples.score_samples, but
 
         ``sample_deviation`` is in units of that of the domain's own images; ``modes`` and ``label_entropy`` are there
         where both domains have labels of the same classes, and with them ``label_agreement``, the share of translations
@@ -70,7 +70,7 @@ class Target:
         Raises:
             Diverged: a translation is not finite.
         """
-        scores = sample_scores(translations, self._extractor, self.reference)
+        scores = score_samples(translations, self._extractor, self.reference)
         scores["sample_deviation"] /= self._deviation
         if not self.classes:
             return {name: value for name, value in scores.items() if name not in OF_CLASSES}
@@ -81,14 +81,14 @@ class Target:
         return scores | {"label_agreement": float(agree.double().mean())}
 
 
-def targets_of(
+def make_targets(
     data: DomainPair, extractors: tuple[FeatureExtractor, FeatureExtractor], part: Literal["validation", "test"]
 ) -> tuple[Target, Target]:
     """A and B as targets, each with the other's images to translate; the extractors are those of A and of B."""
     return Target(data.a, data.b, extractors[0], part), Target(data.b, data.a, extractors[1], part)
 
 
-def pair_protocol(targets: tuple[Target, Target]) -> dict[str, str | int | float]:
+def join_protocols(targets: tuple[Target, Target]) -> dict[str, str | int | float]:
     """What the scores of both directions depend on."""
     return {
         f"{domain} {name}": value
@@ -97,7 +97,7 @@ def pair_protocol(targets: tuple[Target, Target]) -> dict[str, str | int | float
     }
 
 
-def translation_scores(targets: tuple[Target, Target], a_to_b: Translate, b_to_a: Translate) -> dict[str, float]:
+def score_translations(targets: tuple[Target, Target], a_to_b: Translate, b_to_a: Translate) -> dict[str, float]:
     """All scores of both directions.
 
     ``fid`` and ``label_agreement`` are the means over both targets; ``coverage``, ``sample_deviation``, ``modes`` and

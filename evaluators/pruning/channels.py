@@ -23,14 +23,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evaluators.pruning.dependency_graph import Axis, InDouble, Tracer, labelled
+from evaluators.pruning.dependency_graph import Axis, ForceDouble, Tracer, trace_channels
 from nas.core.errors import CandidateFailure
 
 Sizes = dict[str, dict[str, Any]]
 """By a module's path, its constructor's arguments that are others than the genotype's model has."""
 
 _CONVOLUTION = (("in_channels", "input"), ("out_channels", "output"))
-_OF_TORCH: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
+_TORCH_ARGUMENTS: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
     nn.Conv2d: _CONVOLUTION,
     nn.ConvTranspose2d: _CONVOLUTION,
     nn.Linear: (("in_features", "input"), ("out_features", "output")),
@@ -84,7 +84,7 @@ class Channels:
         return counts
 
 
-def channels_of(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Channels:
+def find_channels(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Channels:
     """The channels of those parts of a model that `calls` names, by path, each with an example of its inputs.
 
     What goes into these parts and what they give keeps its size. That the rest is understood is verified: with every
@@ -95,16 +95,16 @@ def channels_of(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Ch
     """
     model = copy.deepcopy(model).cpu().double().eval()
     calls = {path: tuple(_as_double(tensor[:1].cpu()) for tensor in inputs) for path, inputs in calls.items()}
-    tracer = labelled(model, calls)
-    for path in _not_understood(model, tracer):
+    tracer = trace_channels(model, calls)
+    for path in _find_unknown_modules(model, tracer):
         inputs, output = tracer.modules[path]
         for tensor in (*inputs, output):
             tracer.fix(tracer.labels(tensor))
         for name, _ in (own for own in tracer.axes if own[0].startswith(f"{path}." if path else "")):
             for dimension in [d for n, d in tracer.axes if n == name]:
                 tracer.fix(tracer.axes[name, dimension])
-    counted = _counted(model, tracer)
-    channels = _grouped(tracer, counted)
+    counted = _label_arguments(model, tracer)
+    channels = _group_channels(tracer, counted)
     if not channels.groups:
         raise NothingToPrune("no layer has channels that can be removed")
     _verify(model, channels, calls)
@@ -115,16 +115,16 @@ def _as_double(tensor: Tensor) -> Tensor:
     return tensor.double() if tensor.is_floating_point() else tensor
 
 
-def _own(module: nn.Module) -> bool:
+def _is_custom(module: nn.Module) -> bool:
     return type(module).__module__.split(".")[0] != "torch"
 
 
-def _not_understood(model: nn.Module, tracer: Tracer) -> list[str]:
+def _find_unknown_modules(model: nn.Module, tracer: Tracer) -> list[str]:
     """The modules that have numbers of their own and do not say which of them are channels'."""
     found = []
     for path in tracer.modules:
         module = model.get_submodule(path)
-        if not _own(module) or hasattr(type(module), "channel_arguments"):
+        if not _is_custom(module) or hasattr(type(module), "channel_arguments"):
             continue
         parameters = inspect.signature(type(module).__init__).parameters
         values = [getattr(module, name, None) for name in parameters]
@@ -133,12 +133,16 @@ def _not_understood(model: nn.Module, tracer: Tracer) -> list[str]:
     return found
 
 
-def _counted(model: nn.Module, tracer: Tracer) -> dict[tuple[str, str], np.ndarray]:
+def _label_arguments(model: nn.Module, tracer: Tracer) -> dict[tuple[str, str], np.ndarray]:
     """The labels of the channels that arguments of modules count."""
     counted = {}
     for path, (inputs, output) in tracer.modules.items():
         module = model.get_submodule(path)
-        arguments = getattr(type(module), "channel_arguments", ()) if _own(module) else _OF_TORCH.get(type(module), ())
+        arguments = (
+            getattr(type(module), "channel_arguments", ())
+            if _is_custom(module)
+            else _TORCH_ARGUMENTS.get(type(module), ())
+        )
         places = {"input": inputs[:1], "kept": inputs[:1], "style": inputs[1:2], "output": (output,)}
         for name, place in arguments:
             for tensor in places[place] if place in places else (getattr(module, place),):
@@ -149,7 +153,7 @@ def _counted(model: nn.Module, tracer: Tracer) -> dict[tuple[str, str], np.ndarr
     return counted
 
 
-def _grouped(tracer: Tracer, counted: Mapping[tuple[str, str], np.ndarray]) -> Channels:
+def _group_channels(tracer: Tracer, counted: Mapping[tuple[str, str], np.ndarray]) -> Channels:
     """The channels by what they are channels of; fixed where a group normalisation would be cut unevenly."""
     while True:
         component, fixed = tracer.components()
@@ -163,7 +167,7 @@ def _grouped(tracer: Tracer, counted: Mapping[tuple[str, str], np.ndarray]) -> C
             if one != fixed:
                 members.setdefault(tuple(use.items()), []).append(one)
         groups = {_group_name(use): np.array(own) for use, own in members.items()}
-        blocks, uneven = _blocks(tracer, component, groups, fixed)
+        blocks, uneven = _find_blocks(tracer, component, groups, fixed)
         if not uneven:
             break
         for labels in uneven:
@@ -187,7 +191,7 @@ def _group_name(use: tuple[tuple[Axis, int], ...]) -> str:
     return tensor.rpartition(".")[0] + ("" if tensor.endswith(".weight") else f":{tensor.rpartition('.')[2]}")
 
 
-def _blocks(
+def _find_blocks(
     tracer: Tracer, component: Any, groups: Mapping[str, np.ndarray], fixed: int
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     """Of every group with group normalisations their groups; and the labels of those that do not agree on them."""
@@ -206,7 +210,7 @@ def _blocks(
     return blocks, uneven
 
 
-def selected(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> nn.Module:
+def select_channels(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> nn.Module:
     """A copy of a model that has these of its channels, by their indices in groups, in their order.
 
     A subset prunes. An index that is there k times gives the channel k times, and what consumes it 1/k of its weights:
@@ -218,20 +222,20 @@ def selected(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[i
     """
     counts = channels.counts(kept)
     made = copy.deepcopy(model)
-    for path, arguments in sizes_of(model, channels, kept).items():
+    for path, arguments in find_sizes(model, channels, kept).items():
         _set_arguments(made.get_submodule(path), arguments)
     tensors = {name: tensor for name, tensor in (*made.named_parameters(), *made.named_buffers())}
     for (name, dimension), own in channels.axes.items():
-        index, divisor = _indices(own, counts)
+        index, divisor = _expand_indices(own, counts)
         tensor = tensors[name].detach().index_select(dimension, index.to(tensors[name].device))
         if (name, dimension) in channels.consumed:
             shape = [-1 if d == dimension else 1 for d in range(tensor.dim())]
             tensor = tensor / divisor.to(tensor).view(shape)
-        tensors[name] = _put(made, name, tensor)
+        tensors[name] = _replace_tensor(made, name, tensor)
     return made
 
 
-def sizes_of(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> Sizes:
+def find_sizes(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> Sizes:
     """The arguments of modules that change with a choice of channels."""
     counts = channels.counts(kept)
     sizes: Sizes = {}
@@ -251,7 +255,7 @@ def sizes_of(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[i
     return sizes
 
 
-def resized(model: nn.Module, sizes: Sizes, tensors: Mapping[str, Tensor]) -> nn.Module:
+def resize_model(model: nn.Module, sizes: Sizes, tensors: Mapping[str, Tensor]) -> nn.Module:
     """The model itself with other sizes and these tensors.
 
     Raises:
@@ -264,7 +268,7 @@ def resized(model: nn.Module, sizes: Sizes, tensors: Mapping[str, Tensor]) -> nn
         own = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
         for name, tensor in own:
             if prefix + name in tensors and tensor.shape != tensors[prefix + name].shape:
-                _put(model, prefix + name, tensors[prefix + name].clone())
+                _replace_tensor(model, prefix + name, tensors[prefix + name].clone())
     model.load_state_dict(dict(tensors))
     return model
 
@@ -274,7 +278,7 @@ def _set_arguments(module: nn.Module, arguments: Mapping[str, Any]) -> None:
         setattr(module, name, tuple(value) if isinstance(value, list) else value)
 
 
-def _indices(own: np.ndarray, counts: np.ndarray) -> tuple[Tensor, Tensor]:
+def _expand_indices(own: np.ndarray, counts: np.ndarray) -> tuple[Tensor, Tensor]:
     """Which indices of an axis are chosen, and how often each. A channel's run of indices is repeated as a whole."""
     ends = [*(np.flatnonzero(np.diff(own)) + 1), len(own)]
     chosen: list[int] = []
@@ -287,7 +291,7 @@ def _indices(own: np.ndarray, counts: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(index), torch.from_numpy(np.where(own[index] < 0, 1, counts[own[index]]))
 
 
-def _put(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
+def _replace_tensor(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
     """Put a tensor in the place of one of the model's."""
     path, _, last = name.rpartition(".")
     module = model.get_submodule(path)
@@ -302,9 +306,9 @@ def _verify(model: nn.Module, channels: Channels, calls: Mapping[str, tuple[Tens
     """See channels_of."""
     try:
         every = {name: np.repeat(np.arange(len(own)), 2).tolist() for name, own in channels.groups.items()}
-        twice = selected(model, channels, every)
+        twice = select_channels(model, channels, every)
         for path, inputs in calls.items():
-            with InDouble():
+            with ForceDouble():
                 wanted, found = model.get_submodule(path)(*inputs), twice.get_submodule(path)(*inputs)
             difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
             if not difference <= 1e-6 * max(1.0, float(wanted.abs().max())):

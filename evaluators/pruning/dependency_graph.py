@@ -30,27 +30,27 @@ _MOVES = {
     "flatten", "unflatten", "reshape", "view", "permute", "transpose", "contiguous", "chunk", "split", "cat", "expand",
     "squeeze", "unsqueeze", "pixel_shuffle", "pixel_unshuffle", "getitem",
 }  # fmt: skip
-_OF_ONE = {
+_UNARY = {
     "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "hardtanh", "softplus", "relu6", "hardswish",
     "mish", "selu", "clamp", "square", "sqrt", "rsqrt", "exp", "neg", "abs", "dropout", "dropout2d", "float", "clone",
     "detach", "identity",
 }  # fmt: skip
-_OF_SEVERAL = {
+_ELEMENTWISE = {
     "add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "div", "rdiv", "idiv", "truediv", "rtruediv",
     "itruediv", "true_divide", "maximum", "minimum",
 }  # fmt: skip
-_BY_CHANNEL = {
+_CHANNELWISE = {
     "interpolate", "upsample", "avg_pool2d", "max_pool2d", "_max_pool2d", "max_pool2d_with_indices",
     "adaptive_avg_pool2d", "adaptive_max_pool2d",
 }  # fmt: skip
 _READS_VALUES = {"item", "tolist", "bool", "float", "int", "index", "numpy", "equal", "allclose"}
 
 
-def labelled(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Tracer:
+def trace_channels(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Tracer:
     """What the calls of parts of a model, by their paths, do with its channels; in evaluation mode, on the CPU."""
     tracer = Tracer(model)
     handles = [
-        module.register_forward_hook(lambda _, inputs, output, name=name: tracer.called(name, inputs, output))
+        module.register_forward_hook(lambda _, inputs, output, name=name: tracer.record_call(name, inputs, output))
         for name, module in model.named_modules()
     ]
     try:
@@ -63,7 +63,7 @@ def labelled(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Trace
     return tracer
 
 
-class InDouble(TorchFunctionMode):
+class ForceDouble(TorchFunctionMode):
     """Makes doubles of what a module makes floats of, so that one of doubles runs."""
 
     def __torch_function__(
@@ -102,13 +102,13 @@ class Tracer(TorchFunctionMode):
         self._alive.append(inputs)
         for tensor in inputs:
             self._labels[id(tensor)] = torch.full(tensor.shape, _FIXED, dtype=torch.float64)
-        with InDouble(), self:
+        with ForceDouble(), self:
             outputs = part(*inputs)
         for tensor in tree_leaves(outputs):
             if isinstance(tensor, Tensor):
                 self.fix(self.labels(tensor))
 
-    def called(self, name: str, inputs: tuple[Any, ...], output: Any) -> None:
+    def record_call(self, name: str, inputs: tuple[Any, ...], output: Any) -> None:
         """A module was called; nothing is computed here, where the mode would see it."""
         if isinstance(output, Tensor):
             self.modules[name] = (tuple(tensor for tensor in inputs if isinstance(tensor, Tensor)), output)
@@ -185,10 +185,10 @@ class Tracer(TorchFunctionMode):
                 self._fix_all(given)
             return result
         self._alive.append((made, given))
-        if len(given) == 1 and name in _OF_SEVERAL and id(given[0]) in self._names:
+        if len(given) == 1 and name in _ELEMENTWISE and id(given[0]) in self._names:
             self._names[id(made[0])] = self._names[id(given[0])]  # a parameter times a number: equalised layers
             return result
-        labels = self._result(name, args, kwargs, given, made)
+        labels = self._label_result(name, args, kwargs, given, made)
         if labels is None:
             self._fix_all(given)
             labels = [torch.full(tensor.shape, _FIXED, dtype=torch.float64) for tensor in made]
@@ -202,25 +202,25 @@ class Tracer(TorchFunctionMode):
         for tensor in tensors:
             self.fix(self.labels(tensor))
 
-    def _result(
+    def _label_result(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: list[Tensor], made: list[Tensor]
     ) -> list[Tensor] | None:
         """The labels of what a function gives; None where it is not known."""
         if name == "getitem" and len(given) > 1:  # what an index picks is not known
             return None
         if name in _MOVES or (name == "pad" and not kwargs.get("value") and len(args) < 4):
-            return self._moved(name, args, kwargs, made)
-        if name in _OF_ONE and len(given) == 1:
+            return self._move_labels(name, args, kwargs, made)
+        if name in _UNARY and len(given) == 1:
             return [self.labels(given[0])]
-        if name in _OF_SEVERAL:
-            return self._combined(given, made[0])
-        if name in _BY_CHANNEL or (name in ("mean", "sum") and _over_positions(args, kwargs)):
+        if name in _ELEMENTWISE:
+            return self._combine_labels(given, made[0])
+        if name in _CHANNELWISE or (name in ("mean", "sum") and _reduces_positions(args, kwargs)):
             maps = given[0].dim() == 4 and made[0].shape[:2] == given[0].shape[:2]
-            return [_spread(self.channels(self.labels(given[0])), tensor) for tensor in made] if maps else None
+            return [_spread_labels(self.channels(self.labels(given[0])), tensor) for tensor in made] if maps else None
         rule = _LAYERS.get(name)
         return None if rule is None else rule(self, args, kwargs, made[0])
 
-    def _moved(
+    def _move_labels(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], made: list[Tensor]
     ) -> list[Tensor] | None:
         def of(leaf: Any) -> Any:
@@ -231,7 +231,7 @@ class Tracer(TorchFunctionMode):
         moved = tree_leaves(functional(*tree_map(of, args), **tree_map(of, dict(kwargs))))
         return [leaf.clone() for leaf in moved] if len(moved) == len(made) else None
 
-    def _combined(self, given: list[Tensor], made: Tensor) -> list[Tensor] | None:
+    def _combine_labels(self, given: list[Tensor], made: Tensor) -> list[Tensor] | None:
         total = torch.zeros(made.shape, dtype=torch.float64)
         for tensor in given:
             own = self.labels(tensor).expand(made.shape)
@@ -254,24 +254,24 @@ class Tracer(TorchFunctionMode):
         return True
 
 
-def _over_positions(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+def _reduces_positions(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     over = kwargs.get("dim", args[1] if len(args) > 1 else None)
     return over in ((2, 3), [2, 3], (-2, -1), [-2, -1], (-1, -2), [-1, -2])
 
 
-def _spread(channels: np.ndarray, tensor: Tensor) -> Tensor:
+def _spread_labels(channels: np.ndarray, tensor: Tensor) -> Tensor:
     """Labels of channels (C,) over maps or vectors of C channels."""
     own = torch.from_numpy(np.asarray(channels, float))
     return own.view(1, -1, *[1] * (tensor.dim() - 2)).expand(tensor.shape).clone()
 
 
-def _bound(names: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _bind_arguments(names: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {**dict(zip(names.split(), args, strict=False)), **kwargs}
 
 
 def _convolution(tracer: Tracer, args: Any, kwargs: Any, made: Tensor, transposed: bool = False) -> list[Tensor] | None:
     order = "output_padding groups dilation" if transposed else "dilation groups"
-    bound = _bound(f"input weight bias stride padding {order}", args, kwargs)
+    bound = _bind_arguments(f"input weight bias stride padding {order}", args, kwargs)
     weight, bias, groups = bound["weight"], bound.get("bias"), bound.get("groups", 1)
     name = tracer.name(weight)
     if name is None or made.dim() != 4:
@@ -287,43 +287,43 @@ def _convolution(tracer: Tracer, args: Any, kwargs: Any, made: Tensor, transpose
         leaving = entering
     else:
         return None
-    return [_spread(leaving, made)] if tracer.along(bias, 0, leaving) else None
+    return [_spread_labels(leaving, made)] if tracer.along(bias, 0, leaving) else None
 
 
 def _linear(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
-    bound = _bound("input weight bias", args, kwargs)
+    bound = _bind_arguments("input weight bias", args, kwargs)
     weight, name = bound["weight"], tracer.name(bound["weight"])
     if name is None or made.dim() != 2:
         return None
     tracer.along(weight, 1, tracer.channels(tracer.labels(bound["input"])))
     tracer.consumed.add((name, 1))
     leaving = tracer.axis(name, 0, weight.shape[0])
-    return [_spread(leaving, made)] if tracer.along(bound.get("bias"), 0, leaving) else None
+    return [_spread_labels(leaving, made)] if tracer.along(bound.get("bias"), 0, leaving) else None
 
 
 def _normalisation(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
-    bound = _bound("input running_mean running_var weight bias", args, kwargs)
+    bound = _bind_arguments("input running_mean running_var weight bias", args, kwargs)
     if made.dim() not in (2, 4):
         return None
     channels = tracer.channels(tracer.labels(bound["input"]))
     known = [tracer.along(bound.get(n), 0, channels) for n in ("running_mean", "running_var", "weight", "bias")]
-    return [_spread(channels, made)] if all(known) else None
+    return [_spread_labels(channels, made)] if all(known) else None
 
 
 def _group_normalisation(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
-    bound = _bound("input num_groups weight bias", args, kwargs)
+    bound = _bind_arguments("input num_groups weight bias", args, kwargs)
     if made.dim() not in (2, 4):
         return None
     channels = tracer.channels(tracer.labels(bound["input"]))
     tracer.grouped.append(channels.reshape(bound["num_groups"], -1))
     known = [tracer.along(bound.get(name), 0, channels) for name in ("weight", "bias")]
-    return [_spread(channels, made)] if all(known) else None
+    return [_spread_labels(channels, made)] if all(known) else None
 
 
 def _embedding(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
-    weight = _bound("input weight", args, kwargs)["weight"]
+    weight = _bind_arguments("input weight", args, kwargs)["weight"]
     name = tracer.name(weight)
-    return None if name is None or made.dim() != 2 else [_spread(tracer.axis(name, 1, weight.shape[1]), made)]
+    return None if name is None or made.dim() != 2 else [_spread_labels(tracer.axis(name, 1, weight.shape[1]), made)]
 
 
 _LAYERS: dict[str, Callable[[Tracer, Any, Any, Tensor], list[Tensor] | None]] = {

@@ -20,8 +20,16 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from evaluators.pruning.channels import Channels, NothingToPrune, Sizes, channels_of, resized, selected, sizes_of
-from evaluators.training.checkpoint import metadata_of
+from evaluators.pruning.channels import (
+    Channels,
+    NothingToPrune,
+    Sizes,
+    find_channels,
+    find_sizes,
+    resize_model,
+    select_channels,
+)
+from evaluators.training.checkpoint import read_metadata
 from nas.core.errors import CandidateFailure
 from nas.core.job import PruneChannels
 from nas.core.trial import Trial
@@ -40,7 +48,7 @@ LATENCY_BATCH = 32
 _SIZES = "sizes"
 
 
-def epochs_of(trial: Trial, epochs: int, updates: int) -> int:
+def count_epochs(trial: Trial, epochs: int, updates: int) -> int:
     """How long a trial trains where candidates train for so many epochs.
 
     A pruned version for a fifth of them, or for as many as have 200 updates where that are more, but for no more than
@@ -54,14 +62,14 @@ def epochs_of(trial: Trial, epochs: int, updates: int) -> int:
     return min(epochs, max(round(FINE_TUNING * epochs), math.ceil(ENOUGH_UPDATES / updates)))
 
 
-def reduced_rates(hyperparameters: Mapping[str, Any], factor: float) -> dict[str, Any]:
+def reduce_learning_rates(hyperparameters: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """The hyperparameters with all learning rates multiplied by a factor."""
     reduced = {name: factor * value for name, value in hyperparameters.items() if name.endswith("learning_rate")}
     return {**hyperparameters, **reduced}
 
 
 @dataclass(frozen=True)
-class Pruned:
+class PrunedModel:
     """A pruned model.
 
     Attributes:
@@ -74,7 +82,7 @@ class Pruned:
     sizes: Sizes
 
 
-def pruned(build: Callable[[], nn.Module], trial: Trial, calls: Callable[[nn.Module], Calls]) -> Pruned:
+def prune_model(build: Callable[[], nn.Module], trial: Trial, calls: Callable[[nn.Module], Calls]) -> PrunedModel:
     """The model of the trial that `trial` starts from, with so many channels removed as its proposal says.
 
     Ratios are of the genotype's model, whatever the trial's own has lost already.
@@ -92,37 +100,37 @@ def pruned(build: Callable[[], nn.Module], trial: Trial, calls: Callable[[nn.Mod
     if start is None:
         raise CandidateFailure(f"the weights of trial {trial.proposal.parents[0]} were not kept")
     whole = build()
-    wanted = {name: len(own) for name, own in channels_of(whole, calls(whole)).groups.items()}
-    model, before = restored(whole, start.tensors)
-    channels = channels_of(model, calls(model))
-    kept = weakest_removed(model, channels, {name: kept_of(count, ratio) for name, count in wanted.items()})
+    wanted = {name: len(own) for name, own in find_channels(whole, calls(whole)).groups.items()}
+    model, before = load_pruned_model(whole, start.tensors)
+    channels = find_channels(model, calls(model))
+    kept = choose_channels(model, channels, {name: count_kept(count, ratio) for name, count in wanted.items()})
     if not kept:
         raise NothingToPrune(f"all groups of channels are as small already as pruning by {ratio:.0%} makes them")
-    sizes = {path: {**before.get(path, {}), **own} for path, own in sizes_of(model, channels, kept).items()}
-    return Pruned(selected(model, channels, kept), model, {**before, **sizes})
+    sizes = {path: {**before.get(path, {}), **own} for path, own in find_sizes(model, channels, kept).items()}
+    return PrunedModel(select_channels(model, channels, kept), model, {**before, **sizes})
 
 
-def kept_of(count: int, ratio: float) -> int:
+def count_kept(count: int, ratio: float) -> int:
     """How many of so many channels are kept when this share of them is removed."""
     return min(count, max(LEAST_CHANNELS, math.ceil(count * (1 - ratio) - 1e-9)))
 
 
-def restored(model: nn.Module, tensors: bytes) -> tuple[nn.Module, Sizes]:
+def load_pruned_model(model: nn.Module, tensors: bytes) -> tuple[nn.Module, Sizes]:
     """A genotype's model with the weights of one of its trials, which may be pruned; and what differs then.
 
     Raises:
         RuntimeError: the weights are of another model.
     """
-    sizes: Sizes = json.loads(metadata_of(tensors).get(_SIZES, "{}"))
-    return resized(model, sizes, load(tensors)), sizes
+    sizes: Sizes = json.loads(read_metadata(tensors).get(_SIZES, "{}"))
+    return resize_model(model, sizes, load(tensors)), sizes
 
 
-def texts_of(sizes: Sizes) -> dict[str, str]:
-    """What is kept beside a pruned model's tensors, in the safetensors format, for `restored`."""
+def write_sizes(sizes: Sizes) -> dict[str, str]:
+    """What is kept beside a pruned model's tensors, in the safetensors format, for `load_pruned_model`."""
     return {_SIZES: json.dumps(sizes)}
 
 
-def importance(model: nn.Module, channels: Channels) -> dict[str, np.ndarray]:
+def score_channels(model: nn.Module, channels: Channels) -> dict[str, np.ndarray]:
     """By group, the score of each of its channels: the mean magnitude of its weights in units of the layer's.
 
     The mean of all layers that the group is part of; of weights (filters, their counterparts in the layers that follow)
@@ -147,19 +155,19 @@ def importance(model: nn.Module, channels: Channels) -> dict[str, np.ndarray]:
     return {name: scores[own] for name, own in channels.groups.items()}
 
 
-def weakest_removed(model: nn.Module, channels: Channels, wanted: Mapping[str, int]) -> dict[str, list[int]]:
+def choose_channels(model: nn.Module, channels: Channels, wanted: Mapping[str, int]) -> dict[str, list[int]]:
     """Of those groups that have more channels than are wanted, the indices of the most important ones.
 
     Where a group normalisation divides them, each of its groups keeps as many; if there are more groups than channels
     wanted, whole groups go.
     """
     kept = {}
-    for name, scores in importance(model, channels).items():
+    for name, scores in score_channels(model, channels).items():
         count = wanted.get(name, len(scores))
         if count >= len(scores):
             continue
         if name in channels.blocks:
-            chosen = _of_blocks(scores, channels.blocks[name], count)
+            chosen = _choose_in_blocks(scores, channels.blocks[name], count)
         else:
             chosen = np.argsort(-scores, kind="stable")[:count]
         if len(chosen) < len(scores):
@@ -167,7 +175,7 @@ def weakest_removed(model: nn.Module, channels: Channels, wanted: Mapping[str, i
     return kept
 
 
-def _of_blocks(scores: np.ndarray, blocks: np.ndarray, count: int) -> np.ndarray:
+def _choose_in_blocks(scores: np.ndarray, blocks: np.ndarray, count: int) -> np.ndarray:
     """About `count` indices, equally many of each block that keeps any."""
     names = np.unique(blocks)
     each = math.ceil(count / len(names))
@@ -176,7 +184,7 @@ def _of_blocks(scores: np.ndarray, blocks: np.ndarray, count: int) -> np.ndarray
     return np.concatenate(strongest[: math.ceil(count / each)])
 
 
-def latencies(before: nn.Module, after: nn.Module, calls: Callable[[nn.Module], Calls]) -> dict[str, float]:
+def measure_latencies(before: nn.Module, after: nn.Module, calls: Callable[[nn.Module], Calls]) -> dict[str, float]:
     """``latency_ms`` of the pruned parts and ``unpruned_latency_ms``, of the same batch on one CPU, in turns.
 
     Medians of 20 runs each: latencies of different moments do not compare.

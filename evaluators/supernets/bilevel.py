@@ -81,13 +81,13 @@ def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(one) if grad is None else grad for one, grad in zip(of, found, strict=True)]
 
 
-def architect(alphas: Sequence[Tensor], plan: SupernetPlan, steps: int) -> torch.optim.Optimizer:
+def make_architect(alphas: Sequence[Tensor], plan: SupernetPlan, steps: int) -> torch.optim.Optimizer:
     """What moves the alphas; `steps` is how often it will."""
     rate = plan.learning_rate or min(_FASTEST, _PAPERS_RATE * max(1.0, _PAPERS_STEPS / steps))
     return torch.optim.Adam(alphas, lr=rate, betas=plan.betas, weight_decay=plan.weight_decay)
 
 
-def drawn_from(space: Relaxable, base: Genotype, alphas: Alphas, plan: SupernetPlan, seed: int) -> list[Genotype]:
+def draw_genotypes(space: Relaxable, base: Genotype, alphas: Alphas, plan: SupernetPlan, seed: int) -> list[Genotype]:
     """As many different genotypes as the plan's samples, drawn from the alphas; fewer where there are no more."""
     generator = np.random.default_rng(seed)
     found: dict[Genotype, None] = {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from evaluators.networks import BATCH_NORMALISATIONS
+from evaluators.models import BATCH_NORMALISATIONS
 
 
 def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from evaluators.networks import as_safetensors
+from evaluators.models import serialise_tensors
 from nas.core.errors import UserError
 from nas.core.job import TrainPortion
 from nas.core.trial import Trial
@@ -37,7 +37,7 @@ class Part(Protocol):
         """Go on from what `state` gave."""
 
 
-def identity(
+def identify_training(
     evaluator: str, trial: Trial, epochs: int, data: Dataset | DomainPair, **further: str | int | float
 ) -> Identity:
     """That of the training of a trial's genotype, and whatever else it depends on.
@@ -55,22 +55,22 @@ def identity(
     }
 
 
-def packed(training: Identity, parts: Mapping[str, Part]) -> bytes:
+def pack_checkpoint(training: Identity, parts: Mapping[str, Part]) -> bytes:
     """A checkpoint of the parts of a training, by their names."""
     states = {name: part.state() for name, part in parts.items()}
     tensors = {f"{part}.{name}": tensor for part, (own, _) in states.items() for name, tensor in own.items()}
     numbers = {part: dict(own) for part, (_, own) in states.items()}
-    return as_safetensors(tensors, {"training": json.dumps(dict(training)), "numbers": json.dumps(numbers)})
+    return serialise_tensors(tensors, {"training": json.dumps(dict(training)), "numbers": json.dumps(numbers)})
 
 
-def unpacked(checkpoint: bytes, training: Identity) -> dict[str, State]:
+def unpack_checkpoint(checkpoint: bytes, training: Identity) -> dict[str, State]:
     """The states of the parts in a checkpoint.
 
     Raises:
         UserError: it is damaged, or of another training than this.
     """
     try:
-        tensors, metadata = load(checkpoint), metadata_of(checkpoint)
+        tensors, metadata = load(checkpoint), read_metadata(checkpoint)
         found, numbers = json.loads(metadata["training"]), json.loads(metadata["numbers"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:  # what they say to other bytes
         why = f"is damaged ({' '.join(str(error).split())})"
@@ -79,10 +79,10 @@ def unpacked(checkpoint: bytes, training: Identity) -> dict[str, State]:
         if found.get(name) != own:
             why = "is of another training"
             raise UserError("checkpoint", f"{name} {found.get(name)}", f"{name} {own}", why=why)
-    return {part: (under(tensors, part), numbers[part]) for part in numbers}
+    return {part: (select_prefix(tensors, part), numbers[part]) for part in numbers}
 
 
-def going_on(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[str, State]:
+def load_states(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[str, State]:
     """The states that a trial's training goes on from; nothing where it begins.
 
     Args:
@@ -95,53 +95,53 @@ def going_on(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[str,
     """
     portion = trial.job if isinstance(trial.job, TrainPortion) else None
     if checkpoint is not None:
-        return unpacked(checkpoint, own)
+        return unpack_checkpoint(checkpoint, own)
     if portion is None or portion.continues is None:
         return {}
     if trial.start is None:
         why = f"trial {trial.number} goes on with trial {portion.continues}"
         raise UserError("checkpoint", None, "what that trial has left", why=why)
     kin = {name: value for name, value in own.items() if name not in ("genotype", "seed")}
-    states = unpacked(trial.start.tensors, kin)
+    states = unpack_checkpoint(trial.start.tensors, kin)
     done, before = states["training"][1]["epochs_done"], portion.epochs(int(own["epochs"])).start - 1
     if done != before:
         raise UserError("checkpoint", f"{done} epochs", f"{before} epochs", why="is of another portion")
     return states
 
 
-def last_epoch(trial: Trial, epochs: int) -> int:
+def find_last_epoch(trial: Trial, epochs: int) -> int:
     """The epoch after which a trial's evaluation ends: that of its portion, or of the whole training."""
     return trial.job.epochs(epochs).stop - 1 if isinstance(trial.job, TrainPortion) else epochs
 
 
-def metadata_of(checkpoint: bytes) -> dict[str, str]:
+def read_metadata(checkpoint: bytes) -> dict[str, str]:
     """What safetensors keeps beside the tensors: 8 bytes say how long the JSON is that begins the file."""
     length = int.from_bytes(checkpoint[:8], "little")
     metadata: dict[str, str] = json.loads(checkpoint[8 : 8 + length])["__metadata__"]
     return metadata
 
 
-def under(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+def select_prefix(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """The tensors whose names begin with this one and a dot, without it."""
     prefix = f"{name}."
     return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
 
 
-def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def copy_to_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors on the CPU, each with memory of its own: training on does not change them."""
     return {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
 
 
-def moments_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def flatten_optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Everything that an optimiser remembers of its steps, by the number of the parameter and a name of its own."""
     remembered = optimiser.state_dict()["state"].items()
     return {f"{index}.{name}": value for index, values in remembered for name, value in values.items()}
 
 
-def restore_moments(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
-    """Let the optimiser remember what `moments_of` gave; its hyperparameters stay as they are."""
+def load_optimiser_state(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    """Let the optimiser remember what `flatten_optimiser_state` gave; its hyperparameters stay as they are."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in moments.items():
@@ -153,11 +153,11 @@ def restore_moments(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tens
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
-def as_tensor(data: bytes) -> Tensor:
+def bytes_to_tensor(data: bytes) -> Tensor:
     """Bytes as a tensor (N,) uint8."""
     return torch.frombuffer(bytearray(data), dtype=torch.uint8)
 
 
-def as_bytes(tensor: Tensor) -> bytes:
-    """The inverse of `as_tensor`."""
+def tensor_to_bytes(tensor: Tensor) -> bytes:
+    """The inverse of `bytes_to_tensor`."""
     return tensor.numpy().tobytes()

@@ -43,7 +43,7 @@ class Growth:
 
     Args:
         model: the network, on its device.
-        rows: names of the blocks of each part, in their order; see `blocks_of`.
+        rows: names of the blocks of each part, in their order; see `find_blocks`.
         epochs: of the whole training.
         copies: averages that follow a part of the model and grow with it, by the name of that part.
 
@@ -77,14 +77,14 @@ class Growth:
                     if name.startswith(f"{part}."):
                         self._gates[group].append(Gate(copy.get_submodule(name.removeprefix(f"{part}."))))
 
-    def to(self, time: float) -> None:
+    def set_time(self, time: float) -> None:
         """Be as large as after so many epochs; a step in the midst of one is at a fraction."""
         self._time = time
         for start, gates in zip(self._starts, self._gates, strict=True):
             for gate in gates:
                 gate.share = min(1.0, max(0.0, (time - start) / _FADING))
 
-    def hold(self) -> None:
+    def mask_gradients(self) -> None:
         """Take from all but the new blocks the gradients, if it is their time: an optimiser then leaves them."""
         for start, weights in zip(self._starts, self._weights, strict=True):
             if start <= self._time < start + _FADING:
@@ -102,7 +102,7 @@ class Growth:
         return {"stage": float(self.stage(epoch)), "stages": float(self.stages)}
 
 
-def blocks_of(model: nn.Module, run: Callable[[nn.Module], object]) -> list[list[str]]:
+def find_blocks(model: nn.Module, run: Callable[[nn.Module], object]) -> list[list[str]]:
     """The blocks that can be left out, by the part of the model that they belong to and in the order of its depth.
 
     They are modules of several layers, convolutional or linear ones among them, that are called once and give what has
@@ -141,8 +141,8 @@ def blocks_of(model: nn.Module, run: Callable[[nn.Module], object]) -> list[list
         if able[module] and calls.count(module) == 1 and _has_layers(module) and not names[module].startswith(edges)
     ]
     rows = [name for name in found if type(model.get_submodule(name)) is nn.Sequential]
-    found = [name for name in found if name not in rows or not any(_within(other, name) for other in found)]
-    found = [name for name in found if not any(_within(name, other) for other in found)]
+    found = [name for name in found if name not in rows or not any(_is_within(other, name) for other in found)]
+    found = [name for name in found if not any(_is_within(name, other) for other in found)]
     parts = dict.fromkeys(name.partition(".")[0] for name in found)
     return [[name for name in found if name.partition(".")[0] == part] for part in parts]
 
@@ -153,5 +153,5 @@ def _has_layers(module: nn.Module) -> bool:
     return len(layers) > 1 and any(isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) for part in layers)
 
 
-def _within(name: str, other: str) -> bool:
+def _is_within(name: str, other: str) -> bool:
     return name.startswith(f"{other}.")

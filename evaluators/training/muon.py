@@ -64,7 +64,7 @@ class Muon(torch.optim.Optimizer):
                 state["momentum"] = torch.zeros_like(weight)
             momentum = state["momentum"].mul_(_MOMENTUM).add_(weight.grad)
             ahead = weight.grad.add(momentum, alpha=_MOMENTUM)  # Nesterov's
-            update = orthogonal(ahead.flatten(1))
+            update = orthogonalise(ahead.flatten(1))
             if decay:
                 weight.mul_(1 - rate * decay)
             weight.add_(update.reshape(weight.shape), alpha=-rate * _LIKE_ADAM * math.sqrt(max(update.shape)))
@@ -78,7 +78,7 @@ def _is_matrix(parameter: nn.Parameter) -> bool:
     return min(len(parameter), parameter.numel() // len(parameter)) <= _LARGEST
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
+def orthogonalise(matrix: Tensor) -> Tensor:
     """The matrix (M, N) with its singular values brought near 1 (0.7 to 1.2), but for those that are nearly 0.
 
     Five Newton-Schulz steps X <- (a + b XX' + c (XX')^2) X. All of them are polynomials of the first XX', so

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from evaluators.pictures import picture_of_rows
+from evaluators.pictures import render_rows
 from evaluators.training.checkpoint import Part
 from evaluators.training.growth import Growth
 from nas.core.evaluator import WEIGHTS
@@ -99,7 +99,7 @@ class KeepLast:
     def artifacts(self, *, over: bool) -> dict[str, bytes]:
         """The picture, and in the end the weights."""
         rows = self._found.rows
-        pictures = {self._picture: picture_of_rows(rows)} if rows else {}
+        pictures = {self._picture: render_rows(rows)} if rows else {}
         return pictures | ({WEIGHTS: self._weights()} if over else {})
 
     def check(self, training: Training) -> None:

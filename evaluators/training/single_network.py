@@ -11,9 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.metrics.cost import PeakMemory
-from evaluators.networks import global_randomness
+from evaluators.models import seed_global_generators
 from evaluators.training.augmentations import AUGMENTATIONS
-from evaluators.training.checkpoint import State, copied, moments_of, restore_moments, under
+from evaluators.training.checkpoint import (
+    State,
+    copy_to_cpu,
+    flatten_optimiser_state,
+    load_optimiser_state,
+    select_prefix,
+)
 from evaluators.training.growth import Growth
 from evaluators.training.optimisers import OPTIMISERS
 from evaluators.training.schedules import SCHEDULES
@@ -88,7 +94,7 @@ class SingleNetworkTraining:
         size = min(self.hyperparameters["batch_size"], len(data))
         order = torch.randperm(len(data), generator=self._generators["order"]).to(data.examples.device)
         steps = len(data) // size
-        with global_randomness(int(generator_for(self.seed, self.epochs_done).integers(2**63)), self._device):
+        with seed_global_generators(int(generator_for(self.seed, self.epochs_done).integers(2**63)), self._device):
             for step in range(steps):
                 loss = self._update(data.take(order[step * size : (step + 1) * size]), step / steps, memory)
                 looked_at = step % CHECK_EVERY == 0 or step == steps - 1
@@ -97,7 +103,7 @@ class SingleNetworkTraining:
         self.epochs_done += 1
         self.updates += steps
         if self.growth is not None:
-            self.growth.to(self.epochs_done)
+            self.growth.set_time(self.epochs_done)
 
     def _update(self, batch: Split, part: float, memory: PeakMemory) -> Tensor:
         """One update with a batch, after `part` of this epoch; gives the loss."""
@@ -106,14 +112,14 @@ class SingleNetworkTraining:
         for group in self._optimiser.param_groups:
             group["lr"] = self.hyperparameters["learning_rate"] * self._schedule(progress)
         if self.growth is not None:
-            self.growth.to(self.epochs_done + part)
+            self.growth.set_time(self.epochs_done + part)
         batch = augment(batch, self.hyperparameters, noise)
         loss = self._loss(self.model, batch, self.hyperparameters, progress, noise)
         memory.look()
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if self.growth is not None:
-            self.growth.hold()
+            self.growth.mask_gradients()
         self._optimiser.step()
         return loss.detach()
 
@@ -124,15 +130,15 @@ class SingleNetworkTraining:
     def state(self) -> State:
         """Everything to continue from: tensors by name, each with memory of its own, and what fits into JSON."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {f"optimiser.{name}": value for name, value in moments_of(self._optimiser).items()}
+        tensors |= {f"optimiser.{name}": value for name, value in flatten_optimiser_state(self._optimiser).items()}
         tensors |= {f"generators.{name}": generator.get_state() for name, generator in self._generators.items()}
-        return copied(tensors), {"epochs_done": self.epochs_done}
+        return copy_to_cpu(tensors), {"epochs_done": self.epochs_done}
 
     def restore(self, state: State) -> None:
         """Go on from what `state` gave, on a device of the same kind; hyperparameters and epochs may be others."""
         tensors, numbers = state
-        self.model.load_state_dict(under(tensors, "model"))
-        restore_moments(self._optimiser, under(tensors, "optimiser"))
+        self.model.load_state_dict(select_prefix(tensors, "model"))
+        load_optimiser_state(self._optimiser, select_prefix(tensors, "optimiser"))
         for name, generator in self._generators.items():
             generator.set_state(tensors[f"generators.{name}"].clone())
         self.epochs_done = numbers["epochs_done"]

@@ -9,7 +9,7 @@ from torch import nn
 
 from evaluators.adversarial.diff_augment import POLICIES
 from evaluators.adversarial.losses import ADVERSARIAL_LOSSES
-from evaluators.gan.training import GanTraining, noise_like
+from evaluators.gan.training import GanTraining, sample_noise
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.moving_average import MovingAverage
 from nas.core.errors import Diverged, UserError
@@ -245,7 +245,7 @@ def test_batch_normalisation_has_the_momentum_that_was_decided():
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
 @pytest.mark.parametrize("scale", [0.5, 1.4])
 def test_both_kinds_of_noise_have_the_scale_as_their_deviation(kind, scale):
-    noise = noise_like({"noise": kind, "noise_scale": scale}, 20_000, 3, torch.Generator().manual_seed(0), CPU)
+    noise = sample_noise({"noise": kind, "noise_scale": scale}, 20_000, 3, torch.Generator().manual_seed(0), CPU)
     assert noise.shape == (20_000, 3)
     assert noise.std().item() == pytest.approx(scale, rel=0.02)
     assert noise.mean().item() == pytest.approx(0, abs=0.02)

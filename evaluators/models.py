@@ -16,28 +16,28 @@ from nas.core.trial import Measurement
 BATCH_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def initialised(make: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
+def initialise_model(make: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
     """What `make` makes with PyTorch's global generators seeded, on the device; they are left as they were."""
-    with global_randomness(seed, device):
+    with seed_global_generators(seed, device):
         model = make()
-    return on_device(model, device)
+    return move_to_device(model, device)
 
 
-def on_device(model: nn.Module, device: torch.device) -> nn.Module:
+def move_to_device(model: nn.Module, device: torch.device) -> nn.Module:
     """The model there, laid out for speed."""
     # pooling and depthwise convolutions run up to four times as fast with channels last, nothing slower
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 @contextlib.contextmanager
-def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
+def seed_global_generators(seed: int, device: torch.device) -> Iterator[None]:
     """Seeds PyTorch's global generators, which dropout and the like draw from, and gives them back as they were."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
-def within_memory(measurements: Iterator[Measurement], device: torch.device) -> Iterator[Measurement]:
+def translate_memory_errors(measurements: Iterator[Measurement], device: torch.device) -> Iterator[Measurement]:
     """The same measurements; what was allocated is given back at their end.
 
     Raises:
@@ -56,20 +56,20 @@ def within_memory(measurements: Iterator[Measurement], device: torch.device) -> 
             torch.cuda.empty_cache()
 
 
-def weights_of(model: nn.Module) -> bytes:
+def serialise_model(model: nn.Module) -> bytes:
     """The model's tensors in the safetensors format."""
-    return as_safetensors(model.state_dict())
+    return serialise_tensors(model.state_dict())
 
 
-def as_safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+def serialise_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
     """Tensors by name in the safetensors format, and texts beside them: the same bytes for the same contents."""
     copies = {  # safetensors takes no two names for one memory, as tied weights have
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
-    return _in_order(save(copies, metadata={"format": "pt", **(metadata or {})}))
+    return _sort_metadata(save(copies, metadata={"format": "pt", **(metadata or {})}))
 
 
-def _in_order(data: bytes) -> bytes:
+def _sort_metadata(data: bytes) -> bytes:
     """The same file with its texts in the order of their names: the library's is another every time."""
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from evaluators.networks import initialised
+from evaluators.models import initialise_model
 from evaluators.supernets.bilevel import Architecture
 from evaluators.supernets.recalibration import recalibrate
 from nas.core.errors import UserError
@@ -27,7 +27,7 @@ from nas.core.trial import Start, Trial
 _PURPOSE = 4  # of the keys of random numbers that of drawing paths
 
 
-def shares_weights(space: SearchSpace) -> SharesWeights:
+def require_weight_sharing(space: SearchSpace) -> SharesWeights:
     """The space, if its genotypes are paths of supernets.
 
     Raises:
@@ -38,18 +38,18 @@ def shares_weights(space: SearchSpace) -> SharesWeights:
     return space
 
 
-def supernet_of(
+def build_supernet(
     space: SharesWeights, base: Genotype, shape: Shape, seed: int, device: torch.device, start: Start | None
 ) -> nn.Module:
     """The supernet around a base: with new weights, or those that an earlier trial has left."""
     plan = SupernetPlan(epochs=1, relaxation="gumbel", paths=())  # a relaxation has no meaning where paths are followed
-    model = initialised(lambda: space.relax(base, shape, plan), seed, device)
+    model = initialise_model(lambda: space.relax(base, shape, plan), seed, device)
     if start is not None:
         model.load_state_dict(load(start.tensors))
     return model
 
 
-class Paths:
+class PathSampler:
     """What a supernet's weights are trained on: a draw for every step.
 
     Args:
@@ -75,7 +75,7 @@ def follow_path(model: nn.Module, path: Path) -> None:
     cast(Architecture, model.architecture).follow(path)
 
 
-def candidate_of(network: nn.Module, path: Path, batches: Iterable[tuple[Tensor, ...]]) -> nn.Module:
+def extract_candidate(network: nn.Module, path: Path, batches: Iterable[tuple[Tensor, ...]]) -> nn.Module:
     """One candidate with a supernet's weights, ready to be scored; the supernet is left as it is.
 
     Args:
@@ -89,7 +89,7 @@ def candidate_of(network: nn.Module, path: Path, batches: Iterable[tuple[Tensor,
     return candidate
 
 
-def start_of_path(trial: Trial) -> Start:
+def require_start(trial: Trial) -> Start:
     """The supernet that a trial shares the weights of.
 
     Raises:

@@ -11,10 +11,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.metrics.cost import PeakMemory, parameters
-from evaluators.networks import initialised
-from evaluators.pictures import picture_of_rows
-from evaluators.supernets.bilevel import Architecture, architect, drawn_from, first_order, second_order
+from evaluators.metrics.cost import PeakMemory, count_parameters
+from evaluators.models import initialise_model
+from evaluators.pictures import render_rows
+from evaluators.supernets.bilevel import Architecture, draw_genotypes, first_order, make_architect, second_order
 from evaluators.training.optimisers import OPTIMISERS
 from evaluators.training.schedules import SCHEDULES
 from evaluators.training.selection import Scores
@@ -66,7 +66,9 @@ class SupernetTraining:
         )
         self._size = min(hyperparameters["batch_size"], len(self._train))
         self._epochs, self._warm_up = plan.schedule
-        self._architect = architect(self._alphas, plan, len(self._train) // self._size * (self._epochs - self._warm_up))
+        self._architect = make_architect(
+            self._alphas, plan, len(self._train) // self._size * (self._epochs - self._warm_up)
+        )
         self._schedule = SCHEDULES[hyperparameters["schedule"]]
         self._epochs_done = 0
 
@@ -176,9 +178,9 @@ def measure_supernet(
     if not isinstance(space, Relaxable):
         raise UserError("--space", space.name, "a space that has supernets")
     device = train.examples.device
-    model = initialised(lambda: space.relax(base, shape, plan), trial.seed, device)
+    model = initialise_model(lambda: space.relax(base, shape, plan), trial.seed, device)
     memory = PeakMemory(device)
-    cost = {"parameters": float(parameters(model))}
+    cost = {"parameters": float(count_parameters(model))}
     training = SupernetTraining(model, plan, loss, space.hyperparameters(base), train, trial.seed)
     history = []
     in_a_row = 0
@@ -194,7 +196,7 @@ def measure_supernet(
         last = epoch == epochs or in_a_row == _COLLAPSED
         derived = [found.genotype] if meant else []
         if last:
-            derived += drawn_from(space, base, alphas, plan, trial.seed)
+            derived += draw_genotypes(space, base, alphas, plan, trial.seed)
         rest = {
             "skips": float(found.skips),
             "entropy": entropy(alphas),
@@ -203,7 +205,7 @@ def measure_supernet(
         }
         files = {"alphas.json": json.dumps(history).encode()}
         if scores.rows:
-            files[picture] = picture_of_rows(scores.rows)
+            files[picture] = render_rows(scores.rows)
         yield Measurement(epoch, {**scores.metrics, **losses, **cost, **rest}, files, tuple(derived))
         if last:
             return
