@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_parameters
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.supernets.darts import measure_supernet
-from evaluators.training.selection import KeepLast, Scores, Selection, Training
+from evaluators.training.epochs import Training
+from evaluators.training.selection import KeepLast, Scores, Selection
 from evaluators.training.single_network import SingleNetworkTraining
 from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
 from nas.core.genotype import Genotype

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from evaluators.adversarial.snapshots import Snapshot, Snapshots
 from evaluators.pictures import Film, render_rows
 from evaluators.training.checkpoint import Part
-from evaluators.training.selection import Scores, Training
+from evaluators.training.epochs import Training
+from evaluators.training.selection import Scores
 from nas.core.errors import Collapsed
 from nas.core.evaluator import WEIGHTS
 

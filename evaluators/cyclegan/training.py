@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
@@ -10,13 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.adversarial.losses import ADVERSARIAL_LOSSES, discriminator_loss
-from evaluators.adversarial.training import CHECK_EVERY, AdversarialTraining
+from evaluators.adversarial.training import AdversarialTraining
 from evaluators.cyclegan.image_buffer import ImageBuffer
 from evaluators.cyclegan.losses import distance, fooling_loss
 from evaluators.metrics.cost import PeakMemory
-from evaluators.models import seed_global_generators
 from evaluators.training.checkpoint import State, copy_to_cpu, select_prefix
-from nas.core.errors import Diverged
+from evaluators.training.optimisers import set_learning_rate
 from nas.data.dataset import Split, as_float
 
 
@@ -44,9 +42,7 @@ def join_translators(model: CycleGanModel) -> nn.ModuleDict:
 
 
 class CycleGanTraining(AdversarialTraining):
-    """Trains a CycleGAN in place, and follows its translators with a moving average.
-
-    Its state has the images of both buffers as well.
+    """Trains a CycleGAN in place; its state holds the images of both buffers as well.
 
     Args:
         model: see CycleGanModel; on its device already.
@@ -56,6 +52,8 @@ class CycleGanTraining(AdversarialTraining):
     Attributes:
         average: of `join_translators` the model.
     """
+
+    loss_message = "the translators' loss is {}, the discriminators' {}"
 
     def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
         self.model = as_cyclegan(model)
@@ -79,32 +77,25 @@ class CycleGanTraining(AdversarialTraining):
             Diverged: a loss is not finite.
         """
         a, b = data
-        for network in self._networks.values():
-            network.train()
         size = min(self.hyperparameters["batch"], len(a), len(b))
         steps = max(len(a), len(b)) // size
-        with seed_global_generators(self._key(0), self._device):
-            self._random.manual_seed(self._key(1))
-            self._places.manual_seed(self._key(2))
-            orders = torch.Generator().manual_seed(self._key(3))
-            indices = [
-                _draw_indices(len(part), steps * size, orders).view(steps, size).to(self._device) for part in (a, b)
-            ]
-            for step in range(steps):
-                self._set_rates((self.epochs_done + step / steps) / self.epochs)
-                looked_at = step % CHECK_EVERY == 0 or step == steps - 1
-                real = tuple(as_float(part.examples[own[step]]) for part, own in zip((a, b), indices, strict=True))
-                losses = self._step(real[0], real[1], memory, looked_at)
-                if looked_at and not math.isfinite(sum(values := [loss.item() for loss in losses])):
-                    found = "translators' loss is {}, the discriminators' {}".format(*values)
-                    raise Diverged(f"the {found} in epoch {self.epochs_done + 1}, step {step + 1}")
-        self.epochs_done += 1
+        self._random.manual_seed(self._key(1))
+        self._places.manual_seed(self._key(2))
+        orders = torch.Generator().manual_seed(self._key(3))
+        of_a, of_b = (
+            _draw_indices(len(part), steps * size, orders).view(steps, size).to(self._device) for part in (a, b)
+        )
 
-    def _step(self, a: Tensor, b: Tensor, memory: PeakMemory, looked_at: bool) -> tuple[Tensor, Tensor]:
-        """One update of both translators and then one of both discriminators, with images of A and of B."""
-        self.before_update()
+        def update(step: int, progress: float) -> tuple[Tensor, Tensor]:
+            self._set_rates(progress)
+            return self._step(as_float(a.examples[of_a[step]]), as_float(b.examples[of_b[step]]))
+
+        self._run_updates(steps, self._key(0), update, memory)
+
+    def _step(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Update both translators and then both discriminators, with images of A and of B."""
         model, chosen = self.model, self.hyperparameters
-        self._only_judge(True)
+        self._freeze_discriminator(True)
         fake_b, fake_a = model.a_to_b(a), model.b_to_a(b)
         loss = fooling_loss(self._loss, model.discriminator_b, b, fake_b)
         loss = loss + fooling_loss(self._loss, model.discriminator_a, a, fake_a)
@@ -113,14 +104,12 @@ class CycleGanTraining(AdversarialTraining):
         if chosen["identity_weight"]:
             unchanged = distance(model.a_to_b(b), b) + distance(model.b_to_a(a), a)
             loss = loss + chosen["cycle_weight"] * chosen["identity_weight"] * unchanged
-        if looked_at:
-            memory.look()
-        self._optimise("generator", loss)
-        self._only_judge(False)
+        self._optimise(self.generator_optimiser, loss)
+        self._freeze_discriminator(False)
         self.average.update()
         judged = self._discriminator_loss(model.discriminator_a, a, self._exchange("a", fake_a))
         judged = judged + self._discriminator_loss(model.discriminator_b, b, self._exchange("b", fake_b))
-        self._optimise("discriminator", judged)
+        self._optimise(self.discriminator_optimiser, judged)
         return loss.detach(), judged.detach()
 
     def _discriminator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
@@ -142,9 +131,8 @@ class CycleGanTraining(AdversarialTraining):
     def _set_rates(self, progress: float) -> None:
         """Constant in the first half of the training, then falling linearly to 0 (section 7.1)."""
         factor = min(1.0, 2 * (1 - progress)) if self.hyperparameters["linear_decay"] else 1.0
-        for name, optimiser in self._optimisers.items():
-            for group in optimiser.param_groups:
-                group["lr"] = factor * self.hyperparameters[f"{name}_learning_rate"]
+        set_learning_rate(self.generator_optimiser, factor * self.hyperparameters["generator_learning_rate"])
+        set_learning_rate(self.discriminator_optimiser, factor * self.hyperparameters["discriminator_learning_rate"])
 
     # -- continuing
 

@@ -99,8 +99,8 @@ class PairSupernetTraining(GanTraining):
             order = torch.Generator().manual_seed(self._key(2))
             seen, unseen = (self._batches(half, order) for half in _halves(len(data), self.seed))
             for step in range(self.updates_an_epoch):
-                part = step / self.updates_an_epoch
-                progress, noise = (self.epochs_done + part) / self.epochs, self._instance_noise(part)
+                progress = (self.epochs_done + step / self.updates_an_epoch) / self.epochs
+                noise = self._instance_noise(progress)
                 rows.append(torch.stack(self._round(data, seen[step], unseen[step], progress, noise)))
                 memory.look()
         self.losses = torch.stack(rows)
@@ -127,13 +127,13 @@ class PairSupernetTraining(GanTraining):
                 judged_unseen = self._discriminator_loss(*self._pairs(data, there, progress), noise)
                 self._move("discriminator", judged_unseen)
             judged = self._update_discriminator(*self._pairs(data, here, progress), noise)
-        self._only_judge(True)
+        self._freeze_discriminator(True)
         if moving:
             fooled_unseen = self._generator_loss(*self._pairs(data, unseen[-1], progress, learns=True), noise)
             self._move("generator", fooled_unseen)
         fooled = self._generator_loss(*self._pairs(data, seen[-1], progress, learns=True), noise)
-        self._optimise("generator", fooled)
-        self._only_judge(False)
+        self._optimise(self.generator_optimiser, fooled)
+        self._freeze_discriminator(False)
         self.average.update()
         return [loss.detach() for loss in (judged, fooled, judged_unseen, fooled_unseen)]
 
@@ -147,23 +147,21 @@ class PairSupernetTraining(GanTraining):
         real, told = as_float(data.examples[batch]), self._told(data, batch)
         self.architecture.draw(progress, self._random)
         with torch.set_grad_enabled(learns):
-            return real, self._generated(len(real), told), told
+            return real, self._generate(len(real), told), told
 
     def _told(self, data: Split, batch: Tensor) -> tuple[Tensor, ...]:
         conditions = select_conditions(self.model, data)
         return () if conditions is None else (conditions[batch],)
 
-    def _optimise(self, name: str, loss: Tensor) -> None:
-        """The weights alone: the other half's alphas, and its own, have a part in the loss.
+    def _optimise(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Move the weights alone, although the alphas of both halves have a part in the loss.
 
-        A draw may hold nothing on every way through the discriminator: then the generator has nothing to learn.
+        A draw may hold nothing on every way through the discriminator; then the generator has nothing to learn.
         """
-        if not loss.requires_grad:
-            return
-        optimiser = self._optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss, inputs=optimiser.param_groups[0]["params"])
-        optimiser.step()
+        if loss.requires_grad:
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss, inputs=optimiser.param_groups[0]["params"])
+            optimiser.step()
 
     def _move(self, name: str, loss: Tensor) -> None:
         """A half's alphas alone, as far as there is something to learn."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from evaluators.pictures import render_rows
 from evaluators.training.checkpoint import Part
-from evaluators.training.growth import Growth
+from evaluators.training.epochs import Training
 from nas.core.evaluator import WEIGHTS
 
 
@@ -25,24 +25,6 @@ class Scores:
 
     metrics: Mapping[str, float]
     rows: Sequence[Tensor] = ()
-
-
-class Training(Part, Protocol):
-    """The training of one model: what is trained, an epoch at a time; see SingleNetworkTraining for the attributes."""
-
-    epochs: int
-    epochs_done: int
-    evaluated: nn.Module
-    averages: Mapping[str, nn.Module]
-    before_update: Callable[[], None]
-    growth: Growth | None
-
-    @property
-    def updates(self) -> int:
-        """How many there have been."""
-
-    def tensors(self) -> Mapping[str, Tensor]:
-        """The model's tensors by name, as they are handed over: averages in place of what they follow."""
 
 
 class Selection(Protocol):

@@ -37,7 +37,7 @@ def test_the_reset_keeps_alphas_and_nothing_else():
     net._begin_anew(1, "they are all alike")
     assert net.training.architecture.alphas() == alphas
     assert net.training.epochs_done == 1
-    assert all(not optimiser.state for optimiser in net.training._optimisers.values())
+    assert all(not optimiser.state for optimiser in net.training.optimisers.values())
     fresh = numbers(net.training._weights(net.model))
     changed = [not torch.equal(one, other) for one, other in zip(weights, fresh, strict=True) if one.dim() > 1]
     assert all(changed)
