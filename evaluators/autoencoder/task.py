@@ -21,7 +21,7 @@ from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
 from nas.data.dataset import Split, as_float
 
-_LIKELIHOODS = ("elbo", "log_likelihood", "kl")
+_LIKELIHOODS = ("elbo", "log_likelihood")
 _WIDEST_ON_CPU = 32
 
 
@@ -32,8 +32,9 @@ class AutoencoderTask(Task):
     images, and ``variational``; variational ones have ``posterior``. See search_spaces.autoencoder.modules.
 
     Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from an
-    input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl`` (an image, one
-    sample of the code an image).
+    input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl`` (nats an image,
+    from one sample of its code). ``log_likelihood`` is an objective although larger codes raise it: pin ``latent`` to
+    compare codes of one size.
     """
 
     name = "autoencoder"
@@ -44,7 +45,7 @@ class AutoencoderTask(Task):
         Metric("denoising_mse", "minimize"),
         Metric("elbo", "maximize", "nats"),
         Metric("log_likelihood", "maximize", "nats"),
-        Metric("kl", "minimize", "nats"),
+        Metric("kl", "minimize", "nats", caveat="codes that ignore the image have the least"),
     )
     picture = "reconstructions.png"
     program = "autoencoder"

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from evaluators.adversarial.selection import KeepBest
 from evaluators.adversarial.snapshots import Snapshots
+from evaluators.adversarial.task import DEVIATION, EPOCHS, AdversarialTask
 from evaluators.cyclegan.training import CycleGanTraining, as_cyclegan, join_translators
 from evaluators.features.extractor import FeatureExtractor, choose_kind, load_extractor
 from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_parameters
@@ -23,12 +23,10 @@ from evaluators.metrics.translations import (
     score_translations,
 )
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
-from evaluators.task import Task
-from evaluators.training.selection import Scores, Selection
+from evaluators.training.selection import Scores
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
-from nas.core.space import SearchSpace
 from nas.data.catalogue import shorten_name
 from nas.data.dataset import Split, as_float, batches
 from nas.data.pairs import DomainPair
@@ -39,27 +37,20 @@ _EXAMPLES = 16  # of a deliverable
 _COLUMNS = 8
 
 
-class CycleGanTask(Task):
-    """Trains CycleGANs, and keeps the best translators.
+class CycleGanTask(AdversarialTask):
+    """Trains CycleGANs; see evaluators.cyclegan.training.CycleGanModel for what a model has.
 
-    What is scored, and kept, is the moving average of the translators, on the same images after every epoch; the
-    metrics are those of the snapshot with the least mean FID so far, whose weights the last measurement brings. The
-    space's models are those of evaluators.cyclegan.training.CycleGanModel.
+    The moving average of the translators is scored, and kept, on the same images after every epoch. Each domain has a
+    feature extractor of its own.
 
-    Metrics, of translated images (evaluators.metrics.translations.score_translations): ``fid``, the mean of ``fid_a``
-    and ``fid_b``; ``cycle_error`` and ``identity_error``; ``kid_a``, ``kid_b``, ``coverage_a``, ``coverage_b``,
-    ``coverage``, ``sample_deviation`` and, where both domains have labels of the same classes, ``modes``,
-    ``label_entropy`` and ``label_agreement``. ``epoch_fid`` is of this epoch and ``kept_epoch`` the snapshot's.
-    ``count_parameters`` and ``count_multiply_adds`` (an image each way) are of both translators.
+    The metrics are of translated images (evaluators.metrics.translations.score_translations): ``fid``, the mean of
+    ``fid_a`` and ``fid_b``; ``cycle_error`` and ``identity_error``; ``kid_a``, ``kid_b``, ``coverage_a``,
+    ``coverage_b``, ``coverage``, ``sample_deviation`` and, if both domains have labels of the same classes, ``modes``,
+    ``label_entropy`` and ``label_agreement``. ``epoch_fid`` is the FID of the last epoch, ``kept_epoch`` the epoch of
+    the snapshot. ``parameters`` and ``multiply_adds`` (of an image each way) are of both translators.
 
-    ``translations.png`` shows, for the kept snapshot, images of A, what they become in B and then in A again, and the
-    same from B; ``training.gif`` the same after every epoch.
-
-    Args:
-        features: which extractors: see evaluators.features.extractor.load_extractor; each domain has its own.
-
-    Raises:
-        UserError: Inception's weights are asked for and cannot be had.
+    ``translations.png`` shows, for the snapshot, images of A, their translations to B, and the way back to A; and the
+    same from B. ``training.gif`` shows the same after every epoch.
     """
 
     name = "cyclegan"
@@ -70,22 +61,12 @@ class CycleGanTask(Task):
         Metric("modes", "maximize", "classes"),
         Metric("label_entropy", "maximize", "nats"),
         Metric("label_agreement", "maximize"),
-        Metric("sample_deviation", "maximize"),
-        Metric("epoch_fid", "minimize"),
-        Metric("kept_epoch", "minimize"),
+        DEVIATION,
+        *EPOCHS.values(),
     )
     picture = "translations.png"
     data_kinds = ("image_pair",)
-    unsettled = 0.5  # as of GANs
-    pruned_rate = 0.5
     grows = False
-    extracts_features = True
-
-    def __init__(self, space: SearchSpace, data: DomainPair, device: str = "cpu", *, features: str = "auto") -> None:
-        super().__init__(space, data, device)
-        self._features = features
-        if features == "inception":  # what has to be downloaded is refused here, before a run begins
-            _ = self._extractors
 
     @classmethod
     def usual_epochs(cls, data: DomainPair) -> int:
@@ -111,10 +92,6 @@ class CycleGanTask(Task):
     def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
         """What the scores of both directions depend on besides the translators."""
         return join_protocols(self._targets_of(part))
-
-    def identity(self) -> Mapping[str, str | int | float]:
-        """The protocol: the snapshot that is kept depends on it."""
-        return self.protocol("validation")
 
     def score(
         self,
@@ -178,18 +155,11 @@ class CycleGanTask(Task):
         """Both translators against a discriminator of each domain."""
         return CycleGanTraining(model, hyperparameters, epochs, seed)
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None) -> Selection:
-        """The snapshot of least mean FID."""
-        targets = self._targets
-        samples = sum(target.reference.samples for target in targets)  # the mean of two FIDs has the noise of so many
-        classes = min(target.classes for target in targets)
-        return KeepBest(
-            Snapshots(epochs, samples, 1.0, classes, to_the_end=to_the_end),  # deviations are in units of the data's
-            picture=self.picture,
-            protocol=self.protocol("validation"),
-            usual=self.usual_epochs(self.data),
-            frames=frames,
-        )
+    def begin_snapshots(self, epochs: int, *, to_the_end: bool) -> Snapshots:
+        """Compare with a deviation of 1, because those of translations are in units of the data's."""
+        samples = sum(target.reference.samples for target in self._targets)  # the noise of a mean of two FIDs
+        classes = min(target.classes for target in self._targets)
+        return Snapshots(epochs, samples, 1.0, classes, to_the_end=to_the_end)
 
     # -- delivery
 
@@ -210,6 +180,10 @@ class CycleGanTask(Task):
         }
 
     # -- made once, when first needed
+
+    def load_extractors(self) -> None:
+        """Load the extractors of both domains."""
+        _ = self._extractors
 
     @functools.cached_property
     def _extractors(self) -> tuple[FeatureExtractor, FeatureExtractor]:

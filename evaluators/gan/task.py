@@ -9,80 +9,64 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from evaluators.adversarial.selection import KeepBest
 from evaluators.adversarial.snapshots import Snapshots
+from evaluators.adversarial.task import DEVIATION, EPOCHS, AdversarialTask
 from evaluators.features.extractor import FeatureExtractor, load_extractor
 from evaluators.gan.bilevel import sample_generator_inputs
 from evaluators.gan.sampling import Noise, measure_cost, run_pair, sample_grid, sample_images
 from evaluators.gan.supernet import PairSupernet
 from evaluators.gan.training import BATCH, GanTraining, as_gan, sample_noise, select_conditions
 from evaluators.metrics.cost import PeakMemory
-from evaluators.metrics.samples import Reference, make_reference, sample_deviation, score_samples
+from evaluators.metrics.samples import Reference, data_deviation, make_reference, score_samples
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.supernets.paths import require_weight_sharing
-from evaluators.task import Task
-from evaluators.training.selection import Scores, Selection
+from evaluators.training.selection import Scores
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
 from nas.core.space import SearchSpace
 from nas.core.supernet import Path, SupernetPlan
 from nas.core.trial import Measurement, Trial
-from nas.data.dataset import Dataset, Split, as_float
+from nas.data.dataset import Dataset, Split
 
 _OF_LABELS = ("modes", "label_entropy")
 _WIDEST_ON_CPU = 64
 _USUAL_UPDATES = 800
-_ENOUGH_FOR_DEVIATION = 5000
 _CALIBRATION = 16  # batches that the statistics of a candidate's batch normalisation are of
 _EXAMPLES = 16  # of a deliverable
 
 
-class GanTask(Task):
-    """Trains pairs, and keeps the best generator.
+class GanTask(AdversarialTask):
+    """Trains pairs of a generator and a discriminator; see evaluators.gan.training.GanModel for what a pair is.
 
-    What is scored, and kept, is the moving average of the generator, from the same noise after every epoch. FID jumps
-    while a GAN trains; so the metrics are those of the snapshot with the least FID so far, which is also the one whose
-    weights the last measurement brings. The space's models are those of evaluators.gan.training.GanModel.
+    The moving average of the generator is scored, and kept, with the same noise after every epoch.
 
-    Metrics, of samples against the images of evaluators.metrics.samples.make_reference: ``fid``, ``kid``, ``density``,
-    ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and
-    ``label_entropy`` (what they depend on is in ``protocol.json`` among the artifacts); ``epoch_fid`` of this epoch and
-    ``kept_epoch``, that of the snapshot. The cost is that of the generator.
+    The metrics compare samples with the images of evaluators.metrics.samples.make_reference: ``fid``, ``kid``,
+    ``density``, ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, if the data has labels, ``modes`` and
+    ``label_entropy``. What they depend on is saved as ``protocol.json``. ``epoch_fid`` is the FID of the last epoch,
+    ``kept_epoch`` the epoch of the snapshot. The cost is that of the generator.
 
-    ``samples.png`` shows the kept snapshot from fixed noise, a row for each class if it is told labels, and
-    ``training.gif`` the average generator after every epoch from the same noise.
-
-    Args:
-        features: which extractor: see evaluators.features.extractor.load_extractor.
-
-    Raises:
-        UserError: Inception's weights are asked for and cannot be had.
+    ``samples.png`` shows what the snapshot makes of fixed noise, with a row for each class if the generator is
+    conditional on labels. ``training.gif`` shows what the average makes of the same noise after every epoch.
     """
 
     name = "gan"
     quality = metrics_by_name(
         Metric("fid", "minimize"),
         Metric("kid", "minimize"),
-        Metric("density", "maximize"),
+        Metric("density", None),  # 1 is expected of equal distributions
         Metric("coverage", "maximize"),
         Metric("modes", "maximize", "classes"),
         Metric("label_entropy", "maximize", "nats"),
         Metric("sliced_wasserstein", "minimize"),
-        Metric("sample_deviation", "maximize"),
-        Metric("epoch_fid", "minimize"),
-        Metric("kept_epoch", "minimize"),
+        DEVIATION,
+        *EPOCHS.values(),
     )
     picture = "samples.png"
-    unsettled = 0.5  # after a third of a search's trainings the best was 1st to 18th of 22 (docs/benchmarks.md)
-    pruned_rate = 0.5  # the discriminator is ahead then
-    extracts_features = True
 
     def __init__(self, space: SearchSpace, data: Dataset, device: str = "cpu", *, features: str = "auto") -> None:
-        super().__init__(space, data, device)
-        self._features, self.supernet_epochs = features, self.usual_epochs(data)
-        if features == "inception":  # what has to be downloaded is refused here, before a run begins
-            _ = self._extractor
+        super().__init__(space, data, device, features=features)
+        self.supernet_epochs = self.usual_epochs(data)
 
     @classmethod
     def usual_epochs(cls, data: Dataset) -> int:
@@ -107,10 +91,6 @@ class GanTask(Task):
     def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
         """What the scores depend on besides the generator."""
         return self._reference_of(part).protocol.as_dict()
-
-    def identity(self) -> Mapping[str, str | int | float]:
-        """The protocol: the snapshot that is kept depends on it."""
-        return self.protocol("validation")
 
     def score(
         self,
@@ -165,17 +145,10 @@ class GanTask(Task):
         """The generator against the discriminator."""
         return GanTraining(model, hyperparameters, epochs, seed)
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None) -> Selection:
-        """The snapshot of least FID."""
+    def begin_snapshots(self, epochs: int, *, to_the_end: bool) -> Snapshots:
+        """Compare with the deviation and the classes of the data."""
         reference = self._reference
-        snapshots = Snapshots(epochs, reference.samples, self._deviation, reference.classes, to_the_end=to_the_end)
-        return KeepBest(
-            snapshots,
-            picture=self.picture,
-            protocol=self.protocol("validation"),
-            usual=self.usual_epochs(self.data),
-            frames=frames,
-        )
+        return Snapshots(epochs, reference.samples, self._deviation, reference.classes, to_the_end=to_the_end)
 
     # -- supernets
 
@@ -226,6 +199,10 @@ class GanTask(Task):
 
     # -- made once, when first needed
 
+    def load_extractors(self) -> None:
+        """Load the extractor."""
+        _ = self._extractor
+
     @functools.cached_property
     def _extractor(self) -> FeatureExtractor:
         return load_extractor(self.data, kind=self._features, device=self.device)
@@ -240,8 +217,7 @@ class GanTask(Task):
 
     @functools.cached_property
     def _deviation(self) -> float:
-        """The standard deviation of a pixel over images of the data, the mean of all pixels."""
-        return sample_deviation(as_float(self.data.train.examples[:_ENOUGH_FOR_DEVIATION]))
+        return data_deviation(self.data)
 
     def _reference_of(self, part: Literal["validation", "test"]) -> Reference:
         return self._reference if part == "validation" else self._test

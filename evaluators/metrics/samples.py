@@ -30,6 +30,7 @@ _NEIGHBOURS = 5
 _CONFIDENT = 0.9
 _HIT = 0.25
 _DIRECTIONS = 256
+_ENOUGH_FOR_DEVIATION = 5_000
 
 
 @dataclass(frozen=True)
@@ -286,3 +287,8 @@ def sliced_wasserstein(real: Tensor, fake: Tensor) -> float:
 def sample_deviation(samples: Tensor) -> float:
     """The mean over channels and pixels of the standard deviation across samples (N, C, H, W); 0 if all are equal."""
     return float(samples.std(0, correction=0).double().mean())
+
+
+def data_deviation(data: Dataset) -> float:
+    """The `sample_deviation` of the images of the training part, of which the first 5,000 are enough."""
+    return sample_deviation(as_float(data.train.examples[:_ENOUGH_FOR_DEVIATION]))

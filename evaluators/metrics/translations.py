@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evaluators.features.extractor import FeatureExtractor, hash_tensors
-from evaluators.metrics.samples import Reference, choose_reference_images, sample_deviation, score_samples
+from evaluators.metrics.samples import Reference, choose_reference_images, data_deviation, score_samples
 from nas.data.dataset import Dataset, Split, as_float
 from nas.data.pairs import DomainPair
 
@@ -18,7 +18,6 @@ Translate = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) in [0, 1] to images of the same shape and range."""
 
 _MOST_SAMPLES = 2_000
-_ENOUGH_FOR_DEVIATION = 5_000
 OF_CLASSES = ("modes", "label_entropy", "label_agreement")
 """The scores that need labels, of the same classes in both domains."""
 
@@ -53,7 +52,7 @@ class Target:
         same = own.classes == other.classes and self.sources.labels is not None
         self.classes = self.reference.classes if same else 0
         self._extractor = extractor
-        self._deviation = max(sample_deviation(as_float(own.train.examples[:_ENOUGH_FOR_DEVIATION])), 1e-12)
+        self._deviation = max(data_deviation(own), 1e-12)
 
     @property
     def protocol(self) -> dict[str, str | int | float]:
