@@ -15,7 +15,7 @@ from nas.core.space import SearchSpace
 
 DEVIATION = Metric("sample_deviation", "maximize", caveat="pure noise deviates most")
 EPOCHS = metrics_by_name(
-    Metric("epoch_fid", "minimize", caveat="is of the last epoch and not of the weights that are kept, whose fid is"),
+    Metric("epoch_fid", "minimize", caveat="is of the last epoch, not of the weights that are kept, whose fid is"),
     Metric("kept_epoch", "minimize", caveat="says when the best weights were found and not how good they are"),
 )
 """The metrics of evaluators.adversarial.selection.KeepBest."""

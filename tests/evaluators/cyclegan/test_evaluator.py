@@ -258,7 +258,7 @@ def test_what_is_scored_is_the_average_of_the_translators(pair, monkeypatch):
     """What is scored is the average: sample_scores sees the images that the kept weights make."""
     seen = []
     monkeypatch.setattr(
-        "evaluators.metrics.translations.sample_scores",
+        "evaluators.metrics.translations.score_samples",
         lambda samples, *rest: seen.append(samples) or score_samples(samples, *rest),
     )
     trainings = []

@@ -104,7 +104,7 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(some_digits, m
         true[number] = found
         return found | {"fid": number}
 
-    monkeypatch.setattr(evaluators.gan.task, "sample_scores", scores)
+    monkeypatch.setattr(evaluators.gan.task, "score_samples", scores)
     measurements = measured(some_digits, epochs=4)
     monkeypatch.undo()
     assert [m.metrics["fid"] for m in measurements] == [50, 5, 5, 5]
@@ -243,7 +243,7 @@ def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
     def scores(*args):
         return score_samples(*args) | {"sample_deviation": 1.0, "modes": 1.0, "label_entropy": 0.1}
 
-    monkeypatch.setattr(evaluators.gan.task, "sample_scores", scores)
+    monkeypatch.setattr(evaluators.gan.task, "score_samples", scores)
     measurements, reason = run(GanTask.make_evaluator(SPACE, some_digits, epochs=3))
     assert len(measurements) == 3
     assert "modes 1 is under 50% of the 10 classes" in reason
@@ -316,7 +316,7 @@ def test_a_pair_that_grows_keeps_a_snapshot_of_the_whole(some_digits, monkeypatc
     """The first two of four epochs are of smaller pairs: their better scores do not count."""
     falsified = iter([1.0, 2.0, 7.0, 9.0])
     monkeypatch.setattr(
-        evaluators.gan.task, "sample_scores", lambda *args: score_samples(*args) | {"fid": next(falsified)}
+        evaluators.gan.task, "score_samples", lambda *args: score_samples(*args) | {"fid": next(falsified)}
     )
     space = registry.load("space", "gan")().conditioned(None)
     wanted = {"generator": "cells", "generator_stages": 2, "generator_width": 16, "latent": 16, "spectral_norm": True}
