@@ -1,4 +1,4 @@
-"""What reconstructions of autoencoders are worth: the metrics of a part of the data, and a picture."""
+"""Scores the reconstructions of autoencoders on a part of the data."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ def score_reconstructions(
     seed: int,
     memory: PeakMemory | None = None,
 ) -> Scores:
-    """The metrics of quality that an autoencoder has, and some of its images in rows.
+    """Measure the metrics of an autoencoder's family, and give some images and reconstructions in rows.
 
     Args:
-        images: (N, C, H, W), from 0 to 1, on the model's device; the model is in evaluation mode afterwards.
+        model: is in evaluation mode afterwards.
+        images: (N, C, H, W), from 0 to 1, on the model's device.
         seed: of the noise, and of the codes that are drawn.
     """
     model.eval()

@@ -1,4 +1,4 @@
-"""The training of two translators against a discriminator of each domain, an epoch at a time."""
+"""The training of two translators against a discriminator of each domain."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class CycleGanModel(Protocol):
 
 
 def as_cyclegan(model: nn.Module) -> CycleGanModel:
-    """The same model, for a type checker."""
+    """Give the model itself, typed as a CycleGanModel."""
     return cast(CycleGanModel, model)
 
 
 def join_translators(model: CycleGanModel) -> nn.ModuleDict:
-    """Both translators as one module, whose children are ``a_to_b`` and ``b_to_a``."""
+    """Join both translators in one module, whose children are ``a_to_b`` and ``b_to_a``."""
     return nn.ModuleDict({"a_to_b": model.a_to_b, "b_to_a": model.b_to_a})
 
 
@@ -45,12 +45,12 @@ class CycleGanTraining(AdversarialTraining):
     """Trains a CycleGAN in place; its state holds the images of both buffers as well.
 
     Args:
-        model: see CycleGanModel; on its device already.
+        model: a CycleGanModel, on its device.
         hyperparameters: the decisions of search_spaces.cyclegan.space.
         epochs: of the whole training; the learning rates fall over the second half.
 
     Attributes:
-        average: of `join_translators` the model.
+        average: of the module that `join_translators` gives.
     """
 
     loss_message = "the translators' loss is {}, the discriminators' {}"
@@ -68,7 +68,7 @@ class CycleGanTraining(AdversarialTraining):
         self._places = torch.Generator()
 
     def epoch(self, data: tuple[Split, Split], memory: PeakMemory) -> None:
-        """As many steps as there are whole batches in the larger of the two parts, at least one.
+        """Make as many steps as there are whole batches in the larger of the two parts.
 
         Each part is shuffled on its own, because images are unpaired; the smaller one is gone through several times, in
         a new order each time.
@@ -119,7 +119,7 @@ class CycleGanTraining(AdversarialTraining):
         )
 
     def _exchange(self, domain: str, fake: Tensor) -> Tensor:
-        """Hand translated images to the domain's buffer, and get as many of now and of earlier; see ImageBuffer."""
+        """Exchange translated images for as many of this step and of earlier ones; see ImageBuffer."""
         if domain not in self._buffers:
             self._buffers[domain] = self._make_buffer(fake)
         return self._buffers[domain].exchange(fake.detach(), self._places)
@@ -129,7 +129,7 @@ class CycleGanTraining(AdversarialTraining):
         return ImageBuffer(self.hyperparameters["buffer"], (channels, height, width), self._device)
 
     def _set_rates(self, progress: float) -> None:
-        """Constant in the first half of the training, then falling linearly to 0 (section 7.1)."""
+        """Set both learning rates: constant in the first half, then falling linearly to 0 (section 7.1)."""
         factor = min(1.0, 2 * (1 - progress)) if self.hyperparameters["linear_decay"] else 1.0
         set_learning_rate(self.generator_optimiser, factor * self.hyperparameters["generator_learning_rate"])
         set_learning_rate(self.discriminator_optimiser, factor * self.hyperparameters["discriminator_learning_rate"])
@@ -137,13 +137,13 @@ class CycleGanTraining(AdversarialTraining):
     # -- continuing
 
     def state(self) -> State:
-        """As that of any such training, with the images of the buffers."""
+        """Give everything to continue from, with the images of the buffers."""
         tensors, numbers = super().state()
         images = {f"buffer.{domain}": buffer.images[: buffer.filled] for domain, buffer in self._buffers.items()}
         return {**tensors, **copy_to_cpu(images)}, numbers
 
     def restore(self, state: State) -> None:
-        """Go on from what `state` gave; see AdversarialTraining.restore."""
+        """Continue from what `state` gave."""
         super().restore(state)
         for domain, images in select_prefix(state[0], "buffer").items():
             buffer = self._buffers[domain] = self._make_buffer(images)
@@ -152,6 +152,6 @@ class CycleGanTraining(AdversarialTraining):
 
 
 def _draw_indices(count: int, wanted: int, generator: torch.Generator) -> Tensor:
-    """Indices (wanted,) of images of a part that has `count`: one random order of the whole part after the other."""
+    """Draw `wanted` indices of `count` images: one random order of all images after the other."""
     orders = [torch.randperm(count, generator=generator) for _ in range(-(-wanted // count))]
     return torch.cat(orders)[:wanted]

@@ -27,9 +27,9 @@ class CollapseDetector:
 
     Args:
         loss: the name of the base's loss, a key of evaluators.adversarial.losses.ADVERSARIAL_LOSSES.
-        epochs: how many the whole training has.
-        updates: how many updates of the generator an epoch has.
-        deviation: that of the data; see evaluators.adversarial.collapse.
+        epochs: of the whole training.
+        updates: of the generator in an epoch.
+        deviation: of the data; see evaluators.adversarial.collapse.
     """
 
     def __init__(self, loss: str, epochs: int, updates: int, deviation: float) -> None:

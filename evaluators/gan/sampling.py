@@ -1,4 +1,4 @@
-"""What a generator makes, always from the same noise: to be scored, and to be shown."""
+"""Samples of a generator, always from the same noise: to be scored and to be shown."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from evaluators.metrics.cost import count_multiply_adds, count_parameters
 from evaluators.models import seed_global_generators
 from nas.data.dataset import Split
 
-_AT_ONCE = 250  # images generated together
-_GRID = 8  # rows, where no class has one, and columns of a picture
+_AT_ONCE = 250  # images that are generated in one batch
+_GRID = 8  # columns of a picture, and rows unless each class has one
 _MOST_CLASSES = 10
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What samples begin with.
+    """Where samples get their noise from.
 
     Attributes:
-        hyperparameters: those of evaluators.gan.training.sample_noise.
+        hyperparameters: see evaluators.gan.training.sample_noise.
         seed: of the noise, of the conditions and of what a generator draws by itself.
-        device: that of the generator.
+        device: of the generator.
     """
 
     hyperparameters: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Noise:
 
 
 def sample_images(model: GanModel, generator: nn.Module, noise: Noise, part: Split, count: int) -> Tensor:
-    """Samples (count, C, H, W); what a conditional generator is told is drawn from what the part says."""
+    """Sample images (count, C, H, W); the conditions of a conditional generator are drawn from a part of the data."""
     random = torch.Generator(noise.device).manual_seed(noise.seed)
     codes = sample_noise(noise.hyperparameters, count, model.latent, random, noise.device)
     conditions = select_conditions(model, part)
@@ -46,7 +46,7 @@ def sample_images(model: GanModel, generator: nn.Module, noise: Noise, part: Spl
 
 
 def sample_grid(model: GanModel, generator: nn.Module, noise: Noise, part: Split) -> list[Tensor]:
-    """Rows of samples for a picture: of each class where labels are told, all from the same noise."""
+    """Sample rows of images for a picture, one row a class if the generator is conditional on labels."""
     random = torch.Generator(noise.device).manual_seed(noise.seed)
     conditions = select_conditions(model, part)
     if conditions is None:
@@ -70,7 +70,7 @@ def measure_cost(model: GanModel, part: Split, device: torch.device) -> dict[str
 
 
 def run_pair(model: nn.Module, part: Split, device: torch.device) -> None:
-    """Pass two codes through both halves of a pair, told what the first of these images are."""
+    """Pass two codes through the generator and the discriminator, with the conditions of the part's first images."""
     gan = as_gan(model)
     conditions = select_conditions(gan, part)
     told = () if conditions is None else (conditions[:2].to(device),)

@@ -1,4 +1,4 @@
-"""The training of a generator against a discriminator, an epoch at a time."""
+"""The training of a generator against a discriminator."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class GanModel(Protocol):
 
 
 def as_gan(model: nn.Module) -> GanModel:
-    """The model itself, as what it is."""
+    """Give the model itself, typed as a GanModel."""
     return cast(GanModel, model)
 
 
 def select_conditions(model: GanModel, data: Split) -> Tensor | None:
-    """What a conditional model is told of each image: labels (N,) int64 or vectors (N, size) float32; else None.
+    """Select the condition of each image: labels (N,) int64 or vectors (N, size) float32; None if unconditional.
 
     Raises:
-        UserError: the data has none.
+        UserError: the data has no such conditions.
     """
     if model.condition == "none":
         return None
@@ -62,10 +62,9 @@ def select_conditions(model: GanModel, data: Split) -> Tensor | None:
 def sample_noise(
     hyperparameters: Mapping[str, Any], count: int, latent: int, generator: torch.Generator, device: torch.device
 ) -> Tensor:
-    """Noise (count, latent) of mean 0 and standard deviation ``noise_scale``.
+    """Sample noise (count, latent) with mean 0 and standard deviation ``noise_scale``.
 
-    ``normal`` or ``uniform``: on [-sqrt(3), sqrt(3)] before it is scaled, so that both have the same deviation and the
-    scale means the same.
+    It is ``normal`` or ``uniform`` on [-sqrt(3), sqrt(3)] before it is scaled, so that both have the same deviation.
     """
     scale = float(hyperparameters["noise_scale"])
     if hyperparameters["noise"] == "normal":
@@ -78,7 +77,7 @@ class GanTraining(AdversarialTraining):
     """Trains a GAN in place.
 
     Args:
-        model: see GanModel; on its device already. Its batch normalisations get the momentum that was decided.
+        model: a GanModel, on its device. Its batch normalisations get the momentum ``batch_norm_momentum``.
         hyperparameters: the decisions of search_spaces.gan.training.
         epochs: of the whole training; instance noise falls over a share of them.
     """
@@ -142,12 +141,12 @@ class GanTraining(AdversarialTraining):
         return loss
 
     def _discriminator_loss(self, real: Tensor, fake: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
-        """What the discriminator minimises, its penalties included.
+        """Compute what the discriminator minimises, with its penalties.
 
         Args:
-            real, fake: images (N, C, H, W), of which those of the same place share a condition.
-            told: that condition, or nothing.
-            noise: the deviation of the instance noise.
+            real, fake: images (N, C, H, W); those with the same index share a condition.
+            told: the condition as a further argument of both networks, or nothing.
+            noise: the standard deviation of the instance noise.
         """
         return discriminator_loss(
             self._loss, lambda images: self._judge(images, told, noise), real, fake, self.hyperparameters,
@@ -155,7 +154,7 @@ class GanTraining(AdversarialTraining):
         )  # fmt: skip
 
     def _generator_loss(self, real: Tensor, fake: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
-        """What the generator minimises; the arguments are those of `_discriminator_loss`."""
+        """Compute what the generator minimises; the arguments are those of `_discriminator_loss`."""
         return generator_loss(self._loss, lambda images: self._judge(images, told, noise), real, fake)
 
     def _generate(self, count: int, told: tuple[Tensor, ...]) -> Tensor:
@@ -164,7 +163,7 @@ class GanTraining(AdversarialTraining):
         return images
 
     def _judge(self, images: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
-        """The logits (N,) of images, augmented and with instance noise of this deviation."""
+        """Compute the logits (N,) of images after augmentation and instance noise."""
         seen = diff_augment(images, self.hyperparameters["diff_augment"], self._random)
         if noise:
             seen = seen + noise * torch.randn(seen.shape, generator=self._random, device=self._device)

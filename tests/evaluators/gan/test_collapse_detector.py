@@ -34,7 +34,7 @@ def test_the_reset_keeps_alphas_and_nothing_else():
     net = supernet()
     net.training.epoch(PART, MEMORY)
     alphas, weights = net.training.architecture.alphas(), numbers(net.training._weights(net.model))
-    net._begin_anew(1, "they are all alike")
+    net._restart(1, "they are all alike")
     assert net.training.architecture.alphas() == alphas
     assert net.training.epochs_done == 1
     assert all(not optimiser.state for optimiser in net.training.optimisers.values())
@@ -48,10 +48,10 @@ def test_the_reset_keeps_alphas_and_nothing_else():
 def test_a_supernet_that_collapses_again_and_again_fails():
     net = supernet(epochs=40)
     for reset in range(MOST_RESETS):
-        net._begin_anew(1, "alike")
+        net._restart(1, "alike")
         assert net.resets == reset + 1
     with pytest.raises(Collapsed, match="4th time, in epoch 1: alike"):
-        net._begin_anew(1, "alike")
+        net._restart(1, "alike")
 
 
 def watched(watch, rows, deviation=1.0):
