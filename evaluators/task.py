@@ -124,7 +124,7 @@ class Task(Capabilities):
         self.evaluated_part(model)(*(values.to(self.device) for values in self.example_inputs(model, 2)))
 
     def cost(self, model: nn.Module) -> dict[str, float]:
-        """``count_parameters`` of the evaluated part, and its ``count_multiply_adds`` for one example."""
+        """``parameters`` of the evaluated part, and its ``multiply_adds`` for one example."""
         evaluated = self.evaluated_part(model)
         inputs = (values.to(self.device) for values in self.example_inputs(model, 1))
         return {

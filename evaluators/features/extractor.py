@@ -1,7 +1,7 @@
-"""What samples are compared by: a fixed network's description of images, made once for a data set and kept.
+"""Feature extractors: fixed networks that describe images, trained once for a data set and kept.
 
-Features of another network, be it the same one trained from another seed, give other scores: an extractor is known by
-the hash of its tensors, and a score remembers it.
+Features of another network give other scores, even if only the seed of its training differs. So an extractor is
+identified by the hash of its tensors, which is saved with the scores.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ log = logging.getLogger(__name__)
 
 
 class FeatureModel(Protocol):
-    """What an extractor needs of a network."""
+    """A network that an extractor can use."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [0, 1] to features (N, D)."""
+        """Map images (N, C, H, W) in [0, 1] to features (N, D)."""
 
     def logits(self, features: Tensor) -> Tensor:
-        """Features (N, D) to logits (N, K)."""
+        """Map features (N, D) to logits (N, K)."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class FeatureExtractor:
     Attributes:
         name: what it is, in words.
         sha256: of its tensors; two extractors with the same give the same features.
-        classes: the names of what its logits stand for; empty where it has none.
+        classes: the names of its logits; empty if it has none.
         accuracy: on the held-out part, of the labels or, without labels, of its own task; None for Inception.
-        resize: what it does to an image before its first layer.
-        shape: of the images it was made for; None if it takes any.
+        resize: how an image is resized before the first layer.
+        shape: of the images that it takes; None if it takes any.
     """
 
     network: nn.Module
@@ -69,10 +69,10 @@ class FeatureExtractor:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W), float32 in [0, 1] or uint8, to features (N, D) float32 on the extractor's device.
+        """Map images (N, C, H, W), float32 in [0, 1] or uint8, to features (N, D) float32 on the extractor's device.
 
         Raises:
-            ValueError: images of another shape than it was made for.
+            ValueError: the images have another shape than the extractor takes.
         """
         if self.shape is not None and tuple(images.shape[1:]) != self.shape:
             raise ValueError(f"the extractor takes images of {self.shape}, not of {tuple(images.shape[1:])}")
@@ -80,12 +80,12 @@ class FeatureExtractor:
         return torch.cat(found).float()
 
     def logits(self, images: Tensor) -> Tensor | None:
-        """Images as for `features` to logits (N, K) over `classes`; None where there are none."""
-        return self.logits_of(self.features(images)) if self.classes else None
+        """Map images as for `features` to logits (N, K) over `classes`; None if there are none."""
+        return self.classify(self.features(images)) if self.classes else None
 
     @torch.no_grad()
-    def logits_of(self, features: Tensor) -> Tensor | None:
-        """The logits (N, K) of features (N, D) that it has given; None where it has no classes."""
+    def classify(self, features: Tensor) -> Tensor | None:
+        """Map this extractor's features (N, D) to logits (N, K); None if there are no classes."""
         if not self.classes:
             return None
         network: Any = self.network
@@ -96,15 +96,15 @@ class FeatureExtractor:
 def load_extractor(
     data: Dataset, *, directory: Path | None = None, kind: str = "auto", device: str | torch.device = "cpu"
 ) -> FeatureExtractor:
-    """The extractor of a data set: read from the directory, or trained on the training part and kept there.
+    """Load the extractor of a data set from the directory, or train it on the training part and keep it there.
 
     ``classifier`` is a small network that predicts the labels, ``self_supervised`` one that recognises views of an
-    image; ``auto`` is the first where there are labels worth predicting (two classes, five images a class).
-    ``load_inception`` is torchvision's Inception v3, of photographs: not for digits, and not the network of published
-    FIDs, whose weights and resizing differ. A file that is damaged is made anew, with a warning in the log.
+    image; ``auto`` is the first if there are labels worth predicting (two classes, five images a class). ``inception``
+    is torchvision's Inception v3, for photographs only; it is not the network of published FIDs, whose weights and
+    resizing differ. A damaged file is replaced, with a warning in the log.
 
     Args:
-        directory: where it is kept; None for the folder ``features`` where downloads are kept.
+        directory: of kept extractors; None for the folder ``features`` beside downloaded data.
 
     Raises:
         UserError: an unknown kind, a classifier without labels, Inception where its weights are not to be had.
@@ -140,7 +140,7 @@ def load_extractor(
 
 
 def choose_kind(data: Dataset) -> str:
-    """What ``auto`` stands for."""
+    """Choose the kind of extractor that ``auto`` stands for."""
     worth_predicting = 2 <= _classes_in(data) <= len(data.train) // _IMAGES_A_CLASS
     return "classifier" if worth_predicting else "self_supervised"
 
@@ -150,7 +150,7 @@ def _classes_in(data: Dataset) -> int:
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of the tensors' names, types, shapes and values, in hexadecimal digits."""
+    """Compute the SHA-256 of the tensors' names, types, shapes and values, in hexadecimal digits."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -167,7 +167,9 @@ def _load_or_train(data: Dataset, recipe: Recipe, folder: Path) -> tuple[Feature
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:20]
     path = folder / f"{recipe.kind}-{key}.safetensors"
     writable = _make_folder(folder)
-    with FileLock(f"{path}.lock") if writable else nullcontext():  # two processes need not train the same
+    with (
+        FileLock(f"{path}.lock") if writable else nullcontext()
+    ):  # so that two processes do not train the same extractor
         kept = _read(path, made_of, data, recipe)
         if kept is not None:
             return kept
@@ -178,7 +180,7 @@ def _load_or_train(data: Dataset, recipe: Recipe, folder: Path) -> tuple[Feature
 
 
 def _make_folder(folder: Path) -> bool:
-    """Whether the folder is there and files can be made in it."""
+    """Make the folder, and say whether files can be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -210,7 +212,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _read(path: Path, made_of: Mapping[str, Any], data: Dataset, recipe: Recipe) -> tuple[FeatureNetwork, float] | None:
-    """What was kept, or None where nothing was or it cannot be trusted."""
+    """Read a kept network and its accuracy; None if there is none or its file is damaged."""
     about_path = path.with_suffix(".json")
     if not (path.exists() and about_path.exists()):
         return None

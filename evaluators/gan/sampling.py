@@ -60,7 +60,7 @@ def sample_grid(model: GanModel, generator: nn.Module, noise: Noise, part: Split
 
 
 def measure_cost(model: GanModel, part: Split, device: torch.device) -> dict[str, float]:
-    """The generator's ``count_parameters`` and its ``count_multiply_adds`` for one image."""
+    """The generator's ``parameters`` and its ``multiply_adds`` for one image."""
     codes = torch.zeros((1, model.latent), device=device)
     conditions = select_conditions(model, part)
     told = () if conditions is None else (conditions[:1].to(device),)

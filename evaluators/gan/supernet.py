@@ -84,10 +84,10 @@ class PairSupernet:
 
         The metrics are the scores of the strongest pair's generator, with the weights of the supernet's average and
         recalibrated batch normalisation; ``mixture_deviation``, the deviation of the images that all operations make
-        together; the mean losses LOSSES; ``skips``, the most that a derived cell has; ``entropy``, the mean of all
-        edges in nats; ``resets``, how often the supernet has collapsed and was restarted; and the cost. The last measurement
-        brings the derived pairs: the strongest, and then the others in the order of their FID with the supernet's
-        weights. These FIDs are in ``paths.json``.
+        together; the mean losses LOSSES; ``skips``, the most that a derived cell has; ``entropy`` in nats, the mean of
+        all edges; ``resets``, how often the supernet has collapsed and was restarted; and the cost. The last
+        measurement brings the derived pairs: the strongest, and then the others in the order of their FID with the
+        supernet's weights. These FIDs are in ``paths.json``.
 
         Raises:
             Collapsed: the supernet has collapsed four times.

@@ -1,4 +1,4 @@
-"""Two networks aligned: which layer of the one is which of the other, and which number is which."""
+"""Aligns two networks: finds which layers, and which numbers of their tensors, belong together."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import nn
 from evaluators.inheritance.tensor_axes import Labels, ModelAxes, is_depthwise
 
 Places = tuple[tuple[list[int], list[int]], ...]
-"""For each dimension, places in the child's tensor and those in the parent's that stand for the same."""
+"""For each dimension, the indices in the child's tensor and those in the parent's that stand for the same."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Layers that belong together, by their names; the score is 1 for each that is inherited whole."""
+    """Layers that belong together, by their names; each adds 1 to the score if it is inherited completely."""
 
     score: float = 0.0
     layers: tuple[tuple[str, str], ...] = ()
@@ -27,15 +27,16 @@ class Pairs:
 
 
 _NONE = Pairs()
-_ANY_NODE = 1e-6  # what two nodes score that have nothing to inherit, such as pooling alone
+_ANY_NODE = 1e-6  # the score of two nodes that have nothing to inherit, such as pooling
 GRAPHS = {"nodes": ("inputs", "operations", 1), "cells": ("sources", "skips", 0)}
-"""Rows of nodes: which attribute says where a node's edges come from, which holds them, what the first node is called.
+"""The graphs by the attribute with their nodes: a node's attributes with the sources of its edges and with the edges,
+and the number of the first node.
 
 See search_spaces.cells.modules.Cell and search_spaces.gan.modules.UpCells."""
 
 
 class Network:
-    """A network, its modules and tensors by name, and what these stand for."""
+    """A network, its modules and tensors by name, and the labels of their axes."""
 
     def __init__(self, module: nn.Module, found: ModelAxes) -> None:
         self.modules = dict(module.named_modules())
@@ -43,20 +44,20 @@ class Network:
         self.axes = found
 
     def own_tensors(self, name: str) -> list[str]:
-        """The names of the tensors of a module itself, not those of its parts."""
+        """Give the names of the tensors of a module itself, not of its parts."""
         module = self.modules[name]
         own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
         return [tensor for tensor, _ in own if join_names(name, tensor) in self.tensors]
 
     def parts(self, name: str) -> list[str]:
-        """The names of a module's parts within it."""
+        """Give the names of a module's direct parts."""
         return [child for child, _ in self.modules[name].named_children()]
 
 
 class Alignment:
-    """A child and its parent, aligned; see evaluators.inheritance.transfer.inherit_weights for the rules.
+    """The alignment of a child with its parent; see evaluators.inheritance.transfer.inherit_weights for the rules.
 
-    ``pairs(own, other)`` gives what belongs together of two modules, by their names; those of the networks are "".
+    ``pairs(own, other)`` gives the layers that belong together in two modules, by their names; a network's is "".
     """
 
     def __init__(self, child: Network, parent: Network) -> None:
@@ -65,7 +66,7 @@ class Alignment:
         self._common = functools.cache(_match_labels)
 
     def _pairs(self, own: str, other: str) -> Pairs:
-        """What belongs together of two modules, themselves included."""
+        """Find the layers that belong together in two modules, which may be layers themselves."""
         if own and not self._is_alike(own, other):
             return _NONE
         mine, theirs = self.child.parts(own), self.parent.parts(other)
@@ -77,12 +78,12 @@ class Alignment:
                 graph = part in GRAPHS and self._is_graph(own, part) and self._is_graph(other, part, of_parent=True)
                 pair = join_names(own, part), join_names(other, part)
                 found += self._graph(*pair, part) if graph else self.pairs(*pair)
-        if mine and not found.layers:  # what is wrapped around a layer belongs to that
+        if mine and not found.layers:  # a wrapper's own tensors belong to the layer in it
             return _NONE
         return found + self._layer(own, other)
 
     def _is_alike(self, own: str, other: str) -> bool:
-        """Whether two modules could be one: class, stride, kind of convolution, and the size of what they give."""
+        """Whether two modules agree in class, stride, kind of convolution, and size of the output."""
         child, parent = self.child.modules[own], self.parent.modules[other]
         if type(child) is not type(parent) or getattr(child, "stride", None) != getattr(parent, "stride", None):
             return False
@@ -90,7 +91,7 @@ class Alignment:
         return is_depthwise(child) == is_depthwise(parent) and (None in sizes or sizes[0] == sizes[1])
 
     def _layer(self, own: str, other: str) -> Pairs:
-        """The pair of both, if a tensor of the one has something for the other; for a bias alone there is none."""
+        """Pair two modules if one can inherit tensors of the other; a bias alone is not enough."""
         score = weight = 0.0
         if "weight" in self.child.own_tensors(own) and self.places(own, other, "weight") is None:
             return _NONE
@@ -106,7 +107,7 @@ class Alignment:
         return Pairs(score / weight, ((own, other),)) if score else _NONE
 
     def places(self, own: str, other: str, name: str) -> Places | None:
-        """Where two tensors stand for the same; None if nowhere."""
+        """Find the indices at which two tensors stand for the same; None if there are none."""
         mine, theirs = join_names(own, name), join_names(other, name)
         new, old = self.child.tensors[mine], self.parent.tensors.get(theirs)
         if old is None or new.dim() != old.dim():
@@ -127,7 +128,7 @@ class Alignment:
         theirs: Sequence[str],
         allowed: Callable[[int, int], bool] = lambda i, j: True,
     ) -> Pairs:
-        """Of parts in a row, the alignment of greatest score; see `_align`."""
+        """Align parts in a sequence; see `_align`."""
         steps = self._align(own, other, mine, theirs, allowed)
         return sum((self.pairs(join_names(own, mine[i]), join_names(other, theirs[j])) for i, j in steps), _NONE)
 
@@ -140,9 +141,9 @@ class Alignment:
         allowed: Callable[[int, int], bool],
         least: float = 0.0,
     ) -> list[tuple[int, int]]:
-        """The places, in order, of parts that belong together (Needleman & Wunsch 1970, without a cost of gaps).
+        """Find the alignment of greatest score (Needleman & Wunsch 1970, without a cost of gaps), as pairs of indices.
 
-        Parts that are alike score as much as is inherited, and `least`.
+        A pair of parts that are alike scores `least` and as much as is inherited.
         """
 
         def score(i: int, j: int) -> float:
@@ -171,7 +172,7 @@ class Alignment:
         return all(isinstance(getattr(node, edges, None), nn.ModuleList) and hasattr(node, sources) for node in nodes)
 
     def _graph(self, own: str, other: str, kind: str) -> Pairs:
-        """Nodes in order, and of two nodes the edges that come from nodes that belong together."""
+        """Align the nodes of two graphs, and then the edges between nodes that belong together."""
         sources, edges, first = GRAPHS[kind]
         mine, theirs = self.child.parts(own), self.parent.parts(other)
         steps = self._align(own, other, mine, theirs, lambda i, j: True, _ANY_NODE)
@@ -202,7 +203,7 @@ class Alignment:
 
 
 def _describe_operation(operation: nn.Module) -> tuple[str, ...]:
-    """What an operation does, but for the sizes of its kernels: its convolutions; of a graph, that it is one."""
+    """Describe an operation by its convolutions, without the sizes of their kernels, or as a graph."""
     if any(isinstance(getattr(operation, row, None), nn.ModuleList) for row in GRAPHS):
         return (type(operation).__name__,)
     layers = [layer for layer in operation.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
@@ -210,7 +211,7 @@ def _describe_operation(operation: nn.Module) -> tuple[str, ...]:
 
 
 def _match_labels(mine: Labels, theirs: Labels) -> tuple[list[int], list[int]]:
-    """Where both have the same labels."""
+    """Find the indices at which both have the same labels."""
     if mine == theirs:
         return list(range(len(mine))), list(range(len(mine)))
     where = {label: place for place, label in enumerate(theirs)}
@@ -219,5 +220,5 @@ def _match_labels(mine: Labels, theirs: Labels) -> tuple[list[int], list[int]]:
 
 
 def join_names(path: str, name: str) -> str:
-    """The name of a part from that of the whole, which may be ""."""
+    """Join the name of a module, which may be "", and the name of its part."""
     return f"{path}.{name}" if path else name

@@ -1,7 +1,7 @@
-"""What the places of a model's tensors stand for: channels, positions, offsets of a kernel; seen by running it once.
+"""Labels the axes of a model's tensors: channels, positions and offsets of kernels, found by running the model once.
 
-Two tensors of one shape need not mean the same: 16 channels of 4 x 4 and 64 of 2 x 2 are both 256 numbers to the layer
-behind. So every place along every dimension of a tensor gets a label, and places with one label mean the same.
+Two tensors of the same shape need not mean the same: 16 channels of 4 x 4 and 64 of 2 x 2 are both 256 numbers to the
+next layer. So every index along every dimension of a tensor gets a label, and equal labels mean the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 Labels = tuple[Hashable, ...]
-"""What each place along a dimension stands for."""
+"""What each index along a dimension stands for."""
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 _ELEMENTWISE = ("add", "radd", "sub", "rsub", "mul", "rmul")
@@ -24,11 +24,11 @@ _NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm
 
 @dataclass(frozen=True)
 class TensorAxes:
-    """Of a tensor's places.
+    """The labels of a tensor's axes.
 
     Attributes:
-        labels: for each dimension.
-        output: the dimension of what the layer gives; what it takes, and a kernel's offsets, are the others.
+        labels: of each dimension.
+        output: the dimension of the layer's outputs; the others are its inputs and its kernel's offsets.
     """
 
     labels: tuple[Labels, ...]
@@ -37,11 +37,11 @@ class TensorAxes:
 
 @dataclass
 class ModelAxes:
-    """Of a whole model.
+    """The labels of a whole model.
 
     Attributes:
-        tensors: by their names; of a tensor that is not there it is not known.
-        sizes: height and width of what a module gives, () for vectors, by the module's name.
+        tensors: the axes of each tensor by its name; unknown ones are missing.
+        sizes: height and width of a module's output, () for vectors, by the module's name.
     """
 
     tensors: dict[str, TensorAxes] = field(default_factory=dict)
@@ -49,17 +49,17 @@ class ModelAxes:
 
 
 def plain_labels(count: int) -> Labels:
-    """Channels that are known by their places: the first of one width is the first of any other."""
+    """Label channels by their index: the first channel is the same in models of any width."""
     return tuple(range(count))
 
 
 def opaque_labels(count: int) -> Labels:
-    """Channels of which it is not known how they are put together: of another number of them none is the same."""
+    """Label channels whose order is not understood: with another number of them, none is the same."""
     return tuple((count, place) for place in range(count))
 
 
 def label_axes(model: nn.Module, run: Callable[[nn.Module], object]) -> ModelAxes:
-    """What a model's tensors stand for; `run` passes a batch through all of its parts."""
+    """Label the axes of a model's tensors; `run` passes a batch through all of its parts."""
     tracer = _AxisTracer(model)
     training = model.training
     model.eval()
@@ -82,9 +82,9 @@ def is_depthwise(layer: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class _Flow:
-    """A tensor between layers: what its channels are, and the layer whose outputs they are, if nothing came between."""
+    """A tensor between layers: the labels of its channels, and the layer that gave it, if it did so directly."""
 
-    tensor: Tensor  # kept, so that no other gets its id
+    tensor: Tensor  # kept, so that no other tensor gets its id
     labels: Labels
     producer: nn.Module | None
 
@@ -103,7 +103,7 @@ class _AxisTracer(TorchFunctionMode):
         self._depth = 0
 
     def enter(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        """What a model is given from outside is known by its places."""
+        """Label the inputs of the model by their index."""
         if self._depth == 0:
             for tensor in arguments:
                 if isinstance(tensor, Tensor) and tensor.dim() >= 2 and id(tensor) not in self._flows:
@@ -111,7 +111,7 @@ class _AxisTracer(TorchFunctionMode):
         self._depth += 1
 
     def leave(self, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        """Take notice of what a module has made of what."""
+        """Label a module's output."""
         self._depth -= 1
         x, given = next(_find_tensors(arguments), None), list(_find_tensors(output))
         if x is None or not given:
@@ -132,7 +132,7 @@ class _AxisTracer(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
     ) -> Any:
-        """Sums and products leave channels what they are; of whatever else is done between layers nothing is known."""
+        """Give sums and products the labels of their arguments; other functions between layers are not understood."""
         result = function(*arguments, **(options or {}))
         if getattr(function, "__name__", "").strip("_") in _ELEMENTWISE and isinstance(result, Tensor):
             known = [x for x in _find_tensors(arguments) if id(x) in self._flows and x.shape[1:2] == result.shape[1:2]]
@@ -142,7 +142,7 @@ class _AxisTracer(TorchFunctionMode):
         return result
 
     def _consume(self, x: Tensor) -> _Flow:
-        """What is known of a tensor that something takes in."""
+        """Give the labels of a layer's input, and note that its producer has been used."""
         flow = self._flows.get(id(x)) or _Flow(x, opaque_labels(x.shape[1]), None)
         if flow.producer is not None:
             self._consumed.add(flow.producer)
@@ -163,7 +163,7 @@ class _AxisTracer(TorchFunctionMode):
         self._remember(y, self._outputs[layer], layer)
 
     def _trace_reshape(self, layer: nn.Module, x: Tensor, y: Tensor) -> None:
-        """Maps to vectors and back, and channels to positions: the layer before gives channels at positions."""
+        """Label flattening, unflattening and pixel shuffle: channels become channels at positions, or the reverse."""
         flow = self._consume(x)
         if isinstance(layer, nn.Flatten):
             if x.dim() == 4:
@@ -180,7 +180,7 @@ class _AxisTracer(TorchFunctionMode):
         self._remember(y, plain_labels(channels) if flow.producer is not None else opaque_labels(channels))
 
     def _trace_passing(self, layer: nn.Module, x: Tensor, y: Tensor) -> None:
-        """Layers that keep channels as they are, or put further ones behind them; any other hides what they are."""
+        """Label a layer without weights between channels: it keeps them, appends some, or is not understood."""
         flow = self._consume(x)
         self._inputs[layer] = flow.labels
         before, after = x.shape[1], y.shape[1]
@@ -198,21 +198,21 @@ class _AxisTracer(TorchFunctionMode):
             self._remember(y, opaque_labels(after))
 
     def model_axes(self) -> ModelAxes:
-        """Of all layers that were run."""
+        """Give the labels of all layers that were run."""
         found = ModelAxes()
         for module, y in self._given.items():
             found.sizes[self._names[module]] = tuple(y.shape[2:])
         for layer, inputs in self._inputs.items():
             outputs = self._outputs.get(layer, inputs)
             if layer in self._outputs and layer not in self._consumed:
-                outputs = opaque_labels(len(outputs))  # a mean and a variance, say, of which each has a half
+                outputs = opaque_labels(len(outputs))  # such as a mean and a variance in one output
             for name, axes in _label_layer(layer, inputs, outputs).items():
                 found.tensors[f"{self._names[layer]}.{name}"] = axes
         return found
 
 
 def _find_tensors(values: Any) -> Iterator[Tensor]:
-    """Maps and vectors among arguments or outputs, those in lists included."""
+    """Find maps and vectors among arguments or outputs, also in lists."""
     if isinstance(values, Tensor):
         if values.dim() >= 2:
             yield values
@@ -222,7 +222,7 @@ def _find_tensors(values: Any) -> Iterator[Tensor]:
 
 
 def _find_layer(module: nn.Module, run: Mapping[nn.Module, Tensor]) -> nn.Module | None:
-    """The layer that a module is, or is wrapped around and uses the weights of; None of a module of modules."""
+    """Find the layer that a module is, or whose weights it uses as a wrapper; None for a module of modules."""
     children = list(module.children())
     if not children:
         return module
@@ -232,7 +232,7 @@ def _find_layer(module: nn.Module, run: Mapping[nn.Module, Tensor]) -> nn.Module
 
 
 def _label_layer(layer: nn.Module, inputs: Labels, outputs: Labels) -> dict[str, TensorAxes]:
-    """What each tensor of a layer of a known kind stands for."""
+    """Label each tensor of a layer of a known kind."""
     if isinstance(layer, _NORMALISATIONS):
         own = {**dict(layer.named_parameters()), **dict(layer.named_buffers())}
         return {name: TensorAxes((inputs,), 0) for name, tensor in own.items() if tensor.dim() == 1}
@@ -252,7 +252,7 @@ def _label_layer(layer: nn.Module, inputs: Labels, outputs: Labels) -> dict[str,
 
 
 def _label_offsets(layer: nn.Conv2d | nn.ConvTranspose2d, axis: int) -> Labels:
-    """A kernel's places by their distance from its middle; an even kernel has no middle."""
+    """Label a kernel's offsets by their distance from its middle; an even kernel has none."""
     size, step = layer.kernel_size[axis], layer.dilation[axis]
     if size % 2 == 0 or isinstance(layer, nn.ConvTranspose2d):
         return opaque_labels(size)

@@ -1,4 +1,4 @@
-"""How good translations between two domains are: they should look like the target's images, and lead back."""
+"""Scores translations between two domains: they should look like the target's images, and lead back."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ Translate = Callable[[Tensor], Tensor]
 
 _MOST_SAMPLES = 2_000
 OF_CLASSES = ("modes", "label_entropy", "label_agreement")
-"""The scores that need labels, of the same classes in both domains."""
+"""The scores that need labels of the same classes in both domains."""
 
 
 class Target:
-    """A domain, and images of the other one that are to look like its own.
+    """A domain, and images of the other domain whose translations should look like its own.
 
-    Those that are translated are drawn once, with a fixed seed, from one part of the other domain: 2,000, or as many as
-    there are. In a search they are compared with the images that evaluators.metrics.samples.make_reference takes.
+    The images that are translated are drawn once, with a fixed seed, from one part of the other domain: 2,000, or as
+    many as there are. In a search, translations are compared with the images of
+    evaluators.metrics.samples.make_reference.
 
     Args:
         own: the domain.
@@ -34,9 +35,9 @@ class Target:
         extractor: of `own`.
 
     Attributes:
-        sources: what is translated.
-        classes: how many of them the domain's images have, if those of the other have labels of the same and the
-            extractor knows them; else 0.
+        sources: the images that are translated.
+        classes: how many classes the domain has; 0 if the other domain has no labels of the same classes, or the
+            extractor does not know them.
         protocol: what the scores depend on.
     """
 
@@ -56,11 +57,11 @@ class Target:
 
     @property
     def protocol(self) -> dict[str, str | int | float]:
-        """That of the reference, and the hash of what is translated."""
+        """The protocol of the reference, and the hash of the images that are translated."""
         return self.reference.protocol.as_dict() | {"sources_sha256": hash_tensors({"images": self.sources.examples})}
 
     def scores(self, translations: Tensor) -> dict[str, float]:
-        """Of the sources' translations, in their order: evaluators.metrics.samples.score_samples, but
+        """Compute the scores of the sources' translations, in their order, as evaluators.metrics.samples does, but
 
         ``sample_deviation`` is in units of that of the domain's own images; ``modes`` and ``label_entropy`` are there
         where both domains have labels of the same classes, and with them ``label_agreement``, the share of translations
@@ -83,12 +84,12 @@ class Target:
 def make_targets(
     data: DomainPair, extractors: tuple[FeatureExtractor, FeatureExtractor], part: Literal["validation", "test"]
 ) -> tuple[Target, Target]:
-    """A and B as targets, each with the other's images to translate; the extractors are those of A and of B."""
+    """Make targets of A and of B, whose extractors are given in this order."""
     return Target(data.a, data.b, extractors[0], part), Target(data.b, data.a, extractors[1], part)
 
 
 def join_protocols(targets: tuple[Target, Target]) -> dict[str, str | int | float]:
-    """What the scores of both directions depend on."""
+    """Join the protocols of both directions."""
     return {
         f"{domain} {name}": value
         for domain, target in zip("ab", targets, strict=True)
@@ -97,7 +98,7 @@ def join_protocols(targets: tuple[Target, Target]) -> dict[str, str | int | floa
 
 
 def score_translations(targets: tuple[Target, Target], a_to_b: Translate, b_to_a: Translate) -> dict[str, float]:
-    """All scores of both directions.
+    """Compute all scores of both directions.
 
     ``fid`` and ``label_agreement`` are the means over both targets; ``coverage``, ``sample_deviation``, ``modes`` and
     ``label_entropy`` the lesser of both; ``fid_a``, ``kid_a``, ``coverage_a`` are of translations into A, and so on.

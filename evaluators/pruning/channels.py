@@ -1,14 +1,14 @@
-"""The channels of a model that can be chosen among: pruned, or doubled; and the model with those that are chosen.
+"""Finds the channels of a model that can be removed or doubled, and makes the model with the chosen channels.
 
-Channels that residual sums, depthwise convolutions and the like couple across layers are chosen together (the groups of
-DepGraph: Fang et al. 2023). What becomes of a choice is a tree of the same classes with other sizes, so that it is
-exported as any other.
+Channels that are coupled across layers, by residual sums or depthwise convolutions, are chosen together (the groups of
+DepGraph: Fang et al. 2023). The result consists of the same module classes with other sizes, so that it is exported
+like any other model.
 
-A module class that is not torch's and has whole numbers among its constructor's arguments says which of them are
-numbers of channels, in an attribute of the class: ``channel_arguments = (("channels", "input"),)``. ``input`` and
-``output`` stand for the channels of its first argument and of what it gives, ``style`` for those of its second, the
-name of a tensor of its own for those of the tensor, and ``kept`` for those of its first argument, which then keep their
-number. Classes that say nothing keep all channels that they have to do with.
+A module class that is not torch's, and whose constructor takes whole numbers, says which of these are numbers of
+channels by an attribute: ``channel_arguments = (("channels", "input"),)``. ``input`` and ``output`` stand for the
+channels of its first argument and of its output, ``style`` for those of its second argument, the name of a tensor of
+the module for those of the tensor, and ``kept`` for those of its first argument, of which none is removed then. If a
+class has no such attribute, no channels of its inputs, outputs and tensors are removed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from evaluators.pruning.dependency_graph import Axis, ForceDouble, Tracer, trace
 from nas.core.errors import CandidateFailure
 
 Sizes = dict[str, dict[str, Any]]
-"""By a module's path, its constructor's arguments that are others than the genotype's model has."""
+"""By a module's path, the arguments of its constructor that differ from those of the genotype's model."""
 
 _CONVOLUTION = (("in_channels", "input"), ("out_channels", "output"))
 _TORCH_ARGUMENTS: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
@@ -49,14 +49,15 @@ class NothingToPrune(CandidateFailure):
 
 @dataclass(frozen=True)
 class Channels:
-    """The channels of a model, numbered from 0 over all groups; -1 stands for what may not be chosen.
+    """The channels of a model, numbered from 0 over all groups; -1 stands for channels that are always kept.
 
     Attributes:
-        groups: by name, the path of the first layer that makes them, the numbers of a group's channels in their order.
-        axes: of a dimension of a tensor, the channel of each of its indices.
+        groups: the numbers of each group's channels in their order. A group is named by the path of the first layer
+            that gives its channels.
+        axes: the channel of each index along a dimension of a tensor.
         consumed: the axes that are summed over: inputs of convolutions and of linear layers.
-        blocks: by a group's name, which group of its group normalisations each channel is in; of those that have any.
-        arguments: of a module's path and the name of an argument, the channels that it counts.
+        blocks: by a group's name, if it has group normalisations, which group of these each channel is in.
+        arguments: by a module's path and the name of an argument, the channels that the argument counts.
     """
 
     groups: Mapping[str, np.ndarray]
@@ -66,10 +67,10 @@ class Channels:
     arguments: Mapping[tuple[str, str], np.ndarray]
 
     def counts(self, kept: Mapping[str, Sequence[int]]) -> np.ndarray:
-        """How often each channel is chosen, (channels,), given indices in groups; groups not named are kept whole.
+        """Count how often each channel is chosen, (channels,), given indices in groups; other groups are kept whole.
 
         Raises:
-            ValueError: indices that do not rise, none at all, or too different numbers in a group normalisation.
+            ValueError: there are no indices, they do not rise, or they divide a group normalisation unevenly.
         """
         counts = np.ones(1 + max((int(own.max()) for own in self.groups.values()), default=-1), int)
         for name, indices in kept.items():
@@ -85,13 +86,13 @@ class Channels:
 
 
 def find_channels(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Channels:
-    """The channels of those parts of a model that `calls` names, by path, each with an example of its inputs.
+    """Find the channels of the parts of a model that `calls` names by path, each with an example of its inputs.
 
-    What goes into these parts and what they give keeps its size. That the rest is understood is verified: with every
-    channel twice and its consumers' weights halved, the model must give the same.
+    The inputs and outputs of these parts keep their size. The result is verified: with every channel doubled, and the
+    weights that consume it halved, the model must compute the same.
 
     Raises:
-        NothingToPrune: no channel can be chosen, or the parts are not understood.
+        NothingToPrune: no channel can be removed, or the parts are not understood.
     """
     model = copy.deepcopy(model).cpu().double().eval()
     calls = {path: tuple(_as_double(tensor[:1].cpu()) for tensor in inputs) for path, inputs in calls.items()}
@@ -120,7 +121,7 @@ def _is_custom(module: nn.Module) -> bool:
 
 
 def _find_unknown_modules(model: nn.Module, tracer: Tracer) -> list[str]:
-    """The modules that have numbers of their own and do not say which of them are channels'."""
+    """Find the modules that take whole numbers and do not say which of these are numbers of channels."""
     found = []
     for path in tracer.modules:
         module = model.get_submodule(path)
@@ -134,7 +135,7 @@ def _find_unknown_modules(model: nn.Module, tracer: Tracer) -> list[str]:
 
 
 def _label_arguments(model: nn.Module, tracer: Tracer) -> dict[tuple[str, str], np.ndarray]:
-    """The labels of the channels that arguments of modules count."""
+    """Give the labels of the channels that arguments of modules count."""
     counted = {}
     for path, (inputs, output) in tracer.modules.items():
         module = model.get_submodule(path)
@@ -154,7 +155,7 @@ def _label_arguments(model: nn.Module, tracer: Tracer) -> dict[tuple[str, str], 
 
 
 def _group_channels(tracer: Tracer, counted: Mapping[tuple[str, str], np.ndarray]) -> Channels:
-    """The channels by what they are channels of; fixed where a group normalisation would be cut unevenly."""
+    """Group channels by the tensors that have them; keep those that divide a group normalisation unevenly."""
     while True:
         component, fixed = tracer.components()
         axes = {axis: component(labels) for axis, labels in tracer.axes.items()}
@@ -194,7 +195,7 @@ def _group_name(use: tuple[tuple[Axis, int], ...]) -> str:
 def _find_blocks(
     tracer: Tracer, component: Any, groups: Mapping[str, np.ndarray], fixed: int
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-    """Of every group with group normalisations their groups; and the labels of those that do not agree on them."""
+    """Find the groups of group normalisations of every group, and the labels of groups whose normalisations differ."""
     blocks: dict[str, np.ndarray] = {}
     uneven = []
     for labels in tracer.grouped:
@@ -211,11 +212,11 @@ def _find_blocks(
 
 
 def select_channels(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> nn.Module:
-    """A copy of a model that has these of its channels, by their indices in groups, in their order.
+    """Copy a model with some of its channels, given by their indices in groups, in their order.
 
-    A subset prunes. An index that is there k times gives the channel k times, and what consumes it 1/k of its weights:
-    Net2WiderNet (Chen et al. 2016, section 2.2) without noise. That leaves the function as it is with every layer that
-    is understood, but for group normalisation, which needs all channels equally often.
+    A subset of the indices prunes. An index that occurs k times gives k copies of the channel, and 1/k of the weights
+    that consume it: Net2WiderNet (Chen et al. 2016, section 2.2) without noise. The copy then computes the same, except
+    that group normalisation needs all channels equally often.
 
     Raises:
         ValueError: see Channels.counts.
@@ -236,7 +237,7 @@ def select_channels(model: nn.Module, channels: Channels, kept: Mapping[str, Seq
 
 
 def find_sizes(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> Sizes:
-    """The arguments of modules that change with a choice of channels."""
+    """Find the arguments of modules that change with a choice of channels."""
     counts = channels.counts(kept)
     sizes: Sizes = {}
     for (path, name), own in channels.arguments.items():
@@ -256,7 +257,7 @@ def find_sizes(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence
 
 
 def resize_model(model: nn.Module, sizes: Sizes, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """The model itself with other sizes and these tensors.
+    """Change a model's sizes in place, and load tensors of these sizes.
 
     Raises:
         RuntimeError: names or sizes of the tensors are not the model's.
@@ -279,7 +280,7 @@ def _set_arguments(module: nn.Module, arguments: Mapping[str, Any]) -> None:
 
 
 def _expand_indices(own: np.ndarray, counts: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Which indices of an axis are chosen, and how often each. A channel's run of indices is repeated as a whole."""
+    """Give the chosen indices of an axis, and how often each is chosen; a channel's run of indices stays together."""
     ends = [*(np.flatnonzero(np.diff(own)) + 1), len(own)]
     chosen: list[int] = []
     begin = 0
@@ -292,7 +293,7 @@ def _expand_indices(own: np.ndarray, counts: np.ndarray) -> tuple[Tensor, Tensor
 
 
 def _replace_tensor(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
-    """Put a tensor in the place of one of the model's."""
+    """Replace a tensor of a model by another one."""
     path, _, last = name.rpartition(".")
     module = model.get_submodule(path)
     before = getattr(module, last)
@@ -303,7 +304,7 @@ def _replace_tensor(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _verify(model: nn.Module, channels: Channels, calls: Mapping[str, tuple[Tensor, ...]]) -> None:
-    """See channels_of."""
+    """Verify that the model computes the same with every channel doubled."""
     try:
         every = {name: np.repeat(np.arange(len(own)), 2).tolist() for name, own in channels.groups.items()}
         twice = select_channels(model, channels, every)

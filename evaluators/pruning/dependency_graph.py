@@ -1,10 +1,10 @@
-"""Which channels of a module's layers depend on each other, found by watching what one forward pass does.
+"""Finds which channels of a module's layers depend on each other, by tracing one forward pass.
 
 The dependency graph of structured pruning (DepGraph: Fang et al. 2023, section 3) for what the models here consist of.
-Every channel of a layer's weights has a label, and every activation a tensor of labels of its own shape: which channel
-each of its values is of. Functions that only move values (reshaping, concatenation, slicing, pixel shuffle) are run on
-the labels as well, so that they need no rules. Those that combine values elementwise couple the labels of both sides. A
-function that is not known fixes whatever enters it: it keeps its channels.
+Every channel of a layer's weights has a label. Every activation has a tensor of labels of its own shape, which say
+which channel each of its values belongs to. Functions that only move values (reshaping, concatenation, slicing, pixel
+shuffle) are run on the labels as well, so that they need no rules. Functions that combine values elementwise couple the
+labels of their arguments. The arguments of an unknown function are fixed: they keep all their channels.
 
 Maps are (N, C, H, W) and vectors (N, C); channels of anything else are fixed.
 """
@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 Axis = tuple[str, int]
 """A dimension of a parameter or buffer, by the tensor's name."""
-_CONSTANT, _FIXED = 0, 1  # labels of values that are of no channel, and of those that keep their channels
+_CONSTANT, _FIXED = 0, 1  # the labels of values without a channel, and of channels that are all kept
 
 _MOVES = {
     "flatten", "unflatten", "reshape", "view", "permute", "transpose", "contiguous", "chunk", "split", "cat", "expand",
@@ -47,7 +47,7 @@ _READS_VALUES = {"item", "tolist", "bool", "float", "int", "index", "numpy", "eq
 
 
 def trace_channels(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Tracer:
-    """What the calls of parts of a model, by their paths, do with its channels; in evaluation mode, on the CPU."""
+    """Trace calls of parts of a model, by their paths; the model is in evaluation mode on the CPU."""
     tracer = Tracer(model)
     handles = [
         module.register_forward_hook(lambda _, inputs, output, name=name: tracer.record_call(name, inputs, output))
@@ -64,7 +64,7 @@ def trace_channels(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) ->
 
 
 class ForceDouble(TorchFunctionMode):
-    """Makes doubles of what a module makes floats of, so that one of doubles runs."""
+    """Turns a module's conversions to float into conversions to double, so that it runs on doubles."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -74,13 +74,13 @@ class ForceDouble(TorchFunctionMode):
 
 
 class Tracer(TorchFunctionMode):
-    """Watches the functions that are called and keeps the labels.
+    """Labels the results of the functions that a model calls.
 
     Attributes:
-        axes: labels of the channels along a dimension of a tensor, (size,) each.
-        consumed: the axes that a sum is taken over: inputs of convolutions and linear layers.
-        grouped: for every group normalisation, labels of the channels of each of its groups, (groups, channels).
-        modules: by path, what went into a module, and what it gave.
+        axes: the labels of the channels along a dimension of a tensor, (size,) each.
+        consumed: the axes that are summed over: inputs of convolutions and linear layers.
+        grouped: for every group normalisation, the labels of the channels of each group, (groups, channels).
+        modules: the inputs and the output of each module, by its path.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -97,8 +97,8 @@ class Tracer(TorchFunctionMode):
         self.modules: dict[str, tuple[tuple[Tensor, ...], Tensor]] = {}
 
     def watch(self, part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Call it; what goes in and what comes out keeps its size."""
-        inputs = tuple(tensor.clone() for tensor in inputs)  # as an input it is no part of what was before
+        """Call a part of the model, whose inputs and outputs keep their size."""
+        inputs = tuple(tensor.clone() for tensor in inputs)  # a new tensor, without labels of an earlier call
         self._alive.append(inputs)
         for tensor in inputs:
             self._labels[id(tensor)] = torch.full(tensor.shape, _FIXED, dtype=torch.float64)
@@ -109,23 +109,23 @@ class Tracer(TorchFunctionMode):
                 self.fix(self.labels(tensor))
 
     def record_call(self, name: str, inputs: tuple[Any, ...], output: Any) -> None:
-        """A module was called; nothing is computed here, where the mode would see it."""
+        """Record a call of a module; nothing is computed here, because it would be traced."""
         if isinstance(output, Tensor):
             self.modules[name] = (tuple(tensor for tensor in inputs if isinstance(tensor, Tensor)), output)
 
     # -- labels
 
     def axis(self, name: str, dimension: int, size: int) -> np.ndarray:
-        """The labels along a dimension of a tensor of the model."""
+        """Give the labels along a dimension of a tensor of the model."""
         if (name, dimension) not in self.axes:
             self.axes[name, dimension] = np.arange(self._count, self._count + size)
             self._count += size
         return self.axes[name, dimension]
 
     def labels(self, tensor: Tensor) -> Tensor:
-        """The labels of a tensor's values, of its shape.
+        """Give the labels of a tensor's values, in its shape.
 
-        Of the model's own tensors it is that of the channels: dimension 0 of (C,), dimension 1 of (1, C, H, W).
+        The channels of the model's own tensors are dimension 0 of (C,), and dimension 1 of (1, C, H, W).
         """
         if id(tensor) in self._labels:
             return self._labels[id(tensor)]
@@ -144,26 +144,26 @@ class Tracer(TorchFunctionMode):
         return made
 
     def channels(self, labels: Tensor) -> np.ndarray:
-        """The label of every channel (C,) of maps or vectors; the labels within a channel are coupled."""
+        """Give the label of every channel (C,) of maps or vectors, and couple the labels within a channel."""
         rows = labels.transpose(0, 1).flatten(1).numpy()
         first = rows.max(axis=1).astype(int)
         self.couple(np.broadcast_to(first[:, None], rows.shape), rows)
         return np.where(first == _CONSTANT, _FIXED, first)
 
     def couple(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Labels of the same values: their channels stay or go together."""
+        """Couple the labels of the same values, whose channels are then kept or removed together."""
         pairs = np.stack([np.ravel(first), np.ravel(second)]).astype(int)
         pairs = pairs[:, (pairs[0] != pairs[1]) & (pairs.min(axis=0) != _CONSTANT)]
         if pairs.size:
             self._edges.append(np.unique(pairs, axis=1))
 
     def fix(self, labels: Tensor | np.ndarray) -> None:
-        """These keep their channels."""
+        """Keep all channels with these labels."""
         own = np.unique(np.asarray(labels))
         self.couple(np.full(own.shape, _FIXED), own)
 
     def components(self) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
-        """What gives, of labels, which of all sets of coupled channels each is in, and the number of the fixed set."""
+        """Give a function from labels to the numbers of their sets of coupled channels, and the fixed set's number."""
         edges = np.concatenate(self._edges, axis=1) if self._edges else np.zeros((2, 0), int)
         graph = coo_matrix((np.ones(edges.shape[1]), (edges[0], edges[1])), shape=(self._count, self._count))
         _, component = connected_components(graph, directed=False)
@@ -174,7 +174,7 @@ class Tracer(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run the function, and label what it gives."""
+        """Run the function, and label its results."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
@@ -205,7 +205,7 @@ class Tracer(TorchFunctionMode):
     def _label_result(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: list[Tensor], made: list[Tensor]
     ) -> list[Tensor] | None:
-        """The labels of what a function gives; None where it is not known."""
+        """Give the labels of a function's results; None if the function is unknown."""
         if name == "getitem" and len(given) > 1:  # what an index picks is not known
             return None
         if name in _MOVES or (name == "pad" and not kwargs.get("value") and len(args) < 4):
@@ -240,11 +240,11 @@ class Tracer(TorchFunctionMode):
         return [total]
 
     def name(self, tensor: Tensor) -> str | None:
-        """That of a tensor of the model, or of one times a number."""
+        """Give the name of a tensor of the model, also of one that was multiplied by a number."""
         return self._names.get(id(tensor))
 
     def along(self, tensor: Tensor | None, dimension: int, channels: np.ndarray) -> bool:
-        """Couple a tensor's dimension with channels; whether it is one of the model's, or None."""
+        """Couple a dimension of a tensor with channels; return False if the tensor is not one of the model's."""
         if tensor is None:
             return True
         name = self.name(tensor)
@@ -260,7 +260,7 @@ def _reduces_positions(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool
 
 
 def _spread_labels(channels: np.ndarray, tensor: Tensor) -> Tensor:
-    """Labels of channels (C,) over maps or vectors of C channels."""
+    """Expand the labels of channels (C,) to maps or vectors of C channels."""
     own = torch.from_numpy(np.asarray(channels, float))
     return own.view(1, -1, *[1] * (tensor.dim() - 2)).expand(tensor.shape).clone()
 

@@ -142,7 +142,7 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(pair, monkeypa
         true[number] = found
         return found | {"fid": number}
 
-    monkeypatch.setattr(evaluators.cyclegan.task, "translation_scores", scores)
+    monkeypatch.setattr(evaluators.cyclegan.task, "score_translations", scores)
     measurements = measured(pair, NOISY, epochs=3)
     monkeypatch.undo()
     assert [m.metrics["fid"] for m in measurements] == [50, 5, 5]
