@@ -51,7 +51,7 @@ class AutoencoderTask(Task):
     program = "autoencoder"
 
     def assumptions(self, objective: str) -> list[Assumption]:
-        """What an objective needs to make sense."""
+        """Restrict the space so that an objective makes sense, and models fit a CPU."""
         values = math.prod(self.data.shape)
         latent = max((size for size in (2, 4, 8, 16, 32) if size <= values // 4), default=2)
         needed = []
@@ -78,7 +78,7 @@ class AutoencoderTask(Task):
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
-        """That of the model's family; see evaluators.autoencoder.losses.training_loss."""
+        """Compute the loss of the model's family; see evaluators.autoencoder.losses.training_loss."""
         return training_loss(as_autoencoder(model), batch.examples, hyperparameters, progress, generator)
 
     def score(
@@ -100,13 +100,13 @@ class AutoencoderTask(Task):
         return as_float(self.data.validation.examples.to(self.device))
 
     def prunable_parts(self, model: nn.Module) -> Calls:
-        """Encoder and decoder, each by itself: codes keep their size."""
+        """Give encoder and decoder, which are pruned separately, so that codes keep their size."""
         images = as_float(self.data.validation.examples[:LATENCY_BATCH].cpu())
         with torch.no_grad():
             codes = as_autoencoder(model.eval()).encode(images)
         return {"encoder": (images,), "decoder": (codes,)}
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """The autoencoder, shown on the first 16 images of the test part."""
+        """Deliver the autoencoder, with the first 16 images of the test part."""
         inputs = {"images": self.data.test.examples[:16]}
         return {"autoencoder": Deliverable(model, inputs, "reconstructions", "autoencoder")}

@@ -33,8 +33,8 @@ from nas.data.pairs import DomainPair
 
 _WIDEST_ON_CPU = 16
 _USUAL_IMAGES = 12_000
-_EXAMPLES = 16  # of a deliverable
-_COLUMNS = 8
+_EXAMPLES = 16  # inputs of a deliverable
+_COLUMNS = 8  # of a picture
 
 
 class CycleGanTask(AdversarialTask):
@@ -70,19 +70,19 @@ class CycleGanTask(AdversarialTask):
 
     @classmethod
     def usual_epochs(cls, data: DomainPair) -> int:
-        """As many as show the translators 12,000 images of each domain."""
+        """Give as many epochs as show the translators 12,000 images of each domain."""
         return -(-_USUAL_IMAGES // max(len(data.a.train), len(data.b.train)))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """Every metric above that the data has what it takes for; the default is the mean FID."""
+        """The metrics that the data allows: some need labels of the same classes. The default is the mean FID."""
         a, b = self.data.domains
         kinds = {choose_kind(domain) if self._features == "auto" else self._features for domain in (a, b)}
         classified = kinds == {"classifier"} and a.classes == b.classes
         return {name: metric for name, metric in super().metrics.items() if classified or name not in OF_CLASSES}
 
     def assumptions(self, objective: str) -> list[Assumption]:
-        """What keeps a search within reach."""
+        """Restrict the space to models that fit a CPU."""
         if self.device.type != "cpu":
             return []
         narrow, reason = tuple(range(1, _WIDEST_ON_CPU + 1)), "on a CPU wider ones take minutes an epoch"
@@ -90,7 +90,7 @@ class CycleGanTask(AdversarialTask):
         return [Assumption(f"{half}.width", narrow, reason) for half in halves]
 
     def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
-        """What the scores of both directions depend on besides the translators."""
+        """Give what the scores of both directions depend on besides the translators."""
         return join_protocols(self._targets_of(part))
 
     def score(
@@ -103,7 +103,7 @@ class CycleGanTask(AdversarialTask):
         part: Literal["validation", "test"] = "validation",
         memory: PeakMemory | None = None,
     ) -> Scores:
-        """Score what the translators `evaluated` make of a part."""
+        """Score the translations of a part by the translators `evaluated`."""
         scores = score_translations(self._targets_of(part), *self._translate(evaluated))
         return Scores(scores, self._shown(evaluated))
 
@@ -114,17 +114,17 @@ class CycleGanTask(AdversarialTask):
         _ = self._targets
 
     def evaluated_part(self, model: nn.Module) -> nn.Module:
-        """Both translators."""
+        """Give both translators."""
         return join_translators(as_cyclegan(model))
 
     def run(self, model: nn.Module) -> None:
-        """Pass two images both ways, and through what judges them."""
+        """Pass two images both ways, and through both discriminators."""
         image, cyclegan = torch.zeros((2, *self.data.shape), device=self.device), as_cyclegan(model)
         cyclegan.discriminator_b(cyclegan.a_to_b(image))
         cyclegan.discriminator_a(cyclegan.b_to_a(image))
 
     def cost(self, model: nn.Module) -> dict[str, float]:
-        """That of both translators, for an image each way."""
+        """Count the cost of both translators, for an image each way."""
         translators = join_translators(as_cyclegan(model)).values()
         image = torch.zeros((1, *self.data.shape), device=self.device)
         return {
@@ -133,7 +133,7 @@ class CycleGanTask(AdversarialTask):
         }
 
     def prunable_parts(self, model: nn.Module) -> Calls:
-        """The translators; the discriminators stay as they are."""
+        """Give the translators; the discriminators are not pruned."""
         a, b = (as_float(domain.validation.examples[:LATENCY_BATCH]) for domain in self.data.domains)
         return {"a_to_b": (a,), "b_to_a": (b,)}
 
@@ -145,14 +145,14 @@ class CycleGanTask(AdversarialTask):
         return self.data.a.train.to(self.device), self.data.b.train.to(self.device)
 
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
-        """As many as there are whole batches in the larger part."""
+        """Count the whole batches of the larger part."""
         images = max(len(domain.train) for domain in self.data.domains)
         return images // min(int(hyperparameters["batch"]), images)
 
     def begin_training(
         self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int
     ) -> CycleGanTraining:
-        """Both translators against a discriminator of each domain."""
+        """Train both translators against a discriminator of each domain."""
         return CycleGanTraining(model, hyperparameters, epochs, seed)
 
     def begin_snapshots(self, epochs: int, *, to_the_end: bool) -> Snapshots:
@@ -164,7 +164,7 @@ class CycleGanTask(AdversarialTask):
     # -- delivery
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """The translators, A to B first, each with the first images of the test part of what it translates."""
+        """Deliver the translators, A to B first, each with the first test images of the domain that it translates."""
         translators = join_translators(as_cyclegan(model))
         names = [shorten_name(domain.name) for domain in self.data.domains]
         ways = (("a_to_b", self.data.a, names), ("b_to_a", self.data.b, names[::-1]))
@@ -201,7 +201,7 @@ class CycleGanTask(AdversarialTask):
     # -- of both translators
 
     def _translate(self, translators: Any) -> tuple[Translate, Translate]:
-        """Both translators, in evaluation mode, as functions of images on any device."""
+        """Turn both translators, in evaluation mode, into functions of images on any device."""
 
         def of(translator: nn.Module) -> Translate:
             @torch.no_grad()
@@ -213,7 +213,7 @@ class CycleGanTask(AdversarialTask):
         return of(translators["a_to_b"]), of(translators["b_to_a"])
 
     def _shown(self, translators: nn.Module) -> list[Tensor]:
-        """Rows of images of A, of their translations and of the way back, and the same from B."""
+        """Give rows of images of A, of their translations and of the way back; and the same from B."""
         a_to_b, b_to_a = self._translate(translators)
         images_a, images_b = (as_float(domain.validation.examples[:_COLUMNS]) for domain in self.data.domains)
         fake_b, fake_a = a_to_b(images_a), b_to_a(images_b)

@@ -144,14 +144,10 @@ class PairSupernetTraining(GanTraining):
 
         Generated images have gradients only if the generator `learns` from them.
         """
-        real, told = as_float(data.examples[batch]), self._told(data, batch)
+        real, told = as_float(data.examples[batch]), select_conditions(self.model, data, batch)
         self.architecture.draw(progress, self._random)
         with torch.set_grad_enabled(learns):
             return real, self._generate(len(real), told), told
-
-    def _told(self, data: Split, batch: Tensor) -> tuple[Tensor, ...]:
-        conditions = select_conditions(self.model, data)
-        return () if conditions is None else (conditions[batch],)
 
     def _optimise(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         """Move the weights alone, although the alphas of both halves have a part in the loss.
@@ -182,10 +178,9 @@ def sample_generator_inputs(
     """Draw arguments of a generator for `count` batches, with conditions of images of the data."""
     device = data.examples.device
     random = torch.Generator(device).manual_seed(seed)
-    told = select_conditions(model, data)
     batches: list[tuple[Tensor, ...]] = []
     for _ in range(count):
         noise = sample_noise(hyperparameters, BATCH, model.latent, random, device)
         drawn = torch.randint(len(data), (BATCH,), generator=random, device=device)
-        batches.append((noise,) if told is None else (noise, told[drawn]))
+        batches.append((noise, *select_conditions(model, data, drawn)))
     return batches

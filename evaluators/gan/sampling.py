@@ -38,32 +38,32 @@ def sample_images(model: GanModel, generator: nn.Module, noise: Noise, part: Spl
     """Sample images (count, C, H, W); the conditions of a conditional generator are drawn from a part of the data."""
     random = torch.Generator(noise.device).manual_seed(noise.seed)
     codes = sample_noise(noise.hyperparameters, count, model.latent, random, noise.device)
-    conditions = select_conditions(model, part)
-    if conditions is not None:
+    told = [values.to(noise.device) for values in select_conditions(model, part)]
+    if told:
         places = torch.randint(len(part), (count,), generator=random, device=noise.device)
-        conditions = conditions.to(noise.device)[places]
-    return _generate(generator, codes, conditions, noise)
+        told = [values[places] for values in told]
+    return _generate(generator, codes, told, noise)
 
 
 def sample_grid(model: GanModel, generator: nn.Module, noise: Noise, part: Split) -> list[Tensor]:
     """Sample rows of images for a picture, one row a class if the generator is conditional on labels."""
     random = torch.Generator(noise.device).manual_seed(noise.seed)
-    conditions = select_conditions(model, part)
-    if conditions is None:
+    told = []
+    if model.condition == "none":
         codes = sample_noise(noise.hyperparameters, _GRID * _GRID, model.latent, random, noise.device)
     else:
+        (conditions,) = select_conditions(model, part)
         conditions = torch.unique(conditions)[:_MOST_CLASSES] if model.condition == "label" else conditions[:_GRID]
         row = sample_noise(noise.hyperparameters, _GRID, model.latent, random, noise.device)
         codes = row.repeat(len(conditions), 1)
-        conditions = conditions.to(noise.device).repeat_interleave(_GRID, dim=0)
-    return list(torch.split(_generate(generator, codes, conditions, noise), _GRID))
+        told = [conditions.to(noise.device).repeat_interleave(_GRID, dim=0)]
+    return list(torch.split(_generate(generator, codes, told, noise), _GRID))
 
 
 def measure_cost(model: GanModel, part: Split, device: torch.device) -> dict[str, float]:
     """The generator's ``parameters`` and its ``multiply_adds`` for one image."""
     codes = torch.zeros((1, model.latent), device=device)
-    conditions = select_conditions(model, part)
-    told = () if conditions is None else (conditions[:1].to(device),)
+    told = [values.to(device) for values in select_conditions(model, part, slice(1))]
     with seed_global_generators(0, device):
         made = count_multiply_adds(model.generator, codes, *told)
     return {"parameters": float(count_parameters(model.generator)), "multiply_adds": float(made)}
@@ -72,14 +72,12 @@ def measure_cost(model: GanModel, part: Split, device: torch.device) -> dict[str
 def run_pair(model: nn.Module, part: Split, device: torch.device) -> None:
     """Pass two codes through the generator and the discriminator, with the conditions of the part's first images."""
     gan = as_gan(model)
-    conditions = select_conditions(gan, part)
-    told = () if conditions is None else (conditions[:2].to(device),)
+    told = [values.to(device) for values in select_conditions(gan, part, slice(2))]
     gan.discriminator(gan.generator(torch.zeros((2, gan.latent), device=device), *told), *told)
 
 
 @torch.no_grad()
-def _generate(generator: nn.Module, codes: Tensor, conditions: Tensor | None, noise: Noise) -> Tensor:
-    told = () if conditions is None else (conditions,)
-    batches = zip(*(values.split(_AT_ONCE) for values in (codes, *told)), strict=True)
+def _generate(generator: nn.Module, codes: Tensor, told: list[Tensor], noise: Noise) -> Tensor:
+    batches = zip(*(torch.split(values, _AT_ONCE) for values in (codes, *told)), strict=True)
     with seed_global_generators(noise.seed, noise.device):  # generators may have noise of their own
         return torch.cat([generator(*batch) for batch in batches])

@@ -32,8 +32,8 @@ from nas.data.dataset import Dataset, Split
 _OF_LABELS = ("modes", "label_entropy")
 _WIDEST_ON_CPU = 64
 _USUAL_UPDATES = 800
-_CALIBRATION = 16  # batches that the statistics of a candidate's batch normalisation are of
-_EXAMPLES = 16  # of a deliverable
+_CALIBRATION = 16  # batches that recalibrate the batch normalisation of a candidate
+_EXAMPLES = 16  # inputs of a deliverable
 
 
 class GanTask(AdversarialTask):
@@ -70,17 +70,17 @@ class GanTask(AdversarialTask):
 
     @classmethod
     def usual_epochs(cls, data: Dataset) -> int:
-        """As many as give 800 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
+        """Give as many epochs as have 800 updates; after fewer, a good GAN still looks like a collapsed one."""
         return -(-_USUAL_UPDATES // max(1, len(data.train) // BATCH))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """Every metric above that the data has what it takes for; the default is the FID."""
+        """The metrics that the data allows: those of labels need labels. The default is the FID."""
         labelled = self.data.train.labels is not None
         return {name: metric for name, metric in super().metrics.items() if labelled or name not in _OF_LABELS}
 
     def assumptions(self, objective: str) -> list[Assumption]:
-        """What an objective needs to make sense."""
+        """Restrict the space so that objectives make sense, and models fit a CPU."""
         needed = [Assumption("condition", ("none",), "a generator that must be told a label is another product")]
         if self.device.type == "cpu":
             reason = "on a CPU wider ones take minutes an epoch"
@@ -89,7 +89,7 @@ class GanTask(AdversarialTask):
         return needed
 
     def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
-        """What the scores depend on besides the generator."""
+        """Give what the scores depend on besides the generator."""
         return self._reference_of(part).protocol.as_dict()
 
     def score(
@@ -115,34 +115,33 @@ class GanTask(AdversarialTask):
         _ = self._reference, self._deviation
 
     def evaluated_part(self, model: nn.Module) -> nn.Module:
-        """The generator."""
+        """Give the generator."""
         return as_gan(model).generator
 
     def run(self, model: nn.Module) -> None:
-        """Pass two codes through both halves."""
+        """Pass two codes through generator and discriminator."""
         run_pair(model, part=self.data.train, device=self.device)
 
     def cost(self, model: nn.Module) -> dict[str, float]:
-        """That of the generator, for one image."""
+        """Count the cost of the generator, for one image."""
         return measure_cost(as_gan(model), self.data.train, self.device)
 
     def prunable_parts(self, model: nn.Module) -> Calls:
-        """The generator: the discriminator only trains, and it has learned to judge."""
+        """Give the generator; the discriminator is not delivered, and must go on judging."""
         gan, examples = as_gan(model), self.data.train.take(torch.arange(min(LATENCY_BATCH, len(self.data.train))))
         noise = torch.randn((len(examples), gan.latent), generator=torch.Generator().manual_seed(0))
-        conditions = select_conditions(gan, examples)
-        return {"generator": (noise,) if conditions is None else (noise, conditions)}
+        return {"generator": (noise, *select_conditions(gan, examples))}
 
     # -- the training
 
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
-        """Those of the generator."""
+        """Count the updates of the generator."""
         return len(self.data.train) // min(BATCH, len(self.data.train))
 
     def begin_training(
         self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int
     ) -> GanTraining:
-        """The generator against the discriminator."""
+        """Train the generator against the discriminator."""
         return GanTraining(model, hyperparameters, epochs, seed)
 
     def begin_snapshots(self, epochs: int, *, to_the_end: bool) -> Snapshots:
@@ -153,11 +152,11 @@ class GanTask(AdversarialTask):
     # -- supernets
 
     def path_within(self, path: Path) -> Path:
-        """The generator's choices: the names of a pair's choices begin with those of its halves."""
+        """Give the generator's choices; the names of a pair's choices begin with those of its halves."""
         return {name: held for name, held in path.items() if name.startswith("generator")}
 
     def calibration_batches(self, model: nn.Module, hyperparameters: Mapping[str, Any]) -> list[tuple[Tensor, ...]]:
-        """Noise, always the same, and what images of the data are."""
+        """Draw noise, always the same, and conditions of images of the data."""
         return sample_generator_inputs(as_gan(model), hyperparameters, self.train_data, 0, _CALIBRATION)
 
     def train_supernet(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
@@ -177,12 +176,11 @@ class GanTask(AdversarialTask):
     # -- delivery
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """The generator, with noise for 16 samples; and the discriminator, with the first images of the test part."""
+        """Deliver the generator with noise for 16 samples, and the discriminator with images of the test part."""
         gan, chosen = as_gan(model), self.space.hyperparameters(genotype)
         examples = self.data.test.take(torch.arange(min(_EXAMPLES, len(self.data.test))))
         noise = sample_noise(chosen, len(examples), gan.latent, torch.Generator().manual_seed(0), torch.device("cpu"))
-        conditions = select_conditions(gan, examples)
-        told = {} if conditions is None else {"condition": conditions}
+        told = dict(zip(("condition",), select_conditions(gan, examples), strict=False))
         settings = {
             "latent": gan.latent,
             "noise": chosen["noise"],

@@ -45,18 +45,20 @@ def as_gan(model: nn.Module) -> GanModel:
     return cast(GanModel, model)
 
 
-def select_conditions(model: GanModel, data: Split) -> Tensor | None:
-    """Select the condition of each image: labels (N,) int64 or vectors (N, size) float32; None if unconditional.
+def select_conditions(model: GanModel, data: Split, index: Tensor | slice = slice(None)) -> tuple[Tensor, ...]:
+    """Select what a pair takes as its second argument for these examples; nothing if it is unconditional.
+
+    Conditions are labels (N,) int64 or vectors (N, size) float32.
 
     Raises:
         UserError: the data has no such conditions.
     """
     if model.condition == "none":
-        return None
+        return ()
     conditions = data.labels if model.condition == "label" else data.vectors
     if conditions is None:
         raise UserError("condition", model.condition, "none", why=f"the data has no {model.condition} for each image")
-    return conditions
+    return (conditions[index],)
 
 
 def sample_noise(
@@ -119,10 +121,9 @@ class GanTraining(AdversarialTraining):
     def _step(self, data: Split, batches: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         """Update the discriminator with each batch of indices (rounds, N), and then the generator."""
         noise = self._instance_noise(progress)
-        conditions = select_conditions(self.model, data)
         for number, batch in enumerate(batches, start=1):
             real = as_float(data.examples[batch])
-            told = () if conditions is None else (conditions[batch],)
+            told = select_conditions(self.model, data, batch)
             with torch.set_grad_enabled(number == len(batches)):  # the generator learns from the last images as well
                 fake = self._generate(len(real), told)
             judged = self._update_discriminator(real, fake, told, noise)
