@@ -255,7 +255,7 @@ def test_what_is_assumed_and_registered(pair):
 
 
 def test_what_is_scored_is_the_average_of_the_translators(pair, monkeypatch):
-    """What is scored is the average: sample_scores sees the images that the kept weights make."""
+    """What is scored is the average: score_samples sees the images that the kept weights make."""
     seen = []
     monkeypatch.setattr(
         "evaluators.metrics.translations.score_samples",
