@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_parameters
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
-from evaluators.supernets.gradient import measure_supernet
-from evaluators.training.selection import KeepLast, Scores, Selection, Training
+from evaluators.supernets.darts import measure_supernet
+from evaluators.training.epochs import Training
+from evaluators.training.selection import KeepLast, Scores, Selection
 from evaluators.training.single_network import SingleNetworkTraining
 from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
 from nas.core.genotype import Genotype
@@ -127,8 +128,8 @@ class Task(Capabilities):
         evaluated = self.evaluated_part(model)
         inputs = (values.to(self.device) for values in self.example_inputs(model, 1))
         return {
-            "parameters": float(parameters(evaluated)),
-            "multiply_adds": float(multiply_adds(evaluated, *inputs)),
+            "parameters": float(count_parameters(evaluated)),
+            "multiply_adds": float(count_multiply_adds(evaluated, *inputs)),
         }
 
     def prunable_parts(self, model: nn.Module) -> Calls:

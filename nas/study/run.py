@@ -298,9 +298,9 @@ class Candidate:
             )
         model = self.run.space.build(self.genotype, self.run.shape)
         if isinstance(self.trial.job, PruneChannels):
-            from evaluators.pruning.pruning import restored
+            from evaluators.pruning.pruning import load_pruned_model
 
-            return restored(model, path.read_bytes())[0].eval()
+            return load_pruned_model(model, path.read_bytes())[0].eval()
         model.load_state_dict(load_file(path))
         return model.eval()
 

@@ -13,7 +13,7 @@ from torch import nn
 from evaluators.adversarial.snapshots import Snapshot, Snapshots
 from evaluators.metrics.cost import PeakMemory
 from evaluators.pictures import Film
-from evaluators.training.checkpoint import copied, moments_of, restore_moments
+from evaluators.training.checkpoint import copy_to_cpu, flatten_optimiser_state, load_optimiser_state
 from evaluators.training.optimisers import OPTIMISERS
 from nas.core.errors import UserError
 from nas.core.trial import Measurement
@@ -55,17 +55,17 @@ def test_the_state_of_every_optimiser_is_continued(name):
     whole, again = mixed(), mixed()
     optimiser = OPTIMISERS[name](whole.parameters(), lr=0.01, weight_decay=0.01)
     steps(whole, optimiser, 3, 0)
-    file, weights = save(copied(moments_of(optimiser))), save(copied(whole.state_dict()))
+    file, weights = save(copy_to_cpu(flatten_optimiser_state(optimiser))), save(copy_to_cpu(whole.state_dict()))
     steps(whole, optimiser, 3, 3)
 
     other = OPTIMISERS[name](again.parameters(), lr=0.01, weight_decay=0.01)
     again.load_state_dict(load(weights))
-    restore_moments(other, load(file))
+    load_optimiser_state(other, load(file))
     steps(again, other, 3, 3)
     for (key, tensor), continued in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(tensor, continued), key
-    for key, tensor in moments_of(optimiser).items():
-        assert torch.equal(tensor, moments_of(other)[key]), key
+    for key, tensor in flatten_optimiser_state(optimiser).items():
+        assert torch.equal(tensor, flatten_optimiser_state(other)[key]), key
 
 
 class Dropping(nn.Module):

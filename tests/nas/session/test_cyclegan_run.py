@@ -35,9 +35,9 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RECIPES, "self_supervised", replace(RECIPES["self_supervised"], images=1_000))
         patch.setattr(
-            "evaluators.adversarial.snapshots.collapse", lambda *found: None
+            "evaluators.adversarial.snapshots.find_collapse", lambda *found: None
         )  # a moment's training is all but collapsed
-        patch.setattr("evaluators.adversarial.snapshots.deviation_collapse", lambda *found: None)
+        patch.setattr("evaluators.adversarial.snapshots.find_deviation_collapse", lambda *found: None)
         options = {"trials": 1, "epochs": 1, "train_size": 64, "pin": TINY, "features": "self_supervised"}
         runs_dir = tmp_path_factory.mktemp("runs")
         with patch.context() as quicker:

@@ -176,7 +176,7 @@ def quick_gans():
     import evaluators.adversarial.snapshots
 
     RECIPES["classifier"] = replace(RECIPES["classifier"], images=1_000)
-    evaluators.adversarial.snapshots.collapse = lambda *found: None
+    evaluators.adversarial.snapshots.find_collapse = lambda *found: None
 
 
 def dawdling():
@@ -201,7 +201,7 @@ def usual(space, **decisions):
 def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, tmp_path, monkeypatch):
     genotype = usual(GanSpace(), **TINY_GAN) if kind == "gan" else usual(AutoencoderSpace(), **SMALL)
     (tmp_path / "it.json").write_text(genotype.text)
-    monkeypatch.setattr("evaluators.adversarial.snapshots.collapse", None)
+    monkeypatch.setattr("evaluators.adversarial.snapshots.find_collapse", None)
     monkeypatch.setitem(RECIPES, "classifier", RECIPES["classifier"])
     quick_gans()
     options = {"data": "digits", "train_size": 320, "runs_dir": tmp_path}

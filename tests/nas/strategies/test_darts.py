@@ -10,7 +10,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 import nas
-from evaluators.metrics.cost import parameters
+from evaluators.metrics.cost import count_parameters
 from evaluators.training_evaluator import TrainingEvaluator
 from nas.cli import cli
 from nas.core.errors import Diverged, ReplayMismatch, UserError
@@ -182,7 +182,7 @@ def test_a_run_trains_the_supernet_and_exports_what_is_derived(finished):
     assert best.number > 0
     assert not finished.study.weights_path(0).exists()
     model = best.model()
-    assert parameters(model) == parameters(finished.space.build(best.genotype, (1, 8, 8)))
+    assert count_parameters(model) == count_parameters(finished.space.build(best.genotype, (1, 8, 8)))
     text = (finished.model_folder / "model.py").read_text()
     assert "Mixed" not in text
     assert "Architecture" not in text
@@ -254,7 +254,7 @@ def test_a_run_killed_after_its_supernet_goes_on_as_if_nothing_had_happened(fini
 
 @pytest.mark.usefixtures("no_export", "no_report")
 def test_a_run_killed_while_its_supernet_trains_trains_it_again(finished, tmp_path, monkeypatch):
-    from evaluators.supernets.gradient import SupernetTraining
+    from evaluators.supernets.darts import SupernetTraining
 
     epoch = SupernetTraining.epoch
     calls = []
@@ -289,7 +289,7 @@ def test_a_supernet_of_other_options_is_not_resumed():
 
 @pytest.mark.usefixtures("no_export", "no_report")
 def test_a_supernet_that_diverges_is_a_failure_and_the_next_base_is_tried(tmp_path, monkeypatch):
-    from evaluators.supernets.gradient import SupernetTraining
+    from evaluators.supernets.darts import SupernetTraining
 
     epoch, calls = SupernetTraining.epoch, []
 
