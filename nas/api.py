@@ -16,7 +16,7 @@ from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
-from nas.session.assembly import ARRAYS, Given
+from nas.session.given import ARRAYS, Given
 from nas.session.opening import open_run as run_in
 from nas.session.prune import prune_run
 from nas.session.resume import resume_run

@@ -18,7 +18,7 @@ Scalar = bool | int | float | str
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def seconds(duration: str | float) -> float:
+def parse_duration(duration: str | float) -> float:
     """A duration in seconds: ``90``, ``90s``, ``10m``, ``1.5h``, ``2d``, ``1h30m``.
 
     Raises:
@@ -134,7 +134,7 @@ class RunConfig(BaseModel):
     @classmethod
     def _duration(cls, value: Any) -> Any:
         if value is not None:
-            seconds(value)
+            parse_duration(value)
             return str(value)
         return None
 
@@ -184,7 +184,7 @@ class RunConfig(BaseModel):
     def executor_options(self) -> dict[str, Any]:
         """The options given that are an executor's, by their names in Python."""
         given = {name: getattr(self, name) for name in EXECUTOR_OPTIONS if getattr(self, name) is not None}
-        return {name: seconds(value) if name == "trial_timeout" else value for name, value in given.items()}
+        return {name: parse_duration(value) if name == "trial_timeout" else value for name, value in given.items()}
 
     @property
     def data_sets(self) -> list[str]:

@@ -15,7 +15,8 @@ import numpy as np
 
 from nas import registry
 from nas.bench.table import Question
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Limits, Search
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective, Proposal, Trial
@@ -106,7 +107,7 @@ class Benchmark:
         from nas.executors.inline import Inline
 
         strategy = _Timed(contender.make(self.space, seed, self.budget))
-        search = Search(self.space, strategy, (self._objective,), InMemory(), seed=seed, trials=self.budget)
+        search = Search(self.space, strategy, (self._objective,), InMemory(), seed=seed, limits=Limits(self.budget))
         found: list[int | None] = []
         waiting = list(at)
 

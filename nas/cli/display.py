@@ -17,7 +17,7 @@ from rich.text import Text
 
 from nas.core.genotype import Genotype
 from nas.core.pareto import most_spread, pareto_front
-from nas.session.checkpoint import FILE, Reached
+from nas.session.checkpoint import CHECKPOINT_FILE, Reached
 from nas.study.remote.urls import place_of, url_of
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Display:
         """Say what is searched, or trained."""
         self.run, self._search = run, search
         self._training = run.config.genotype is not None
-        self._total = run.parts.epochs if self._training else search.trials
-        self._earlier = Reached.read(run.path / FILE).epoch if self._training else _searched(search.ended)
+        self._total = run.parts.epochs if self._training else search.limits.trials
+        self._earlier = Reached.read(run.path / CHECKPOINT_FILE).epoch if self._training else _searched(search.ended)
         self._front = front_of(search.ended)
         if not self._silent:
             self._announce(run, search)

@@ -105,9 +105,9 @@ def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> i
 def _kept(run: Run) -> str:
     if run.config.genotype is None:
         return f"{sum(run.counts().values())} finished trials are kept"
-    from nas.session.checkpoint import FILE, Reached
+    from nas.session.checkpoint import CHECKPOINT_FILE, Reached
 
-    reached = Reached.read(run.path / FILE).epoch
+    reached = Reached.read(run.path / CHECKPOINT_FILE).epoch
     return f"the training is kept as it was after epoch {reached} of {run.config.epochs}"
 
 

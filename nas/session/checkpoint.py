@@ -16,7 +16,7 @@ from nas.core.metric import Metric
 from nas.core.trial import Measurement, Trial
 from nas.study.files import write_atomically
 
-FILE = "checkpoint.zip"
+CHECKPOINT_FILE = "checkpoint.zip"
 """Where a run keeps how far its training has come, until it has ended."""
 _CONTENTS, _ARTIFACTS = "contents.json", "artifacts/"
 
@@ -106,13 +106,13 @@ class Checkpointed(Evaluator):
     Args:
         path: the file that it is kept in.
         every: how many epochs are between two checkpoints.
-        seen: shown every measurement of this session.
+        show: called with every measurement of this session.
     """
 
     def __init__(
-        self, evaluator: Evaluator, path: Path, *, every: int, seen: Callable[[Trial, Measurement], None]
+        self, evaluator: Evaluator, path: Path, *, every: int, show: Callable[[Trial, Measurement], None]
     ) -> None:
-        self._evaluator, self._path, self._every, self._seen = evaluator, path, every, seen
+        self._evaluator, self._path, self._every, self._show = evaluator, path, every, show
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -131,6 +131,6 @@ class Checkpointed(Evaluator):
             reached = reached.after(measurement)
             if CHECKPOINT in measurement.artifacts:
                 reached.write(self._path)
-            self._seen(trial, measurement)
+            self._show(trial, measurement)
             light = {name: data for name, data in measurement.artifacts.items() if name != CHECKPOINT}
             yield replace(measurement, artifacts=light)

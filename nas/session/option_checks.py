@@ -26,7 +26,7 @@ With four epochs asha would look after the first, which says little (docs/benchm
 _PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to remove
 
 
-def early_stopping_of(
+def plan_early_stopping(
     config: RunConfig, given: Callable[..., EarlyStopping] | None, strategy: Callable[..., Strategy]
 ) -> Callable[[Objective, int, Evaluator], tuple[str, EarlyStopping]]:
     """What makes the rule, with its name, once the first objective, the epochs and the evaluator are known.
@@ -75,7 +75,7 @@ def early_stopping_of(
     return make
 
 
-def strategy_of(config: RunConfig, strategy: Callable[..., Strategy], space: SearchSpace) -> Strategy:
+def configure_strategy(config: RunConfig, strategy: Callable[..., Strategy], space: SearchSpace) -> Strategy:
     """The strategy that was named, alone or within one that shares the weights of a supernet."""
 
     def make(within: SearchSpace, trials: int) -> Strategy:

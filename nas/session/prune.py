@@ -8,8 +8,9 @@ from pathlib import Path
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.job import PruneChannels
-from nas.session.assembly import NO_OBJECTS, Given, assemble
+from nas.session.assembly import assemble
 from nas.session.execution import Progress, run_search
+from nas.session.given import NO_OBJECTS, Given
 from nas.session.option_checks import check_prunable
 from nas.study.run import Run, config_of, recorded_assumptions
 from nas.study.study import Study

@@ -8,8 +8,9 @@ from typing import Any
 
 from nas.config import EXECUTOR_OPTIONS, RunConfig
 from nas.core.errors import UserError
-from nas.session.assembly import NO_OBJECTS, Given, assemble
+from nas.session.assembly import assemble
 from nas.session.execution import Progress, check_executor, run_search
+from nas.session.given import NO_OBJECTS, Given
 from nas.study.run import Run, config_of, recorded_assumptions
 from nas.study.study import Study
 
@@ -56,7 +57,7 @@ def resume_run(
                 why=f"{' and '.join(config.data_sets)} is now {found}",
             )
         if trials is not None:
-            done = sum(trial.job.counted for trial in study.trials(parts.objectives))
+            done = sum(trial.job.counted for trial in study.trials())
             if trials < done:
                 raise UserError("--trials", trials, f"{done} or more", why=f"{done} trials were begun already")
             study.note("trials", trials)

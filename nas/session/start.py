@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.data.catalogue import absolute_name
-from nas.session.assembly import NO_OBJECTS, Given, assemble, fix_architecture
+from nas.session.assembly import assemble
 from nas.session.environment import describe_environment
 from nas.session.execution import Progress, check_executor, run_search
+from nas.session.given import NO_OBJECTS, Given
 from nas.session.lookup import genotype_from, names_in
+from nas.session.restrictions import fix_architecture
 from nas.study.remote.working_copy import begin, refuse_taken
 from nas.study.run import Run
 from nas.study.study import Study
@@ -41,7 +43,7 @@ def start_run(
     config = config.model_copy(update={"epochs": parts.epochs, "early_stopping": parts.early_stopping_name, **absolute})
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
-    parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
+    parts.make_strategy(parts.space)  # options that do not fit are refused before a folder is made
     check_executor(parts)
     path = config.runs_dir / (config.name or _find_free_name(config))
     refuse_taken(path)

@@ -16,7 +16,7 @@ from nas.core.trial import Start, Trial
 from nas.study.study import Study
 
 
-def start_of(trial: Trial, search: Search, study: Study, heirs: SearchSpace | None) -> Start | None:
+def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | None) -> Start | None:
     """What a trial begins from; None where it begins from nothing.
 
     Args:
@@ -39,7 +39,7 @@ def start_of(trial: Trial, search: Search, study: Study, heirs: SearchSpace | No
         case _:
             assert_never(trial.job)
     if source is None:
-        return None if heirs is None else heritage_of(trial, search.ended, study.weights_path, heirs)
+        return None if heirs is None else load_parent(trial, search.ended, study.weights_path, heirs)
     path = study.weights_path(source, name)
     try:
         tensors = path.read_bytes()
@@ -78,7 +78,7 @@ def forget_checkpoints(search: Search, study: Study) -> None:
             path.unlink()
 
 
-def heritage_of(
+def load_parent(
     trial: Trial, ended: Sequence[Trial], weights_path: Callable[[int], Path], space: SearchSpace
 ) -> Start | None:
     """What a child begins from: the parent whose network is most like its own, if it was scored and left weights.

@@ -100,8 +100,7 @@ class Run:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """What is optimised."""
-        pairs = zip(self.study.objective_names, self.study.directions, strict=True)
-        return tuple(Objective(name, direction) for name, direction in pairs)
+        return self.study.objectives
 
     @property
     def objective(self) -> Objective:
@@ -111,7 +110,7 @@ class Run:
     @property
     def trials(self) -> list[Trial]:
         """Every trial so far, by number; one that runs, or ran when its process was killed, has no outcome."""
-        return self.study.trials(self.objectives)
+        return self.study.trials()
 
     @property
     def target(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import math
 import shutil
 import tempfile
@@ -22,9 +23,9 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.genotype import Genotype
-from nas.core.search import Event
+from nas.core.record import Event
 from nas.core.space import SearchSpace, Traceable
-from nas.core.trial import Direction, Measurement, Objective, Trial
+from nas.core.trial import Measurement, Objective, Trial
 from nas.study.files import FOLDERS, JOURNAL, in_use, owned, repair, undisturbed, write_atomically
 from nas.study.trial_records import trial_of, when_asked, when_told
 
@@ -122,7 +123,7 @@ class Study:
     def _opened(cls, path: Path, space: SearchSpace | None, lock: filelock.BaseFileLock | None) -> Self:
         try:
             study = cls(path, space, lock=lock)
-            _ = study.objective_names, study._frozen()
+            _ = study.objectives, study._frozen()
         except (KeyError, ValueError, TypeError) as error:  # what Optuna says to a journal that makes no sense
             if lock is not None:
                 lock.release()
@@ -144,7 +145,7 @@ class Study:
         if self._lock is not None:
             self._lock.release()
 
-    # -- writing: nas.core.search.Record
+    # -- writing: nas.core.record.Record
 
     @property
     def _study_id(self) -> int:
@@ -156,7 +157,7 @@ class Study:
         self._storage.set_study_user_attr(self._study_id, name, value)
 
     @undisturbed()
-    def asked(self, trial: Trial, event: int) -> None:
+    def record_ask(self, trial: Trial, event: int) -> None:
         """A trial begins: one entry in the journal, so that it is there whole or not at all."""
         parameters, distributions = self._parameters(trial.genotype)
         template = FrozenTrial(
@@ -185,9 +186,9 @@ class Study:
         return parameters, dict(distributions)
 
     @undisturbed()
-    def measured(self, trial: Trial, measurement: Measurement) -> None:
+    def record_measurement(self, trial: Trial, measurement: Measurement) -> None:
         """Another epoch is done: the first objective is reported to the study."""
-        value = measurement.metrics.get(self.objective_names[0])
+        value = measurement.metrics.get(self.objectives[0].name)
         if value is not None:
             identifier = self._trial_id(trial.number)
             if measurement.epoch > self._before_restart.get(trial.number, math.inf):  # it has come further than ever
@@ -198,7 +199,7 @@ class Study:
         kept.update(measurement.artifacts)
 
     @undisturbed()
-    def told(self, trial: Trial, event: int) -> None:
+    def record_tell(self, trial: Trial, event: int) -> None:
         """A trial has ended. Its state is written last: what is killed before has not ended."""
         assert trial.outcome is not None
         identifier = self._trial_id(trial.number)
@@ -209,11 +210,11 @@ class Study:
         state = _STATES.get(trial.outcome.kind, TrialState.FAIL)
         values = None
         if trial.outcome.scored:
-            values = [trial.metrics[name] for name in self.objective_names]
+            values = [trial.metrics[objective.name] for objective in self.objectives]
         self._storage.set_trial_state_values(identifier, state, values)
 
     @undisturbed()
-    def restarted(self, trial: Trial) -> int:
+    def record_restart(self, trial: Trial) -> int:
         """A trial that a killed session left running begins again; gives how often it has by now."""
         identifier = self._trial_id(trial.number)
         frozen = self._storage.get_trial(identifier)
@@ -223,7 +224,7 @@ class Study:
         return times
 
     @undisturbed()
-    def retried(self, trial: Trial, reason: str) -> None:
+    def record_retry(self, trial: Trial, reason: str) -> None:
         """A trial whose worker died begins again; why is kept with it."""
         identifier = self._trial_id(trial.number)
         reasons = self._storage.get_trial(identifier).user_attrs.get(_RETRIES, [])
@@ -231,7 +232,7 @@ class Study:
         self._latest_artifacts.pop(trial.number, None)
 
     @undisturbed()
-    def interrupted(self) -> None:
+    def record_interruption(self) -> None:
         """The user ends the session: the trials that run are not to blame for it."""
         for frozen in self._frozen():
             if not frozen.state.is_finished():
@@ -268,31 +269,25 @@ class Study:
         """What was remembered of the run as a whole."""
         return self._storage.get_study_user_attrs(self._study_id)
 
-    @property
-    def objective_names(self) -> list[str]:
+    @functools.cached_property
+    def objectives(self) -> tuple[Objective, ...]:
         """The metrics that are optimised."""
-        if not hasattr(self, "_objective_names"):
-            self._objective_names: list[str] = list(self.notes["objectives"])
-        return self._objective_names
+        pairs = zip(self.notes["objectives"], self._storage.get_study_directions(self._study_id), strict=True)
+        minimize = optuna.study.StudyDirection.MINIMIZE
+        return tuple(Objective(name, "minimize" if found == minimize else "maximize") for name, found in pairs)
 
-    @property
-    def directions(self) -> list[Direction]:
-        """Whether each objective is minimised or maximised."""
-        directions = self._storage.get_study_directions(self._study_id)
-        return ["minimize" if d == optuna.study.StudyDirection.MINIMIZE else "maximize" for d in directions]
-
-    def trials(self, objectives: tuple[Objective, ...]) -> list[Trial]:
+    def trials(self) -> list[Trial]:
         """Every trial so far, running ones included, by number."""
-        return [trial_of(frozen, objectives) for frozen in self._frozen()]
+        return [trial_of(frozen, self.objectives) for frozen in self._frozen()]
 
     def _frozen(self) -> list[FrozenTrial]:
         return self._storage.get_all_trials(self._study_id, deepcopy=False)
 
-    def history(self, objectives: tuple[Objective, ...]) -> tuple[Event, ...]:
+    def history(self) -> tuple[Event, ...]:
         """The asks and tells in their order, to be executed again."""
         events = []
         for frozen in self._frozen():
-            trial = trial_of(frozen, objectives)
+            trial = trial_of(frozen, self.objectives)
             events.append(Event(frozen.user_attrs["asked"], "ask", trial))
             if frozen.state.is_finished():
                 events.append(Event(frozen.user_attrs["told"], "tell", trial))

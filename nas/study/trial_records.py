@@ -15,7 +15,7 @@ from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial, cur
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-_END = 6  # the journal's operation that sets a trial's state, which `Study.told` alone does
+_END = 6  # the journal's operation that sets a trial's state, which `Study.record_tell` alone does
 
 
 def when_asked(trial: Trial, event: int) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import time
 import pytest
 
 from nas.core.errors import UserError
-from nas.core.search import Event, InMemory
 from nas.session.opening import open_run
 
 
@@ -26,19 +25,6 @@ class Until:
         self._left -= 1
         if self._left == 0:
             raise KeyboardInterrupt
-
-
-class Diary(InMemory):
-    """Keeps the asks and tells in their order, as a run's study does."""
-
-    def __init__(self):
-        self.events = []
-
-    def asked(self, trial, event):
-        self.events.append(Event(event, "ask", trial))
-
-    def told(self, trial, event):
-        self.events.append(Event(event, "tell", trial))
 
 
 def journal_trials(path):

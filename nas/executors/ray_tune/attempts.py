@@ -109,7 +109,7 @@ class Attempts:
         self._died[number] = self._died.get(number, 0) + 1
         if self._died[number] <= self._retries:
             del self._running[key]
-            self._search.again(attempt.trial, outcome.reason)
+            self._search.retry(attempt.trial, outcome.reason)
             self._again.append(attempt.trial)
             return
         times = f" ({self._died[number]} times)" if self._retries else ""

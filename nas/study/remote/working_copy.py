@@ -160,7 +160,7 @@ def _copy_back(path: Path, url: str, look: bool) -> None:
 
 
 @contextlib.contextmanager
-def copied_back(path: Path) -> Iterator[Callable[[], None]]:
+def copy_while_running(path: Path) -> Iterator[Callable[[], None]]:
     """A session with a run: it is copied back whenever what is given is called, and at the end.
 
     What cannot be copied in between is warned of, and copied with the next.

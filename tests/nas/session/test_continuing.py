@@ -18,7 +18,7 @@ from evaluators.training.optimisers import OPTIMISERS
 from nas.core.errors import UserError
 from nas.core.trial import Measurement
 from nas.data.dataset import Split
-from nas.session.checkpoint import FILE, Reached
+from nas.session.checkpoint import CHECKPOINT_FILE, Reached
 from nas.testing.spaces import disturb_global_generators
 from tests.parts.autoencoders import autoencoder_training
 
@@ -167,10 +167,10 @@ REACHED = Reached(
 
 
 def test_what_is_reached_is_the_same_from_disk(tmp_path):
-    REACHED.write(tmp_path / FILE)
-    assert Reached.read(tmp_path / FILE) == REACHED
+    REACHED.write(tmp_path / CHECKPOINT_FILE)
+    assert Reached.read(tmp_path / CHECKPOINT_FILE) == REACHED
     assert [m.artifacts for m in REACHED.again()] == [{}, REACHED.artifacts]
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
     assert Reached.read(tmp_path / "none") == Reached()
 
 

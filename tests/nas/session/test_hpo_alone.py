@@ -15,8 +15,8 @@ from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement
-from nas.session.assembly import fix_architecture
 from nas.session.lookup import genotype_from
+from nas.session.restrictions import fix_architecture
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 from tests.parts.command_line import refused

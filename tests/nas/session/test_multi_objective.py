@@ -14,7 +14,8 @@ from nas.cli import run as cli
 from nas.core.evaluator import Evaluator
 from nas.core.metric import COST
 from nas.core.pareto import pareto_front
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Limits, Search
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial
 from nas.report.figures import front_figure
 from nas.session.delivery import export_front, export_model, write_report
@@ -294,5 +295,5 @@ def test_a_strategy_says_whether_it_weighs_objectives():
         (Evolution, two, True), (Evolution, two[:1], False), (Weighing, two, False), (Weighing, two[:1], False),
     ):  # fmt: skip
         space = ToySpace()
-        search = Search(space, kind(space, seed=0, trials=5), objectives, InMemory(), seed=0, trials=5)
+        search = Search(space, kind(space, seed=0, trials=5), objectives, InMemory(), seed=0, limits=Limits(5))
         assert search.only_first == alone

@@ -1,6 +1,7 @@
 """Pruned versions in a search: which are made, that the strategy does not see them, and that none is lost."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,13 +9,13 @@ from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.job import PruneChannels, Train
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Hooks, Limits, Search
 from nas.core.trial import Outcome, Proposal, Trial
 from nas.executors.inline import Inline
 from nas.strategies.evolution import Evolution
-from nas.study.pruned_versions import follow_ups, origin_of, percent
+from nas.study.pruned_versions import make_follow_up, origin_of, percent
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
-from tests.parts.interrupting import Diary
 
 GENOTYPE = Genotype.of("toy", 1, {})
 
@@ -26,7 +27,9 @@ def trial(number, losses=(1.0,), prune=None, parents=(), kind="complete"):
 
 
 def made(ratios, trials, asked=(), best=None, objectives=1, kept=lambda number: True):
-    proposal = follow_ups(ratios, dict(asked), lambda: best, objectives, kept)(trials)
+    best = None if best is None else trials[best]
+    search = SimpleNamespace(begun=trials, best=best, objectives=(LOSS,) * objectives)
+    proposal = make_follow_up(ratios, dict(asked), kept)(search)
     return None if proposal is None else (proposal.parents, proposal.job.ratio, proposal.origin)
 
 
@@ -85,14 +88,11 @@ class Watched(Evolution):
         super().tell(trial)
 
 
-def searched(trials=6, ratios=(0.5, 0.7), history=(), record=None):
-    space, made = ToySpace(), []
+def searched(trials=6, ratios=(0.5, 0.7), record=None):
+    space = ToySpace()
     strategy = Watched(space, seed=0, trials=10)
-    follow_up = follow_ups(ratios, {}, lambda: made[0].best.number, 1, lambda number: True)
-    machine = Search(
-        space, strategy, (LOSS,), record or InMemory(), seed=0, trials=trials, history=history, follow_up=follow_up
-    )
-    made.append(machine)
+    hooks = Hooks(follow_up=make_follow_up(ratios, {}, lambda number: True))
+    machine = Search(space, strategy, (LOSS,), record or InMemory(), seed=0, limits=Limits(trials), hooks=hooks)
     Inline().run(machine, ToyEvaluator(space), lambda trial: None)
     assert machine.finished
     return machine, strategy.seen
@@ -104,21 +104,21 @@ def described(machine):
 
 @pytest.mark.parametrize("cut", range(0, 17, 2))
 def test_whenever_it_is_interrupted_the_same_versions_are_made_once(cut):
-    diary = Diary()
+    diary = InMemory()
     whole, seen = searched(record=diary)
     best = whole.best.number
     assert [t.job for t in whole.ended] == [Train()] * 6 + [PruneChannels(0.5), PruneChannels(0.7)]
     assert [t.proposal.parents for t in whole.ended[6:]] == [(best,), (6,)]
     assert {number for _, number in seen} == set(range(6))  # the strategy sees none of them
-    resumed, again = searched(history=tuple(diary.events[:cut]))
+    resumed, again = searched(record=InMemory(diary.events[:cut]))
     assert described(resumed) == described(whole)
     assert again == seen
 
 
 def test_a_search_that_gets_more_trials_goes_on_after_the_versions():
-    diary = Diary()
+    diary = InMemory()
     searched(record=diary)
-    longer, seen = searched(trials=9, history=tuple(diary.events))
+    longer, seen = searched(trials=9, record=InMemory(diary.events))
     assert [number for kind, number in seen if kind == "ask"] == [*range(6), 8, 9, 10]
     assert [t.number for t in longer.ended] == list(range(len(longer.ended)))
     versions = itertools.groupby(sorted(origin_of(t, longer.ended) for t in longer.ended if not t.job.counted))

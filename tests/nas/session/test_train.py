@@ -21,7 +21,7 @@ from nas.cli import run as cli
 from nas.core.errors import Collapsed, UserError
 from nas.core.evaluator import CHECKPOINT
 from nas.core.trial import Proposal, Trial
-from nas.session.checkpoint import FILE, Checkpointed, Reached
+from nas.session.checkpoint import CHECKPOINT_FILE, Checkpointed, Reached
 from nas.study.study import Study
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.gan.space import GanSpace
@@ -48,7 +48,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path, monk
     """Before and after each write of a checkpoint, each entry of the journal, and the end of the trial."""
     whole = nas.train(TOY, EPOCHS, runs_dir=tmp_path, name="whole", checkpoint_every=every, **PARTS)
     assert whole.trials[0].outcome.kind == "complete"
-    assert not (whole.path / FILE).exists()
+    assert not (whole.path / CHECKPOINT_FILE).exists()
     moment = 0
     while True:
         events = iter(range(1000))
@@ -74,13 +74,13 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path, monk
                 pass  # as it was meant
             else:
                 break
-        kept = Reached.read(tmp_path / name / FILE).epoch
+        kept = Reached.read(tmp_path / name / CHECKPOINT_FILE).epoch
         Counting.epochs_trained.clear()
         resumed = nas.resume(tmp_path / name, **PARTS)
         ended_before = not Counting.epochs_trained and kept == 0
         assert ended_before or Counting.epochs_trained == list(range(kept + 1, EPOCHS + 1))
         assert record(resumed) == record(whole)
-        assert not (resumed.path / FILE).exists()
+        assert not (resumed.path / CHECKPOINT_FILE).exists()
         moment += 1
     writes = 4 if every == 1 else 2
     assert moment == 2 * (writes + EPOCHS + 3)
@@ -214,13 +214,13 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
     running = subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=tmp_path, env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
     deadline = time.monotonic() + 120
-    while not (killed / FILE).is_file() or Reached.read(killed / FILE).epoch < 2:
+    while not (killed / CHECKPOINT_FILE).is_file() or Reached.read(killed / CHECKPOINT_FILE).epoch < 2:
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     running.send_signal(signal.SIGKILL)
     running.communicate()
-    reached = Reached.read(killed / FILE)
+    reached = Reached.read(killed / CHECKPOINT_FILE)
     assert 2 <= reached.epoch < 6
 
     resumed = nas.resume(killed)
@@ -242,7 +242,7 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
     assert files[0] == files[1]
     assert resumed.tested == whole.tested
     assert resumed.finished
-    assert not (killed / FILE).exists()
+    assert not (killed / CHECKPOINT_FILE).exists()
 
 
 def test_the_trial_of_a_run_is_trained_as_it_was_evaluated_but_for_its_seed(tiny):
@@ -270,4 +270,4 @@ def test_a_training_that_fails_says_why(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == "nas: the training failed: modes is 2 of 10, under 5\n"
     trial = nas.open_run("runs/bad").trials[0]
     assert (trial.outcome.kind, len(trial.measurements)) == ("collapsed", 2)
-    assert not Path("runs/bad", FILE).exists()
+    assert not Path("runs/bad", CHECKPOINT_FILE).exists()

@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 import nas
-from nas.session.checkpoint import FILE, Reached
+from nas.session.checkpoint import CHECKPOINT_FILE, Reached
 from nas.study.remote import urls
 from nas.study.remote import working_copy as remote
 from tests.parts.command_line import QUICK, finished, process, refused, said
@@ -117,7 +117,7 @@ def test_a_training_goes_on_from_the_url_alone(monkeypatch, tmp_path):
     def until(path, **options):
         if lives[0]:
             copy(path, **options)
-            lives[0] -= (path / FILE).is_file()
+            lives[0] -= (path / CHECKPOINT_FILE).is_file()
         if not lives[0]:
             raise KeyboardInterrupt
 
@@ -126,10 +126,10 @@ def test_a_training_goes_on_from_the_url_alone(monkeypatch, tmp_path):
         nas.train(TOY, 4, runs_dir="memory://runs", name="t", **PARTS)
     monkeypatch.setattr(remote, "copy_back", copy)
     shutil.rmtree(tmp_path / "here")
-    assert Reached.read(remote.located("memory://runs/t") / FILE).epoch == 2
+    assert Reached.read(remote.located("memory://runs/t") / CHECKPOINT_FILE).epoch == 2
     run = nas.resume("memory://runs/t", **PARTS)
     assert [m.epoch for m in run.trials[0].measurements] == [1, 2, 3, 4]
-    assert FILE not in at_store("memory://runs/t")
+    assert CHECKPOINT_FILE not in at_store("memory://runs/t")
 
 
 def test_help_imports_no_fsspec():
