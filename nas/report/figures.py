@@ -16,7 +16,7 @@ from nas.core.trial import Objective, Trial
 _NAMED = 12  # more numbers would cover each other
 
 
-def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
+def draw_progress(trials: Sequence[Trial], objective: Objective) -> bytes:
     """A PNG of the objective of every candidate, and of the best so far.
 
     What was stopped early, or scored with a supernet's weights, is hollow, and never the best; failures and supernets
@@ -60,10 +60,10 @@ def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
     axes.set_ylabel(f"validation {objective.name}")
     if good:
         axes.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return _encode_png(figure)
 
 
-def curves_figure(trials: Sequence[Trial], objective: Objective, best: int | None) -> bytes:
+def draw_curves(trials: Sequence[Trial], objective: Objective, best: int | None) -> bytes:
     """A PNG of the learning curves of all candidates: the best stands out, and crosses are where trials were stopped.
 
     Args:
@@ -99,10 +99,10 @@ def curves_figure(trials: Sequence[Trial], objective: Objective, best: int | Non
     axes.set_ylabel(f"validation {objective.name}")
     if last is not None:
         axes.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return _encode_png(figure)
 
 
-def front_figure(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bytes:
+def draw_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bytes:
     """A PNG of every trial by the first objective and each of the others; the front stands out, with its numbers."""
     good = [trial for trial in trials if trial.outcome is not None and trial.outcome.scored]
     good = [trial for trial in good if not trial.provisional] or good  # what was stopped is on no front
@@ -127,17 +127,17 @@ def front_figure(trials: Sequence[Trial], objectives: Sequence[Objective]) -> by
             if min(values) > 0 and max(values) > 5 * min(values):
                 scale("log")
         axes.tick_params(which="both", labelsize=7)  # small: a logarithm over one decade labels all its ticks
-        axes.set_xlabel(_labelled(first))
-        axes.set_ylabel(_labelled(other))
+        axes.set_xlabel(_label_axis(first))
+        axes.set_ylabel(_label_axis(other))
         axes.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return _encode_png(figure)
 
 
-def _labelled(objective: Objective) -> str:
+def _label_axis(objective: Objective) -> str:
     return f"{objective.name} ({'less' if objective.direction == 'minimize' else 'more'} is better)"
 
 
-def _png(figure: Figure) -> bytes:
+def _encode_png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -22,7 +22,7 @@ _CONTENTS, _ARTIFACTS = "contents.json", "artifacts/"
 
 
 @dataclass(frozen=True)
-class Reached:
+class TrainingProgress:
     """How far a training has come.
 
     Attributes:
@@ -40,11 +40,11 @@ class Reached:
         """The last epoch that was measured; 0 before the first."""
         return self.measurements[-1].epoch if self.measurements else 0
 
-    def after(self, measurement: Measurement) -> Reached:
+    def after(self, measurement: Measurement) -> TrainingProgress:
         """With one more measurement, whose checkpoint, if it brings one, is to be gone on from."""
         artifacts = {**self.artifacts, **measurement.artifacts}
         checkpoint = artifacts.pop(CHECKPOINT, self.checkpoint)
-        return Reached((*self.measurements, replace(measurement, artifacts={})), artifacts, checkpoint)
+        return TrainingProgress((*self.measurements, replace(measurement, artifacts={})), artifacts, checkpoint)
 
     def again(self) -> Iterator[Measurement]:
         """All measurements so far, the last with the artifacts."""
@@ -76,7 +76,7 @@ class Reached:
             raise UserError("checkpoint", str(path), allowed, why=error.strerror or str(error)) from error
 
     @classmethod
-    def read(cls, path: Path) -> Reached:
+    def read(cls, path: Path) -> TrainingProgress:
         """What `write` has kept; the beginning where there is no such file.
 
         Raises:
@@ -97,7 +97,7 @@ class Reached:
         return cls(measurements, artifacts, checkpoint)
 
 
-class Checkpointed(Evaluator):
+class CheckpointingEvaluator(Evaluator):
     """The evaluator as a search sees it, which trains its one candidate in full and keeps on disk how far it is.
 
     What was measured before an interruption is given again as it was, and the training goes on from there. So a run
@@ -125,7 +125,7 @@ class Checkpointed(Evaluator):
         Raises:
             UserError: what was kept is damaged or of another training, or nothing can be kept.
         """
-        reached = Reached.read(self._path)
+        reached = TrainingProgress.read(self._path)
         yield from reached.again()
         for measurement in self._evaluator.train(trial, reached.checkpoint, every=self._every):
             reached = reached.after(measurement)

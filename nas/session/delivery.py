@@ -36,7 +36,7 @@ def export_model(
         ExportMismatch: a format's outputs differ from the model's.
     """
     from nas.export.folder import export_model as write_model
-    from nas.report.card import card_of
+    from nas.report.card import make_card
 
     best = run.candidate(None)
     candidate = candidate or best
@@ -50,7 +50,7 @@ def export_model(
         directory = run.path / ("best" if candidate.number == best.number else f"export-{candidate.number:04d}")
         if part != usual:
             directory = directory.with_name(f"{directory.name}-{part}")
-    write_model(deliverables[part], directory, card=card_of(candidate), formats=formats or FORMATS)
+    write_model(deliverables[part], directory, card=make_card(candidate), formats=formats or FORMATS)
     _copy_changed(run, directory)
     return directory
 

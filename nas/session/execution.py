@@ -14,13 +14,13 @@ from nas.core.evaluator import Evaluator
 from nas.core.job import TrainPortion
 from nas.core.search import Hooks, Limits, Search, set_deadline
 from nas.core.trial import Measurement, Trial
-from nas.session.checkpoint import CHECKPOINT_FILE, Checkpointed
+from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
 from nas.session.delivery import export_model, write_report
 from nas.session.warm_start import forget_checkpoints, load_start
 from nas.study.parts import Parts
-from nas.study.pruned_versions import make_follow_up, origin_of
+from nas.study.pruned_versions import find_unpruned, make_follow_up
 from nas.study.remote.working_copy import copy_while_running
-from nas.study.run import Candidate, Run, best_first
+from nas.study.run import Candidate, Run, sort_trials
 from nas.study.study import Study
 
 log = logging.getLogger(__name__)
@@ -32,10 +32,10 @@ class Progress(Protocol):
     def begin(self, run: Run, search: Search) -> None:
         """Once, before the first trial."""
 
-    def measured(self, trial: Trial, measurement: Measurement) -> None:
+    def show_measurement(self, trial: Trial, measurement: Measurement) -> None:
         """An epoch of a training in full; of a search's trials they are not shown."""
 
-    def ended(self, trial: Trial) -> None:
+    def show_trial(self, trial: Trial) -> None:
         """A trial has ended."""
 
 
@@ -70,7 +70,7 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
             forget_checkpoints(search, run.study)
         copy()
         if progress is not None:
-            progress.ended(trial)
+            progress.show_trial(trial)
 
     with _note_seconds(run.study):
         run.parts.executor.run(search, _add_checkpoints(run, progress, copy), end_trial)
@@ -114,7 +114,7 @@ class _WeightsOfTheBest:
         complete = trial.outcome is not None and trial.outcome.kind == "complete" and trial.job.counted
         if self._count is None or not complete:  # others have no weights, or a supernet's, which are shared yet
             return
-        self._kept = best_first([*self._kept, trial])
+        self._kept = sort_trials([*self._kept, trial])
         if len(self._kept) > self._count:
             self._study.weights_path(self._kept.pop().number).unlink(missing_ok=True)
 
@@ -137,8 +137,8 @@ def _note_recommended(study: Study, search: Search) -> None:
     if search.best is None:
         return
     own = search.best.number
-    versions = [t for t in search.ended if t.outcome and t.outcome.scored and origin_of(t, search.ended) == own]
-    best = best_first(versions or [search.best])[0]
+    versions = [t for t in search.ended if t.outcome and t.outcome.scored and find_unpruned(t, search.ended) == own]
+    best = sort_trials(versions or [search.best])[0]
     study.note("recommended", {"number": best.number, "after": len(search.ended)})
 
 
@@ -170,9 +170,9 @@ def _add_checkpoints(run: Run, progress: Progress | None, copy: Callable[[], Non
     def show(trial: Trial, measurement: Measurement) -> None:
         copy()  # the checkpoint
         if progress is not None:
-            progress.measured(trial, measurement)
+            progress.show_measurement(trial, measurement)
 
-    return Checkpointed(evaluator, run.path / CHECKPOINT_FILE, every=config.checkpoint_every, show=show)
+    return CheckpointingEvaluator(evaluator, run.path / CHECKPOINT_FILE, every=config.checkpoint_every, show=show)
 
 
 def deliver_best(run: Run, best: Candidate) -> None:

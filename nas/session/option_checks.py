@@ -51,7 +51,7 @@ def plan_early_stopping(
         if name == "none" and config.stop_set:
             rules = "--early-stopping asha, hyperband, median or plateau with it"
             raise UserError("--stop-set", next(iter(config.stop_set)), rules, why="nothing is stopped early here")
-        registry.keywords("--stop-set", rule, name, config.stop_set)
+        registry.convert_options("--stop-set", rule, name, config.stop_set)
         return rule
 
     if asked is not None:

@@ -12,7 +12,7 @@ from nas.session.assembly import assemble
 from nas.session.execution import Progress, run_search
 from nas.session.given import NO_OBJECTS, Given
 from nas.session.option_checks import check_prunable
-from nas.study.run import Run, config_of, recorded_assumptions
+from nas.study.run import Run, load_assumptions, load_config
 from nas.study.study import Study
 
 
@@ -32,11 +32,11 @@ def prune_run(
     Raises:
         UserError: bad ratios, a trial that cannot be pruned, or a run that is in use or not at its end.
     """
-    config = config_of(path)
+    config = load_config(path)
     config = config.model_copy(update={"prune": RunConfig.checked({"prune": list(ratios)}).prune})
     study = Study.reopen(path)
     try:
-        parts = assemble(config, given, recorded_assumptions(study))
+        parts = assemble(config, given, load_assumptions(study))
         check_prunable(parts.evaluator, parts.space, config)
         study.space = parts.space
         run = Run(study, config.model_copy(update={"prune": []}), parts)

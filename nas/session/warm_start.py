@@ -35,7 +35,7 @@ def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | 
         case ScoreWithSupernet(supernet=source):
             name = WEIGHTS
         case PruneChannels():
-            return _left_by(trial.proposal.parents[0], trial, study)
+            return _load_weights(trial.proposal.parents[0], trial, study)
         case _:
             assert_never(trial.job)
     if source is None:
@@ -51,7 +51,7 @@ def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | 
     return Start(source, genotype, tensors)
 
 
-def _left_by(number: int, trial: Trial, study: Study) -> Start | None:
+def _load_weights(number: int, trial: Trial, study: Study) -> Start | None:
     """The weights that a trial of the same genotype has left; None where they were not kept: then the trial fails."""
     path = study.weights_path(number)
     return Start(number, trial.genotype, path.read_bytes()) if path.is_file() else None
@@ -95,12 +95,14 @@ def load_parent(
     able = [p for p in parents if p.outcome is not None and p.outcome.scored and weights_path(p.number).is_file()]
     if not able:
         return None
-    own = _network(trial.genotype, space)
-    best = max(able, key=lambda parent: _shared(own, _network(parent.genotype, space)))  # the first of equals
+    own = _list_network_decisions(trial.genotype, space)
+    best = max(
+        able, key=lambda parent: _count_shared(own, _list_network_decisions(parent.genotype, space))
+    )  # the first of equals
     return Start(best.number, best.genotype, weights_path(best.number).read_bytes())
 
 
-def _network(genotype: Genotype, space: SearchSpace) -> Mapping[str, Value]:
+def _list_network_decisions(genotype: Genotype, space: SearchSpace) -> Mapping[str, Value]:
     """The decisions about the network, by site, and not those about its training."""
     if not isinstance(space, Traceable):
         return {site: value for site, value in genotype.content.items() if isinstance(value, (str, int, float))}
@@ -108,5 +110,5 @@ def _network(genotype: Genotype, space: SearchSpace) -> Mapping[str, Value]:
     return {d.choice.site: d.value for d in decisions if d.choice.role != "hyperparameter"}
 
 
-def _shared(one: Mapping[str, Value], other: Mapping[str, Value]) -> int:
+def _count_shared(one: Mapping[str, Value], other: Mapping[str, Value]) -> int:
     return len(one.items() & other.items())

@@ -62,13 +62,15 @@ def _list_best(search: Search) -> list[int]:
 def _propose_missing(trial: Trial, ratios: Iterable[float], trials: Sequence[Trial]) -> Proposal | None:
     """Propose the version of the least ratio that there is none of yet, made from the version before it."""
     number = trial.number
-    pruned = [(v.job.ratio, v) for v in trials if isinstance(v.job, PruneChannels) and origin_of(v, trials) == number]
+    pruned = [
+        (v.job.ratio, v) for v in trials if isinstance(v.job, PruneChannels) and find_unpruned(v, trials) == number
+    ]
     versions = dict(pruned)
     before = trial
     for ratio in sorted(ratios):
         version = versions.get(ratio)
         if version is None:
-            origin = f"pruned {percent(ratio)} of trial {number}"
+            origin = f"pruned {format_percent(ratio)} of trial {number}"
             return Proposal(trial.genotype, (before.number,), origin, PruneChannels(ratio))
         if version.outcome is None or not version.outcome.scored:
             return None  # it runs, or there is nothing to go on from
@@ -76,12 +78,12 @@ def _propose_missing(trial: Trial, ratios: Iterable[float], trials: Sequence[Tri
     return None
 
 
-def percent(ratio: float) -> str:
+def format_percent(ratio: float) -> str:
     """``50%``, ``33.3%``."""
     return f"{100 * ratio:.3g}%"
 
 
-def origin_of(trial: Trial, trials: Sequence[Trial]) -> int:
+def find_unpruned(trial: Trial, trials: Sequence[Trial]) -> int:
     """The number of the trial that a pruned one is a version of; its own where it is none."""
     by_number = {one.number: one for one in trials}
     while isinstance(trial.job, PruneChannels):

@@ -26,8 +26,8 @@ from nas.core.genotype import Genotype
 from nas.core.record import Event
 from nas.core.space import SearchSpace, Traceable
 from nas.core.trial import Measurement, Objective, Trial
-from nas.study.files import FOLDERS, JOURNAL, in_use, owned, repair, undisturbed, write_atomically
-from nas.study.trial_records import trial_of, when_asked, when_told
+from nas.study.files import FOLDERS, JOURNAL, hold_signals, in_use, lock_run, repair_journal, write_atomically
+from nas.study.trial_records import decode_trial, encode_ask, encode_tell
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -96,7 +96,7 @@ class Study:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return cls(path, space, lock=owned(path))
+        return cls(path, space, lock=lock_run(path))
 
     @classmethod
     def reopen(cls, path: Path, space: SearchSpace | None = None) -> Self:
@@ -105,10 +105,10 @@ class Study:
         Raises:
             RunInUse: another process owns it.
         """
-        lock = owned(path)
+        lock = lock_run(path)
         (path / "artifacts").mkdir(exist_ok=True)  # an empty folder is lost where a run is copied file by file
-        repair(path / JOURNAL)
-        return cls._opened(path, space, lock)
+        repair_journal(path / JOURNAL)
+        return cls._open(path, space, lock)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -117,13 +117,13 @@ class Study:
         Raises:
             UserError: its study cannot be read.
         """
-        return cls._opened(path, None, None)
+        return cls._open(path, None, None)
 
     @classmethod
-    def _opened(cls, path: Path, space: SearchSpace | None, lock: filelock.BaseFileLock | None) -> Self:
+    def _open(cls, path: Path, space: SearchSpace | None, lock: filelock.BaseFileLock | None) -> Self:
         try:
             study = cls(path, space, lock=lock)
-            _ = study.objectives, study._frozen()
+            _ = study.objectives, study._read_frozen()
         except (KeyError, ValueError, TypeError) as error:  # what Optuna says to a journal that makes no sense
             if lock is not None:
                 lock.release()
@@ -151,12 +151,12 @@ class Study:
     def _study_id(self) -> int:
         return self._storage.get_study_id_from_name(STUDY_NAME)
 
-    @undisturbed()
+    @hold_signals()
     def note(self, name: str, value: Any) -> None:
         """Remember something of the run as a whole; `value` is JSON."""
         self._storage.set_study_user_attr(self._study_id, name, value)
 
-    @undisturbed()
+    @hold_signals()
     def record_ask(self, trial: Trial, event: int) -> None:
         """A trial begins: one entry in the journal, so that it is there whole or not at all."""
         parameters, distributions = self._parameters(trial.genotype)
@@ -168,7 +168,7 @@ class Study:
             datetime_complete=None,
             params=parameters,
             distributions=distributions,
-            user_attrs=when_asked(trial, event),
+            user_attrs=encode_ask(trial, event),
             system_attrs={},
             intermediate_values={},
             trial_id=-1,
@@ -185,7 +185,7 @@ class Study:
             distributions[decision.choice.site] = CategoricalDistribution(decision.choice.values)
         return parameters, dict(distributions)
 
-    @undisturbed()
+    @hold_signals()
     def record_measurement(self, trial: Trial, measurement: Measurement) -> None:
         """Another epoch is done: the first objective is reported to the study."""
         value = measurement.metrics.get(self.objectives[0].name)
@@ -198,14 +198,14 @@ class Study:
         kept = self._latest_artifacts.setdefault(trial.number, {})
         kept.update(measurement.artifacts)
 
-    @undisturbed()
+    @hold_signals()
     def record_tell(self, trial: Trial, event: int) -> None:
         """A trial has ended. Its state is written last: what is killed before has not ended."""
         assert trial.outcome is not None
         identifier = self._trial_id(trial.number)
-        self._keep(trial, identifier)
+        self._keep_artifacts(trial, identifier)
         taken = set(self._storage.get_trial(identifier).user_attrs)
-        for name, value in when_told(trial, event, taken).items():
+        for name, value in encode_tell(trial, event, taken).items():
             self._storage.set_trial_user_attr(identifier, name, value)
         state = _STATES.get(trial.outcome.kind, TrialState.FAIL)
         values = None
@@ -213,7 +213,7 @@ class Study:
             values = [trial.metrics[objective.name] for objective in self.objectives]
         self._storage.set_trial_state_values(identifier, state, values)
 
-    @undisturbed()
+    @hold_signals()
     def record_restart(self, trial: Trial) -> int:
         """A trial that a killed session left running begins again; gives how often it has by now."""
         identifier = self._trial_id(trial.number)
@@ -223,7 +223,7 @@ class Study:
         self._storage.set_trial_user_attr(identifier, _RESTARTS, times)
         return times
 
-    @undisturbed()
+    @hold_signals()
     def record_retry(self, trial: Trial, reason: str) -> None:
         """A trial whose worker died begins again; why is kept with it."""
         identifier = self._trial_id(trial.number)
@@ -231,20 +231,22 @@ class Study:
         self._storage.set_trial_user_attr(identifier, _RETRIES, [*reasons, reason])
         self._latest_artifacts.pop(trial.number, None)
 
-    @undisturbed()
+    @hold_signals()
     def record_interruption(self) -> None:
         """The user ends the session: the trials that run are not to blame for it."""
-        for frozen in self._frozen():
+        for frozen in self._read_frozen():
             if not frozen.state.is_finished():
                 # the restart to come makes it 0 again
                 self._storage.set_trial_user_attr(frozen._trial_id, _RESTARTS, -1)
 
-    def _keep(self, trial: Trial, identifier: int) -> None:
+    def _keep_artifacts(self, trial: Trial, identifier: int) -> None:
         for name, data in self._latest_artifacts.pop(trial.number, {}).items():
             if name in (WEIGHTS, CHECKPOINT):
                 write_atomically(self.weights_path(trial.number, name), data)
                 continue
-            if self._artifact(identifier, name) == data:  # kept by a session that was killed before the trial's end
+            if (
+                self._read_artifact(identifier, name) == data
+            ):  # kept by a session that was killed before the trial's end
                 continue
             with tempfile.TemporaryDirectory(dir=self.path / "artifacts", prefix=".") as folder:
                 file = Path(folder) / name
@@ -278,16 +280,16 @@ class Study:
 
     def trials(self) -> list[Trial]:
         """Every trial so far, running ones included, by number."""
-        return [trial_of(frozen, self.objectives) for frozen in self._frozen()]
+        return [decode_trial(frozen, self.objectives) for frozen in self._read_frozen()]
 
-    def _frozen(self) -> list[FrozenTrial]:
+    def _read_frozen(self) -> list[FrozenTrial]:
         return self._storage.get_all_trials(self._study_id, deepcopy=False)
 
     def history(self) -> tuple[Event, ...]:
         """The asks and tells in their order, to be executed again."""
         events = []
-        for frozen in self._frozen():
-            trial = trial_of(frozen, self.objectives)
+        for frozen in self._read_frozen():
+            trial = decode_trial(frozen, self.objectives)
             events.append(Event(frozen.user_attrs["asked"], "ask", trial))
             if frozen.state.is_finished():
                 events.append(Event(frozen.user_attrs["told"], "tell", trial))
@@ -303,9 +305,9 @@ class Study:
 
     def picture(self, number: int) -> bytes | None:
         """A trial's picture as PNG; None if it has none."""
-        return self._artifact(self._trial_id(number), "*.png")
+        return self._read_artifact(self._trial_id(number), "*.png")
 
-    def _artifact(self, identifier: int, pattern: str) -> bytes | None:
+    def _read_artifact(self, identifier: int, pattern: str) -> bytes | None:
         """The latest file of a trial whose name is like this; None if it has none."""
         frozen = self._storage.get_trial(identifier)
         for meta in reversed(get_all_artifact_meta(frozen, storage=self._storage)):
@@ -316,5 +318,5 @@ class Study:
 
     def started_at(self) -> str:
         """When the first trial began, as ISO time; empty before."""
-        begun = [frozen.datetime_start for frozen in self._frozen() if frozen.datetime_start]
+        begun = [frozen.datetime_start for frozen in self._read_frozen() if frozen.datetime_start]
         return min(begun).isoformat(timespec="seconds") if begun else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _END = 6  # the journal's operation that sets a trial's state, which `Study.record_tell` alone does
 
 
-def when_asked(trial: Trial, event: int) -> dict[str, Any]:
+def encode_ask(trial: Trial, event: int) -> dict[str, Any]:
     """The attributes of a trial that begins, the ask being this event of the run."""
     proposal = trial.proposal
     return {
@@ -28,11 +28,11 @@ def when_asked(trial: Trial, event: int) -> dict[str, Any]:
         "origin": proposal.origin,
         "seed": trial.seed,
         "asked": event,
-        **attributes_of_job(proposal.job),
+        **encode_job(proposal.job),
     }
 
 
-def attributes_of_job(job: Job) -> dict[str, Any]:
+def encode_job(job: Job) -> dict[str, Any]:
     """A job as JSON has it, under a name for each kind; nothing for the usual one."""
     match job:
         case Train():
@@ -49,8 +49,8 @@ def attributes_of_job(job: Job) -> dict[str, Any]:
             assert_never(job)
 
 
-def job_of_attributes(attributes: Mapping[str, Any]) -> Job:
-    """The inverse of `attributes_of_job`; earlier versions wrote the same names, with null for what was not asked."""
+def decode_job(attributes: Mapping[str, Any]) -> Job:
+    """The inverse of `encode_job`; earlier versions wrote the same names, with null for what was not asked."""
     if (portion := attributes.get("portion")) is not None:
         return TrainPortion(**portion)
     if (plan := attributes.get("supernet")) is not None:
@@ -62,7 +62,7 @@ def job_of_attributes(attributes: Mapping[str, Any]) -> Job:
     return Train()
 
 
-def when_told(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
+def encode_tell(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
     """The attributes of a trial that has ended, the tell being this event of the run.
 
     Args:
@@ -77,14 +77,14 @@ def when_told(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
     return metrics | attributes | {"epochs": [{"epoch": m.epoch, **m.metrics} for m in trial.measurements]}
 
 
-def trial_of(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
+def decode_trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
     """The trial that is recorded, running or ended."""
     attributes = frozen.user_attrs
     proposal = Proposal(
         Genotype(attributes["genotype"]),
         tuple(attributes["parents"]),
         origin=attributes["origin"],
-        job=job_of_attributes(attributes),
+        job=decode_job(attributes),
     )
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())
@@ -109,7 +109,7 @@ def trial_of(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
     return Trial(frozen.number, proposal, attributes["seed"], measurements, outcome, losses, curve)
 
 
-def tells_an_end(lines: bytes) -> bool:
+def has_ended_trial(lines: bytes) -> bool:
     """Whether lines of a journal, the last perhaps a half, tell that a trial has ended."""
     for line in lines.splitlines():
         try:

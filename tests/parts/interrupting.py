@@ -5,7 +5,7 @@ import time
 import pytest
 
 from nas.core.errors import UserError
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 
 
 class Until:
@@ -17,10 +17,10 @@ class Until:
     def begin(self, run, search):
         self._study = run.study
 
-    def measured(self, trial, measurement):
+    def show_measurement(self, trial, measurement):
         pass
 
-    def ended(self, trial):
+    def show_trial(self, trial):
         self.checkpoints.append(len(self._study.checkpoints()))
         self._left -= 1
         if self._left == 0:

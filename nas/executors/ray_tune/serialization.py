@@ -32,7 +32,7 @@ class Parcel:
     def __repr__(self) -> str:
         return "Parcel()"  # Tune makes names of it
 
-    def opened(self) -> Trial:
+    def unpack(self) -> Trial:
         """The trial, whole; the parcel is empty then.
 
         Raises:
@@ -50,13 +50,13 @@ class Parcel:
         self._trial = self._start = None
 
 
-class Sending:
+class Packer:
     """Puts what trials start from into the object store, once for all those that start from the same."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Any] = OrderedDict()  # the latest last
 
-    def parcel(self, trial: Trial) -> Parcel:
+    def pack(self, trial: Trial) -> Parcel:
         """The trial, to be sent."""
         if trial.start is None:
             return Parcel(trial)

@@ -225,7 +225,7 @@ def test_of_several_objectives_the_first_decides_and_the_front_is_of_complete_tr
     assert run.best.number == run.front()[0].number
     reasons = [trial.outcome.reason for trial in run.trials if trial.stopped]
     assert all(reason.startswith("asha: ssim -") and reason.endswith(" or more)") for reason in reasons)
-    frozen = [frozen for frozen in run.study._frozen() if frozen.state == optuna.trial.TrialState.PRUNED]
+    frozen = [frozen for frozen in run.study._read_frozen() if frozen.state == optuna.trial.TrialState.PRUNED]
     assert all(len(one.values) == 2 for one in frozen)
     assert cli(["show", str(run.path)]) == 0
     capsys.readouterr()

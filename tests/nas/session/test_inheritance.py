@@ -9,11 +9,11 @@ from nas.core.job import TrainSupernet
 from nas.core.space import sample
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Outcome, Proposal, Trial
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 from nas.session.option_checks import check_inheritance
 from nas.session.warm_start import load_parent
 from nas.strategies.evolution import Evolution
-from nas.study.run import inheritance_of
+from nas.study.run import describe_inheritance
 from nas.testing.toys import ToyEvaluator, ToySpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import tiny_data
@@ -70,7 +70,7 @@ def test_children_begin_from_their_parents_also_after_an_interruption(tmp_path):
     search(tmp_path, "short", trials=3)
     assert results(nas.resume(tmp_path / "short", trials=6, data=tiny_data())) == results(whole)
 
-    said = inheritance_of(children[0], "inherit")
+    said = describe_inheritance(children[0], "inherit")
     assert said.endswith(f"% of the parameters from trial {children[0].proposal.parents[0]}")
     assert f"inherited {said}" in " ".join((whole.path / "report.html").read_text().split())
     assert open_run(whole.path).config.weight_sharing == "inherit"
@@ -80,7 +80,7 @@ def test_children_begin_from_their_parents_also_after_an_interruption(tmp_path):
 def test_without_sharing_nothing_is_inherited(tmp_path):
     run = search(tmp_path, "none", trials=3, weight_sharing="none")
     assert not any("inherited" in trial.metrics for trial in run.trials)
-    assert inheritance_of(run.trials[2], "none") == ""
+    assert describe_inheritance(run.trials[2], "none") == ""
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from nas.core.search import Hooks, Limits, Search
 from nas.core.trial import Outcome, Proposal, Trial
 from nas.executors.inline import Inline
 from nas.strategies.evolution import Evolution
-from nas.study.pruned_versions import make_follow_up, origin_of, percent
+from nas.study.pruned_versions import find_unpruned, format_percent, make_follow_up
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
 
 GENOTYPE = Genotype.of("toy", 1, {})
@@ -40,7 +40,7 @@ def test_each_version_is_made_from_the_one_before():
     assert made((0.5, 0.7), [*whole, half], best=1) == ((2,), 0.7, "pruned 70% of trial 1")
     most = trial(3, prune=0.7, parents=(2,))
     assert made((0.5, 0.7), [*whole, half, most], best=1) is None
-    assert origin_of(most, [*whole, half, most]) == 1
+    assert find_unpruned(most, [*whole, half, most]) == 1
     assert made((), whole, asked={0: (0.25,)}, best=1) == ((0,), 0.25, "pruned 25% of trial 0")
 
 
@@ -60,7 +60,7 @@ def test_what_has_left_no_weights_is_not_pruned(caplog):
 
 
 def test_ratios_are_said_as_percentages():
-    assert [percent(ratio) for ratio in (0.5, 0.55, 1 / 3)] == ["50%", "55%", "33.3%"]
+    assert [format_percent(ratio) for ratio in (0.5, 0.55, 1 / 3)] == ["50%", "55%", "33.3%"]
 
 
 @pytest.mark.parametrize("given", ["0", "1", "0.5,1.5", "half", "0.5,0.5", "nan", "-0.1", "", [0.5, True]])
@@ -121,5 +121,5 @@ def test_a_search_that_gets_more_trials_goes_on_after_the_versions():
     longer, seen = searched(trials=9, record=InMemory(diary.events))
     assert [number for kind, number in seen if kind == "ask"] == [*range(6), 8, 9, 10]
     assert [t.number for t in longer.ended] == list(range(len(longer.ended)))
-    versions = itertools.groupby(sorted(origin_of(t, longer.ended) for t in longer.ended if not t.job.counted))
+    versions = itertools.groupby(sorted(find_unpruned(t, longer.ended) for t in longer.ended if not t.job.counted))
     assert all(len(list(own)) == 2 for _, own in versions)
