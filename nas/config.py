@@ -1,4 +1,4 @@
-"""What a run is asked to do: the same names on the command line, in YAML and in Python."""
+"""The options of a run, with the same names on the command line, in YAML and in Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_duration(duration: str | float) -> float:
-    """A duration in seconds: ``90``, ``90s``, ``10m``, ``1.5h``, ``2d``, ``1h30m``.
+    """Parse a duration into seconds: ``90``, ``90s``, ``10m``, ``1.5h``, ``2d``, ``1h30m``.
 
     Raises:
         ValueError: it is not one.
@@ -208,7 +208,7 @@ OPTIONS = {_format_option(name): name for name in RunConfig.model_fields}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The options in a YAML file, by their names in Python.
+    """Read the options in a YAML file, by their names in Python.
 
     Raises:
         UserError: no such file, not YAML, not a mapping, or a key that is no option.

@@ -74,12 +74,12 @@ _GROUPS = {
 
 
 def names(kind: Kind) -> list[str]:
-    """Every registered name of a kind, those of installed entry points included."""
+    """List every registered name of a kind, those of installed entry points included."""
     return sorted({*BUILT_IN[kind], *(point.name for point in importlib.metadata.entry_points(group=_GROUPS[kind]))})
 
 
 def load(kind: Kind, name: str) -> Any:
-    """The class (or function) that a name stands for.
+    """Load the class (or function) that a name stands for.
 
     Raises:
         UserError: the name is unknown, or ``module:Class`` cannot be imported.
@@ -125,7 +125,7 @@ _SUBCLASSES: dict[Kind, str] = {
 
 
 def check_kind(kind: Kind, name: str, thing: Any) -> Any:
-    """The thing itself, if it is a class or an object with the methods of its kind, or a function that makes one.
+    """Check that a thing is a class or an object with its kind's methods, or a function that makes one; return it.
 
     Raises:
         UserError: it is none of these.
@@ -140,7 +140,7 @@ def check_kind(kind: Kind, name: str, thing: Any) -> Any:
 
 
 def make(kind: Kind, name: str, constructor: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
-    """What a class or a user's function makes.
+    """Call a class or a user's function, and check what it makes.
 
     Raises:
         UserError: it does not take these arguments, or makes something of another kind.
@@ -222,7 +222,7 @@ def make_early_stopping(
 
 
 def convert_options(where: str, constructor: Callable[..., Any], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options given, texts converted to the types that they have.
+    """Convert the options given, which may be texts, to the types that they have.
 
     Args:
         where: the user's option that they were given with: ``--set``.

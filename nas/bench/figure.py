@@ -28,7 +28,7 @@ _COLOURS = (
 
 
 def draw_regrets(curves: Mapping[str, Sequence[Curve]], at: Sequence[int], objective: str, report: str | None) -> bytes:
-    """A PNG: mean regret by strategy with a band of one standard error; the reported column's beside it."""
+    """Draw a PNG: mean regret by strategy with a band of one standard error; the reported column's beside it."""
     figure = Figure(figsize=(11 if report else 6.5, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     parts = [("valid", f"regret in {objective}")]

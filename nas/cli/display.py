@@ -113,7 +113,7 @@ class Display:
         return f"best {format_values(best.metrics, [first])} (trial {best.number}){front}"
 
     def show_measurement(self, trial: Trial, measurement: Measured) -> None:
-        """Take notice of an epoch of a training in full."""
+        """Show an epoch of a training in full."""
         if self._silent:
             return
         found = format_values(measurement.metrics, self._search.objectives)
@@ -128,7 +128,7 @@ class Display:
         return f"{_format_seconds(each * (self._total - done))} left"
 
     def show_trial(self, trial: Trial) -> None:
-        """Take notice of a trial that has ended."""
+        """Show a trial that has ended."""
         self._front = keep_front([*self._front, trial])
         if self._silent or self._training:
             return
@@ -158,12 +158,12 @@ class Display:
 
 
 def _count_asked(trials: Sequence[Trial]) -> int:
-    """How many of the trials the strategy asked for."""
+    """Count the trials that the strategy asked for."""
     return sum(trial.job.counted for trial in trials)
 
 
 def keep_front(trials: Sequence[Trial]) -> list[Trial]:
-    """Those, of trials that were not stopped early, that no other dominates."""
+    """Keep the trials that no other dominates; trials that were stopped early are on no front."""
     whole = [trial for trial in trials if not trial.provisional]
     return [whole[index] for index in pareto_front([trial.losses for trial in whole])]
 

@@ -59,7 +59,7 @@ def resume_command(
 
 
 def run_and_report(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> int:
-    """Turn a search or a training to its end, print what came of it, and give the exit code."""
+    """Run a search or a training to its end, print what came of it, and return the exit code."""
     from nas.cli import DONE, INTERRUPTED, NOTHING_SUCCEEDED, TOO_MANY_FAILURES
     from nas.cli.display import Display, print_summary
     from nas.study.remote.urls import describe_place
@@ -137,7 +137,7 @@ def _make_document(run: Run) -> dict[str, Any]:
 
 
 def configure_logging(verbose: bool) -> None:
-    """What is not the user's is not shown, unless they ask for it."""
+    """Show warnings alone, unless the user asks for more."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("nas").setLevel(logging.DEBUG if verbose else logging.WARNING)
     logging.getLogger("optuna").setLevel(logging.WARNING)  # once imported: importing it sets another level

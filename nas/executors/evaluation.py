@@ -1,4 +1,4 @@
-"""One step of an evaluation, and what it means if it raises: the same for every executor."""
+"""The steps of an evaluation, and what an exception means for its trial: the same for every executor."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class EvaluationEnd:
 
 
 def begin_evaluation(evaluator: Evaluator, trial: Trial) -> Generator[Measurement, None, None]:
-    """The measurements of a trial, to be closed; what the evaluator does to begin happens with the first."""
+    """Yield the measurements of a trial; the evaluator is called with the first, when what it raises is caught."""
     yield from evaluator.evaluate(trial)
 
 
 def advance(measurements: Iterator[Measurement]) -> Measurement | EvaluationEnd:
-    """The next measurement, its metrics plain finite floats, or the evaluation's end.
+    """Return the next measurement, its metrics plain finite floats, or the end of the evaluation.
 
     Raises:
         UserError: what the user asked for cannot be done, whatever the candidate.
@@ -51,18 +51,18 @@ def advance(measurements: Iterator[Measurement]) -> Measurement | EvaluationEnd:
 
 
 def log_failure(trial: Trial, ended: EvaluationEnd) -> None:
-    """Tell those who want to know why a candidate failed, and where if nobody foresaw it."""
+    """Log why a candidate failed, with a traceback where nobody foresaw it."""
     if ended.outcome.failed:
         log.debug("trial %d: %s", trial.number, "\n".join(filter(None, (ended.outcome.reason, ended.trace))))
 
 
 def describe_stop(measurement: Measurement) -> Outcome:
-    """How a trial ends that the search has stopped."""
+    """Describe how a trial ends that the search has stopped."""
     return Outcome("stopped", f"stopped early after epoch {measurement.epoch}")
 
 
 def classify_error(error: Exception) -> Outcome:
-    """What an exception of an evaluation means for its trial."""
+    """Classify an exception of an evaluation as an outcome of its trial."""
     kind: OutcomeKind = "failed"
     if isinstance(error, CandidateFailure):
         kind = error.kind

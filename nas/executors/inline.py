@@ -1,4 +1,4 @@
-"""One worker, in this process."""
+"""The executor that evaluates one trial after the other in this process."""
 
 from __future__ import annotations
 

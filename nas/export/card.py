@@ -58,7 +58,7 @@ def _indent_code(genotype: Genotype) -> str:
 
 
 def escape_docstring(text: str) -> str:
-    """A text that cannot end the docstring it stands in."""
+    """Escape a text so that it cannot end the docstring it stands in."""
     text = text.encode(errors="replace").decode()  # file names may hold surrogates
     return " ".join(text.split()).replace("\\", "\\\\").replace('"', "'")
 

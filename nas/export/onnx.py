@@ -44,7 +44,7 @@ def run_onnx(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
 
 @contextlib.contextmanager
 def silence_exporter() -> Iterator[None]:
-    """Keeps the exporter's progress, warnings and log to itself: it reports on details of its own."""
+    """Silence the progress, warnings and log of torch's exporter, which are about details of its own."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -27,7 +27,7 @@ _NOT_KEPT = {"self", "device", "dtype", "min_value", "max_value", "_weight", "_f
 
 
 def print_source(model: nn.Module) -> str:
-    """The classes that `model` needs, and a function ``build`` that makes it anew, without its weights.
+    """Print the classes that `model` needs, and a function ``build`` that makes it anew, without its weights.
 
     Raises:
         NotExportable: naming the module at fault.
@@ -81,7 +81,7 @@ def check_names(source: str) -> None:
 
 
 def _check_nothing_is_shared(model: nn.Module) -> None:
-    """Source would make two of a tensor that the model has once: a layer used twice, or tied weights."""
+    """Refuse a layer that is used twice and tied weights: printed source would make two tensors of one."""
     places: dict[int, str] = {}
     parameters, buffers = model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)
     for path, tensor in (*parameters, *buffers):

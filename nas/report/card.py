@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def make_card(candidate: Candidate) -> Card:
-    """What is told of a trial's model."""
+    """Make the model card of a trial."""
     run, trial = candidate.run, candidate.trial
     data, space, evaluator = run.parts.data, run.parts.space, run.parts.evaluator
     best = run.candidate(None).number == trial.number

@@ -17,7 +17,7 @@ _NAMED = 12  # more numbers would cover each other
 
 
 def draw_progress(trials: Sequence[Trial], objective: Objective) -> bytes:
-    """A PNG of the objective of every candidate, and of the best so far.
+    """Draw a PNG of the objective of every candidate, and of the best so far.
 
     What was stopped early, or scored with a supernet's weights, is hollow, and never the best; failures and supernets
     are lines.
@@ -64,7 +64,7 @@ def draw_progress(trials: Sequence[Trial], objective: Objective) -> bytes:
 
 
 def draw_curves(trials: Sequence[Trial], objective: Objective, best: int | None) -> bytes:
-    """A PNG of the learning curves of all candidates: the best stands out, and crosses are where trials were stopped.
+    """Draw a PNG of all candidates' learning curves: the best stands out, and crosses are where trials were stopped.
 
     Args:
         best: the number of the trial that is named the best.
@@ -103,7 +103,7 @@ def draw_curves(trials: Sequence[Trial], objective: Objective, best: int | None)
 
 
 def draw_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bytes:
-    """A PNG of every trial by the first objective and each of the others; the front stands out, with its numbers."""
+    """Draw a PNG of every trial by the first objective and each other; the front stands out, with its numbers."""
     good = [trial for trial in trials if trial.outcome is not None and trial.outcome.scored]
     good = [trial for trial in good if not trial.provisional] or good  # what was stopped is on no front
     front = [good[index] for index in pareto_front([trial.losses for trial in good])]

@@ -19,7 +19,7 @@ _PICTURES = 20
 
 
 def render(run: Run) -> str:
-    """The page; everything in it is escaped, pictures are part of it."""
+    """Render the page of a run; everything in it is escaped, pictures are part of it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("nas.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )

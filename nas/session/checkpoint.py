@@ -1,4 +1,4 @@
-"""How far a training in full has come, on disk, and the evaluator that goes on from there."""
+"""The checkpoint of a training in full on disk, and the evaluator that goes on from it."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ class TrainingProgress:
         """The last epoch that was measured; 0 before the first."""
         return self.measurements[-1].epoch if self.measurements else 0
 
-    def after(self, measurement: Measurement) -> TrainingProgress:
-        """With one more measurement, whose checkpoint, if it brings one, is to be gone on from."""
+    def add(self, measurement: Measurement) -> TrainingProgress:
+        """Return the progress after one more measurement, with its checkpoint where it brings one."""
         artifacts = {**self.artifacts, **measurement.artifacts}
         checkpoint = artifacts.pop(CHECKPOINT, self.checkpoint)
         return TrainingProgress((*self.measurements, replace(measurement, artifacts={})), artifacts, checkpoint)
 
-    def again(self) -> Iterator[Measurement]:
-        """All measurements so far, the last with the artifacts."""
+    def replay(self) -> Iterator[Measurement]:
+        """Yield all measurements so far, the last with the artifacts."""
         yield from self.measurements[:-1]
         for last in self.measurements[-1:]:
             yield replace(last, artifacts=self.artifacts)
 
     def write(self, path: Path) -> None:
-        """Keep it in one file, which is there whole or not at all.
+        """Write the progress to one file, which is there whole or not at all.
 
         Raises:
             UserError: the disk is full, or the like; it is not the candidate that has failed.
@@ -77,7 +77,7 @@ class TrainingProgress:
 
     @classmethod
     def read(cls, path: Path) -> TrainingProgress:
-        """What `write` has kept; the beginning where there is no such file.
+        """Read what `write` has written; where there is no such file, nothing is done yet.
 
         Raises:
             UserError: the file is damaged.
@@ -98,10 +98,10 @@ class TrainingProgress:
 
 
 class CheckpointingEvaluator(Evaluator):
-    """The evaluator as a search sees it, which trains its one candidate in full and keeps on disk how far it is.
+    """Trains the one candidate of a run in full, and keeps a checkpoint on disk.
 
-    What was measured before an interruption is given again as it was, and the training goes on from there. So a run
-    that was interrupted has the same record as one that was not.
+    Measurements from before an interruption are yielded again as they were, and the training goes on from there. So a
+    run that was interrupted has the same record as one that was not.
 
     Args:
         path: the file that it is kept in.
@@ -126,9 +126,9 @@ class CheckpointingEvaluator(Evaluator):
             UserError: what was kept is damaged or of another training, or nothing can be kept.
         """
         reached = TrainingProgress.read(self._path)
-        yield from reached.again()
+        yield from reached.replay()
         for measurement in self._evaluator.train(trial, reached.checkpoint, every=self._every):
-            reached = reached.after(measurement)
+            reached = reached.add(measurement)
             if CHECKPOINT in measurement.artifacts:
                 reached.write(self._path)
             self._show(trial, measurement)

@@ -1,4 +1,4 @@
-"""What a run hands over: exported models, and the page that reports it.
+"""Exported models of a run, and the page that reports it.
 
 Exporters, templates and figures are imported when something is delivered, so that a search begins without them.
 """

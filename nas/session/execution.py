@@ -27,16 +27,16 @@ log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
-    """Who is shown how a run goes on."""
+    """Shows how a run goes on."""
 
     def begin(self, run: Run, search: Search) -> None:
-        """Once, before the first trial."""
+        """Show the run, before its first trial."""
 
     def show_measurement(self, trial: Trial, measurement: Measurement) -> None:
-        """An epoch of a training in full; of a search's trials they are not shown."""
+        """Show an epoch of a training in full; a search does not show those of its trials."""
 
     def show_trial(self, trial: Trial) -> None:
-        """A trial has ended."""
+        """Show a trial that has ended."""
 
 
 def check_executor(parts: Parts) -> None:

@@ -1,4 +1,4 @@
-"""Runs and genotypes by what users call them."""
+"""Runs, trials and genotypes, found by what users call them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def find_run(run: str, runs_dir: Path) -> Path:
-    """The folder that a run's name in `runs_dir`, its path or its URL stands for.
+    """Find the folder of a run by its name in `runs_dir`, its path or its URL.
 
-    Of a URL, or a name at one, it is the working copy, brought up to date.
+    Where the run lies at a URL, that is its working copy, brought up to date.
 
     Raises:
         UserError: there is none; the nearest name is suggested. Or the URL cannot be read.
@@ -44,7 +44,7 @@ def find_run(run: str, runs_dir: Path) -> Path:
 
 
 def list_run_names(directory: Path) -> list[str]:
-    """The names of the runs in a directory; of a URL's, of all folders there."""
+    """List the names of the runs in a directory; at a URL, of all folders there."""
     if find_url(directory) is not None:
         return list_names_at(directory)
     if not directory.is_dir():
@@ -53,7 +53,7 @@ def list_run_names(directory: Path) -> list[str]:
 
 
 def list_runs(directory: Path) -> list[Path]:
-    """The folders of runs in a directory, by name; of a URL's, with what a list is made from."""
+    """List the folders of the runs in a directory by name; from a URL, what a list needs is copied first."""
     paths = [directory / name for name in list_run_names(directory)]
     for path in paths:
         try:
@@ -64,7 +64,7 @@ def list_runs(directory: Path) -> list[Path]:
 
 
 def find_run_and_trial(source: str, runs_dir: Path) -> tuple[Path, int | None]:
-    """The folder and the number that RUN[:TRIAL] stands for; None without a number.
+    """Find the folder and the number that RUN[:TRIAL] stands for; the number is None where none is given.
 
     Raises:
         UserError: there is no such run.
@@ -76,7 +76,7 @@ def find_run_and_trial(source: str, runs_dir: Path) -> tuple[Path, int | None]:
 
 
 def find_architecture(source: str, runs_dir: Path, option: str) -> Candidate | Genotype:
-    """What RUN[:TRIAL] stands for, a trial of a run and by default its best, or a file with a genotype.
+    """Find the architecture that RUN[:TRIAL] (by default the best trial) or the file of a genotype stands for.
 
     Args:
         option: how the user gave it, for messages.
@@ -98,7 +98,7 @@ def find_architecture(source: str, runs_dir: Path, option: str) -> Candidate | G
 
 
 def find_genotype(source: str, runs_dir: Path) -> Genotype:
-    """The genotype that ``--from`` names; see `find_architecture`.
+    """Find the genotype that ``--from`` names; see `find_architecture`.
 
     Raises:
         UserError: as there.
@@ -108,7 +108,7 @@ def find_genotype(source: str, runs_dir: Path) -> Genotype:
 
 
 def open_run(path: Path | str) -> Run:
-    """An existing run, whose space, data and evaluator are loaded when first needed.
+    """Open an existing run, whose space, data and evaluator are loaded when first needed.
 
     Raises:
         UserError: there is no run at `path`.

@@ -1,4 +1,4 @@
-"""Smaller versions of a finished run's trials, made as trials of the run."""
+"""``nas prune``: smaller versions of a finished run's trials, made as further trials of the run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def prune_run(
 
 
 def _note_ratios(run: Run, ratios: tuple[float, ...], trial: int | None) -> None:
-    """Note in the run what is to be pruned; see `prune`."""
+    """Note in the run what is to be pruned; see `prune_run`."""
     if trial is not None:
         chosen = [run.candidate(trial)]
     elif len(run.objectives) == 1:

@@ -1,4 +1,4 @@
-"""A run gone on with, after an interruption or for more trials."""
+"""``nas resume``: a run goes on, after an interruption or for more trials."""
 
 from __future__ import annotations
 

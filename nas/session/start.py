@@ -1,4 +1,4 @@
-"""A run begun: its folder made, its search turned to its end."""
+"""``nas search`` and ``nas train``: a new run, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -70,6 +70,6 @@ def _find_free_name(config: RunConfig) -> str:
 
 
 def _plain_text(text: str) -> str:
-    """A text as part of a run's name: letters, digits and dashes."""
+    """Reduce a text to what a run's name may hold: letters, digits and dashes."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")

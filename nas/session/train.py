@@ -28,14 +28,14 @@ INHERITED_OPTIONS = (
     "data_dir",
     "strict",
 )
-"""The options that a training has from the run of its architecture, unless it is given them."""
+"""The options that a training inherits from the run of its architecture, unless they are given."""
 _OWN = ("epochs", "executor", "name", "runs_dir", "checkpoint_every")
 DATA_OPTIONS = ("dataset", "dataset_b", "train_size", "image_size", "data_dir", "strict")
-"""Those of them that go with the data set."""
+"""The inherited options that belong to the data set: given another set, none of them is inherited."""
 
 
 def make_training_config(architecture: str | Candidate | Genotype, options: Mapping[str, Any]) -> RunConfig:
-    """What ``nas train`` is asked to do: the options given, and what else the candidate's run was asked for.
+    """Make the configuration of ``nas train``: the options given, and the others as in the candidate's run.
 
     A genotype alone says which space it is of. Another data set than the run's brings its own size. Unless options
     say where, the new run lies beside that of the candidate.

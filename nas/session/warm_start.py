@@ -1,4 +1,4 @@
-"""What trials begin from: what earlier ones have left in the run's folder."""
+"""Warm starts: trials that begin from the weights or the checkpoint of an earlier trial."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nas.study.study import Study
 
 
 def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | None) -> Start | None:
-    """What a trial begins from; None where it begins from nothing.
+    """Load what a trial begins from; None where it begins from nothing.
 
     Args:
         heirs: the space, where children begin from their parents' weights.
 
     Raises:
-        UserError: it begins from what is gone.
+        UserError: what it begins from is no longer there.
     """
     match trial.job:
         case Train():
@@ -52,7 +52,7 @@ def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | 
 
 
 def _load_weights(number: int, trial: Trial, study: Study) -> Start | None:
-    """The weights that a trial of the same genotype has left; None where they were not kept: then the trial fails."""
+    """Load the weights of a trial of the same genotype; None where they were not kept, which fails the new trial."""
     path = study.weights_path(number)
     return Start(number, trial.genotype, path.read_bytes()) if path.is_file() else None
 
@@ -60,8 +60,8 @@ def _load_weights(number: int, trial: Trial, study: Study) -> Start | None:
 def forget_checkpoints(search: Search, study: Study) -> None:
     """Remove the checkpoints that no trial can go on from any more.
 
-    A member may go on from what any other was after as many portions; and what a running trial goes on from is needed
-    should it be run again.
+    Those stay that a member of the population may still copy, which are of trials that came at least as far as the
+    member that is furthest behind, and those that running trials began from, which may have to be run again.
     """
     reached: dict[int, int] = {}  # the last portion of each member that has ended
     ended = {trial.number: trial.job for trial in search.ended if isinstance(trial.job, TrainPortion)}
@@ -81,10 +81,10 @@ def forget_checkpoints(search: Search, study: Study) -> None:
 def load_parent(
     trial: Trial, ended: Sequence[Trial], weights_path: Callable[[int], Path], space: SearchSpace
 ) -> Start | None:
-    """What a child begins from: the parent whose network is most like its own, if it was scored and left weights.
+    """Load the weights of the parent whose network is most like the child's, among those scored with weights kept.
 
-    Of parents that are equally alike it is the first, the fitter where there is one. What repeats a parent's genotype
-    begins from nothing, as that did: it is evaluated again to learn about the noise.
+    Of parents that are equally alike the first is taken, which is the fitter one where the strategy knows. A child with
+    the genotype of a parent begins from nothing, as the parent did: it is evaluated again to learn about the noise.
     """
     if isinstance(trial.job, TrainSupernet):
         return None

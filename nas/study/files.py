@@ -1,4 +1,4 @@
-"""The files of a run: there whole or not at all, and written by the one process that owns the run."""
+"""The files of a run: written whole or not at all, by the one process that owns the run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def hold_signals() -> Iterator[None]:
 
 
 def lock_run(path: Path) -> filelock.BaseFileLock:
-    """The lock of the run in this folder, taken.
+    """Take the lock of the run in this folder.
 
     Raises:
         RunInUse: another process has it.

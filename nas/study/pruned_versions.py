@@ -79,12 +79,12 @@ def _propose_missing(trial: Trial, ratios: Iterable[float], trials: Sequence[Tri
 
 
 def format_percent(ratio: float) -> str:
-    """``50%``, ``33.3%``."""
+    """Format a share as ``50%`` or ``33.3%``."""
     return f"{100 * ratio:.3g}%"
 
 
 def find_unpruned(trial: Trial, trials: Sequence[Trial]) -> int:
-    """The number of the trial that a pruned one is a version of; its own where it is none."""
+    """Find the number of the trial that a pruned one is a version of; its own number where it is not pruned."""
     by_number = {one.number: one for one in trials}
     while isinstance(trial.job, PruneChannels):
         trial = by_number[trial.proposal.parents[0]]

@@ -1,4 +1,4 @@
-"""A run: its folder, its configuration and its trials, looked at."""
+"""A run as users look at it: its folder, its configuration, its trials and what can be made of them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def load_assumptions(study: Study) -> tuple[Assumption, ...] | None:
-    """What the run assumed when it began; None where it had not come so far."""
+    """Load the restrictions that the objectives needed when the run began; None where it ended before noting them."""
     noted = study.notes.get("assumptions")
     return None if noted is None else tuple(Assumption(site, tuple(values), why) for site, values, why in noted)
 
 
 def load_config(path: Path) -> RunConfig:
-    """The configuration of the run in this folder.
+    """Load the configuration of the run in this folder.
 
     Raises:
         UserError: it is no run's.
@@ -226,7 +226,7 @@ class Run:
 
 
 def sort_trials(trials: Sequence[Trial]) -> list[Trial]:
-    """Trials by non-dominated front, then by the first objective, then by number; stopped ones after all others."""
+    """Sort trials by non-dominated front, then the first objective, then number; stopped ones after all others."""
     by_number = sorted(trials, key=lambda trial: trial.number)
     ranked = [by_number[index] for index in ranking([trial.losses for trial in by_number])]
     return sorted(ranked, key=lambda trial: trial.stopped)
@@ -311,7 +311,7 @@ class Candidate:
 
 
 def describe_inheritance(trial: Trial, sharing: str) -> str:
-    """What a trial of a run has inherited, in words; empty where there is nothing to say."""
+    """Say in words what a trial of a run has inherited; empty where there is nothing to say."""
     metrics = trial.measurements[0].metrics if trial.measurements else {}
     if "inherited" in metrics:
         return f"{metrics['inherited']:.0%} of the parameters from trial {metrics['inherited_from']:.0f}"

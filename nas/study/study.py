@@ -141,7 +141,7 @@ class Study:
         return self._lock is not None and self._lock.is_locked
 
     def close(self) -> None:
-        """Give the run free to other processes."""
+        """Release the run to other processes."""
         if self._lock is not None:
             self._lock.release()
 
@@ -158,7 +158,7 @@ class Study:
 
     @hold_signals()
     def record_ask(self, trial: Trial, event: int) -> None:
-        """A trial begins: one entry in the journal, so that it is there whole or not at all."""
+        """Write down that a trial begins, in one entry of the journal, so that it is there whole or not at all."""
         parameters, distributions = self._parameters(trial.genotype)
         template = FrozenTrial(
             number=-1,
@@ -187,7 +187,7 @@ class Study:
 
     @hold_signals()
     def record_measurement(self, trial: Trial, measurement: Measurement) -> None:
-        """Another epoch is done: the first objective is reported to the study."""
+        """Report the first objective after an epoch to the study, and hold the artifacts until the trial ends."""
         value = measurement.metrics.get(self.objectives[0].name)
         if value is not None:
             identifier = self._trial_id(trial.number)
@@ -200,7 +200,7 @@ class Study:
 
     @hold_signals()
     def record_tell(self, trial: Trial, event: int) -> None:
-        """A trial has ended. Its state is written last: what is killed before has not ended."""
+        """Write down that a trial has ended. Its state comes last: killed before, the process runs the trial again."""
         assert trial.outcome is not None
         identifier = self._trial_id(trial.number)
         self._keep_artifacts(trial, identifier)
@@ -215,7 +215,7 @@ class Study:
 
     @hold_signals()
     def record_restart(self, trial: Trial) -> int:
-        """A trial that a killed session left running begins again; gives how often it has by now."""
+        """Write down that a trial of a killed session begins again; returns how often it has by now."""
         identifier = self._trial_id(trial.number)
         frozen = self._storage.get_trial(identifier)
         self._before_restart[trial.number] = max(frozen.intermediate_values, default=0)
@@ -225,7 +225,7 @@ class Study:
 
     @hold_signals()
     def record_retry(self, trial: Trial, reason: str) -> None:
-        """A trial whose worker died begins again; why is kept with it."""
+        """Write down that a trial whose worker died begins again, and why."""
         identifier = self._trial_id(trial.number)
         reasons = self._storage.get_trial(identifier).user_attrs.get(_RETRIES, [])
         self._storage.set_trial_user_attr(identifier, _RETRIES, [*reasons, reason])
@@ -233,7 +233,7 @@ class Study:
 
     @hold_signals()
     def record_interruption(self) -> None:
-        """The user ends the session: the trials that run are not to blame for it."""
+        """Write down that the user ends the session, so that the running trials are not blamed for it."""
         for frozen in self._read_frozen():
             if not frozen.state.is_finished():
                 # the restart to come makes it 0 again

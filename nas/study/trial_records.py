@@ -1,4 +1,4 @@
-"""A trial as the study keeps it: Optuna's trial, with what is ours as its user attributes."""
+"""Trials as Optuna keeps them, encoded in user attributes, and decoded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _END = 6  # the journal's operation that sets a trial's state, which `Study.reco
 
 
 def encode_ask(trial: Trial, event: int) -> dict[str, Any]:
-    """The attributes of a trial that begins, the ask being this event of the run."""
+    """Encode a trial that begins; its ask is this event of the run."""
     proposal = trial.proposal
     return {
         "genotype": trial.genotype.text,
@@ -33,7 +33,7 @@ def encode_ask(trial: Trial, event: int) -> dict[str, Any]:
 
 
 def encode_job(job: Job) -> dict[str, Any]:
-    """A job as JSON has it, under a name for each kind; nothing for the usual one."""
+    """Encode a job for JSON, under a name for each kind; a plain training needs nothing."""
     match job:
         case Train():
             return {}
@@ -50,7 +50,7 @@ def encode_job(job: Job) -> dict[str, Any]:
 
 
 def decode_job(attributes: Mapping[str, Any]) -> Job:
-    """The inverse of `encode_job`; earlier versions wrote the same names, with null for what was not asked."""
+    """Decode what `encode_job` has encoded; earlier versions wrote the same names, with null for what was not asked."""
     if (portion := attributes.get("portion")) is not None:
         return TrainPortion(**portion)
     if (plan := attributes.get("supernet")) is not None:
@@ -63,10 +63,10 @@ def decode_job(attributes: Mapping[str, Any]) -> Job:
 
 
 def encode_tell(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
-    """The attributes of a trial that has ended, the tell being this event of the run.
+    """Encode a trial that has ended; its tell is this event of the run.
 
     Args:
-        taken: the names of those it has already, which metrics of these names do not overwrite.
+        taken: names of attributes that the trial has already, which metrics of the same names do not overwrite.
     """
     assert trial.outcome is not None
     attributes: dict[str, Any] = {"told": event, "outcome": trial.outcome.kind, "reason": trial.outcome.reason}
@@ -78,7 +78,7 @@ def encode_tell(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
 
 
 def decode_trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
-    """The trial that is recorded, running or ended."""
+    """Decode a trial that is recorded, running or ended."""
     attributes = frozen.user_attrs
     proposal = Proposal(
         Genotype(attributes["genotype"]),
@@ -110,7 +110,7 @@ def decode_trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Tria
 
 
 def has_ended_trial(lines: bytes) -> bool:
-    """Whether lines of a journal, the last perhaps a half, tell that a trial has ended."""
+    """Whether a trial has ended according to these lines of a journal, of which the last may be cut off."""
     for line in lines.splitlines():
         try:
             entry = json.loads(line)

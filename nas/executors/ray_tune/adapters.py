@@ -1,4 +1,4 @@
-"""What Ray Tune asks for, answered by the search: a searcher, a scheduler, a stopper and a callback."""
+"""Ray Tune's searcher, scheduler, stopper and callback, through which Tune drives the search."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class Over(BaseException):
 
 
 class SearchInTune(Protocol):
-    """The search as Tune's adapters see it: `Course`, or what asks one that is elsewhere."""
+    """The search as Tune's adapters see it: `Course`, or a `RemoteCourse` that asks one in another process."""
 
     def suggest(self, key: str) -> dict[str, Any] | str | None:
         """The next trial as Tune's configuration; None to wait, or Tune's word for the end."""
 
     def handle_step(self, key: str, result: dict[str, Any]) -> bool:
-        """Take notice of what a worker's step brought; gives whether to go on."""
+        """Report the result of a worker's step to the search; returns whether to go on."""
 
     def handle_death(self, key: str, message: str) -> None:
-        """An attempt has ended by an error that was none of the evaluation's."""
+        """End or retry an attempt whose worker died."""
 
     def watch(self) -> bool:
-        """Called several times a second; gives whether Tune shall end.
+        """Kill what takes too long; called several times a second. Returns whether Tune shall end.
 
         Raises:
             Over: at once.
@@ -58,7 +58,7 @@ class SearchInTune(Protocol):
 
 
 class Course:
-    """The search in Tune's hands: what the adapters share.
+    """The search that Tune drives; its adapters share it.
 
     No exception is raised through Tune, which would take it for a trial's fault: `fault` is kept and ends the loop.
 
@@ -94,7 +94,7 @@ class Course:
         return str(Searcher.FINISHED) if self.over or self.attempts.over else None
 
     def handle_step(self, key: str, result: dict[str, Any]) -> bool:
-        """Take notice of what a worker's step brought; gives whether to go on."""
+        """Report the result of a worker's step to the search; returns whether to go on."""
         if self.over:
             return True  # nothing of it counts, and Tune is about to end
         try:
@@ -117,7 +117,7 @@ class Course:
         return True
 
     def handle_death(self, key: str, message: str) -> None:
-        """An attempt has ended by an error that was none of the evaluation's; `message` is Ray's."""
+        """End or retry an attempt whose worker died; `message` is Ray's."""
         if self.over:
             return
         try:
@@ -127,7 +127,7 @@ class Course:
             self.fault = fault
 
     def watch(self) -> bool:
-        """Called several times a second: kill what takes too long. Gives whether Tune shall end."""
+        """Kill what takes too long; called several times a second. Returns whether Tune shall end."""
         if not self.over:
             self.attempts.watch()
         elif self._at_once:
@@ -189,7 +189,7 @@ class _Callback(tune.Callback):
 
 
 def store_evaluator(evaluator: Evaluator) -> list[Any]:
-    """The evaluator in the object store, behind its reference, which Tune would resolve if it lay open.
+    """Put the evaluator into the object store; its reference is in a list, as Tune would resolve a bare one.
 
     Raises:
         UserError: it cannot be pickled.
@@ -205,7 +205,7 @@ def run_tune(course: SearchInTune, evaluator: list[Any], folder: str, *, workers
     """Let Tune run the trials until the search is over.
 
     Args:
-        evaluator: as it was `store_evaluator`.
+        evaluator: as `store_evaluator` gives it.
         folder: for what Tune insists on writing.
     """
     worker = tune.with_resources(
@@ -232,7 +232,7 @@ def run_tune(course: SearchInTune, evaluator: list[Any], folder: str, *, workers
 
 
 def classify_death(message: str) -> Outcome:
-    """What Ray's message about a worker that is no more means for the trial that it evaluated."""
+    """Classify Ray's message about a worker that died as an outcome of the trial that it evaluated."""
     text = " ".join(message.split())
     if "running low on memory" in text:
         used = re.search(r"was (\S+ used / \S+ limit)", text)

@@ -1,4 +1,4 @@
-"""The search as workers see it that may die: which trial is whose, what runs too long, what is tried again."""
+"""Attempts to evaluate trials by workers that may die: which trial is whose, what takes too long, what is retried."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ class Attempts:
         return trial
 
     def note_begin(self, key: str, kill: Callable[[], None]) -> None:
-        """A worker has begun with the attempt; `kill` ends it."""
+        """Note that a worker has begun with the attempt; `kill` ends the worker."""
         attempt = self._running[key]
         attempt.since, attempt.kill = self._clock(), kill
 
     def report(self, key: str, measurement: Measurement) -> bool:
-        """Take notice of a measurement; gives whether to go on."""
+        """Report a measurement to the search; returns whether to go on."""
         attempt = self._running[key]
         if attempt.overdue or self._search.report(attempt.trial, measurement) == "continue":
             return True
@@ -90,7 +90,7 @@ class Attempts:
         return False
 
     def end(self, key: str, ended: EvaluationEnd) -> bool:
-        """The evaluation is over by itself; gives whether to go on, which is to wait for the end of a killed worker."""
+        """End the trial whose evaluation is over; returns whether to wait for the end of a worker that was killed."""
         attempt = self._running[key]
         if attempt.overdue:
             return True
@@ -99,7 +99,7 @@ class Attempts:
         return False
 
     def handle_death(self, key: str, outcome: Outcome) -> None:
-        """The worker is gone; `outcome` is what that means for the trial if it is not tried again."""
+        """Retry the trial of a worker that died, or end it with `outcome` where it was retried often enough."""
         attempt = self._running[key]
         number = attempt.trial.number
         if attempt.overdue:
@@ -128,7 +128,7 @@ class Attempts:
                 attempt.kill()
 
     def kill_all(self) -> None:
-        """End every worker at once; their trials are not ended, and run again on resuming."""
+        """Kill every worker; their trials do not end, and are run again on resuming."""
         for attempt in self._running.values():
             if attempt.kill is not None:
                 attempt.kill()

@@ -1,4 +1,4 @@
-"""Ray's client, from outside the cluster: Tune's loop runs in there, and asks the search, which stays here."""
+"""Ray's client, outside the cluster: Tune's loop runs in the cluster, and asks the search in this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OVER = "over"
 
 
 class Desk:
-    """An actor in the cluster, between Tune, which asks one thing after the other, and the search, which answers."""
+    """An actor in the cluster that passes Tune's questions to the search, one after the other, and its answers back."""
 
     def __init__(self) -> None:
         self._asked: asyncio.Queue[tuple[str, tuple[Any, ...]]] = asyncio.Queue()

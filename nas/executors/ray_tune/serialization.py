@@ -1,4 +1,4 @@
-"""Trials on their way to workers of Ray's, and what they start from, in its object store."""
+"""How trials are sent to Ray's workers, and the tensors that they start from put into its object store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Parcel:
         return "Parcel()"  # Tune makes names of it
 
     def unpack(self) -> Trial:
-        """The trial, whole; the parcel is empty then.
+        """Return the whole trial, and empty the parcel.
 
         Raises:
             ray.exceptions.RayError: what it starts from is lost.
@@ -46,7 +46,7 @@ class Parcel:
         return replace(trial, start=replace(trial.start, tensors=ray.get(place)))
 
     def empty(self) -> None:
-        """The trial has arrived, or is over."""
+        """Forget the trial, which has arrived or is over."""
         self._trial = self._start = None
 
 
@@ -57,7 +57,7 @@ class Packer:
         self._kept: OrderedDict[bytes, Any] = OrderedDict()  # the latest last
 
     def pack(self, trial: Trial) -> Parcel:
-        """The trial, to be sent."""
+        """Pack a trial, to be sent."""
         if trial.start is None:
             return Parcel(trial)
         tensors = trial.start.tensors

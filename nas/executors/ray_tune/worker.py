@@ -1,4 +1,4 @@
-"""What runs in a worker process of Ray: evaluations, one after the other, a step an epoch."""
+"""The worker process of Ray: it evaluates one trial after the other, an epoch a step."""
 
 from __future__ import annotations
 

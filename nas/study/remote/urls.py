@@ -1,4 +1,4 @@
-"""URLs as places of runs, and the folders here in which the runs of a URL are worked on."""
+"""URLs of runs, and the local folders of their working copies."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def is_url(place: str | Path) -> bool:
 
 
 def find_runs_folder(place: str | Path, option: str = "--runs-dir") -> Path:
-    """The folder here where the runs of a place are worked on: itself, or of a URL the folder of its working copies.
+    """Find the local folder of the runs of a place: the folder itself, or for a URL the folder of its working copies.
 
-    That is a folder of the cache, whose name is the whole URL: so no other record of it is needed.
+    Working copies lie in the cache, in a folder whose name is the whole URL, so that no other record is needed.
 
     Args:
         option: how the user gave it, for messages.
@@ -43,7 +43,7 @@ def find_runs_folder(place: str | Path, option: str = "--runs-dir") -> Path:
 
 
 def find_run_folder(url: str, option: str = "RUN") -> Path:
-    """The folder here of the run at a URL.
+    """Find the local folder of the run at a URL.
 
     Raises:
         UserError: as `find_runs_folder`, or the URL is no run's.
@@ -56,7 +56,7 @@ def find_run_folder(url: str, option: str = "RUN") -> Path:
 
 
 def find_url(path: Path) -> str | None:
-    """The URL whose copy a folder here is, of runs or of one run; None of any other folder."""
+    """Find the URL that a local folder of runs, or of one run, is a copy of; None for any other folder."""
     path, copies = path.resolve(), _copies_folder()
     if not path.is_relative_to(copies) or path == copies:
         return None
@@ -66,7 +66,7 @@ def find_url(path: Path) -> str | None:
 
 
 def describe_place(path: Path) -> str:
-    """Where a run lies, for messages: its URL if it has one, else its folder."""
+    """Say in messages where a run lies: at its URL if it has one, else in its folder."""
     return find_url(path) or str(path)
 
 
@@ -80,7 +80,7 @@ def _copies_folder() -> Path:
 
 
 def _normalise(url: str, option: str) -> str:
-    """The same URL for the same place, checked."""
+    """Check a URL, and write it in the one way that each place has."""
     scheme, _, rest = url.partition("://")
     shown = _hide_secrets(url)
     if shown != url:
@@ -93,7 +93,7 @@ def _normalise(url: str, option: str) -> str:
 
 
 def _hide_secrets(url: str) -> str:
-    """A URL that may be shown: without its password and its query."""
+    """Hide the password and the query of a URL that is shown."""
     scheme, _, rest = url.partition("://")
     if scheme in _LOCAL:
         return url

@@ -1,4 +1,4 @@
-"""Runs at a URL of fsspec: each has a working copy here, brought up to date before it is read, and copied back.
+"""Working copies of runs at a URL of fsspec: brought up to date before they are read, and copied back.
 
 Object stores cannot append and know no locks, so a run is always worked on in a folder of this machine. What is copied
 is decided file by file from what both sides were when they were last alike. The journal decides the rest: it only
@@ -161,9 +161,9 @@ def _copy_back(path: Path, url: str, look: bool) -> None:
 
 @contextlib.contextmanager
 def copy_while_running(path: Path) -> Iterator[Callable[[], None]]:
-    """A session with a run: it is copied back whenever what is given is called, and at the end.
+    """Copy a run back to its URL at the end of a session, and whenever the session calls the function it is given.
 
-    What cannot be copied in between is warned of, and copied with the next.
+    A copy that fails in between is warned of, and made up for by the next.
 
     Raises:
         GoneOnElsewhere: at the beginning or at the end, the run was gone on with from another machine.
@@ -230,9 +230,9 @@ def refuse_taken_name(path: Path) -> None:
 
 
 def list_names_at(runs_dir: Path) -> list[str]:
-    """The names of what may be runs at the URL of a folder of working copies; none of any other folder.
+    """List what may be runs at the URL of a folder of working copies; nothing for any other folder.
 
-    What could never be copied there is among them, and what was taken away there is not.
+    Runs that could never be copied there are among them, and runs that were removed there are not.
 
     Raises:
         UserError: the store does not answer.
@@ -257,7 +257,7 @@ def _list_names(url: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def locate_run(run: str | Path) -> Path:
-    """The folder of a run by its path or its URL; what a URL names is brought up to date.
+    """Find the folder of a run by its path or its URL; the copy of a URL is brought up to date.
 
     Raises:
         UserError: as `bring_up_to_date`, or the URL is none of a run.
@@ -270,7 +270,7 @@ def locate_run(run: str | Path) -> Path:
 
 
 def _retry(call: Callable[[], Result], pauses: Sequence[float] | None = None) -> Result:
-    """What a call gives, tried again after pauses where the store fails."""
+    """Make a call, and again after each of the pauses where the store fails."""
     for pause in PAUSES if pauses is None else pauses:
         try:
             return call()
@@ -293,7 +293,7 @@ def _read(file: Path) -> bytes:
 
 
 def _cut_half_line(journal: bytes) -> bytes:
-    """A journal without half a line at its end, which a kill may have left."""
+    """Remove half a line from the end of a journal, which a kill may have left."""
     return journal[: journal.rfind(b"\n") + 1]
 
 
@@ -302,6 +302,6 @@ def _journal_last(name: str) -> tuple[bool, str]:
 
 
 def _find_new_lines(ours: bytes, theirs: bytes) -> bytes:
-    """The lines of one journal from where it differs from another."""
+    """Find the lines of one journal from where it differs from another."""
     same = next((at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), len(theirs))
     return ours[ours.rfind(b"\n", 0, same) + 1 :]

@@ -169,7 +169,7 @@ REACHED = TrainingProgress(
 def test_what_is_reached_is_the_same_from_disk(tmp_path):
     REACHED.write(tmp_path / CHECKPOINT_FILE)
     assert TrainingProgress.read(tmp_path / CHECKPOINT_FILE) == REACHED
-    assert [m.artifacts for m in REACHED.again()] == [{}, REACHED.artifacts]
+    assert [m.artifacts for m in REACHED.replay()] == [{}, REACHED.artifacts]
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
     assert TrainingProgress.read(tmp_path / "none") == TrainingProgress()
 
