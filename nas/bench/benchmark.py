@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 
 from nas import registry
 from nas.bench.table import Question
+from nas.core.process import count_cores, set_environment
 from nas.core.record import InMemory
 from nas.core.search import Limits, Search
 from nas.core.space import SearchSpace
@@ -22,6 +21,8 @@ from nas.core.strategy import Strategy
 from nas.core.trial import Objective, Proposal, Trial
 
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300)
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Worker processes share the cores: the linear algebra of each must not take all of them."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def measure(
     here = Benchmark(question, budget)
     for contender in contenders:
         contender.make(here.space, first_seed, budget)  # refused before anything runs
-    workers = workers or _count_cores()
+    workers = workers or count_cores()
     every = range(first_seed, first_seed + seeds)
     chunk = max(1, min(10, seeds // (4 * workers)))
     jobs = [(c, every[i : i + chunk]) for c in contenders for i in range(0, seeds, chunk)]
@@ -177,7 +178,7 @@ def measure(
             results[contender.name, part[0]] = [here.run(contender, seed, at) for seed in part]
             progress(len(part))
     else:
-        with _limit_threads(), _make_pool(question, budget, workers) as pool:
+        with set_environment(_ONE_THREAD), _make_pool(question, budget, workers) as pool:
             futures: dict[Future[list[Curve]], tuple[str, range]] = {
                 pool.submit(_work, contender, part, at): (contender.name, part) for contender, part in jobs
             }
@@ -199,30 +200,10 @@ def checkpoints(budget: int) -> tuple[int, ...]:
     return (*(number for number in CHECKPOINTS if number < budget), budget)
 
 
-def _count_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _make_pool(question: Question, budget: int, workers: int) -> ProcessPoolExecutor:
     # spawned, not forked: a fork of a process that has PyTorch's or a BLAS's threads may hang
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare, initargs=(question, budget))
-
-
-@contextlib.contextmanager
-def _limit_threads() -> Iterator[None]:
-    """Worker processes share the cores: their linear algebra must not take all of them each."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @dataclass(frozen=True)

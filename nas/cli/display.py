@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.core.genotype import Genotype
+from nas.core.metric import format_value
 from nas.core.pareto import most_spread, pareto_front
 from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
 from nas.study.remote.urls import describe_place, find_url
@@ -198,11 +199,7 @@ def format_number(value: float) -> str:
 
 def format_values(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> str:
     """The objectives of a trial that succeeded, in a line."""
-    shown = {objective.name: metrics[objective.name] for objective in objectives}
-    return ", ".join(
-        f"{name} {value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{name} {value:.5g}"
-        for name, value in shown.items()
-    )
+    return ", ".join(f"{objective.name} {format_value(metrics[objective.name])}" for objective in objectives)
 
 
 def choose_rows(run: Run) -> list[Trial]:

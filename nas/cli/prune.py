@@ -27,8 +27,9 @@ def prune_command(source: str, ratios: str, runs_dir: Path, as_json: bool, quiet
     from nas.session.lookup import find_run_and_trial
 
     path, trial = find_run_and_trial(source, runs_dir)
-    from nas.cli.search import configure_logging, run_and_report
+    from nas.cli.search import run_and_report
     from nas.session.prune import prune_run
 
-    configure_logging(verbose)
-    return run_and_report(lambda progress: prune_run(path, wanted, trial=trial, progress=progress), as_json, quiet)
+    return run_and_report(
+        lambda progress: prune_run(path, wanted, trial=trial, progress=progress), as_json, quiet, verbose
+    )

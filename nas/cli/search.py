@@ -31,9 +31,7 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
     config = RunConfig.checked(collect_options(given))
     from nas.session.start import start_run
 
-    configure_logging(verbose)
-
-    return run_and_report(lambda progress: start_run(config, progress=progress), as_json, quiet)
+    return run_and_report(lambda progress: start_run(config, progress=progress), as_json, quiet, verbose)
 
 
 @click.command("resume")
@@ -51,19 +49,19 @@ def resume_command(
     path = run_path(run, runs_dir)
     from nas.session.resume import resume_run
 
-    configure_logging(verbose)
     given = {name: value for name, value in who.items() if value is not None}
     return run_and_report(
-        lambda progress: resume_run(path, trials=trials, who=given, progress=progress), as_json, quiet
+        lambda progress: resume_run(path, trials=trials, who=given, progress=progress), as_json, quiet, verbose
     )
 
 
-def run_and_report(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> int:
+def run_and_report(search: Callable[[Progress], Run], as_json: bool, quiet: bool, verbose: bool) -> int:
     """Run a search or a training to its end, print what came of it, and return the exit code."""
     from nas.cli import DONE, INTERRUPTED, NOTHING_SUCCEEDED, TOO_MANY_FAILURES
     from nas.cli.display import Display, print_summary
     from nas.study.remote.urls import describe_place
 
+    _configure_logging(verbose)
     progress = Display(silent=quiet)
     try:
         run = search(progress)
@@ -136,7 +134,7 @@ def _make_document(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def configure_logging(verbose: bool) -> None:
+def _configure_logging(verbose: bool) -> None:
     """Show warnings alone, unless the user asks for more."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("nas").setLevel(logging.DEBUG if verbose else logging.WARNING)

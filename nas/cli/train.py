@@ -26,8 +26,7 @@ def train_command(source: str, as_json: bool, quiet: bool, verbose: bool, **give
     from nas.session.train import make_training_config
 
     config = make_training_config(source, collect_options(given))
-    from nas.cli.search import configure_logging, run_and_report
+    from nas.cli.search import run_and_report
     from nas.session.start import start_run
 
-    configure_logging(verbose)
-    return run_and_report(lambda progress: start_run(config, progress=progress), as_json, quiet)
+    return run_and_report(lambda progress: start_run(config, progress=progress), as_json, quiet, verbose)

@@ -12,6 +12,7 @@ early_stopping   rules that stop trials
 executor         what evaluates the trials of a search
 search           next trial, report, end
 record           where a search writes down what happens
+process          cores and environment variables
 pareto           fronts and ranks
 threads          how many threads PyTorch computes with
 errors           what users are told

@@ -11,6 +11,7 @@ import jinja2
 
 from nas.core.evaluator import Deliverable
 from nas.core.genotype import Genotype
+from nas.core.metric import format_value
 from nas.core.space import Shape
 
 
@@ -47,10 +48,6 @@ def _escape_markdown(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]|#])", r"\\\1", line)
 
 
-def _format_number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{value:.5g}"
-
-
 def _indent_code(genotype: Genotype) -> str:
     """An indented block: nothing inside it can end it."""
     pretty = json.dumps(json.loads(genotype.text), indent=2)
@@ -73,7 +70,7 @@ def make_environment() -> jinja2.Environment:
     )
     made.filters |= {
         "md": _escape_markdown,
-        "number": _format_number,
+        "number": format_value,
         "code": _indent_code,
         "in_docstring": escape_docstring,
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from nas.core.job import TrainSupernet
+from nas.core.metric import format_value
 from nas.report.figures import draw_curves, draw_front, draw_progress
 
 if TYPE_CHECKING:
@@ -49,15 +50,11 @@ def _make_row(run: Run, trial: Trial) -> dict[str, Any]:
     picture = run.study.picture(trial.number)
     return {
         "trial": trial,
-        "values": [_format_number(trial.metrics[objective.name]) for objective in run.objectives],
+        "values": [format_value(trial.metrics[objective.name]) for objective in run.objectives],
         "description": candidate.description,
         "remarks": candidate.remarks,
         "picture": _encode_url(picture) if picture is not None else "",
     }
-
-
-def _format_number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{value:.5g}"
 
 
 def _describe_supernet(run: Run, trial: Trial) -> dict[str, Any]:

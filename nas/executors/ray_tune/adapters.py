@@ -15,9 +15,9 @@ from ray.tune.search import Searcher
 
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
+from nas.core.process import set_environment
 from nas.core.trial import Outcome
 from nas.executors.ray_tune.attempts import Attempts
-from nas.executors.ray_tune.cluster import set_environment
 from nas.executors.ray_tune.serialization import Packer, Parcel
 from nas.executors.ray_tune.worker import BEGUN, ENDED, MEASURED, REFUSED, Worker
 

@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +22,7 @@ import ray
 from ray._private import ray_constants
 
 from nas.core.errors import UserError
+from nas.core.process import set_environment
 
 log = logging.getLogger(__name__)
 
@@ -107,21 +108,6 @@ def _start(folder: Path, cpus: int, gpus: int) -> None:
     found: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     if found not in _LOOPBACK:
         raise RuntimeError(f"Ray listens on {found}, which others could reach")
-
-
-@contextlib.contextmanager
-def set_environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a while."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

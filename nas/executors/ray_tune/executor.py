@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.executor import Executor
+from nas.core.process import count_cores
 from nas.core.search import Search
 from nas.core.trial import Trial
 from nas.executors.ray_tune.attempts import Attempts
@@ -128,10 +128,9 @@ class RayTune(Executor):
 
 def _count_machine() -> tuple[int, float, str]:
     """Cores and GPUs of this machine that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     import torch
 
-    return cores, float(torch.cuda.device_count()), "this machine"
+    return count_cores(), float(torch.cuda.device_count()), "this machine"
 
 
 def _count_cluster() -> tuple[int, float, str]:
