@@ -16,7 +16,7 @@ from torch import Tensor, nn
 def export_onnx(model: nn.Module, inputs: Mapping[str, Tensor], output: str, path: Path) -> None:
     """Write `model` to one file; its inputs are named and shaped like `inputs`, (N >= 2, ...) each."""
     batch = torch.export.Dim("batch", min=1)
-    with quiet():
+    with silence_exporter():
         torch.onnx.export(
             model,
             tuple(inputs.values()),
@@ -43,8 +43,8 @@ def run_onnx(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the exporter's progress, warnings and log to itself: it reports on details of its own."""
+def silence_exporter() -> Iterator[None]:
+    """Silence the progress, warnings and log of torch's exporter, which are about details of its own."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -26,7 +26,8 @@ from nas.data.dataset import Split
 from nas.data.source import UnsplitData
 from nas.data.sources import digits
 from nas.data.splitting import split_data
-from nas.session.assembly import Given, assemble
+from nas.session.assembly import assemble
+from nas.session.given import Given
 from nas.testing import EvaluatorContract
 from tests.parts.extractors import quick_extractors
 from tests.parts.gan import USUAL, TinyGan, TinyGanSpace

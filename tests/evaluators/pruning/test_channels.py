@@ -23,7 +23,7 @@ from evaluators.pruning.pruning import (
 from nas.core.job import PruneChannels
 from nas.core.space import Condition, sample
 from nas.core.trial import Proposal, Trial
-from nas.export.python_source import python_source
+from nas.export.python_source import print_source
 from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.autogan.space import AutoganSpace
@@ -166,7 +166,7 @@ def test_removing_channels_that_are_zero_changes_nothing(name, seed, ratio):
         assert torch.equal(again.eval().get_submodule(path)(*inputs), smaller.get_submodule(path)(*inputs))
         part = smaller.get_submodule(path)
         printed: dict = {"torch": torch, "nn": nn, "F": F, "Tensor": torch.Tensor}
-        exec(python_source(part), printed)
+        exec(print_source(part), printed)
         copied = printed["build"]()
         copied.load_state_dict(part.state_dict())
         assert torch.equal(copied.eval()(*inputs), part(*inputs))

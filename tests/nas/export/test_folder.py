@@ -18,7 +18,7 @@ from nas.core.space import sample
 from nas.export import folder
 from nas.export.card import Card, render_card
 from nas.export.onnx import run_onnx
-from nas.export.python_source import _expression, python_source
+from nas.export.python_source import _print_call, print_source
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 
@@ -147,14 +147,14 @@ def test_running_the_file_draws_a_picture(exported, tmp_path, capsys):
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (3 * (4 * 10 + 2), 2 * (4 * 13 + 2))
     Image.new("L", (50, 40), 200).save(tmp_path / "mine.png")
-    assert folder._imported(directory / "model.py").main([*drawing, str(tmp_path / "mine.png")]) == 0
+    assert folder._import_file(directory / "model.py").main([*drawing, str(tmp_path / "mine.png")]) == 0
     assert "1 reconstructed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["none.png"], ["--count", "0"]])
 def test_wrong_input_of_the_file_is_refused(exported, arguments):
     with pytest.raises(SystemExit) as ended:
-        sys.exit(folder._imported(exported[0] / "model.py").main(arguments))  # as it does where it is run
+        sys.exit(folder._import_file(exported[0] / "model.py").main(arguments))  # as it does where it is run
     assert ended.value.code == 2
 
 
@@ -214,7 +214,7 @@ def test_cells_of_every_encoding_print_as_source(cells, seed):
 
 def check_that_source_builds(genotype, model, shape):
     names = {"torch": torch, "nn": nn, "F": nn.functional, "Tensor": torch.Tensor, "__name__": "printed"}
-    source = "from __future__ import annotations\n" + python_source(model)
+    source = "from __future__ import annotations\n" + print_source(model)
     exec(compile(source, "model.py", "exec"), names)
     again = names["build"]()
     again.load_state_dict(model.state_dict())
@@ -253,7 +253,7 @@ def check_that_source_builds(genotype, model, shape):
     ],
 )
 def test_layers_print_as_what_makes_them(module):
-    again = eval(_expression(module, "model", 0), {"nn": nn})
+    again = eval(_print_call(module, "model", 0), {"nn": nn})
     assert repr(again) == repr(module)
     assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in module.state_dict().items()}
 
@@ -267,4 +267,4 @@ def test_what_cannot_be_printed_is_named():
             return x
 
     with pytest.raises(NotExportable, match=r"model\.1.*width"):
-        python_source(nn.Sequential(nn.ReLU(), Forgets(3)))
+        print_source(nn.Sequential(nn.ReLU(), Forgets(3)))

@@ -84,7 +84,7 @@ def program(tmp_path):
 
     def make(part):
         export_model(part, tmp_path / "x", card=CARD, formats=("python",))
-        module = folder._imported(tmp_path / "x" / "model.py")
+        module = folder._import_file(tmp_path / "x" / "model.py")
 
         def run(*arguments):
             assert module.main([*arguments, "--output", str(tmp_path / "out.png")]) == 0

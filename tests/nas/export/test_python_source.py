@@ -118,7 +118,7 @@ def test_an_earlier_export_outlives_a_failed_move(tmp_path, monkeypatch):
 def program(tmp_path_factory):
     directory = tmp_path_factory.mktemp("program") / "x"
     export(nn.Identity(), directory)
-    return folder._imported(directory / "model.py"), directory / "model.py"
+    return folder._import_file(directory / "model.py"), directory / "model.py"
 
 
 def test_pictures_are_read_as_those_trained_on(program, tmp_path):

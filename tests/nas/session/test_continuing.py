@@ -18,7 +18,7 @@ from evaluators.training.optimisers import OPTIMISERS
 from nas.core.errors import UserError
 from nas.core.trial import Measurement
 from nas.data.dataset import Split
-from nas.session.checkpoint import FILE, Reached
+from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
 from nas.testing.spaces import disturb_global_generators
 from tests.parts.autoencoders import autoencoder_training
 
@@ -159,7 +159,7 @@ def test_a_film_of_known_length_keeps_what_is_shown_and_is_continued():
 # -- what is on disk
 
 
-REACHED = Reached(
+REACHED = TrainingProgress(
     (Measurement(1, {"loss": 0.1}), Measurement(2, {"loss": np.float32(0.5)})),
     {"a.png": b"\x89PNG", "b.json": b"{}"},
     b"01" * 99,
@@ -167,11 +167,11 @@ REACHED = Reached(
 
 
 def test_what_is_reached_is_the_same_from_disk(tmp_path):
-    REACHED.write(tmp_path / FILE)
-    assert Reached.read(tmp_path / FILE) == REACHED
-    assert [m.artifacts for m in REACHED.again()] == [{}, REACHED.artifacts]
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
-    assert Reached.read(tmp_path / "none") == Reached()
+    REACHED.write(tmp_path / CHECKPOINT_FILE)
+    assert TrainingProgress.read(tmp_path / CHECKPOINT_FILE) == REACHED
+    assert [m.artifacts for m in REACHED.replay()] == [{}, REACHED.artifacts]
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
+    assert TrainingProgress.read(tmp_path / "none") == TrainingProgress()
 
 
 @settings(max_examples=100, deadline=None)
@@ -186,7 +186,7 @@ def test_a_damaged_file_is_one_line_wherever_it_is_damaged(tmp_path_factory, dat
         place = data.draw(st.integers(0, len(whole) - 1))
         path.write_bytes(whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))]) + whole[place + 1 :])
     try:
-        assert Reached.read(path) == REACHED  # dates and the like are damaged: nothing that is used
+        assert TrainingProgress.read(path) == REACHED  # dates and the like are damaged: nothing that is used
     except UserError as error:
         said = str(error)
         assert ("is damaged" in said, said.count("\n")) == (True, 0)

@@ -50,7 +50,7 @@ def run(tmp_path_factory):
 def test_both_ways_are_exported_and_both_sets_are_named(run, tmp_path, capsys):
     best = run.path / "best"
     Image.fromarray(np.full((20, 10, 3), 200, dtype=np.uint8)).save(tmp_path / "mine.jpg")
-    module = folder._imported(best / "model.py")
+    module = folder._import_file(best / "model.py")
     assert module.main(["--input", str(tmp_path / "mine.jpg"), "--output", str(tmp_path / "out")]) == 0
     with Image.open(tmp_path / "out" / "mine.png") as picture:
         assert (picture.mode, picture.size) == ("L", (8, 8))
@@ -150,7 +150,7 @@ def program(tmp_path):
     settings = {"source": 'npz:a"""b.npz', "target": "{{ b }}", "part": "a_to_b"}
     part = Deliverable(Inverts(), {"images": images}, "translations", "translator", settings)
     folder.export_model(part, tmp_path / "x", card=CARD, formats=("python",))
-    return folder._imported(tmp_path / "x" / "model.py"), tmp_path / "x"
+    return folder._import_file(tmp_path / "x" / "model.py"), tmp_path / "x"
 
 
 def test_a_folder_of_pictures_is_translated(program, tmp_path):

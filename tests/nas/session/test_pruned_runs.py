@@ -15,7 +15,7 @@ from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.job import PruneChannels, Train
 from nas.session.delivery import export_model
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 from nas.testing.toys import ToySpace
 
 OPTIONS = {

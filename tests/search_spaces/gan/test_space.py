@@ -11,7 +11,7 @@ from nas import registry
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.space import Condition, Conditionable, drawing, sample
 from nas.export.onnx import export_onnx, run_onnx
-from nas.export.python_source import python_source
+from nas.export.python_source import print_source
 from nas.testing import GanSpaceContract
 from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.autogan.space import AutoganSpace
@@ -310,7 +310,7 @@ def test_a_published_graph_holds_only_what_leads_to_its_output():
 
 def assert_source_builds(half, *inputs):
     names = {"torch": torch, "nn": nn, "F": nn.functional, "Tensor": torch.Tensor, "__name__": "printed"}
-    source = "from __future__ import annotations\n" + python_source(half)
+    source = "from __future__ import annotations\n" + print_source(half)
     exec(compile(source, "model.py", "exec"), names)
     again = names["build"]()
     again.load_state_dict(half.state_dict())
