@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,7 @@ class CycleGanTask(Task):
     )
     picture = "translations.png"
     data_kinds = ("image_pair",)
+    recipe: ClassVar[Mapping[str, Any]] = {}
     unsettled = 0.5  # as of GANs
     pruned_rate = 0.5
     grows = False
@@ -202,7 +203,7 @@ class CycleGanTask(Task):
             way: Deliverable(
                 translators[way],
                 {"images": domain.test.examples[:_EXAMPLES]},
-                "translations",
+                ("translations",),
                 "translator",
                 {"source": source, "target": target, "part": way},
             )

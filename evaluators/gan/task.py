@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,8 @@ class GanTask(Task):
     """
 
     name = "gan"
+    data_kinds = ("image",)
+    recipe: ClassVar[Mapping[str, Any]] = {}
     quality = metrics_by_name(
         Metric("fid", "minimize"),
         Metric("kid", "minimize"),
@@ -218,9 +220,9 @@ class GanTask(Task):
             "classes": self.data.classes,
         }
         return {
-            "generator": Deliverable(gan.generator, {"noise": noise, **told}, "images", "generator", settings),
+            "generator": Deliverable(gan.generator, {"noise": noise, **told}, ("images",), "generator", settings),
             "discriminator": Deliverable(
-                gan.discriminator, {"images": examples.examples, **told}, "scores", "discriminator", settings
+                gan.discriminator, {"images": examples.examples, **told}, ("scores",), "discriminator", settings
             ),
         }
 

@@ -25,6 +25,16 @@ Loss = Callable[[nn.Module, Split, Mapping[str, Any], float, torch.Generator], T
 """Of a model, a batch of the data, hyperparameters, the fraction of the training that is over, and a generator on the
 batch's device for whatever is random: the scalar to be minimised."""
 
+RECIPE: Mapping[str, Any] = {
+    "batch_size": 64,
+    "optimiser": "adamw",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.01,
+    "schedule": "cosine",
+    "augmentation": "none",
+}
+"""How a network is trained where nobody says otherwise: the hyperparameters that every such training has."""
+
 CHECK_EVERY = 32
 """Updates between two looks at a loss: each waits for the device."""
 
