@@ -23,7 +23,9 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 
 
 def export_model(model, images, directory, **options):
-    folder.export_model(Deliverable(model, {"images": images}, "reconstructions", "autoencoder"), directory, **options)
+    folder.export_model(
+        Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder"), directory, **options
+    )
 
 
 SPACE = AutoencoderSpace().restrict({"latent": (8,), "width": (8, 16), "decoder_width": (8,), "hidden_width": (64,)})
@@ -45,6 +47,7 @@ def card(genotype, shape=(1, 8, 8)):
         description='a "description" with \\ and """ in it',
         genotype=genotype,
         shape=shape,
+        kind="image",
         dataset="digits",
         parts="10 to train",
         notes=(),
@@ -134,7 +137,7 @@ def test_onnx_takes_any_batch(exported, batch):
     directory, model, images = exported
     with torch.no_grad():
         assert torch.allclose(
-            run_onnx(directory / "model.onnx", {"images": images[:batch]}), model(images[:batch]), atol=1e-4
+            run_onnx(directory / "model.onnx", {"images": images[:batch]})[0], model(images[:batch]), atol=1e-4
         )
 
 
@@ -193,7 +196,7 @@ def test_folders_of_others_are_not_overwritten_and_earlier_exports_are(tmp_path)
 def test_the_card_escapes_what_users_supply():
     genotype, _ = candidate(0, (1, 8, 8), network="fully_connected")
     nasty = replace(card(genotype), dataset="<img src=x onerror=alert(1)>|`x`", notes=("</details>\n# head",))
-    text = render_card(nasty, ("python",), Deliverable(nn.Identity(), {}, "reconstructions", "autoencoder"))
+    text = render_card(nasty, ("python",), Deliverable(nn.Identity(), {}, ("reconstructions",), "autoencoder"))
     assert "<img" not in text
     assert "</details>" not in text
     assert "\n# head" not in text
