@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from typing import Any
 
@@ -23,8 +24,7 @@ def import_part(option: str, name: str, path: str, what: str = "class") -> Any:
     module, _, attribute = path.partition(":")
     if not module or module.startswith(".") or not attribute:
         raise UserError(option, name, f"module:{what.capitalize()}, the module by its full name")
-    if "" not in sys.path:
-        sys.path.append("")  # after all that is installed
+    _look_where_one_stands()
     try:
         imported = importlib.import_module(module)
     except Exception as error:  # a user's module may raise anything
@@ -33,3 +33,15 @@ def import_part(option: str, name: str, path: str, what: str = "class") -> Any:
     if not hasattr(imported, attribute):
         raise UserError(option, name, f"a {what} in {module}", why=f"{module} has no {attribute}")
     return getattr(imported, attribute)
+
+
+def has_module(name: str) -> bool:
+    """Whether there is a module, or for ``package.module`` a package, of this name."""
+    _look_where_one_stands()
+    package = name.partition(".")[0]
+    return bool(package) and importlib.util.find_spec(package) is not None
+
+
+def _look_where_one_stands() -> None:
+    if "" not in sys.path:
+        sys.path.append("")  # after all that is installed

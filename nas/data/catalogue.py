@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 
 from nas.core.errors import UserError, unknown_name
-from nas.core.imports import import_part
+from nas.core.imports import has_module, import_part
 from nas.data.source import Request, Source, UnsplitData
 from nas.data.sources import SOURCES
 
@@ -54,7 +53,7 @@ def find_source(name: str) -> tuple[Source, str]:
         UserError: there is no such source, or its argument is missing.
     """
     source, argument = _look_up(name)
-    if source is None and argument.isidentifier() and _is_module(name.partition(":")[0]):
+    if source is None and argument.isidentifier() and has_module(name.partition(":")[0]):
         return _own_source(name), ""
     if source is None:
         raise unknown_name("--dataset", name, [*data_set_names(), "module:function"])
@@ -62,11 +61,6 @@ def find_source(name: str) -> tuple[Source, str]:
         missing = {"PATH": "path", "NAME": "data set"}[source.argument]
         raise UserError("--dataset", name, source.pattern, why=f"names no {missing}")
     return source, argument
-
-
-def _is_module(word: str) -> bool:
-    """Whether something of this name could be imported, rather than a source mistyped."""
-    return "." in word.strip(".") or importlib.util.find_spec(word.strip(".") or "nas") is not None
 
 
 def _own_source(name: str) -> Source:

@@ -20,6 +20,7 @@ from nas.export.card import Card, render_card
 from nas.export.onnx import run_onnx
 from nas.export.python_source import _expression, python_source
 from search_spaces.autoencoder.space import AutoencoderSpace
+from tests.parts.export import CARD
 
 
 def export_model(model, images, directory, **options):
@@ -271,3 +272,24 @@ def test_what_cannot_be_printed_is_named():
 
     with pytest.raises(NotExportable, match=r"model\.1.*width"):
         python_source(nn.Sequential(nn.ReLU(), Forgets(3)))
+
+
+class Halves(nn.Module):
+    """Two outputs."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x + 1, x * 2
+
+
+@pytest.mark.parametrize("names", [("more", "double"), ("one",)])
+def test_a_tuple_of_outputs_is_exported_under_its_names(names, tmp_path):
+    part = Deliverable(Halves(), {"x": torch.rand(3, 4)}, names, "model")
+    if len(names) == 1:
+        with pytest.raises(ExportMismatch, match=r"model\.py: .* 2 and 2 outputs; their names are one"):
+            folder.export_model(part, tmp_path / "it", card=CARD, formats=("python",))
+        return
+    folder.export_model(part, tmp_path / "it", card=CARD)
+    more, double = run_onnx(tmp_path / "it" / "model.onnx", dict(part.inputs))
+    assert torch.allclose(more, part.inputs["x"] + 1)
+    assert torch.allclose(double, part.inputs["x"] * 2)
+    assert "more, double = network(x)" in (tmp_path / "it" / "README.md").read_text()
