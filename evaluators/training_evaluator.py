@@ -110,7 +110,7 @@ class TrainingEvaluator(Evaluator):
         task = self.task
         task.prepare()
         pruned, portion = isinstance(trial.job, PruneChannels), isinstance(trial.job, TrainPortion)
-        hyperparameters = self.space.hyperparameters(trial.genotype)
+        hyperparameters = task.hyperparameters(trial.genotype)
         epochs = count_epochs(trial, self.epochs, task.updates_an_epoch(hyperparameters))
         if pruned:
             hyperparameters = reduce_learning_rates(hyperparameters, task.pruned_rate)
@@ -160,7 +160,7 @@ class TrainingEvaluator(Evaluator):
         space, plan = require_weight_sharing(self.space), plan.completed(task.supernet_epochs, "gumbel")
         task.prepare()
         model = build_supernet(space, base, self.data.shape, trial.seed, task.device, trial.start)
-        hyperparameters, epochs = self.space.hyperparameters(base), plan.schedule[0]
+        hyperparameters, epochs = task.hyperparameters(base), plan.schedule[0]
         training, memory = task.begin_training(model, hyperparameters, epochs, trial.seed), PeakMemory(task.device)
         paths = PathSampler(space, base, plan, trial.seed)
         training.before_update = lambda: follow_path(model, paths.draw())
@@ -178,11 +178,7 @@ class TrainingEvaluator(Evaluator):
         task, start, space = self.task, require_start(trial), require_weight_sharing(self.space)
         task.prepare()
         model = build_supernet(space, start.genotype, self.data.shape, trial.seed, task.device, start)
-        hyperparameters, memory, stopwatch = (
-            self.space.hyperparameters(trial.genotype),
-            PeakMemory(task.device),
-            Stopwatch(),
-        )
+        hyperparameters, memory, stopwatch = task.hyperparameters(trial.genotype), PeakMemory(task.device), Stopwatch()
         with stopwatch:
             evaluated = task.evaluated_part(model)
             metrics, files = self._scores_of_path(trial.genotype, model, evaluated, hyperparameters, 0)
@@ -214,7 +210,7 @@ class TrainingEvaluator(Evaluator):
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The metrics of quality on the test part, which no search has seen."""
         task, whole = self.task, model.to(self.task.device).eval()
-        hyperparameters = self.space.hyperparameters(genotype)
+        hyperparameters = task.hyperparameters(genotype)
         return dict(task.score(whole, task.evaluated_part(whole), hyperparameters, seed, part="test").metrics)
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:

@@ -6,7 +6,6 @@ Users' own: ``module:Class``, or an entry point in the group ``nas.strategies``,
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import inspect
 import types
@@ -18,6 +17,7 @@ from typing import Any, Literal
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
 from nas.core.executor import Executor
+from nas.core.imports import import_part
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
@@ -95,17 +95,7 @@ def load(kind: Kind, name: str) -> Any:
 
 
 def _import(kind: Kind, name: str, path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    if not module or module.startswith(".") or not attribute:
-        raise UserError(f"--{kind}", name, "module:Class, the module by its full name")
-    try:
-        imported = importlib.import_module(module)
-    except Exception as error:  # a user's module may raise anything
-        why = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-        raise UserError(f"--{kind}", name, "a module that can be imported and a class in it", why=why) from error
-    if not hasattr(imported, attribute):
-        raise UserError(f"--{kind}", name, f"a class in {module}", why=f"{module} has no {attribute}")
-    return check_kind(kind, name, getattr(imported, attribute))
+    return check_kind(kind, name, import_part(f"--{kind}", name, path))
 
 
 _METHODS: dict[Kind, tuple[str, ...]] = {

@@ -38,6 +38,7 @@ class AutoencoderTask(Task):
     """
 
     name = "autoencoder"
+    data_kinds = ("image",)
     quality = metrics_by_name(
         Metric("mse", "minimize"),
         Metric("psnr", "maximize", "dB"),
@@ -109,4 +110,4 @@ class AutoencoderTask(Task):
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """Deliver the autoencoder, with the first 16 images of the test part."""
         inputs = {"images": self.data.test.examples[:16]}
-        return {"autoencoder": Deliverable(model, inputs, "reconstructions", "autoencoder")}
+        return {"autoencoder": Deliverable(model, inputs, ("reconstructions",), "autoencoder")}

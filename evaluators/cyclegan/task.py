@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,7 @@ class CycleGanTask(AdversarialTask):
     )
     picture = "translations.png"
     data_kinds = ("image_pair",)
+    recipe: ClassVar[Mapping[str, Any]] = {}
     grows = False
 
     @classmethod
@@ -172,7 +173,7 @@ class CycleGanTask(AdversarialTask):
             way: Deliverable(
                 translators[way],
                 {"images": domain.test.examples[:_EXAMPLES]},
-                "translations",
+                ("translations",),
                 "translator",
                 {"source": source, "target": target, "part": way},
             )

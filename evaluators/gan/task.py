@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,8 @@ class GanTask(AdversarialTask):
     """
 
     name = "gan"
+    data_kinds = ("image",)
+    recipe: ClassVar[Mapping[str, Any]] = {}
     quality = metrics_by_name(
         Metric("fid", "minimize"),
         Metric("kid", "minimize"),
@@ -189,9 +191,9 @@ class GanTask(AdversarialTask):
             "classes": self.data.classes,
         }
         return {
-            "generator": Deliverable(gan.generator, {"noise": noise, **told}, "images", "generator", settings),
+            "generator": Deliverable(gan.generator, {"noise": noise, **told}, ("images",), "generator", settings),
             "discriminator": Deliverable(
-                gan.discriminator, {"images": examples.examples, **told}, "scores", "discriminator", settings
+                gan.discriminator, {"images": examples.examples, **told}, ("scores",), "discriminator", settings
             ),
         }
 

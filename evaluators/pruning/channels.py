@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from evaluators.pruning.dependency_graph import Axis, ForceDouble, Tracer, trace_channels
 from nas.core.errors import CandidateFailure
@@ -310,10 +311,11 @@ def _verify(model: nn.Module, channels: Channels, calls: Mapping[str, tuple[Tens
         twice = select_channels(model, channels, every)
         for path, inputs in calls.items():
             with ForceDouble():
-                wanted, found = model.get_submodule(path)(*inputs), twice.get_submodule(path)(*inputs)
-            difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
-            if not difference <= 1e-6 * max(1.0, float(wanted.abs().max())):
-                raise NothingToPrune(f"with every channel twice, the {path or 'model'} gives something else")
+                outputs = [tree_leaves(one.get_submodule(path)(*inputs)) for one in (model, twice)]
+            for wanted, found in zip(*outputs, strict=True):
+                difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
+                if not difference <= 1e-6 * max(1.0, float(wanted.abs().max())):
+                    raise NothingToPrune(f"with every channel twice, the {path or 'model'} gives something else")
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[0] if str(error) else ""
         raise NothingToPrune(f"its channels are not understood ({type(error).__name__}: {first})") from error

@@ -21,6 +21,16 @@ Loss = Callable[[nn.Module, Split, Mapping[str, Any], float, torch.Generator], T
 """A function that returns the scalar to be minimised. Its arguments are a model, a batch of the data, the
 hyperparameters, the progress of the training from 0 to 1, and a generator of random numbers on the batch's device."""
 
+RECIPE: Mapping[str, Any] = {
+    "batch_size": 64,
+    "optimiser": "adamw",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.01,
+    "schedule": "cosine",
+    "augmentation": "none",
+}
+"""How a network is trained where nobody says otherwise: the hyperparameters that every such training has."""
+
 
 def augment(batch: Split, hyperparameters: Mapping[str, Any], generator: torch.Generator) -> Split:
     """Convert a batch's examples to floats and augment them as the hyperparameters say."""

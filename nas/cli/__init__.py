@@ -86,8 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code."""
-    if "" not in sys.path:
-        sys.path.append("")  # module:Class is looked for where one stands, after all that is installed
     try:
         result = cli.main(
             args=list(sys.argv[1:] if arguments is None else arguments),

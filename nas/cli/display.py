@@ -75,7 +75,7 @@ class Display:
         shape = " x ".join(str(side) for side in data.shape)
         what, a_trial = ("training", "") if self._training else (config.strategy, " a trial")
         self._say(
-            f"{what} on {config.space}, {run.data_name}: images of {shape}, {data.counts}; "
+            f"{what} on {config.space}, {run.data_name}: {data.domains[0].kind}s of {shape}, {data.counts}; "
             f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {describe_place(run.path)}"
         )
         if search.only_first:

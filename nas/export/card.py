@@ -23,6 +23,7 @@ class Card:
     description: str
     genotype: Genotype
     shape: Shape
+    kind: str
     dataset: str
     parts: str
     notes: tuple[str, ...]
@@ -39,6 +40,14 @@ class Card:
     pruned: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     protocol: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def dimensions(self) -> str:
+        """What the numbers of `shape` count, in words."""
+        return _DIMENSIONS[self.kind]
+
+
+_DIMENSIONS = {"image": "channels, height, width", "vector": "numbers", "sequence": "channels, steps"}
 
 
 def _escape_markdown(text: object) -> str:

@@ -16,7 +16,7 @@ from types import ModuleType
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from nas.core.errors import ExportMismatch, UserError, unknown_name
 from nas.core.evaluator import Deliverable
@@ -67,7 +67,7 @@ def export_model(part: Deliverable, directory: Path, *, card: Card, formats: Seq
         folder.chmod(0o755)
         with torch.random.fork_rng(devices=[]):  # the printed model draws new weights before it loads the kept ones
             _write(part, folder, card, formats)
-            _verify(model, _convert_to_float(inputs), folder, formats)
+            _verify(part, _convert_to_float(inputs), folder, formats)
         _move(folder, directory)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,6 +97,8 @@ def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) 
         shape=card.shape,
         source=source,
         settings=part.settings,
+        inputs=tuple(part.inputs),
+        outputs=part.outputs,
     )  # fmt: skip
     check_names(text)
     (folder / "model.py").write_text(text, encoding="utf-8", errors="replace")
@@ -105,7 +107,7 @@ def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) 
     if "python" not in formats:
         (folder / "model.py").unlink()
     if "onnx" in formats:
-        export_onnx(model, batch, part.output, folder / "model.onnx")
+        export_onnx(model, batch, part.outputs, folder / "model.onnx")
     if "program" in formats:
         export_program(model, batch, folder / "model.pt2")
     (folder / "README.md").write_text(render_card(card, formats, part), encoding="utf-8", errors="replace")
@@ -125,8 +127,8 @@ def _run_file(path: Path, picture: Path) -> None:
         raise ExportMismatch(f"{path.name}: ends with exit code {code}: {said.getvalue().strip()}")
 
 
-def _verify(model: nn.Module, inputs: Mapping[str, Tensor], folder: Path, formats: Sequence[str]) -> None:
-    runs: dict[str, tuple[str, Callable[[Path, Mapping[str, Tensor]], Tensor]]] = {
+def _verify(part: Deliverable, inputs: Mapping[str, Tensor], folder: Path, formats: Sequence[str]) -> None:
+    runs: dict[str, tuple[str, Callable[[Path, Mapping[str, Tensor]], Tensor | tuple[Tensor, ...]]]] = {
         "python": ("model.py", _run_python),
         "onnx": ("model.onnx", run_onnx),
         "program": ("model.pt2", run_program),
@@ -137,14 +139,26 @@ def _verify(model: nn.Module, inputs: Mapping[str, Tensor], folder: Path, format
         file, run = runs[name]
         for batch in (one, several):
             with torch.no_grad():
-                wanted, found = model(*batch.values()), run(folder / file, batch)
-            scale = max(1.0, float(wanted.abs().max()))
-            difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
-            if not difference <= _TOLERANCE * scale:
-                raise ExportMismatch(
-                    f"{file}: its outputs differ from the trained model's by {difference:.2g} in a batch of "
-                    f"{len(wanted)} (allowed: {_TOLERANCE * scale:.2g})"
-                )
+                outputs = [_as_tuple(given) for given in (part.module(*batch.values()), run(folder / file, batch))]
+            if {len(given) for given in outputs} != {len(part.outputs)}:
+                counts, names = " and ".join(str(len(given)) for given in outputs), ", ".join(part.outputs)
+                raise ExportMismatch(f"{file}: the model and it give {counts} outputs; their names are {names}")
+            for wanted, found in zip(*outputs, strict=True):
+                _check_equal(file, wanted, found)
+
+
+def _as_tuple(given: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (given,) if isinstance(given, Tensor) else tuple(given)
+
+
+def _check_equal(file: str, wanted: Tensor, found: Tensor) -> None:
+    scale = max(1.0, float(wanted.abs().max()))
+    difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
+    if not difference <= _TOLERANCE * scale:
+        raise ExportMismatch(
+            f"{file}: its outputs differ from the trained model's by {difference:.2g} in a batch of "
+            f"{len(wanted)} (allowed: {_TOLERANCE * scale:.2g})"
+        )
 
 
 def _repeat_single(values: Tensor, count: int) -> Tensor:
@@ -163,8 +177,8 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _run_python(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
-    result: Tensor = _import_file(path).load()(*inputs.values())
+def _run_python(path: Path, inputs: Mapping[str, Tensor]) -> Tensor | tuple[Tensor, ...]:
+    result: Tensor | tuple[Tensor, ...] = _import_file(path).load()(*inputs.values())
     return result
 
 

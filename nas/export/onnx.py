@@ -6,14 +6,14 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 
-def export_onnx(model: nn.Module, inputs: Mapping[str, Tensor], output: str, path: Path) -> None:
+def export_onnx(model: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
     """Write `model` to one file; its inputs are named and shaped like `inputs`, (N >= 2, ...) each."""
     batch = torch.export.Dim("batch", min=1)
     with silence_exporter():
@@ -22,7 +22,7 @@ def export_onnx(model: nn.Module, inputs: Mapping[str, Tensor], output: str, pat
             tuple(inputs.values()),
             str(path),
             input_names=list(inputs),
-            output_names=[output],
+            output_names=list(outputs),
             dynamic_shapes=tuple({0: batch} for _ in inputs),
             dynamo=True,
             external_data=False,
@@ -30,7 +30,7 @@ def export_onnx(model: nn.Module, inputs: Mapping[str, Tensor], output: str, pat
         )
 
 
-def run_onnx(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
+def run_onnx(path: Path, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
     """What the file gives for these inputs, by onnxruntime on the CPU."""
     import onnxruntime
 
@@ -38,8 +38,8 @@ def run_onnx(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    result = session.run(None, {name: values.numpy() for name, values in inputs.items()})
-    return torch.from_numpy(result[0])
+    results = session.run(None, {name: values.numpy() for name, values in inputs.items()})
+    return tuple(torch.from_numpy(result) for result in results)
 
 
 @contextlib.contextmanager

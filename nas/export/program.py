@@ -20,8 +20,8 @@ def export_program(model: nn.Module, inputs: Mapping[str, Tensor], path: Path) -
         torch.export.save(program, path)
 
 
-def run_program(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
+def run_program(path: Path, inputs: Mapping[str, Tensor]) -> Tensor | tuple[Tensor, ...]:
     """What the file gives for these inputs."""
     with silence_exporter():
-        result: Tensor = torch.export.load(path).module()(*inputs.values())
+        result: Tensor | tuple[Tensor, ...] = torch.export.load(path).module()(*inputs.values())
     return result

@@ -140,7 +140,11 @@ def _lay_out_call(name: str, arguments: list[str], indent: int) -> str:
 
 def _print_arguments(module: nn.Module, path: str, indent: int) -> Iterator[str]:
     positional = True
-    for parameter in inspect.signature(type(module).__init__).parameters.values():
+    recurrent = isinstance(module, (nn.GRU, nn.LSTM))  # whose constructors only say that they take anything
+    constructor = nn.RNNBase.__init__ if recurrent else type(module).__init__
+    for parameter in inspect.signature(constructor).parameters.values():
+        if recurrent and parameter.name == "mode":
+            continue
         if parameter.name in _NOT_KEPT or parameter.kind is parameter.VAR_KEYWORD:
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
@@ -164,10 +168,10 @@ def _print_arguments(module: nn.Module, path: str, indent: int) -> Iterator[str]
 
 
 def _simplify(module: nn.Module, value: Any, default: Any) -> Any:
-    """Torch stores (3, 3) for a kernel of 3; shapes of one's own stay as they are."""
+    """Torch stores (3, 3) or, of one dimension, (3,) for a kernel of 3; shapes of one's own stay as they are."""
     if not _is_torchs(type(module)) or isinstance(module, (nn.Unflatten, nn.LayerNorm)):
         return value
-    repeated = isinstance(value, tuple) and len(value) > 1 and len(set(value)) == 1
+    repeated = isinstance(value, tuple) and len(set(value)) == 1
     return value[0] if repeated and not isinstance(default, tuple) else value
 
 

@@ -33,6 +33,10 @@ def load_run_data(
         raise UserError(
             "--dataset", data.name, f"data of the kind {' or '.join(both)}, for --space {space.name}", why=why
         )
+    has = {one for domain in data.domains for one in domain.told}
+    if kind.told is not None and kind.told not in has:
+        fits = f"data with a {kind.told} for each example, which the task of --space {space.name} needs"
+        raise UserError("--dataset", data.name, fits, why=f"has no {kind.told}s")
     return data
 
 

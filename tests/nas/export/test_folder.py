@@ -20,10 +20,13 @@ from nas.export.card import Card, render_card
 from nas.export.onnx import run_onnx
 from nas.export.python_source import _print_call, print_source
 from search_spaces.autoencoder.space import AutoencoderSpace
+from tests.parts.export import CARD
 
 
 def export_model(model, images, directory, **options):
-    folder.export_model(Deliverable(model, {"images": images}, "reconstructions", "autoencoder"), directory, **options)
+    folder.export_model(
+        Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder"), directory, **options
+    )
 
 
 SPACE = AutoencoderSpace().restrict({"latent": (8,), "width": (8, 16), "decoder_width": (8,), "hidden_width": (64,)})
@@ -45,6 +48,7 @@ def card(genotype, shape=(1, 8, 8)):
         description='a "description" with \\ and """ in it',
         genotype=genotype,
         shape=shape,
+        kind="image",
         dataset="digits",
         parts="10 to train",
         notes=(),
@@ -134,7 +138,7 @@ def test_onnx_takes_any_batch(exported, batch):
     directory, model, images = exported
     with torch.no_grad():
         assert torch.allclose(
-            run_onnx(directory / "model.onnx", {"images": images[:batch]}), model(images[:batch]), atol=1e-4
+            run_onnx(directory / "model.onnx", {"images": images[:batch]})[0], model(images[:batch]), atol=1e-4
         )
 
 
@@ -193,7 +197,7 @@ def test_folders_of_others_are_not_overwritten_and_earlier_exports_are(tmp_path)
 def test_the_card_escapes_what_users_supply():
     genotype, _ = candidate(0, (1, 8, 8), network="fully_connected")
     nasty = replace(card(genotype), dataset="<img src=x onerror=alert(1)>|`x`", notes=("</details>\n# head",))
-    text = render_card(nasty, ("python",), Deliverable(nn.Identity(), {}, "reconstructions", "autoencoder"))
+    text = render_card(nasty, ("python",), Deliverable(nn.Identity(), {}, ("reconstructions",), "autoencoder"))
     assert "<img" not in text
     assert "</details>" not in text
     assert "\n# head" not in text
@@ -268,3 +272,24 @@ def test_what_cannot_be_printed_is_named():
 
     with pytest.raises(NotExportable, match=r"model\.1.*width"):
         print_source(nn.Sequential(nn.ReLU(), Forgets(3)))
+
+
+class Halves(nn.Module):
+    """Two outputs."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x + 1, x * 2
+
+
+@pytest.mark.parametrize("names", [("more", "double"), ("one",)])
+def test_a_tuple_of_outputs_is_exported_under_its_names(names, tmp_path):
+    part = Deliverable(Halves(), {"x": torch.rand(3, 4)}, names, "model")
+    if len(names) == 1:
+        with pytest.raises(ExportMismatch, match=r"model\.py: .* 2 and 2 outputs; their names are one"):
+            folder.export_model(part, tmp_path / "it", card=CARD, formats=("python",))
+        return
+    folder.export_model(part, tmp_path / "it", card=CARD)
+    more, double = run_onnx(tmp_path / "it" / "model.onnx", dict(part.inputs))
+    assert torch.allclose(more, part.inputs["x"] + 1)
+    assert torch.allclose(double, part.inputs["x"] * 2)
+    assert "more, double = network(x)" in (tmp_path / "it" / "README.md").read_text()

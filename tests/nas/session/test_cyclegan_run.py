@@ -148,7 +148,7 @@ def program(tmp_path):
     """The program of a translator that inverts, and its folder."""
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     settings = {"source": 'npz:a"""b.npz', "target": "{{ b }}", "part": "a_to_b"}
-    part = Deliverable(Inverts(), {"images": images}, "translations", "translator", settings)
+    part = Deliverable(Inverts(), {"images": images}, ("translations",), "translator", settings)
     folder.export_model(part, tmp_path / "x", card=CARD, formats=("python",))
     return folder._import_file(tmp_path / "x" / "model.py"), tmp_path / "x"
 

@@ -354,9 +354,9 @@ def test_both_halves_become_onnx_for_any_batch(generator, tmp_path):
     genotype = drawn(UNCONDITIONED, 3, generator=generator, minibatch=minibatch, spectral_norm=True)
     gan = UNCONDITIONED.build(genotype, (1, 9, 7)).eval()
     for half, shape in ((gan.generator, (gan.latent,)), (gan.discriminator, (1, 9, 7))):
-        export_onnx(half, {"inputs": torch.rand(5, *shape)}, "outputs", tmp_path / "half.onnx")
+        export_onnx(half, {"inputs": torch.rand(5, *shape)}, ["outputs"], tmp_path / "half.onnx")
         for images in (2, 5, 7):
             inputs = torch.rand(images, *shape)
             with torch.no_grad():
-                found = run_onnx(tmp_path / "half.onnx", {"inputs": inputs})
+                (found,) = run_onnx(tmp_path / "half.onnx", {"inputs": inputs})
                 assert torch.allclose(found, half(inputs), atol=1e-4)
