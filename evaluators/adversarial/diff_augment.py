@@ -70,12 +70,12 @@ def _translate_along(images: Tensor, dimension: int, generator: torch.Generator)
 
 def _cutout(images: Tensor, generator: torch.Generator) -> Tensor:
     """Grey out a square of half the side, whose centre is anywhere in the image."""
-    rows, columns = (_hole(images, dimension, generator) for dimension in (2, 3))
+    rows, columns = (_draw_hole(images, dimension, generator) for dimension in (2, 3))
     hole = rows[:, None, :, None] & columns[:, None, None, :]
     return torch.where(hole, _GREY, images)
 
 
-def _hole(images: Tensor, dimension: int, generator: torch.Generator) -> Tensor:
+def _draw_hole(images: Tensor, dimension: int, generator: torch.Generator) -> Tensor:
     """Draw which rows or columns of each image are cut: (N, side), boolean."""
     side = images.shape[dimension]
     size = int(side * _CUTOUT + 0.5)

@@ -61,7 +61,7 @@ def training_loss(
     raw = model.decoder(model.encode(seen))
     if kind == "bce":
         return F.binary_cross_entropy_with_logits(raw, images)
-    return F.mse_loss(_unclipped(model, raw), images)
+    return F.mse_loss(_decode_unclipped(model, raw), images)
 
 
 def add_noise(images: Tensor, variance: float, generator: torch.Generator) -> Tensor:
@@ -84,11 +84,11 @@ def variational_bound(
     if loss == "bce":
         likelihood = bernoulli_log_likelihood(raw, images)
     else:
-        likelihood = gaussian_log_likelihood(_unclipped(model, raw), images)
+        likelihood = gaussian_log_likelihood(_decode_unclipped(model, raw), images)
     return likelihood, kl_to_standard_normal(mean, log_variance)
 
 
-def _unclipped(model: AutoencoderModel, raw: Tensor) -> Tensor:
+def _decode_unclipped(model: AutoencoderModel, raw: Tensor) -> Tensor:
     """Turn the decoder's output into images that may leave [0, 1], as clipped values would have no gradient."""
     if isinstance(model.output, nn.Hardtanh):
         return raw

@@ -92,7 +92,7 @@ class CycleGanTask(AdversarialTask):
 
     def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
         """Give what the scores of both directions depend on besides the translators."""
-        return join_protocols(self._targets_of(part))
+        return join_protocols(self._select_targets(part))
 
     def score(
         self,
@@ -105,8 +105,8 @@ class CycleGanTask(AdversarialTask):
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score the translations of a part by the translators `evaluated`."""
-        scores = score_translations(self._targets_of(part), *self._translate(evaluated))
-        return Scores(scores, self._shown(evaluated))
+        scores = score_translations(self._select_targets(part), *self._translate(evaluated))
+        return Scores(scores, self._translate_both_ways(evaluated))
 
     # -- the model
 
@@ -204,16 +204,16 @@ class CycleGanTask(AdversarialTask):
     def _translate(self, translators: Any) -> tuple[Translate, Translate]:
         """Turn both translators, in evaluation mode, into functions of images on any device."""
 
-        def of(translator: nn.Module) -> Translate:
+        def bind(translator: nn.Module) -> Translate:
             @torch.no_grad()
             def translate(images: Tensor) -> Tensor:
                 return torch.cat([translator(images[part].to(self.device)) for part in batches(images)])
 
             return translate
 
-        return of(translators["a_to_b"]), of(translators["b_to_a"])
+        return bind(translators["a_to_b"]), bind(translators["b_to_a"])
 
-    def _shown(self, translators: nn.Module) -> list[Tensor]:
+    def _translate_both_ways(self, translators: nn.Module) -> list[Tensor]:
         """Give rows of images of A, of their translations and of the way back; and the same from B."""
         a_to_b, b_to_a = self._translate(translators)
         images_a, images_b = (as_float(domain.validation.examples[:_COLUMNS]) for domain in self.data.domains)
@@ -222,5 +222,5 @@ class CycleGanTask(AdversarialTask):
         fewest = min(len(row) for row in rows)
         return [row[:fewest].cpu() for row in rows]
 
-    def _targets_of(self, part: Literal["validation", "test"]) -> tuple[Target, Target]:
+    def _select_targets(self, part: Literal["validation", "test"]) -> tuple[Target, Target]:
         return self._targets if part == "validation" else self._test_targets

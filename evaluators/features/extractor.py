@@ -119,7 +119,7 @@ def load_extractor(
         name = "torchvision Inception v3, ImageNet, 2048 features"
         resize = "bilinear to 299 x 299, antialiased"
         return FeatureExtractor(photographs, name, hash_tensors(photographs.state_dict()), device, resize=resize)
-    present = _classes_in(data)
+    present = _count_classes(data)
     if kind == "auto":
         kind = choose_kind(data)
     if kind == "classifier" and present < 2:
@@ -141,11 +141,11 @@ def load_extractor(
 
 def choose_kind(data: Dataset) -> str:
     """Choose the kind of extractor that ``auto`` stands for."""
-    worth_predicting = 2 <= _classes_in(data) <= len(data.train) // _IMAGES_A_CLASS
+    worth_predicting = 2 <= _count_classes(data) <= len(data.train) // _IMAGES_A_CLASS
     return "classifier" if worth_predicting else "self_supervised"
 
 
-def _classes_in(data: Dataset) -> int:
+def _count_classes(data: Dataset) -> int:
     return 0 if data.train.labels is None else len(torch.unique(data.train.labels))
 
 

@@ -97,7 +97,7 @@ class PairSupernetTraining(GanTraining):
         with seed_global_generators(self._key(0), self._device):
             self._random.manual_seed(self._key(1))
             order = torch.Generator().manual_seed(self._key(2))
-            seen, unseen = (self._batches(half, order) for half in _halves(len(data), self.seed))
+            seen, unseen = (self._batches(half, order) for half in _split_indices(len(data), self.seed))
             for step in range(self.updates_an_epoch):
                 progress = (self.epochs_done + step / self.updates_an_epoch) / self.epochs
                 noise = self._instance_noise(progress)
@@ -166,7 +166,7 @@ class PairSupernetTraining(GanTraining):
             move_alphas(self._architects[name], alphas, first_order(loss, alphas))
 
 
-def _halves(count: int, seed: int) -> tuple[Tensor, Tensor]:
+def _split_indices(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Draw the indices of the images that train the weights, and of those that train the alphas."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     return order[: count // 2], order[count // 2 :]

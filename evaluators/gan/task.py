@@ -92,7 +92,7 @@ class GanTask(AdversarialTask):
 
     def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
         """Give what the scores depend on besides the generator."""
-        return self._reference_of(part).protocol.as_dict()
+        return self._select_reference(part).protocol.as_dict()
 
     def score(
         self,
@@ -105,7 +105,7 @@ class GanTask(AdversarialTask):
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score samples of the generator `evaluated`; see evaluators.metrics.samples."""
-        gan, noise, reference = as_gan(model), Noise(hyperparameters, seed, self.device), self._reference_of(part)
+        gan, noise, reference = as_gan(model), Noise(hyperparameters, seed, self.device), self._select_reference(part)
         told: Split = self.data.validation if part == "validation" else self.data.test
         samples = sample_images(gan, evaluated, noise, told, reference.samples)
         return Scores(score_samples(samples, self._extractor, reference), sample_grid(gan, evaluated, noise, told))
@@ -219,5 +219,5 @@ class GanTask(AdversarialTask):
     def _deviation(self) -> float:
         return data_deviation(self.data)
 
-    def _reference_of(self, part: Literal["validation", "test"]) -> Reference:
+    def _select_reference(self, part: Literal["validation", "test"]) -> Reference:
         return self._reference if part == "validation" else self._test

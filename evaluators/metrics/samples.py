@@ -177,7 +177,7 @@ def score_samples(samples: Tensor, extractor: FeatureExtractor, reference: Refer
     return scores
 
 
-class _Given(nn.Module):
+class _PassThrough(nn.Module):
     """Replaces the network that torchmetrics expects, because the features are there already."""
 
     def __init__(self, num_features: int) -> None:
@@ -196,7 +196,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    metric = FrechetInceptionDistance(feature=_Given(real.shape[1])).to(real.device)
+    metric = FrechetInceptionDistance(feature=_PassThrough(real.shape[1])).to(real.device)
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
     return max(0.0, float(metric.compute()))  # rounding can leave it at -1e-12

@@ -223,12 +223,12 @@ class Tracer(TorchFunctionMode):
     def _move_labels(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], made: list[Tensor]
     ) -> list[Tensor] | None:
-        def of(leaf: Any) -> Any:
+        def look_up(leaf: Any) -> Any:
             return self.labels(leaf) if isinstance(leaf, Tensor) else leaf
 
         own = {"getitem": Tensor.__getitem__, "pad": nn.functional.pad, "cat": torch.cat}
         functional: Any = own.get(name) or getattr(nn.functional, name, None) or getattr(Tensor, name)
-        moved = tree_leaves(functional(*tree_map(of, args), **tree_map(of, dict(kwargs))))
+        moved = tree_leaves(functional(*tree_map(look_up, args), **tree_map(look_up, dict(kwargs))))
         return [leaf.clone() for leaf in moved] if len(moved) == len(made) else None
 
     def _combine_labels(self, given: list[Tensor], made: Tensor) -> list[Tensor] | None:
