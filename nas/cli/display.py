@@ -96,7 +96,7 @@ class Display:
                 self._say(f"it goes on after epoch {self._earlier}")
         elif source is not None:
             space: Any = run.parts.space
-            free = [site for site, choice in space.choices().items() if len(choice.format_values) > 1]
+            free = [site for site, choice in space.choices().items() if len(choice.values) > 1]
             self._say(f"the architecture is {source}'s; searched are {', '.join(free) or 'no decisions at all'}")
         for assumption in run.parts.assumptions:
             values = ", ".join(str(value) for value in assumption.values)

@@ -79,7 +79,7 @@ class OwnTask:
     def test_an_interrupted_training_goes_on_from_its_checkpoint(self, search, tmp_path, monkeypatch):
         found = search(trials=1, name="found")
         whole = nas.train(found, 3, name="whole", runs_dir=tmp_path)
-        measured = Study.measured
+        measured = Study.record_measurement
 
         def mortal(study, trial, measurement):
             measured(study, trial, measurement)
@@ -87,7 +87,7 @@ class OwnTask:
                 raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(Study, "measured", mortal)
+            patch.setattr(Study, "record_measurement", mortal)
             with pytest.raises(KeyboardInterrupt):
                 nas.train(found, 3, name="cut", runs_dir=tmp_path)
         resumed = nas.resume(tmp_path / "cut")

@@ -7,7 +7,7 @@ import torch
 import nas
 from nas.core.space import drawing, sample
 from nas.core.supernet import SupernetPlan
-from nas.export.python_source import python_source
+from nas.export.python_source import print_source
 from nas.testing import SpaceContract
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.edge import CELL_OPERATIONS
@@ -55,7 +55,7 @@ def test_mutation_finds_them_and_they_print_as_source():
         genotype, _ = space.mutate(genotype, generator)
         found = set(MORE) & set(map(str, genotype.content.values()))
         if found - seen:
-            assert "nn.Conv2d(8, 8, 7" in python_source(space.build(genotype, (1, 8, 8)))
+            assert "nn.Conv2d(8, 8, 7" in print_source(space.build(genotype, (1, 8, 8)))
         seen |= found
     assert seen == set(MORE)
 

@@ -119,7 +119,7 @@ def test_arrays_are_given_again(tmp_path):
     images = digits.load_digits().pool.examples[:100, 0].numpy()
     with pytest.raises(nas.UserError, match="data_b 'list'"):
         nas.search("cyclegan", {"x_train": images}, data_b=[1], trials=1, runs_dir=tmp_path)
-    config = nas.api._told("cyclegan", {"x_train": images}, {"x_train": images}, "random", None, None, {})[0]
+    config = nas.api._configure("cyclegan", {"x_train": images}, {"x_train": images}, "random", None, None, {})[0]
     given = nas.api._given(config, "cyclegan", {"x_train": images}, {"x_train": images}, "random", None)
     parts = nas.session.assembly.assemble(config, given)
     assert parts.data.name == "arrays and arrays"

@@ -139,7 +139,7 @@ def test_directions_ties_and_failures(tmp_path, monkeypatch):
     assert [t.number for t in again.front()] == [1, 3, 0, 6]
     study = Study.read(run.path)
     assert study._read_frozen()[2].values is None
-    assert study.directions == ["minimize", "maximize"]
+    assert [objective.direction for objective in study.objectives] == ["minimize", "maximize"]
 
 
 @pytest.mark.usefixtures("no_report")

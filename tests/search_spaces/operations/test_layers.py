@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from evaluators.inheritance.transfer import inherit
-from nas.export.python_source import python_source
+from evaluators.inheritance.transfer import inherit_weights
+from nas.export.python_source import print_source
 from search_spaces.cells.modules import Cell, Node
 from search_spaces.operations.layers import (
     build_activation,
@@ -86,7 +86,7 @@ def test_every_operation_is_what_its_name_says_and_prints_as_source_that_builds_
         assert f"{sides[0]}x{sides[0]}" == f"{operation.kernel}x{operation.kernel}" == name.rsplit("_", 1)[1]
     assert operation.pools == any(isinstance(m, (torch.nn.AvgPool2d, torch.nn.MaxPool2d)) for m in windows)
     names = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "Tensor": torch.Tensor, "__name__": "printed"}
-    exec(compile("from __future__ import annotations\n" + python_source(model), "model.py", "exec"), names)
+    exec(compile("from __future__ import annotations\n" + print_source(model), "model.py", "exec"), names)
     again = names["build"]()
     again.load_state_dict(model.state_dict())
     x = torch.rand(2, 8, 6, 5)
@@ -103,7 +103,7 @@ def test_every_operation_is_inherited_by_a_child_that_has_it(name):
     child, parent = make(1), make(2)
     x = torch.rand(2, 8, 6, 5)
     with torch.no_grad():
-        inherit(child, parent, lambda model: model(x))
+        inherit_weights(child, parent, lambda model: model(x))
         assert torch.equal(child(x), parent(x))
 
 
