@@ -120,7 +120,7 @@ def test_arrays_are_given_again(tmp_path):
     with pytest.raises(nas.UserError, match="data_b 'list'"):
         nas.search("cyclegan", {"x_train": images}, data_b=[1], trials=1, runs_dir=tmp_path)
     config = nas.api._configure("cyclegan", {"x_train": images}, {"x_train": images}, "random", None, None, {})[0]
-    given = nas.api._given(config, "cyclegan", {"x_train": images}, {"x_train": images}, "random", None)
+    given = nas.api._collect_objects(config, "cyclegan", {"x_train": images}, {"x_train": images}, "random", None)
     parts = nas.session.assembly.assemble(config, given)
     assert parts.data.name == "arrays and arrays"
     assert parts.evaluator.data is parts.data
