@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.supernets.gradient import measure_supernet
-from evaluators.training.selection import KeepLast, Scores, Selection, Training
+from evaluators.training.selection import KeepLast, KeepLowest, Scores, Selection, Training
 from evaluators.training.single_network import SingleNetworkTraining
 from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
 from nas.core.genotype import Genotype
@@ -178,15 +178,16 @@ class Task(Capabilities):
         """What a checkpoint depends on besides the genotype, the seed, the epochs and the data."""
         return {"device": self.device.type}  # generators of devices differ
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None) -> Selection:
-        """What says which epoch counts.
+    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, final: bool = False) -> Selection:
+        """What says which epoch counts: the last one; of a finalist, which is trained for long, the best.
 
         Args:
             epochs: of the whole training.
             to_the_end: the training ends after its last epoch and never before.
             frames: how many epochs a film will have, if there is one; None where the training may end earlier.
+            final: whether it is a finalist's.
         """
-        return KeepLast(self.picture)
+        return KeepLowest(self.picture, next(iter(self.quality.values()))) if final else KeepLast(self.picture)
 
     # -- supernets
 

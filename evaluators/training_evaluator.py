@@ -16,7 +16,7 @@ from evaluators.training.checkpoint import Part, going_on, identity, last_epoch,
 from evaluators.training.growth import Growth, blocks_of
 from nas.core.errors import Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator
-from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainPortion, TrainSupernet
+from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
 from nas.core.trial import Measurement, Trial
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from nas.core.metric import Metric
     from nas.core.supernet import SupernetPlan
 
+AVERAGING = 0.995
+"""The decay of a finalist's averaged weights: of a constant rate's it makes what a falling rate gives, at any time."""
+SETTLING = 0.4
+"""The share of a winner's last part in which its rate falls to nothing."""
 _SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
 
 
@@ -43,7 +47,7 @@ class TrainingEvaluator(Evaluator):
         grow: networks are smaller at first.
     """
 
-    jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels})
+    jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels, TrainFinalist})
     inherits_weights = True
     delivers = True
 
@@ -80,7 +84,7 @@ class TrainingEvaluator(Evaluator):
 
     def _measurements(self, trial: Trial) -> Iterator[Measurement]:
         match trial.job:
-            case Train() | TrainPortion() | PruneChannels():
+            case Train() | TrainPortion() | PruneChannels() | TrainFinalist():
                 return self._train(trial)
             case TrainSupernet(plan):
                 return self.task.train_supernet(trial, plan) if plan.paths is None else self._train_paths(trial, plan)
@@ -101,12 +105,19 @@ class TrainingEvaluator(Evaluator):
     def _train(self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None) -> Iterator[Measurement]:
         task = self.task
         task.prepare()
-        pruned, portion = isinstance(trial.job, PruneChannels), isinstance(trial.job, TrainPortion)
+        job = trial.job
+        pruned, portion = isinstance(job, PruneChannels), isinstance(job, (TrainPortion, TrainFinalist))
         hyperparameters = self.space.hyperparameters(trial.genotype)
         epochs = epochs_of(trial, self.epochs, task.updates_an_epoch(hyperparameters))
         if pruned:
             hyperparameters = reduced_rates(hyperparameters, task.pruned_rate)
         own = identity(task.name, trial, epochs, self.data, **task.identity())
+        if isinstance(job, TrainFinalist):
+            # how long it is going to be trained depends on the others: no part of what its checkpoint is of
+            epochs, own = job.horizon, {**own, "epochs": 0}
+            hyperparameters = {**hyperparameters, "averaging": AVERAGING, "schedule": "constant"}
+            if job.settles:
+                hyperparameters["settles_from"] = 1 - SETTLING * job.epochs / job.horizon
         kept, last = going_on(trial, own, checkpoint), last_epoch(trial, epochs)
         spent = Spent()
         with spent:
@@ -115,12 +126,13 @@ class TrainingEvaluator(Evaluator):
             training = task.begin_training(made.model, hyperparameters, epochs, trial.seed)
             cost = {**task.cost(made.model), **made.cost}
             growth = None
-            if self._grow and not pruned:  # what it costs is that of the whole
+            if self._grow and not pruned and not isinstance(job, TrainFinalist):  # what it costs is that of the whole
                 growth = Growth(made.model, blocks_of(made.model, task.run), epochs, training.averages)
                 training.growth = growth
         # whether a portion ends early is the strategy's to say
         frames = None if every is None else epochs
-        selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames)
+        final = isinstance(job, TrainFinalist)
+        selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames, final=final)
         parts: dict[str, Part] = {"training": training, "spent": spent, **selection.parts()}
         for name, state in kept.items():
             parts[name].restore(state)

@@ -127,6 +127,9 @@ class RunConfig(BaseModel):
     grow: bool = False
     max_failures: Whole | None = Field(None, ge=0)
     keep_weights: Whole | None = Field(None, ge=1)
+    finalists: Whole | None = Field(None, ge=0, le=100)
+    final_share: float = Field(0.5, gt=0, lt=1, allow_inf_nan=False)
+    usual: bool = True
     checkpoint_every: Whole = Field(1, ge=1)
     prune: Annotated[list[float], BeforeValidator(_as_ratios)] = Field(default_factory=list)
 

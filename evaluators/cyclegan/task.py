@@ -178,7 +178,7 @@ class CycleGanTask(Task):
         """Both translators against a discriminator of each domain."""
         return CycleGanTraining(model, hyperparameters, epochs, seed)
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None) -> Selection:
+    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, final: bool = False) -> Selection:
         """The snapshot of least mean FID."""
         targets = self._targets
         samples = sum(target.reference.samples for target in targets)  # the mean of two FIDs has the noise of so many

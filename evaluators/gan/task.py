@@ -165,7 +165,7 @@ class GanTask(Task):
         """The generator against the discriminator."""
         return GanTraining(model, hyperparameters, epochs, seed)
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None) -> Selection:
+    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, final: bool = False) -> Selection:
         """The snapshot of least FID."""
         reference = self._reference
         snapshots = Snapshots(epochs, reference.samples, self._deviation, reference.classes, to_the_end=to_the_end)

@@ -15,6 +15,7 @@ from evaluators.networks import global_randomness
 from evaluators.training.augmentations import AUGMENTATIONS
 from evaluators.training.checkpoint import State, copied, moments_of, restore_moments, under
 from evaluators.training.growth import Growth
+from evaluators.training.moving_average import MovingAverage
 from evaluators.training.optimisers import OPTIMISERS
 from evaluators.training.schedules import SCHEDULES
 from nas.core.errors import Diverged
@@ -45,7 +46,9 @@ class SingleNetworkTraining:
     Args:
         model: on its device already.
         hyperparameters: ``batch_size``, ``optimiser``, ``learning_rate``, ``weight_decay``, ``schedule`` and, if
-            there is any, ``augmentation``; whatever else the loss asks for.
+            there is any, ``augmentation``; ``averaging``, the decay of weights that are averaged and then are those
+            that are scored; ``settles_from``, the fraction of the training from which the rate falls to nothing;
+            whatever else the loss asks for.
         epochs: of the whole training, which learning rates and warm-ups are fractions of.
 
     Attributes:
@@ -77,6 +80,10 @@ class SingleNetworkTraining:
             weight_decay=hyperparameters["weight_decay"],
         )
         self._schedule = SCHEDULES[hyperparameters["schedule"]]
+        self._average = None
+        if "averaging" in hyperparameters:
+            self._average = MovingAverage(model, hyperparameters["averaging"])
+            self.evaluated = self._average.network
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
         """One pass over the data in a new order; the last batch is left out where it is not full.
@@ -104,7 +111,7 @@ class SingleNetworkTraining:
         self.before_update()
         progress, noise = (self.epochs_done + part) / self.epochs, self._generators["noise"]
         for group in self._optimiser.param_groups:
-            group["lr"] = self.hyperparameters["learning_rate"] * self._schedule(progress)
+            group["lr"] = self.hyperparameters["learning_rate"] * self._rate_factor(progress)
         if self.growth is not None:
             self.growth.to(self.epochs_done + part)
         batch = augment(batch, self.hyperparameters, noise)
@@ -115,18 +122,30 @@ class SingleNetworkTraining:
         if self.growth is not None:
             self.growth.hold()
         self._optimiser.step()
+        if self._average is not None:
+            self._average.update()
         return loss.detach()
 
+    def _rate_factor(self, progress: float) -> float:
+        """What the learning rate is multiplied by: the schedule's factor, and a fall to nothing at the end if asked."""
+        begins = self.hyperparameters.get("settles_from", 1.0)
+        settling = 1.0 if progress < begins else max(0.0, (1 - progress) / (1 - begins))
+        return self._schedule(min(progress, 1.0)) * settling
+
     def tensors(self) -> dict[str, Tensor]:
-        """The model's tensors by name, as they are handed over."""
-        return self.model.state_dict()
+        """The model's tensors by name, as they are handed over: averaged, if weights are."""
+        return self.evaluated.state_dict()
 
     def state(self) -> State:
         """Everything to continue from: tensors by name, each with memory of its own, and what fits into JSON."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"optimiser.{name}": value for name, value in moments_of(self._optimiser).items()}
         tensors |= {f"generators.{name}": generator.get_state() for name, generator in self._generators.items()}
-        return copied(tensors), {"epochs_done": self.epochs_done}
+        numbers = {"epochs_done": self.epochs_done}
+        if self._average is not None:
+            tensors |= {f"average.{name}": value for name, value in self._average.network.state_dict().items()}
+            numbers["average_updates"] = self._average.updates
+        return copied(tensors), numbers
 
     def restore(self, state: State) -> None:
         """Go on from what `state` gave, on a device of the same kind; hyperparameters and epochs may be others."""
@@ -135,4 +154,7 @@ class SingleNetworkTraining:
         restore_moments(self._optimiser, under(tensors, "optimiser"))
         for name, generator in self._generators.items():
             generator.set_state(tensors[f"generators.{name}"].clone())
+        if self._average is not None:
+            self._average.network.load_state_dict(under(tensors, "average"))
+            self._average.updates = numbers["average_updates"]
         self.epochs_done = numbers["epochs_done"]

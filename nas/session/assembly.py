@@ -14,7 +14,7 @@ from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Evaluator
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
-from nas.core.job import TrainPortion
+from nas.core.job import TrainFinalist, TrainPortion
 from nas.core.space import Conditionable, Restrictable, SearchSpace, Traceable, check_arising
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
@@ -27,12 +27,14 @@ from nas.session.option_checks import (
 )
 from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.one_shot import OneShot
+from nas.strategies.usual_first import UsualFirst, find_usual
 from nas.study.parts import Parts
 
 if TYPE_CHECKING:
     from nas.data.dataset import Dataset
     from nas.data.pairs import DomainPair
 
+DEFAULT_FINALISTS = 2
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
@@ -102,10 +104,37 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     def make_strategy(of: SearchSpace) -> Strategy:
         made = strategy_of(config, strategy, of)
         check_strategy(made, evaluator, epochs, config)
-        return made
+        plain = not (made.trains_supernets or made.trains_portions or made.begins_with_usual)
+        usual = find_usual(of, config.seed) if config.usual and plain and config.trials > 1 else None
+        return made if usual is None else UsualFirst(made, usual)
 
     stopping, rule = early_stopping(objectives[0], epochs, evaluator)
-    return Parts(space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping)
+    return Parts(
+        space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping,
+        finalists=_count_finalists(config, evaluator, strategy),
+        usual=find_usual(space, config.seed) if config.usual else None,
+    )  # fmt: skip
+
+
+def _count_finalists(config: RunConfig, evaluator: Evaluator, strategy: Callable[..., Strategy]) -> int:
+    """How many of the best are trained in full at the end, the usual genotype beside them; by default 2 where it pays.
+
+    Raises:
+        UserError: finals are asked for where there can be none.
+    """
+    several = len(config.objective) > 1
+    in_portions = isinstance(strategy, type) and issubclass(strategy, Strategy) and strategy.trains_portions
+    if config.finalists:
+        if TrainFinalist not in evaluator.jobs:
+            fits = "0 with this evaluator, which trains no finalists"
+            raise UserError("--finalists", config.finalists, fits, why=f"{type(evaluator).__name__} does not")
+        if several:
+            raise UserError("--finalists", config.finalists, "0 with several objectives", why="there is no one winner")
+        if in_portions:
+            why = f"--strategy {config.strategy} trains its candidates in full itself"
+            raise UserError("--finalists", config.finalists, "0 with this strategy", why=why)
+    none = several or in_portions or config.genotype is not None or TrainFinalist not in evaluator.jobs
+    return 0 if none else DEFAULT_FINALISTS if config.finalists is None else config.finalists
 
 
 def _strategy_class(config: RunConfig, given: Given, trained: Genotype | None) -> Callable[..., Strategy]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from nas.config import seconds
@@ -12,9 +12,10 @@ from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.job import TrainPortion
 from nas.core.search import NoTime, Search, TimeLimit
-from nas.core.trial import Measurement, Trial
+from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import FILE, Checkpointed
 from nas.session.delivery import export_model, write_report
+from nas.session.finals import RESERVE, FinalsOfRun
 from nas.session.warm_start import forget_checkpoints, start_of
 from nas.study.parts import Parts
 from nas.study.pruned_versions import follow_ups, origin_of
@@ -57,6 +58,34 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
     parts, config, study = run.parts, run.config, run.study
     check_protocol(run)
 
+    limit = None if config.time_limit is None else seconds(config.time_limit)
+    exploring = limit
+    if limit is not None and parts.finalists:
+        exploring = max(0.1, (limit - RESERVE) * (1 - config.final_share))
+    finals = FinalsOfRun(
+        study,
+        parts.finalists if searching else 0,
+        config.final_share,
+        parts.usual,
+        best=lambda: None if search.best is None else search.best.number,
+        end=None if limit is None else time.monotonic() + limit,
+    )
+
+    def best_number() -> int | None:
+        best = finals.winner(search.ended) or search.best
+        return None if best is None else best.number
+
+    def follow(trials: Sequence[Trial]) -> Proposal | None:
+        part = finals.next_part(trials)
+        return part if part is not None or finals.running(trials) else pruned_version(trials)
+
+    pruned_version = follow_ups(
+        tuple(config.prune),
+        {int(number): tuple(ratios) for number, ratios in study.notes.get("prune", {}).items()},
+        best_number,
+        len(parts.objectives),
+        kept=lambda number: study.weights_path(number).is_file(),
+    )
     heirs = parts.space if config.weight_sharing == "inherit" else None
     search = Search(
         parts.space,
@@ -67,16 +96,10 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
         trials=run.target,
         history=study.history(parts.objectives),
         max_failures=config.max_failures if searching else None,
-        limit=TimeLimit(None if config.time_limit is None else seconds(config.time_limit)) if searching else NoTime(),
+        limit=TimeLimit(exploring) if searching else NoTime(),
         early_stopping=parts.early_stopping,
         start=lambda trial: start_of(trial, search, study, heirs),
-        follow_up=follow_ups(
-            tuple(config.prune),
-            {int(number): tuple(ratios) for number, ratios in study.notes.get("prune", {}).items()},
-            lambda: None if search.best is None else search.best.number,
-            len(parts.objectives),
-            kept=lambda number: study.weights_path(number).is_file(),
-        ),
+        follow_up=follow,
         blame_kills=not parts.executor.isolated,
     )
     if progress is not None:
@@ -98,6 +121,7 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
         keep(trial)
         if isinstance(trial.job, TrainPortion):
             forget_checkpoints(search, study)
+        finals.ended(trial)
         copy()
         if progress is not None:
             progress.ended(trial)
@@ -113,12 +137,11 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
         before = study.notes.get("seconds", 0.0)
         study.note("seconds", round(before + time.monotonic() - began, 3))
     run.exhausted = search.exhausted
-    if search.best is not None:
-        own = search.best.number  # a pruned version of it may even be better
+    best = finals.winner(search.ended) or search.best
+    if best is not None:
+        own = best.number  # a pruned version of it may even be better
         versions = [t for t in search.ended if t.outcome and t.outcome.scored and origin_of(t, search.ended) == own]
-        study.note(
-            "recommended", {"number": best_first(versions or [search.best])[0].number, "after": len(search.ended)}
-        )
+        study.note("recommended", {"number": best_first(versions or [best])[0].number, "after": len(search.ended)})
     if run.ranked():
         deliver_best(run, run.candidate(None))
     study.note("finished", len(search.ended))

@@ -12,7 +12,7 @@ from nas.config import RunConfig, read_yaml
 from nas.core.errors import UserError
 from nas.core.evaluator import Assumption
 from nas.core.genotype import Genotype
-from nas.core.job import PruneChannels, Train, TrainPortion
+from nas.core.job import PruneChannels, Train, TrainFinalist, TrainPortion
 from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
@@ -41,7 +41,8 @@ def config_of(path: Path) -> RunConfig:
     if not (path / JOURNAL).is_file() or not (path / "config.yaml").is_file():
         raise UserError("RUN", str(path), "the folder of a run (nas list shows them)", why="is not a run")
     path = path.resolve()
-    config = RunConfig.checked(read_yaml(path / "config.yaml"), source=str(path / "config.yaml"))
+    written = {"finalists": 0, "usual": False, **read_yaml(path / "config.yaml")}  # earlier versions had neither
+    config = RunConfig.checked(written, source=str(path / "config.yaml"))
     return config.model_copy(update={"name": path.name, "runs_dir": path.parent})  # wherever it was copied to
 
 
@@ -189,7 +190,6 @@ class Run:
         """
         ended = [trial for trial in self.trials if trial.outcome is not None]
         outcomes = [t.outcome for t in ended if t.outcome is not None and t.job.counted]
-        versions = len(ended) - len(outcomes)
         counts = {
             "complete": sum(o.kind == "complete" for o in outcomes),
             "stopped": sum(o.kind == "stopped" for o in outcomes),
@@ -197,7 +197,8 @@ class Run:
         }
         sharing = {"supernets": "supernet", "shared": "shared"}
         further = {name: sum(o.kind == kind for o in outcomes) for name, kind in sharing.items()}
-        further["pruned_versions"] = versions
+        further["pruned_versions"] = sum(isinstance(trial.job, PruneChannels) for trial in ended)
+        further["finals"] = sum(isinstance(trial.job, TrainFinalist) for trial in ended)
         return counts | {name: count for name, count in further.items() if count}
 
     @property
