@@ -5,9 +5,9 @@ from __future__ import annotations
 import abc
 import copy
 import fnmatch
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
@@ -16,6 +16,20 @@ from search_spaces import counting
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+Values = Iterable[Value]
+T = TypeVar("T")
+
+
+def is_within(site: str, *names: str) -> bool:
+    """Whether a site was asked for within one of these names; see Asker.within."""
+    return any(site.startswith(f"{name}.") for name in names)
+
+
+def select_within(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The decisions that were asked for within `name`, by their sites there: the inverse of Asker.within."""
+    return {site.removeprefix(f"{name}."): value for site, value in content.items() if is_within(site, name)}
 
 
 class Asker:
@@ -28,26 +42,25 @@ class Asker:
         """The same, with sites ``name.site``; `level` is that of a hierarchy of motifs."""
         return Asker(self._choose, f"{self._prefix}{name}.", level)
 
-    def _ask(self, site: str, values: Iterable[Value], role: Role, ordered: bool, usual: Value | None) -> Any:
+    def choose(self, site: str, values: Values, role: Role, ordered: bool = False, usual: Value | None = None) -> Any:
+        """A decision of any role."""
         return self._choose(Choice(self._prefix + site, tuple(values), role, ordered, usual, self._level))
 
     def operation(self, site: str, values: Iterable[str], usual: str | None = None) -> str:
         """Which operation an edge holds."""
-        return str(self._ask(site, values, "operation", False, usual))
+        return str(self.choose(site, values, "operation", False, usual))
 
     def input(self, site: str, nodes: int) -> int:
         """Which of the `nodes` earlier nodes an edge comes from; usually the one before."""
-        return int(self._ask(site, range(nodes), "input", False, nodes - 1))
+        return int(self.choose(site, range(nodes), "input", False, nodes - 1))
 
-    def structure(self, site: str, values: Iterable[Value], ordered: bool = False, usual: Value | None = None) -> Any:
+    def structure(self, site: str, values: Values, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the network around the cells."""
-        return self._ask(site, values, "structure", ordered, usual)
+        return self.choose(site, values, "structure", ordered, usual)
 
-    def hyperparameter(
-        self, site: str, values: Iterable[Value], ordered: bool = False, usual: Value | None = None
-    ) -> Any:
+    def hyperparameter(self, site: str, values: Values, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the training."""
-        return self._ask(site, values, "hyperparameter", ordered, usual)
+        return self.choose(site, values, "hyperparameter", ordered, usual)
 
 
 class ChoiceSpace(abc.ABC):
@@ -55,6 +68,10 @@ class ChoiceSpace(abc.ABC):
 
     A subclass writes `decide`, which asks for every choice in turn, conditional ones only when they arise, and
     `build` and `describe`. A site must have the same values wherever it arises.
+
+    Attributes:
+        task: the kind of model that it makes, by its task's name; empty where no task trains its models.
+        data_kinds: the kinds of data that its models are made for.
     """
 
     name: str
@@ -87,10 +104,10 @@ class ChoiceSpace(abc.ABC):
         def answer(choice: Choice) -> Value:
             if choice.site in made:
                 raise AssertionError(f"{self.name} asks for {choice.site} twice")
-            choice = self._narrowed(choice)
+            choice = self._narrow(choice)
             value = choice.values[0] if len(choice.values) == 1 else choose(choice)
             if not _contains(choice.values, value):
-                raise InvalidGenotype(choice.site, f"{value!r} is not one of {_listed(choice.values)}")
+                raise InvalidGenotype(choice.site, f"{value!r} is not one of {_join(choice.values)}")
             made[choice.site] = Decision(choice, value)
             return value
 
@@ -109,17 +126,14 @@ class ChoiceSpace(abc.ABC):
             InvalidGenotype: it is of another space or version, or lacks, exceeds or mistakes a decision.
         """
         if (genotype.space, genotype.version) != (self.name, self.version):
-            raise InvalidGenotype(
-                "genotype",
-                f"is of {genotype.space} version {genotype.version}, not {self.name} version {self.version}",
-            )
+            what = f"{genotype.space} version {genotype.version}"
+            raise InvalidGenotype("genotype", f"is of {what}, not {self.name} version {self.version}")
         content = genotype.content
 
         def recorded(choice: Choice) -> Value:
             if choice.site not in content:
                 raise InvalidGenotype(choice.site, "is not decided")
-            value: Value = content[choice.site]
-            return value
+            return cast(Value, content[choice.site])
 
         decisions = self._decisions(recorded)
         for decision in decisions:  # those with one value were not asked for
@@ -155,36 +169,29 @@ class ChoiceSpace(abc.ABC):
         if not free:
             return genotype, "nothing is free to change"
         roles = sorted({d.choice.role for d in free})
-        role = roles[int(generator.integers(len(roles)))]
+        role = _draw(roles, generator)
         candidates = [d for d in free if d.choice.role == role]
         levels = sorted({d.choice.level for d in candidates})
         if len(levels) > 1:
-            level = levels[int(generator.integers(len(levels)))]
+            level = _draw(levels, generator)
             candidates = [d for d in candidates if d.choice.level == level]
-        chosen = candidates[int(generator.integers(len(candidates)))]
-        value = another_value(chosen, generator)
+        chosen = _draw(candidates, generator)
+        value = draw_other_value(chosen, generator)
         answers = {d.choice.site: d.value for d in decisions} | {chosen.choice.site: value}
-        child = self._grow_near(answers, generator)
-        return child, f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
+
+        def answer(choice: Choice) -> Value:
+            return answers[choice.site] if choice.site in answers else _draw(choice.values, generator)
+
+        return self.grow(answer), f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
 
     def crossover(self, first: Genotype, second: Genotype, generator: Generator) -> Genotype:
         """Uniform crossover: each decision comes from either parent, where that parent has made it."""
         parents = [{d.choice.site: d.value for d in self.trace(parent)} for parent in (first, second)]
 
         def inherit(choice: Choice) -> Value:
-            having = [p[choice.site] for p in parents if choice.site in p]
-            pool = having or choice.values
-            return pool[int(generator.integers(len(pool)))]
+            return _draw([p[choice.site] for p in parents if choice.site in p] or choice.values, generator)
 
         return self.grow(inherit)
-
-    def _grow_near(self, answers: Mapping[str, Value], generator: Generator) -> Genotype:
-        def answer(choice: Choice) -> Value:
-            if choice.site in answers:
-                return answers[choice.site]
-            return choice.values[int(generator.integers(len(choice.values)))]
-
-        return self.grow(answer)
 
     # -- restriction
 
@@ -195,7 +202,7 @@ class ChoiceSpace(abc.ABC):
         for pattern, values in restrictions.items():
             sites = fnmatch.filter(known, pattern)
             if not sites:
-                every = self._unrestricted().choices()
+                every = self._with_restrictions({}).choices()
                 if not fnmatch.filter(every, pattern):
                     raise unknown_name(option, pattern, every)
                 check_arising(known, [pattern], option, "never arises in the space as it is restricted")
@@ -203,61 +210,39 @@ class ChoiceSpace(abc.ABC):
                 allowed = known[site].values
                 unknown = [value for value in values if not any(_means(value, v) for v in allowed)]
                 if unknown or not values:
-                    wrong = _listed(unknown) if unknown else "nothing"
-                    raise UserError(option, f"{site}={wrong}", _listed(allowed))
+                    wrong = _join(unknown) if unknown else "nothing"
+                    raise UserError(option, f"{site}={wrong}", _join(allowed))
                 narrowed[site] = tuple(v for v in allowed if any(_means(value, v) for value in values))
-        smaller = copy.copy(self)
-        smaller._restrictions, smaller._arising = narrowed, None
+        smaller = self._with_restrictions(narrowed)
         check_arising(smaller.choices(), restrictions, option, "never arises together with the other restrictions")
         return smaller
 
-    def _unrestricted(self) -> Self:
-        return type(self)()
+    def _with_restrictions(self, restrictions: Mapping[str, tuple[Value, ...]]) -> Self:
+        space = copy.copy(self)
+        space._restrictions, space._arising = dict(restrictions), None
+        return space
 
-    def _narrowed(self, choice: Choice) -> Choice:
+    def _narrow(self, choice: Choice) -> Choice:
         allowed = self._restrictions.get(choice.site)
         if allowed is None:
             return choice
         values = tuple(value for value in choice.values if value in allowed)
-        return replace(choice, values=values, usual=_nearest(choice, values))
+        return replace(choice, values=values, usual=_choose_usual(choice, values))
 
     def choices(self) -> dict[str, Choice]:
         """Every choice point that can arise, by site; see search_spaces.counting."""
         if self._arising is None:
-            self._arising = _found_once(self._state(), lambda: counting.arising(self._decisions))
+            own = {name: value for name, value in vars(self).items() if name not in ("_arising", "_restrictions")}
+            state = (type(self), tuple(own.items()), tuple(self._restrictions.items()))  # all that they can depend on
+            self._arising = counting.find_choices_once(state, self._decisions)
         return dict(self._arising)
-
-    def _state(self) -> Hashable | None:
-        """All that the choices can depend on; None where something of it cannot be compared."""
-        own = {name: value for name, value in vars(self).items() if name not in ("_arising", "_restrictions")}
-        state = (type(self), tuple(own.items()), tuple(self._restrictions.items()))
-        try:
-            hash(state)
-        except TypeError:
-            return None
-        return state
 
     def size(self) -> float:
         """How many genotypes there are, an estimate where choices are conditional; see search_spaces.counting."""
-        return counting.size(self._decisions)
+        return counting.estimate_size(self._decisions)
 
 
-_FOUND: dict[Hashable, dict[str, Choice]] = {}
-_MOST_FOUND = 256
-
-
-def _found_once(state: Hashable | None, find: Callable[[], dict[str, Choice]]) -> dict[str, Choice]:
-    """What was found for an equal space before: looking takes a second, and a search narrows its space often."""
-    if state is None:
-        return find()
-    if state not in _FOUND:
-        if len(_FOUND) == _MOST_FOUND:
-            _FOUND.clear()
-        _FOUND[state] = find()
-    return _FOUND[state]
-
-
-def _nearest(choice: Choice, values: tuple[Value, ...]) -> Value | None:
+def _choose_usual(choice: Choice, values: tuple[Value, ...]) -> Value | None:
     """The usual value among those that are left: itself, or the nearest if the values have an order."""
     if choice.usual is None or choice.usual in values:
         return choice.usual
@@ -267,18 +252,21 @@ def _nearest(choice: Choice, values: tuple[Value, ...]) -> Value | None:
     return min(values, key=lambda value: abs(choice.values.index(value) - wanted))
 
 
-def another_value(decision: Decision, generator: Generator) -> Value:
+def draw_other_value(decision: Decision, generator: Generator) -> Value:
     """A value that the decision could have had instead; half the time a neighbour of an ordered one's."""
     values = decision.choice.values
     index = values.index(decision.value)
     if decision.choice.ordered and generator.random() < 0.5:
         near = [i for i in (index - 1, index + 1) if 0 <= i < len(values)]
-        return values[near[int(generator.integers(len(near)))]]
-    others = [i for i in range(len(values)) if i != index]
-    return values[others[int(generator.integers(len(others)))]]
+        return values[_draw(near, generator)]
+    return values[_draw([i for i in range(len(values)) if i != index], generator)]
 
 
-def _contains(values: Iterable[Value], value: object) -> bool:
+def _draw(options: Sequence[T], generator: Generator) -> T:
+    return options[int(generator.integers(len(options)))]
+
+
+def _contains(values: Values, value: object) -> bool:
     """Membership that tells 1 from True and from 1.0's text: a genotype's text must not change its type."""
     for candidate in values:  # noqa: SIM110 - asked at every choice, and twice as fast as any()
         if candidate is value or (type(candidate) is type(value) and candidate == value):
@@ -296,5 +284,5 @@ def _means(given: object, value: Value) -> bool:
         return False
 
 
-def _listed(values: Iterable[Value]) -> str:
-    return ", ".join(str(value) for value in values)
+def _join(values: Values) -> str:
+    return ", ".join(map(str, values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from nas.core.space import Choice, Choose, Decision, Value
 
@@ -15,9 +15,11 @@ Grow = Callable[[Choose], tuple[Decision, ...]]
 _WALKS = 200
 _ROUNDS = 16
 _EFFECTIVE = 0.2
+_FOUND: dict[Hashable, dict[str, Choice]] = {}
+_MOST_FOUND = 256
 
 
-def arising(grow: Grow) -> dict[str, Choice]:
+def find_choices(grow: Grow) -> dict[str, Choice]:
     """Every choice point that can arise, by site.
 
     Found by growing until 300 times in a row show nothing new. Each choice takes, by the toss of a coin of fixed
@@ -45,7 +47,20 @@ def arising(grow: Grow) -> dict[str, Choice]:
     return found
 
 
-def size(grow: Grow) -> float:
+def find_choices_once(state: Hashable, grow: Grow) -> dict[str, Choice]:
+    """As `find_choices`, which takes a second; what was found for an equal `state`, if it can be compared, is kept."""
+    try:
+        found = _FOUND.get(state)
+    except TypeError:  # something of it cannot be compared
+        return find_choices(grow)
+    if found is None:
+        if len(_FOUND) == _MOST_FOUND:
+            _FOUND.clear()
+        found = _FOUND[state] = find_choices(grow)
+    return found
+
+
+def estimate_size(grow: Grow) -> float:
     """How many genotypes there are: exact where nothing is conditional, else Knuth's (1975) unbiased estimate.
 
     A walk's inverse probability is unbiased for any probabilities of the answers, and nearly certain where each
@@ -77,16 +92,16 @@ def size(grow: Grow) -> float:
         logs = [log_weight for _, log_weight in walks]
         if not shares and max(logs) - min(logs) < 1e-9:
             return float(math.prod(len(decision.choice.values) for decision in walks[0][0]))
-        weights, power = _flattened(logs)
-        for choice, weighed in _by_site(walks, weights).items():
-            shares[choice.site] = _shares(choice, weighed)
+        weights, power = _flatten(logs)
+        for choice, weighed in _group_by_choice(walks, weights).items():
+            shares[choice.site] = _estimate_shares(choice, weighed)
         if power == 1.0:
             break
     found = [math.exp(log_weight) for _, log_weight in (walk() for _ in range(3 * _WALKS))]
     return sum(found) / len(found)
 
 
-def _by_site(
+def _group_by_choice(
     walks: list[tuple[tuple[Decision, ...], float]], weights: list[float]
 ) -> dict[Choice, list[tuple[Value, float]]]:
     found: dict[Choice, list[tuple[Value, float]]] = defaultdict(list)
@@ -96,7 +111,7 @@ def _by_site(
     return found
 
 
-def _shares(choice: Choice, weighed: list[tuple[Value, float]]) -> list[float]:
+def _estimate_shares(choice: Choice, weighed: list[tuple[Value, float]]) -> list[float]:
     """Shares of the values, a tenth uniform, so that none is given up; uniform unless clearly not (chi-squared)."""
     number, total = len(choice.values), sum(weight for _, weight in weighed)
     effective = total**2 / sum(weight**2 for _, weight in weighed)
@@ -107,7 +122,7 @@ def _shares(choice: Choice, weighed: list[tuple[Value, float]]) -> list[float]:
     return [0.9 * share + 0.1 / number for share in shares]
 
 
-def _flattened(logs: list[float]) -> tuple[list[float], float]:
+def _flatten(logs: list[float]) -> tuple[list[float], float]:
     """The weights to the highest power, at most 1, at which the effective number of walks is large enough."""
     low, high, power, top = 0.0, 1.0, 1.0, max(logs)
     for _ in range(12):

@@ -1,7 +1,7 @@
 """Supernets: every choice holds every option, mixed by weights that are learned.
 
 Liu, Simonyan & Yang 2019 (DARTS) mix by a softmax; Dong & Yang 2019 (GDAS) draw one operation for every step; Gao et
-al. 2020 (AdversarialNAS) mix by a softmax with noise; Xu et al. 2020 (PC-DARTS) mix a part of the channels.
+al. 2020 (AdversarialNAS) mix by a softmax with noise. Cells of mixtures are in search_spaces.cells.supernet.
 """
 
 from __future__ import annotations
@@ -13,23 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.core.supernet import Path, SupernetPlan
-from search_spaces.cells.derivation import NONE, edge_name, node_name
-from search_spaces.operations.layers import OPERATIONS
-
-Edges = Mapping[tuple[int, int], tuple[str, ...]]
-"""What the edge (source, target) may hold."""
-
-
-def choices_of(cells: Mapping[str, Edges], plan: SupernetPlan) -> dict[str, tuple[str, ...]]:
-    """The relaxed choices of cells, by the cell's name: what edges hold, and if they have shares, a node's edges."""
-    choices = {}
-    for cell, edges in cells.items():
-        for (source, target), operations in edges.items():
-            choices[edge_name(cell, source, target)] = operations
-        if plan.edge_normalisation:
-            for target in sorted({target for _, target in edges}):
-                choices[node_name(cell, target)] = tuple(str(source) for source, end in edges if end == target)
-    return choices
+from search_spaces.operations.names import NONE
 
 
 class Architecture(nn.Module):
@@ -104,12 +88,9 @@ class Architecture(nn.Module):
         if self._path is not None:
             counts = [self._path[name].count(option) for option in range(len(row))]
             return torch.tensor(counts, dtype=row.dtype, device=row.device)
-        if self._relaxation == "softmax":
-            return F.softmax(row, dim=0)
         if self._noise is None:
-            if self._relaxation == "gumbel_softmax":
-                return F.softmax(row, dim=0)
-            return F.one_hot(row.argmax(), len(row)).to(row)
+            drawn = self._relaxation == "gumbel"
+            return F.one_hot(row.argmax(), len(row)).to(row) if drawn else F.softmax(row, dim=0)
         # GDAS, equations 3 and 4; AdversarialNAS, section 3
         soft = F.softmax((row + self._noise[self._index[name]]) / self._temperature, dim=0)
         if self._relaxation == "gumbel_softmax":
@@ -129,101 +110,8 @@ class Architecture(nn.Module):
 
     def alphas(self) -> dict[str, dict[str, float]]:
         """The log-weights as plain numbers; see nas.core.supernet.Alphas."""
-        rows = (row.detach().tolist() for row in self.log_weights)
-        return {
-            name: dict(zip(self.choices[name], row, strict=True)) for name, row in zip(self._index, rows, strict=True)
-        }
-
-
-class MixedEdge(nn.Module):
-    """All operations of an edge, weighted (equation 2); of K channels one goes through, the others pass.
-
-    Normalisations have no scale and shift of their own, which would undo the weights, and pooling is normalised
-    (DARTS, section 2.2 and its code).
-    """
-
-    def __init__(self, operations: tuple[str, ...], channels: int, norm: str, act: str, parts: int) -> None:
-        super().__init__()
-        self.parts = parts
-        self.mixed = channels // parts
-        self.operations = nn.ModuleList(
-            nn.Identity() if name == NONE else _without_scale(OPERATIONS[name](self.mixed, norm, act))
-            for name in operations
-        )
-        self._names = operations
-        for index, name in enumerate(operations):
-            if "pool" in name and norm == "batch":
-                normalised = nn.BatchNorm2d(self.mixed, affine=False, track_running_stats=False)
-                self.operations[index] = nn.Sequential(self.operations[index], normalised)
-
-    def forward(self, x: Tensor, weights: Tensor, held: tuple[int, ...]) -> Tensor:
-        """(N, C, H, W) and (operations,) to (N, C, H, W); only the operations `held` are computed."""
-        part = x[:, : self.mixed]
-        total = torch.zeros_like(part)
-        for index in held:
-            if self._names[index] != NONE:
-                total = total + weights[index] * self.operations[index](part)
-        if self.parts == 1:
-            return total
-        return F.channel_shuffle(torch.cat([total, x[:, self.mixed :]], 1), self.parts)
-
-
-class MixedCell(nn.Module):
-    """A cell with all edges; its output is the last node, the only one that no edge leaves.
-
-    Of a path, it is the sum of the nodes that no edge of the path leaves, as it is in the candidate itself.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        edges: Edges,
-        channels: int,
-        norm: str,
-        act: str,
-        architecture: Architecture,
-        plan: SupernetPlan,
-    ) -> None:
-        super().__init__()
-        self.name, self.architecture = name, architecture
-        self.normalised = plan.edge_normalisation
-        self.ends = tuple(edges)
-        parts = plan.partial_channels
-        self.edges = nn.ModuleList(MixedEdge(names, channels, norm, act, parts) for names in edges.values())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape."""
-        weights = [self.architecture.weights(edge_name(self.name, *ends)) for ends in self.ends]
-        held = [self.architecture.held(edge_name(self.name, *e), w) for e, w in zip(self.ends, weights, strict=True)]
-        used = set(range(len(self.ends)))
-        if self.architecture.follows:
-            used = {i for i, operations in enumerate(held) if operations}
-        values = [x]
-        for target in range(1, max(end for _, end in self.ends) + 1):
-            values.append(self._node(target, values, weights, held, used))
-        left = {self.ends[i][0] for i in used}
-        outputs = sorted({self.ends[i][1] for i in used} - left)
-        total = values[outputs[0]]
-        for output in outputs[1:]:
-            total = total + values[output]
-        return total
-
-    def _node(
-        self,
-        target: int,
-        values: list[Tensor],
-        weights: list[Tensor],
-        held: list[tuple[int, ...]],
-        used: set[int],
-    ) -> Tensor:
-        total = torch.zeros_like(values[0])
-        shared = self.normalised and not self.architecture.follows
-        shares = iter(self.architecture.shares(node_name(self.name, target))) if shared else None
-        for index, ((source, end), edge) in enumerate(zip(self.ends, self.edges, strict=True)):
-            if end == target and index in used:
-                value = edge(values[source], weights[index], held[index])
-                total = total + (value if shares is None else next(shares) * value)
-        return total
+        rows = zip(self.choices.items(), self.log_weights, strict=True)
+        return {name: dict(zip(options, row.detach().tolist(), strict=True)) for (name, options), row in rows}
 
 
 class Mixture(nn.Module):
@@ -251,20 +139,49 @@ class Mixture(nn.Module):
         return total
 
 
-def _without_scale(module: nn.Module) -> nn.Module:
-    for name, child in module.named_children():
-        if isinstance(child, nn.GroupNorm):
-            setattr(module, name, nn.GroupNorm(child.num_groups, child.num_channels, affine=False))
-        elif isinstance(child, nn.InstanceNorm2d):
-            setattr(module, name, nn.InstanceNorm2d(child.num_features, affine=False))
-        elif isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, nn.BatchNorm2d(child.num_features, affine=False, track_running_stats=False))
-        else:
-            _without_scale(child)
-    return module
+class PairArchitecture(nn.Module):
+    """The architectures of a generator and a discriminator as one (Gao et al. 2020, section 3)."""
+
+    def __init__(self, generator: Architecture, discriminator: Architecture) -> None:
+        super().__init__()
+        self.generator = generator
+        self.discriminator = discriminator
+
+    def draw(self, progress: float, generator: torch.Generator) -> None:
+        """Begin a step of both; see Architecture.draw."""
+        self.generator.draw(progress, generator)
+        self.discriminator.draw(progress, generator)
+
+    def settle(self) -> None:
+        """Draw no noise from now on; see Architecture.settle."""
+        self.generator.settle()
+        self.discriminator.settle()
+
+    def follow(self, path: Path | None) -> None:
+        """Be one pair alone from now on; see Architecture.follow."""
+        own = None if path is None else {name: path[name] for name in path if name in self.generator.choices}
+        rest = None if path is None else {name: path[name] for name in path if name not in self.generator.choices}
+        self.generator.follow(own)
+        self.discriminator.follow(rest)
+
+    def alphas(self) -> dict[str, dict[str, float]]:
+        """The log-weights of both as plain numbers."""
+        return self.generator.alphas() | self.discriminator.alphas()
 
 
-def without_running_statistics(model: nn.Module) -> nn.Module:
+def attach_architectures(pair: nn.Module, generator: Architecture, discriminator: Architecture) -> nn.Module:
+    """Make a pair that holds mixtures a supernet: each half has its ``architecture``, the pair has both as one.
+
+    A copy of one half then has the architecture that it needs with it.
+    """
+    drop_running_statistics(pair)
+    for half, architecture in (("generator", generator), ("discriminator", discriminator)):
+        getattr(pair, half).architecture = architecture
+    pair.architecture = PairArchitecture(generator, discriminator)
+    return pair
+
+
+def drop_running_statistics(model: nn.Module) -> nn.Module:
     """The model with batch normalisation by the batch alone, also when it is scored.
 
     Averages over many mixtures, or many drawn architectures, would be those of none of them (as Dong & Yang 2020

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -10,7 +11,7 @@ import numpy as np
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Decision, Generator, Role, Shape, Value
-from search_spaces.choices import Asker, ChoiceSpace, another_value
+from search_spaces.choices import Asker, ChoiceSpace, draw_other_value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,21 +35,14 @@ class TableSpace(ChoiceSpace):
     name = "table"
 
     def __init__(
-        self,
-        columns: Mapping[str, Sequence[Value]],
-        ordered: Collection[str] = (),
-        rows: Iterable[Row] | None = None,
+        self, columns: Mapping[str, Sequence[Value]], ordered: Collection[str] = (), rows: Iterable[Row] | None = None
     ) -> None:
         super().__init__()
         role: Role = "hyperparameter" if ordered else "operation"  # one for all: mutation draws the role first
-        self._choices = tuple(
-            Choice(site, tuple(values), role, ordered=site in ordered) for site, values in columns.items()
-        )
+        self._choices = tuple(Choice(site, tuple(row), role, ordered=site in ordered) for site, row in columns.items())
         self._index = tuple({value: i for i, value in enumerate(choice.values)} for choice in self._choices)
         self._free = tuple(i for i, choice in enumerate(self._choices) if len(choice.values) > 1)
-        self._decided = tuple(
-            {value: Decision(choice, value) for value in choice.values} for choice in self._choices
-        )  # fmt: skip
+        self._decided = tuple({value: Decision(choice, value) for value in choice.values} for choice in self._choices)
         self._rows: list[Row] | None = None
         if rows is not None:
             self._rows = list(rows)
@@ -62,10 +56,7 @@ class TableSpace(ChoiceSpace):
     def decide(self, ask: Asker) -> None:
         """Ask for every column."""
         for choice in self._choices:
-            if choice.role == "hyperparameter":
-                ask.hyperparameter(choice.site, choice.values, choice.ordered)
-            else:
-                ask.operation(choice.site, choice.values)  # type: ignore[arg-type]  # a table's need not be texts
+            ask.choose(choice.site, choice.values, choice.role, choice.ordered)
 
     def choices(self) -> dict[str, Choice]:
         """Every column."""
@@ -75,10 +66,7 @@ class TableSpace(ChoiceSpace):
         """The number of rows."""
         if self._rows is not None:
             return float(len(self._rows))
-        product = 1.0
-        for choice in self._choices:
-            product *= len(choice.values)
-        return product
+        return math.prod((len(choice.values) for choice in self._choices), start=1.0)
 
     def grow(self, choose: Choose) -> Genotype:
         """The row that `choose` answers, or the nearest that is there."""
@@ -142,7 +130,7 @@ class TableSpace(ChoiceSpace):
             return genotype, "nothing is free to change"
         place = self._free[int(generator.integers(len(self._free)))]
         decision = self._decided[place][row[place]]
-        value = another_value(decision, generator)
+        value = draw_other_value(decision, generator)
         child = (*row[:place], value, *row[place + 1 :])
         if self._rows is not None and child not in self._there:
             child = self._nearest(child, changed=place, parent=row)
@@ -164,9 +152,6 @@ class TableSpace(ChoiceSpace):
             if not rows:
                 raise UserError(option, ", ".join(restrictions), "values that a row of the table has")
         return type(self)(columns, ordered, rows)
-
-    def _unrestricted(self) -> Self:
-        return self
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
         """Nothing is built.

@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from nas.core.trial import Objective, Trial
-from nas.early_stopping.rungs import (
-    first_rung,
-    reason_not_promoted,
-    require_at_least,
-    require_before_last,
-    rungs_of,
-)
+from nas.early_stopping.option_checks import require_at_least, require_before_last
+from nas.early_stopping.rungs import choose_first_rung, explain_demotion, list_rungs
 
 
 class Asha:
@@ -44,8 +39,9 @@ class Asha:
     ) -> None:
         self._objective = objective
         self._reduction = require_at_least("reduction", reduction, 2)
-        self._rungs = rungs_of(require_before_last("first", first_rung(first, epochs), epochs), reduction, epochs)
+        first = require_before_last("first", choose_first_rung(first, epochs), epochs)
+        self._rungs = list_rungs(first, reduction, epochs)
 
     def reason_to_stop(self, trial: Trial, others: Sequence[Trial]) -> str | None:
         """That its loss at a rung is not among the best."""
-        return reason_not_promoted("asha", self._objective, self._rungs, self._reduction, trial, others)
+        return explain_demotion("asha", self._objective, self._rungs, self._reduction, trial, others)

@@ -8,13 +8,8 @@ from typing import Annotated
 
 from nas.core.space import generator_for
 from nas.core.trial import Objective, Trial
-from nas.early_stopping.rungs import (
-    passed_rungs,
-    reason_not_promoted,
-    require_at_least,
-    require_before_last,
-    rungs_of,
-)
+from nas.early_stopping.option_checks import require_at_least, require_before_last
+from nas.early_stopping.rungs import explain_demotion, find_passed_rungs, list_rungs
 
 _OF_BRACKETS = 3  # the purpose of these draws: 1 is for trials' seeds, strategies have 2
 
@@ -41,8 +36,8 @@ class Hyperband:
         self._objective, self._seed = objective, seed
         self._reduction = require_at_least("reduction", reduction, 2)
         require_before_last("first", first, epochs)
-        starts = [first, *rungs_of(first * reduction, reduction, epochs + 1)]
-        self._brackets = [rungs_of(start, reduction, epochs) for start in starts]
+        starts = [first, *list_rungs(first * reduction, reduction, epochs + 1)]
+        self._brackets = [list_rungs(start, reduction, epochs) for start in starts]
         most = len(starts) - 1  # s_max, which the paper counts s down from
         self._rows: dict[int, list[int]] = {}  # drawn once, since they are asked for again and again
         self.shares: list[int] = [math.ceil((most + 1) * reduction**s / (s + 1)) for s in range(most, -1, -1)]
@@ -60,7 +55,7 @@ class Hyperband:
         """That its loss at a rung is not among the best of its bracket."""
         own = self.bracket(trial.number)
         rungs = self._brackets[own]
-        if not passed_rungs(trial, rungs):
+        if not find_passed_rungs(trial, rungs):
             return None
         same = [other for other in others if self.bracket(other.number) == own]
-        return reason_not_promoted(f"hyperband, bracket {own}", self._objective, rungs, self._reduction, trial, same)
+        return explain_demotion(f"hyperband, bracket {own}", self._objective, rungs, self._reduction, trial, same)

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from nas.core.trial import Objective, Trial
-from nas.early_stopping.rungs import (
-    describe_loss,
-    require_at_least,
-)
+from nas.early_stopping.losses import describe_loss
+from nas.early_stopping.option_checks import require_at_least
 
 
 class Median:

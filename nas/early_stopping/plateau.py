@@ -8,11 +8,8 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.trial import Objective, Trial
-from nas.early_stopping.rungs import (
-    describe_loss,
-    led_nowhere,
-    require_at_least,
-)
+from nas.early_stopping.losses import describe_loss, led_nowhere
+from nas.early_stopping.option_checks import require_at_least
 
 
 class Plateau:

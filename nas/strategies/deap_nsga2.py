@@ -48,8 +48,7 @@ class DeapNSGA2(Strategy):
         crossover: Annotated[float, "probability that a child has two parents"] = 0.9,
         usual: Annotated[float, "probability that a decision of the first population is the usual one"] = 0.75,
     ) -> None:
-        if population is None:
-            population = min(100, max(8, trials // 10))
+        population = min(100, max(8, trials // 10)) if population is None else population
         require_at_least(_FEWEST, population=population)
         require_probability(crossover=crossover, usual=usual)
         from deap import tools

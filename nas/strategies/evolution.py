@@ -44,10 +44,8 @@ class Evolution(RecommendsBestSeen):
         usual: Annotated[float, "probability that a decision of the first population is the usual one"] = 0.75,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        if population is None:
-            population = min(50, max(4, trials // 4))
-        if sample is None:
-            sample = min(population, max(5, population // 5))
+        population = min(50, max(4, trials // 4)) if population is None else population
+        sample = min(population, max(5, population // 5)) if sample is None else sample
         require_at_least(1, population=population)
         require(1 <= sample <= population, "sample", sample, f"1 to the population, {population}")
         require_probability(usual=usual)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from nas.strategies.encoding import Array
 
 _JITTER = 1e-8
 _FURTHEST = 6.0  # of the logarithm of a parameter from where it starts

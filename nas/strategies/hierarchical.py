@@ -44,8 +44,7 @@ class Hierarchical(RecommendsBestSeen):
         tournament: Annotated[float, "share of the population in a tournament, at least 5 members"] = 0.05,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
-        if population is None:
-            population = min(200, max(10, trials // 10))
+        population = min(200, max(10, trials // 10)) if population is None else population
         require_at_least(1, population=population)
         require_at_least(0, mutations=mutations)
         require_share(tournament=tournament)
@@ -69,18 +68,17 @@ class Hierarchical(RecommendsBestSeen):
         """Section 3.2: the trivial genotype, mutated very often."""
         genotype = sample(self._space, generator, usual=1.0)
         mutations = self._mutations
-        if mutations is None:
-            mutations = _MUTATIONS_A_DECISION * self._count_open(genotype)
+        mutations = _MUTATIONS_A_DECISION * self._count_open(genotype) if mutations is None else mutations
         for _ in range(mutations):
             genotype, _ = self._space.mutate(genotype, generator)
         return Proposal(genotype, origin=f"{mutations} mutations of the trivial genotype")
 
     def _count_open(self, genotype: Genotype) -> int:
         """How many decisions a mutation could change: those that are asked for, as what has one value is not."""
-        asked: list[str] = []
+        asked: list[Choice] = []
 
         def count(choice: Choice) -> Value:
-            asked.append(choice.site)
+            asked.append(choice)
             value: Value = genotype.content.get(choice.site, choice.values[0])
             return value
 

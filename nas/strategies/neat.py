@@ -95,8 +95,7 @@ class Neat(RecommendsBestSeen):
         genetic = isinstance(space, Genetic)
         if not isinstance(space, Evolvable) or not (genetic or isinstance(space, Traceable)):
             raise UserError("--strategy", "neat", "spaces that can vary a genotype and tell its genes or decisions")
-        if population is None:
-            population = min(150, max(10, trials // 15))
+        population = min(150, max(10, trials // 15)) if population is None else population
         if species is None:
             species = 0 if genetic else max(2, population // 10)
         require_at_least(2, population=population)

@@ -55,8 +55,7 @@ class OneShot(RecommendsBestSeen):
             int | None, "how many are trained alone at the end; by default an eighth of the trials, at most 5"
         ] = None,
     ) -> None:
-        if finalists is None:
-            finalists = min(5, max(1, trials // 8))
+        finalists = min(5, max(1, trials // 8)) if finalists is None else finalists
         candidates = trials - rounds - finalists
         require_at_least(1, rounds=rounds, finalists=finalists)
         require_at_least(rounds, supernet_epochs=supernet_epochs)

@@ -41,6 +41,7 @@ class Optuna(RecommendsBestSeen):
 
     multi_objective = True
 
+    _sampler: str | None = None  # the name of its class in optuna.samplers; None: Optuna chooses
     _weighs_pruned = True  # the sampler learns from what was pruned
     _static = False  # the sampler needs the same parameters in every trial: those of choices that do not arise, too
     _relaxed = False  # an unordered choice is one real number for each of its values, of which the largest wins
@@ -63,13 +64,15 @@ class Optuna(RecommendsBestSeen):
         if self._static and isinstance(space, Restrictable):
             self._silent = {site: choice for site, choice in space.choices().items() if len(choice.values) > 1}
         with _silence_optuna():
-            self._study = _create_study(1, self._sampler(**options))
+            self._study = _create_study(1, self._make_sampler(options))
         self._running: dict[int, optuna.Trial] = {}  # by our trials' numbers
         self._exhausted = False
         self._seen = Seen(space, duplicates=duplicates)
 
-    def _sampler(self) -> BaseSampler | None:
-        return None
+    def _make_sampler(self, options: dict[str, Any]) -> BaseSampler | None:
+        import optuna
+
+        return None if self._sampler is None else getattr(optuna.samplers, self._sampler)(**options)
 
     # -- asking
 
@@ -174,6 +177,8 @@ class Optuna(RecommendsBestSeen):
 class TPE(Optuna):
     """Tree-structured Parzen estimator (Bergstra, Bardenet, Bengio & Kegl 2011), of all decisions together."""
 
+    _sampler = "TPESampler"
+
     def __init__(
         self,
         space: SearchSpace,
@@ -191,15 +196,11 @@ class TPE(Optuna):
             space, seed, duplicates, n_startup_trials=startup, n_ei_candidates=candidates, multivariate=multivariate
         )
 
-    def _sampler(self, **options: Any) -> BaseSampler:
-        from optuna.samplers import TPESampler
-
-        return TPESampler(**options)
-
 
 class GP(Optuna):
     """Gaussian process with expected improvement (Optuna's GPSampler); slow: tenths of a second a proposal."""
 
+    _sampler = "GPSampler"
     _weighs_pruned = False
     _static = True
     _repeats = 0  # the acquisition's maximum would come again
@@ -215,12 +216,8 @@ class GP(Optuna):
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
         require_at_least(1, startup=startup)
-        self._create(space, seed, duplicates, n_startup_trials=startup, deterministic_objective=deterministic)
-
-    def _sampler(self, **options: Any) -> BaseSampler:
-        from optuna.samplers import GPSampler
-
-        return GPSampler(warn_independent_sampling=False, **options)
+        options = {"n_startup_trials": startup, "deterministic_objective": deterministic}
+        self._create(space, seed, duplicates, warn_independent_sampling=False, **options)
 
 
 class CMAES(Optuna):
@@ -231,6 +228,7 @@ class CMAES(Optuna):
     adapt, at the faster rate that this allows (sep-CMA-ES, Ros & Hansen 2008).
     """
 
+    _sampler = "CmaEsSampler"
     multi_objective = _weighs_pruned = False
     _static = _relaxed = _generational = True
 
@@ -245,19 +243,19 @@ class CMAES(Optuna):
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
         require_at_least(4, population=population)
-        self._create(space, seed, duplicates, popsize=population, use_separable_cma=separable)
+        options = {"popsize": population, "use_separable_cma": separable}
+        self._create(space, seed, duplicates, warn_independent_sampling=False, **options)
 
-    def _sampler(self, **options: Any) -> BaseSampler:
-        from optuna.samplers import CmaEsSampler
-
+    def _make_sampler(self, options: dict[str, Any]) -> BaseSampler | None:
         if len(self._silent) == 1 and all(choice.ordered for choice in self._silent.values()):
             options["use_separable_cma"] = False  # of a single number it has nothing to separate
-        return CmaEsSampler(warn_independent_sampling=False, **options)
+        return super()._make_sampler(options)
 
 
 class NSGA2(Optuna):
     """NSGA-II (Deb, Pratap, Agarwal & Meyarivan 2002): an evolution of generations, for several objectives."""
 
+    _sampler = "NSGAIISampler"
     _weighs_pruned = False
     _static = _generational = True
 
@@ -277,11 +275,6 @@ class NSGA2(Optuna):
         require_probability(mutation=mutation, crossover=crossover)
         options = {"population_size": population, "mutation_prob": mutation, "crossover_prob": crossover}
         self._create(space, seed, duplicates, **options)
-
-    def _sampler(self, **options: Any) -> BaseSampler:
-        from optuna.samplers import NSGAIISampler
-
-        return NSGAIISampler(**options)
 
 
 def _create_study(objectives: int, sampler: BaseSampler | None) -> optuna.Study:

@@ -66,8 +66,7 @@ class PopulationBased(RecommendsBestSeen):
     ) -> None:
         if not isinstance(space, Traceable):
             raise UserError("--strategy", "pbt", "spaces that can tell a genotype's decisions")
-        if population is None:
-            population = max(2, trials // max(1, portions))
+        population = max(2, trials // max(1, portions)) if population is None else population
         require_at_least(2, portions=portions, population=population)
         require(0 < share <= 0.5, "share", share, "more than 0, at most 0.5")
         require_probability(usual=usual)

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from nas.core.genotype import Genotype
 from nas.core.trial import Trial
-
-Array = npt.NDArray[np.float64]
+from nas.strategies.encoding import Array
 
 _OWN = 0.5  # of what a model does not explain, taken for the genotype's own until repeated evaluations tell
 _WORTH = 2.0  # repeated evaluations that this assumption is worth

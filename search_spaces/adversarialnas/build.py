@@ -10,19 +10,20 @@ from typing import Any
 from torch import nn
 
 from nas.core.space import Shape
-from search_spaces.adversarialnas.mixed_graph import MixedGraph
-from search_spaces.adversarialnas.modules import Nothing, Part
+from search_spaces.adversarialnas.modules import MixedGraph, Nothing, Part
+from search_spaces.adversarialnas.space import CELLS
 from search_spaces.cells.modules import Cell, Node
 from search_spaces.gan.discriminator_modules import Discriminator, SumPool
-from search_spaces.gan.layers import Size, cropped, initialise, spectrally_normalised
 from search_spaces.gan.modules import Gan, Generator
+from search_spaces.operations.initialisation import apply_spectral_norm, initialise_weights
+from search_spaces.operations.layers import Size, build_crop, build_pool
+from search_spaces.operations.names import DOWN_SAMPLINGS, NONE, OPERATIONS, SKIP, UP_SAMPLINGS
 
 Content = Mapping[str, Any]
 Make = Callable[[], nn.Module]
 Fill = Callable[[str, Callable[[str], nn.Module]], Make | None]
 """What makes the module where a site decides, given those of each of its values; None for no edge."""
 INPUT = "input"
-CELLS = 3
 SKIP_UP = ("nearest", "bilinear", "nearest")  # of the features that each cell takes in
 
 
@@ -56,75 +57,60 @@ class Graph:
         return Cell(nodes, (place[output],))
 
 
-def build(
-    content: Content,
-    shape: Shape,
-    latent: int,
-    channels: int,
-    discriminator_channels: int,
-    fill: Fill | None = None,
+def build_pair(
+    content: Content, shape: Shape, latent: int, channels: int, discriminator_channels: int, fill: Fill | None = None
 ) -> Gan:
     """The pair for images (N, *shape); `channels` are the generator's, `latent` is divisible by the cells' number.
 
     `fill` is given where edges hold something else than was decided: mixtures, which may hold nothing.
     """
 
-    def decided(site: str, make: Callable[[str], nn.Module]) -> Make | None:
-        return None if content[site] == "none" else functools.partial(make, content[site])
+    def fill_as_decided(site: str, make: Callable[[str], nn.Module]) -> Make | None:
+        return None if content[site] == NONE else functools.partial(make, content[site])
 
     relaxed = fill is not None
-    generator = Generator(_generator(fill or decided, shape, latent, channels, relaxed))
-    gan = Gan(generator, _discriminator(fill or decided, shape, discriminator_channels, relaxed), latent)
-    initialise(gan, "xavier")
-    spectrally_normalised(gan.discriminator)
+    generator = Generator(_build_generator(fill or fill_as_decided, shape, latent, channels, relaxed))
+    gan = Gan(generator, _build_discriminator(fill or fill_as_decided, shape, discriminator_channels, relaxed), latent)
+    initialise_weights(gan, "xavier")
+    apply_spectral_norm(gan.discriminator)
     return gan
 
 
-def _convolution(name: str, inputs: int, outputs: int, stride: int = 1, *, act: bool = True) -> nn.Module:
-    """An activation, where there is one, and then the convolution."""
-    kernel, dilation = int(name[-1]), 2 if name.startswith("dilated") else 1
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=dilation * (kernel // 2), dilation=dilation)
-    return nn.Sequential(nn.ReLU(), layer) if act else layer
+def _build_operation(channels: int, name: str, *, stride: int = 1, image: int | None = None) -> nn.Module:
+    """What keeps or halves the size; a convolution follows an activation, unless it is of an image of `image` channels.
+
+    `name` is a key of OPERATIONS or of DOWN_SAMPLINGS.
+    """
+    if name == SKIP:
+        return nn.Identity()
+    if name in DOWN_SAMPLINGS:
+        return build_pool(name)
+    kernel, dilation = OPERATIONS[name].kernel, OPERATIONS[name].dilation
+    layer = nn.Conv2d(image or channels, channels, kernel, stride, dilation * (kernel // 2), dilation)
+    return nn.Sequential(nn.ReLU(), layer) if image is None else layer
 
 
-def _normal(channels: int, name: str) -> nn.Module:
-    return nn.Identity() if name == "skip" else _convolution(name, channels, channels)
+def _build_up(channels: int, before: Size, after: Size, name: str) -> nn.Module:
+    crop = build_crop(before, after)
+    if UP_SAMPLINGS[name] == "interpolation":
+        return nn.Sequential(nn.Upsample(scale_factor=2, mode=name), nn.ReLU(), nn.Conv2d(channels, channels, 1), *crop)
+    depthwise = nn.ConvTranspose2d(channels, channels, 3, 2, 1, output_padding=1, groups=channels, bias=False)
+    return nn.Sequential(nn.ReLU(), depthwise, nn.Conv2d(channels, channels, 1, bias=False), *crop)
 
 
-def _up(channels: int, before: Size, after: Size, name: str) -> nn.Module:
-    if name == "transposed_convolution":
-        layers: list[nn.Module] = [
-            nn.ReLU(),
-            nn.ConvTranspose2d(channels, channels, 3, 2, padding=1, output_padding=1, groups=channels, bias=False),
-            nn.Conv2d(channels, channels, 1, bias=False),
-        ]
-    else:
-        layers = [nn.Upsample(scale_factor=2, mode=name), nn.ReLU(), nn.Conv2d(channels, channels, 1)]
-    return nn.Sequential(*layers, *cropped(before, after))
-
-
-def _down(channels: int, name: str) -> nn.Module:
-    match name:
-        case "average":
-            return nn.AvgPool2d(2, ceil_mode=True)
-        case "max":
-            return nn.MaxPool2d(2, ceil_mode=True)
-    return _convolution(name, channels, channels, 2)
-
-
-def _spots(shape: Shape) -> list[Size]:
+def _compute_sizes(shape: Shape) -> list[Size]:
     """Sizes from the smallest map to the image: three halvings, rounded up."""
     spots = [(shape[1], shape[2])]
-    for _ in range(CELLS):
+    for _ in CELLS["generator"]:
         spots.append((math.ceil(spots[-1][0] / 2), math.ceil(spots[-1][1] / 2)))
     return spots[::-1]
 
 
-def _generator(fill: Fill, shape: Shape, latent: int, channels: int, relaxed: bool) -> nn.Module:
+def _build_generator(fill: Fill, shape: Shape, latent: int, channels: int, relaxed: bool) -> nn.Module:
     """A third of the noise enters before each cell, at its size."""
-    graph, spots, part = Graph(), _spots(shape), latent // CELLS
+    graph, spots, part = Graph(), _compute_sizes(shape), latent // len(CELLS["generator"])
 
-    def noise(cell: int) -> Callable[[], nn.Module]:
+    def make_noise(cell: int) -> Callable[[], nn.Module]:
         size = spots[cell]
         return lambda: nn.Sequential(
             Part(cell * part, (cell + 1) * part),
@@ -132,21 +118,20 @@ def _generator(fill: Fill, shape: Shape, latent: int, channels: int, relaxed: bo
             nn.Unflatten(1, (channels, *size)),
         )
 
-    def taken(cell: int, before: Size) -> Callable[[], nn.Module]:
+    def make_taken(cell: int, before: Size) -> Callable[[], nn.Module]:
         size = spots[cell + 1]
         up = [] if before == size else [nn.Upsample(size=size, mode=SKIP_UP[cell])]
         return lambda: nn.Sequential(*up, nn.Conv2d(channels, channels, 1))
 
     last = ""
-    for cell in range(CELLS):
-        name = f"generator_stage{cell}"
-        normal = [fill(f"{name}.edge{edge}", functools.partial(_normal, channels)) for edge in range(5)]
-        doubled = functools.partial(_up, channels, spots[cell], spots[cell + 1])
+    for cell, name in enumerate(CELLS["generator"]):
+        normal = [fill(f"{name}.edge{edge}", functools.partial(_build_operation, channels)) for edge in range(5)]
+        doubled = functools.partial(_build_up, channels, spots[cell], spots[cell + 1])
         before = [(last, nn.Identity)] if last else []
-        start = graph.node(f"{cell} input", *before, (INPUT, noise(cell)))
+        start = graph.node(f"{cell} input", *before, (INPUT, make_noise(cell)))
         ups = [graph.node(f"{cell} up{i}", (start, fill(f"{name}.up{i}", doubled))) for i in range(2)]
         feature = graph.node(f"{cell} feature", (ups[0], normal[0]), (ups[1], normal[1]))
-        earlier = [(f"{i} feature", taken(cell, spots[i + 1])) for i in range(cell)]
+        earlier = [(f"{i} feature", make_taken(cell, spots[i + 1])) for i in range(cell)]
         middle = graph.node(f"{cell} middle", (feature, nn.Identity), *earlier)
         last = graph.node(f"{cell} output", (ups[0], normal[2]), (ups[1], normal[3]), (middle, normal[4]))
     body = graph.build(last, Nothing(channels, shape[1], shape[2]), relaxed)
@@ -154,12 +139,11 @@ def _generator(fill: Fill, shape: Shape, latent: int, channels: int, relaxed: bo
     return nn.Sequential(body, *end)
 
 
-def _discriminator(fill: Fill, shape: Shape, channels: int, relaxed: bool) -> Discriminator:
+def _build_discriminator(fill: Fill, shape: Shape, channels: int, relaxed: bool) -> Discriminator:
     graph, last = Graph(), INPUT
-    normal, down = functools.partial(_normal, channels), functools.partial(_down, channels)
-    for cell in range(4):
-        name = f"discriminator_stage{cell}"
-        first_layer = functools.partial(_entering, shape[0], channels)
+    normal = functools.partial(_build_operation, channels)
+    down, first_layer = functools.partial(normal, stride=2), functools.partial(normal, image=shape[0])
+    for cell, name in enumerate(CELLS["discriminator"]):
         entering = [fill(f"{name}.edge{edge}", first_layer if cell == 0 else normal) for edge in range(3)]
         between = [fill(f"{name}.edge{edge}", normal) for edge in (3, 4)]
         downs = [fill(f"{name}.down{edge}", down) for edge in range(2)]
@@ -169,7 +153,3 @@ def _discriminator(fill: Fill, shape: Shape, channels: int, relaxed: bool) -> Di
         last = graph.node(f"{cell} output", (second, downs[0]), (third, downs[1]))
     features = nn.Sequential(graph.build(last, Nothing(channels, 1, 1), relaxed), nn.ReLU(), SumPool())
     return Discriminator(features, nn.Linear(channels, 1, bias=False))
-
-
-def _entering(inputs: int, channels: int, name: str) -> nn.Module:
-    return _convolution(name, inputs, channels, act=False)

@@ -12,51 +12,45 @@ from search_spaces.cells.modules import Cell, Node
 from search_spaces.gan.conditioning import Conditioning
 from search_spaces.gan.discriminator_modules import Discriminator, SumPool
 from search_spaces.gan.generators import build_generator
-from search_spaces.gan.layers import initialise, spectrally_normalised
+from search_spaces.gan.layers import Filling
 from search_spaces.gan.modules import Gan
+from search_spaces.operations.initialisation import apply_spectral_norm, initialise_weights
+from search_spaces.operations.layers import build_pool
 
 
-def build(content: Mapping[str, Any], shape: Shape, channels: int) -> Gan:
+def build_pair(content: Mapping[str, Any], shape: Shape, channels: int) -> Gan:
     """The pair for images (N, *shape); `channels` are the discriminator's."""
-    generator = build_generator(content, shape, Conditioning("none", None))
-    gan = Gan(generator, discriminator(shape, channels), content["latent"])
-    initialise(gan, "xavier")
-    spectrally_normalised(gan.discriminator)
+    generator = build_generator(content, shape, Conditioning("none", None), Filling.of(content))
+    gan = Gan(generator, build_discriminator(shape, channels), content["latent"])
+    initialise_weights(gan, "xavier")
+    apply_spectral_norm(gan.discriminator)
     return gan
 
 
-def discriminator(shape: Shape, channels: int) -> Discriminator:
+def build_discriminator(shape: Shape, channels: int) -> Discriminator:
     """Four residual blocks, the first two halving the size, and a linear layer over the sum of all positions."""
-    features = nn.Sequential(
-        _first_block(shape[0], channels),
-        _block(channels, halve=True),
-        _block(channels, halve=False),
-        _block(channels, halve=False),
-        nn.ReLU(),
-        SumPool(),
-    )
+    first = _build_first_block(shape[0], channels)
+    blocks = [_build_block(channels, halve=halve) for halve in (True, False, False)]
+    features = nn.Sequential(first, *blocks, nn.ReLU(), SumPool())
     return Discriminator(features, nn.Linear(channels, 1, bias=False))
 
 
-def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Module:
+def _build_convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Module:
     return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
 
 
-def _halve() -> nn.Module:
-    return nn.AvgPool2d(2, ceil_mode=True)
-
-
-def _sum(residual: list[nn.Module], shortcut: list[nn.Module]) -> nn.Module:
+def _add(residual: list[nn.Module], shortcut: list[nn.Module]) -> nn.Module:
     return Cell([Node((0, 0), [nn.Sequential(*residual), nn.Sequential(*shortcut)])], (1,))
 
 
-def _first_block(inputs: int, channels: int) -> nn.Module:
-    residual = [_convolution(inputs, channels), nn.ReLU(), _convolution(channels, channels), _halve()]
-    return _sum(residual, [_halve(), _convolution(inputs, channels, 1)])
+def _build_first_block(inputs: int, channels: int) -> nn.Module:
+    first, second = _build_convolution(inputs, channels), _build_convolution(channels, channels)
+    residual = [first, nn.ReLU(), second, build_pool("average")]
+    return _add(residual, [build_pool("average"), _build_convolution(inputs, channels, 1)])
 
 
-def _block(channels: int, *, halve: bool) -> nn.Module:
-    residual = [nn.ReLU(), _convolution(channels, channels), nn.ReLU(), _convolution(channels, channels)]
+def _build_block(channels: int, *, halve: bool) -> nn.Module:
+    residual = [nn.ReLU(), _build_convolution(channels, channels), nn.ReLU(), _build_convolution(channels, channels)]
     if not halve:
-        return _sum(residual, [])
-    return _sum([*residual, _halve()], [_convolution(channels, channels, 1), _halve()])
+        return _add(residual, [])
+    return _add([*residual, build_pool("average")], [_build_convolution(channels, channels, 1), build_pool("average")])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from nas.core.genotype import Genotype
 from nas.core.space import Shape
 from search_spaces.choices import Asker, ChoiceSpace
-from search_spaces.gan.describing import describe_training, describe_up_cell
-from search_spaces.gan.space import decide_up_cell
+from search_spaces.gan.description import describe_training, describe_up_cell
+from search_spaces.gan.space import decide_up_cell, name_stage
 from search_spaces.gan.training import decide_recipe
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class AutoganSpace(ChoiceSpace):
     """
 
     name = "autogan"
+    task = "gan"
     latent = 128
     generator_channels = 128
     discriminator_channels = 64
@@ -35,13 +36,13 @@ class AutoganSpace(ChoiceSpace):
         """Ask for each cell's order of layers, normalisation, up-sampling, shortcut and features taken in."""
         decide_recipe(ask)
         for stage in range(CELLS):
-            here = ask.within(f"generator_stage{stage}")
+            here = ask.within(name_stage(stage))
             here.structure("order", ("pre_activation", "post_activation"), usual="pre_activation")
             decide_up_cell(here, stage, UP)
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
         """A search_spaces.gan.modules.Gan for images (N, *shape) in [0, 1]."""
-        from search_spaces.autogan.build import build
+        from search_spaces.autogan.build import build_pair
 
         self.validate(genotype)
         fixed: dict[str, Any] = {
@@ -52,8 +53,8 @@ class AutoganSpace(ChoiceSpace):
             "generator_growth": 1.0,
             "latent": self.latent,
         }
-        fixed |= {f"generator_stage{stage}.block": "residual" for stage in range(CELLS)}
-        return build(fixed | dict(genotype.content), shape, self.discriminator_channels)
+        fixed |= {f"{name_stage(stage)}.block": "residual" for stage in range(CELLS)}
+        return build_pair(fixed | dict(genotype.content), shape, self.discriminator_channels)
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: the cells."""

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from search_spaces.cells.edge import Edge
+from search_spaces.choices import is_within
+from search_spaces.operations.names import SKIP
 
 _INPUT, _OUTPUT = 0, -1
 
 
-def canonical_cell(edges: Iterable[Edge]) -> tuple[str, ...]:
+def canonicalise_cells(
+    content: Mapping[str, Any], cells: Iterable[str], list_edges: Callable[[Mapping[str, Any], str], list[Edge]]
+) -> dict[str, Any]:
+    """The decisions, with one entry a cell instead of its own decisions: what it computes, under the cell's name.
+
+    Args:
+        cells: the cells' names; those of which nothing is decided are left out.
+        list_edges: of `content` and a cell's name, the edges; see search_spaces.cells.encodings.
+    """
+    decided = [cell for cell in cells if any(is_within(site, cell) for site in content)]
+    rest = {site: value for site, value in content.items() if not is_within(site, *decided)}
+    return rest | {cell: canonicalise_cell(list_edges(content, cell)) for cell in decided}
+
+
+def canonicalise_cell(edges: Iterable[Edge]) -> tuple[str, ...]:
     """The same for cells that compute the same; empty for the identity.
 
     Nodes that no edge leaves become one output, identities are contracted, and the nodes are then coloured by what
     arrives at them and what leaves them until nothing more is told apart (Weisfeiler & Leman 1968, as
     NAS-Bench-101 does). Two cells that this refinement cannot tell apart are taken to be the same.
     """
-    simple = _without_identities(_with_one_output(edges))
+    simple = _contract_identities(_join_outputs(edges))
     nodes = {edge.source for edge in simple} | {edge.target for edge in simple}
     colours = {node: 0 if node == _INPUT else 2 if node == _OUTPUT else 1 for node in nodes}
     while True:
@@ -34,18 +51,18 @@ def canonical_cell(edges: Iterable[Edge]) -> tuple[str, ...]:
         colours = {node: ranks[seen[node]] for node in nodes}
 
 
-def _with_one_output(edges: Iterable[Edge]) -> list[Edge]:
+def _join_outputs(edges: Iterable[Edge]) -> list[Edge]:
     """Nodes that no edge leaves are summed anyway: what arrives at them may as well arrive at one node."""
     listed = list(edges)
     left = {edge.source for edge in listed}
     return [Edge(e.source, e.target if e.target in left else _OUTPUT, e.operation) for e in listed]
 
 
-def _without_identities(edges: list[Edge]) -> list[Edge]:
+def _contract_identities(edges: list[Edge]) -> list[Edge]:
     """A node that only repeats another is that node; a node that is only added to another is part of its sum."""
     while True:
         for edge in edges:
-            if edge.operation != "skip":
+            if edge.operation != SKIP:
                 continue
             arriving = [e for e in edges if e.target == edge.target]
             leaving = [e for e in edges if e.source == edge.source]

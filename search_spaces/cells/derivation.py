@@ -7,46 +7,46 @@ from dataclasses import dataclass
 
 from nas.core.space import Value
 from nas.core.supernet import Alphas, probabilities
-from search_spaces.cells.edge import OPERATION_NAMES, Edge
+from search_spaces.cells.edge import Edge, name_nodes, name_slots
+from search_spaces.operations.names import NONE, OPERATIONS, SKIP
 
-NONE, SKIP = "none", "skip"
 Allowed = Mapping[str, tuple[Value, ...]]
 """What a space allows at every site, restrictions included."""
 
 
-def edge_name(cell: str, source: int, target: int) -> str:
+def name_edge(cell: str, source: int, target: int) -> str:
     """The key of an edge's operations among the alphas."""
     return f"{cell}.{source}-{target}"
 
 
-def node_name(cell: str, target: int) -> str:
+def name_node(cell: str, target: int) -> str:
     """The key of a node's edges among the alphas, by their sources (PC-DARTS's edge normalisation)."""
     return f"{cell}.{target}"
 
 
-def relaxed_edges(allowed: Allowed, cell: str) -> dict[tuple[int, int], tuple[str, ...]]:
+def relax_edges(allowed: Allowed, cell: str) -> dict[tuple[int, int], tuple[str, ...]]:
     """Every edge (source, target) that the space allows, and what it may hold; first of all ``none``."""
     edges = {}
-    for target in range(1, _nodes(allowed, cell) + 1):
+    for target in range(1, _count_nodes(allowed, cell) + 1):
+        slots = name_slots(cell, target)
         for source in range(target):
-            slots = [slot for slot in (0, 1) if source in allowed[f"{cell}.node{target}.input{slot}"]]
-            either = {o for slot in slots for o in allowed[f"{cell}.node{target}.operation{slot}"]}
-            operations = tuple(name for name in OPERATION_NAMES if name in either)
+            either = {name for inputs, names in slots if source in allowed[inputs] for name in allowed[names]}
+            operations = tuple(name for name in OPERATIONS if name in either)
             if operations:
                 edges[source, target] = (NONE, *operations)
     return edges
 
 
-def _nodes(allowed: Allowed, cell: str) -> int:
-    (nodes,) = allowed[f"{cell}.nodes"]
+def _count_nodes(allowed: Allowed, cell: str) -> int:
+    (nodes,) = allowed[name_nodes(cell)]
     return int(nodes)
 
 
-def path_of_cell(edges: Iterable[Edge], cell: str) -> dict[str, tuple[str, ...]]:
+def trace_path(edges: Iterable[Edge], cell: str) -> dict[str, tuple[str, ...]]:
     """A cell as a path through its supernet; see nas.core.supernet.Path. Two edges may join the same nodes."""
     held: dict[str, tuple[str, ...]] = {}
     for edge in edges:
-        name = edge_name(cell, edge.source, edge.target)
+        name = name_edge(cell, edge.source, edge.target)
         held[name] = (*held.get(name, ()), edge.operation)
     return held
 
@@ -57,6 +57,7 @@ class _Candidate:
 
     strength: float
     source: int
+    target: int
     operation: str
 
 
@@ -72,87 +73,65 @@ def derive_cell(
     Args:
         allowed: what each site may be; the number of nodes is fixed.
     """
-    strengths = {
-        (target, candidate.source, candidate.operation): candidate
-        for target in range(1, _nodes(allowed, cell) + 1)
-        for candidate in _candidates(allowed, cell, target, alphas)
-    }
-    decided = _decide(allowed, cell, strengths)
-    skips = _skips(decided)
-    fixed: set[tuple[int, int, str]] = set()  # skips that nothing can replace
-    while max_skips is not None and len(_skips(decided)) > max_skips:
-        surplus = [skip for skip in _skips(decided) if skip not in fixed]
+    candidates = _list_candidates(allowed, cell, alphas)
+    kept = _choose_edges(allowed, cell, candidates)
+    skips = _list_skips(kept)
+    most = len(skips)
+    fixed: set[_Candidate] = set()  # skips that nothing can replace
+    while max_skips is not None and len(skips) > max_skips:
+        surplus = [skip for skip in skips if skip not in fixed]
         if not surplus:
             break
-        weakest = min(surplus, key=lambda skip: strengths[skip].strength)
-        others = {key: candidate for key, candidate in strengths.items() if key != weakest}
+        weakest = min(surplus, key=lambda skip: skip.strength)
+        others = [candidate for candidate in candidates if candidate != weakest]
         try:
-            decided = _decide(allowed, cell, others)
-            strengths = others
+            kept = _choose_edges(allowed, cell, others)
+            candidates, skips = others, _list_skips(kept)
         except LookupError:
             fixed.add(weakest)
-    return {site: value for node in decided.values() for site, value in node.sites.items()}, len(skips)
+    decided: dict[str, Value] = {}
+    for target, edges in enumerate(kept, start=1):
+        (first_input, first), (second_input, second) = name_slots(cell, target)
+        decided |= {first_input: edges[0].source, first: edges[0].operation}
+        alone = len(edges) == 1
+        decided[second_input] = allowed[second_input][0] if alone else edges[1].source
+        decided[second] = NONE if alone else edges[1].operation
+    return decided, most
 
 
-def _candidates(allowed: Allowed, cell: str, target: int, alphas: Alphas) -> list[_Candidate]:
-    into = alphas.get(node_name(cell, target))
-    shares = None if into is None else probabilities(into)
+def _list_candidates(allowed: Allowed, cell: str, alphas: Alphas) -> list[_Candidate]:
     found = []
-    for (source, end), operations in relaxed_edges(allowed, cell).items():
-        if end == target:
-            weights = probabilities(alphas[edge_name(cell, source, target)])
-            share = 1.0 if shares is None else shares[str(source)]
-            found += [_Candidate(share * weights[name], source, name) for name in operations if name != NONE]
+    for (source, target), operations in relax_edges(allowed, cell).items():
+        into = alphas.get(name_node(cell, target))
+        share = 1.0 if into is None else probabilities(into)[str(source)]
+        weights = probabilities(alphas[name_edge(cell, source, target)])
+        found += [_Candidate(share * weights[name], source, target, name) for name in operations if name != NONE]
     return found
 
 
-@dataclass(frozen=True)
-class _Node:
-    """The two slots of a node: what is kept, and the decisions that say so."""
-
-    target: int
-    kept: tuple[_Candidate, ...]
-    sites: Mapping[str, Value]
-
-
-def _decide(allowed: Allowed, cell: str, strengths: Mapping[tuple[int, int, str], _Candidate]) -> dict[int, _Node]:
-    """Every node's two edges.
+def _choose_edges(allowed: Allowed, cell: str, candidates: list[_Candidate]) -> list[tuple[_Candidate, ...]]:
+    """Every node's two edges, or the first alone where the second holds nothing.
 
     Raises:
         LookupError: nothing that the space allows is left for a node.
     """
-    nodes = {}
-    for target in range(1, _nodes(allowed, cell) + 1):
-        site = f"{cell}.node{target}"
-        here = [candidate for (end, _, _), candidate in strengths.items() if end == target]
+    kept = []
+    for target in range(1, _count_nodes(allowed, cell) + 1):
+        slots = name_slots(cell, target)
+        here = [candidate for candidate in candidates if candidate.target == target]
         first, second = (
-            [
-                candidate
-                for candidate in here
-                if candidate.source in allowed[f"{site}.input{slot}"]
-                and candidate.operation in allowed[f"{site}.operation{slot}"]
-            ]
-            for slot in (0, 1)
+            [one for one in here if one.source in allowed[inputs] and one.operation in allowed[names]]
+            for inputs, names in slots
         )
-        distinct = [(one, other) for one in first for other in second if one.source != other.source]
-        alone = NONE in allowed[f"{site}.operation1"]
-        pairs = distinct or ([] if alone else [(one, other) for one in first for other in second])
-        kept: tuple[_Candidate, ...]
-        if pairs:
-            kept = max(pairs, key=lambda pair: (pair[0].strength + pair[1].strength, pair[0].strength))
-        elif alone and first:
-            kept = (max(first, key=lambda candidate: candidate.strength),)
-        else:
-            raise LookupError(site)
-        unused: Value = allowed[f"{site}.input1"][0]
-        nodes[target] = _Node(target, kept, {
-            f"{site}.input0": kept[0].source,
-            f"{site}.operation0": kept[0].operation,
-            f"{site}.input1": kept[1].source if len(kept) > 1 else unused,
-            f"{site}.operation1": kept[1].operation if len(kept) > 1 else NONE,
-        })  # fmt: skip
-    return nodes
+        every: list[tuple[_Candidate, ...]] = [(one, other) for one in first for other in second]
+        distinct = [pair for pair in every if pair[0].source != pair[1].source]
+        alone: list[tuple[_Candidate, ...]] = [(one,) for one in first]
+        choices = distinct or (alone if NONE in allowed[slots[1][1]] else every)
+        if not choices:
+            raise LookupError(f"{cell}, node {target}")
+        kept.append(max(choices, key=lambda edges: (sum(edge.strength for edge in edges), edges[0].strength)))
+    return kept
 
 
-def _skips(nodes: Mapping[int, _Node]) -> list[tuple[int, int, str]]:
-    return [(n.target, c.source, c.operation) for n in nodes.values() for c in n.kept if c.operation == SKIP]
+def _list_skips(kept: list[tuple[_Candidate, ...]]) -> list[_Candidate]:
+    return [edge for edges in kept for edge in edges if edge.operation == SKIP]

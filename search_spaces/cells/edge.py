@@ -7,18 +7,19 @@ input, whatever is drawn. The cell's output is the sum of the nodes that no edge
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas.core.space import Value
 from search_spaces.choices import Asker
+from search_spaces.operations.names import NONE, SKIP
 
 if TYPE_CHECKING:
     from torch import nn
 
-OPERATION_NAMES = (
-    "skip",
+CELL_OPERATIONS = (
+    SKIP,
     "conv_1x1",
     "conv_3x3",
     "conv_5x5",
@@ -29,8 +30,8 @@ OPERATION_NAMES = (
     "average_pool_3x3",
     "max_pool_3x3",
 )
+"""What an edge may hold here and in the graph encoding, unless a space offers more."""
 NODES = (1, 2, 3)
-EDGES_A_NODE = 2
 
 
 @dataclass(frozen=True)
@@ -42,47 +43,57 @@ class Edge:
     operation: str
 
 
-def decide_cell(ask: Asker) -> None:
+def name_nodes(cell: str) -> str:
+    """The site of the number of nodes of the cell that was decided within `cell`."""
+    return f"{cell}.nodes"
+
+
+def name_slots(cell: str, node: int) -> tuple[tuple[str, str], tuple[str, str]]:
+    """For each of a node's two edges the sites of its input and of its operation."""
+    first, second = ((f"{cell}.node{node}.input{slot}", f"{cell}.node{node}.operation{slot}") for slot in (0, 1))
+    return first, second
+
+
+def decide_cell(ask: Asker, operations: tuple[str, ...]) -> None:
     """Ask for the number of nodes, and for every node's inputs and operations."""
     nodes = ask.structure("nodes", NODES, ordered=True, usual=1)
     for node in range(1, nodes + 1):
         here = ask.within(f"node{node}")
-        for slot in range(EDGES_A_NODE):
-            here.input(f"input{slot}", node)
-            if slot == 0:
-                here.operation("operation0", OPERATION_NAMES, usual="conv_3x3")
-            else:  # a residual connection
-                here.operation(f"operation{slot}", ("none", *OPERATION_NAMES), usual="skip")
+        here.input("input0", node)
+        here.operation("operation0", operations, usual="conv_3x3")
+        here.input("input1", node)
+        here.operation("operation1", (NONE, *operations), usual=SKIP)  # a residual connection
 
 
-def edges_of(content: Mapping[str, Value], cell: str) -> list[Edge]:
+def list_edges(content: Mapping[str, Value], cell: str) -> list[Edge]:
     """The edges that hold an operation, of the cell that was decided within `cell`."""
     edges = []
-    for node in range(1, int(content[f"{cell}.nodes"]) + 1):
-        for slot in range(EDGES_A_NODE):
-            operation = str(content[f"{cell}.node{node}.operation{slot}"])
-            if operation != "none":
-                edges.append(Edge(int(content[f"{cell}.node{node}.input{slot}"]), node, operation))
+    for node in range(1, int(content[name_nodes(cell)]) + 1):
+        for source, operation in name_slots(cell, node):
+            if content[operation] != NONE:
+                edges.append(Edge(int(content[source]), node, str(content[operation])))
     return edges
+
+
+def build_nodes(edges: Sequence[Edge], build: Callable[[str], nn.Module]) -> list[nn.Module]:
+    """The modules of the nodes from the first after the input to the last; `build` makes that of an operation."""
+    from search_spaces.cells.modules import Node
+
+    nodes: list[nn.Module] = []
+    for target in range(1, max(edge.target for edge in edges) + 1):
+        arriving = [edge for edge in edges if edge.target == target]
+        nodes.append(Node(tuple(edge.source for edge in arriving), [build(edge.operation) for edge in arriving]))
+    return nodes
 
 
 def build_cell(edges: list[Edge], channels: int, norm: str, act: str) -> nn.Module:
     """The cell as a module: (N, channels, H, W) to the same shape."""
-    from search_spaces.cells.modules import Cell, Node
-    from search_spaces.operations.layers import OPERATIONS
+    from search_spaces.cells.modules import Cell
+    from search_spaces.operations.layers import build_operation
 
-    last = max(edge.target for edge in edges)
-    nodes: list[nn.Module] = []
-    for target in range(1, last + 1):
-        arriving = [edge for edge in edges if edge.target == target]
-        nodes.append(
-            Node(
-                tuple(edge.source for edge in arriving),
-                [OPERATIONS[edge.operation](channels, norm, act) for edge in arriving],
-            )
-        )
+    nodes = build_nodes(edges, lambda name: build_operation(name, channels, norm, act))
     left = {edge.source for edge in edges}
-    return Cell(nodes, tuple(node for node in range(1, last + 1) if node not in left))
+    return Cell(nodes, tuple(node for node in range(1, len(nodes) + 1) if node not in left))
 
 
 def describe_cell(edges: list[Edge]) -> str:

@@ -1,4 +1,4 @@
-"""The encodings of cells by name, each as the same four functions."""
+"""The encodings of cells by name: how a cell is decided, and what becomes of its decisions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nas.core.space import Value
 from search_spaces.cells import edge, graph, hierarchical
 from search_spaces.choices import Asker
+from search_spaces.operations.names import extend_operations
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,38 +19,43 @@ Content = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a cell is decided and what becomes of its decisions; a cell is named as in ``encoder_cell.nodes``.
+    """A cell that is built as the graph that it computes; it is named as in ``encoder_cell.nodes``.
 
     Attributes:
-        decide: ask for the cell's decisions.
+        operations: what an edge may hold, unless a space offers more.
+        ask: ask for the cell's decisions, given what an edge may hold.
         edges: of a genotype's content and the cell's name, the graph that it computes.
-        build: of the same and the channels, normalisation and activation, the module.
-        describe: of the same as `edges`, the cell in a few words.
     """
 
-    decide: Callable[[Asker], None]
+    operations: tuple[str, ...]
+    ask: Callable[[Asker, tuple[str, ...]], None]
     edges: Callable[[Content, str], list[edge.Edge]]
-    build: Callable[[Content, str, int, str, str], nn.Module]
-    describe: Callable[[Content, str], str]
+
+    def decide(self, ask: Asker, more: tuple[str, ...] = ()) -> None:
+        """Ask for the cell's decisions; edges may hold `more` operations than is usual."""
+        self.ask(ask, extend_operations(self.operations, more))
+
+    def build(self, content: Content, cell: str, channels: int, norm: str, act: str) -> nn.Module:
+        """The cell as a module: (N, channels, H, W) to the same shape."""
+        return edge.build_cell(self.edges(content, cell), channels, norm, act)
+
+    def describe(self, content: Content, cell: str) -> str:
+        """The cell in a few words."""
+        return edge.describe_cell(self.edges(content, cell))
 
 
-def _of_edges(decide: Callable[[Asker], None], edges: Callable[[Content, str], list[edge.Edge]]) -> Encoding:
-    def build(content: Content, cell: str, channels: int, norm: str, act: str) -> nn.Module:
-        return edge.build_cell(edges(content, cell), channels, norm, act)
+class _Hierarchical(Encoding):
+    """A cell that is built of modules of its motifs."""
 
-    def describe(content: Content, cell: str) -> str:
-        return edge.describe_cell(edges(content, cell))
+    def build(self, content: Content, cell: str, channels: int, norm: str, act: str) -> nn.Module:
+        return hierarchical.build_cell(content, cell, channels, norm, act)
 
-    return Encoding(decide, edges, build, describe)
+    def describe(self, content: Content, cell: str) -> str:
+        return hierarchical.describe_cell_of_motifs(content, cell)
 
 
 ENCODINGS: dict[str, Encoding] = {
-    "edge": _of_edges(edge.decide_cell, edge.edges_of),
-    "hierarchical": Encoding(
-        hierarchical.decide_cell,
-        hierarchical.edges_of,
-        hierarchical.build_cell,
-        hierarchical.describe_cell_of_motifs,
-    ),
-    "graph": _of_edges(graph.decide_cell, graph.edges_of),
+    "edge": Encoding(edge.CELL_OPERATIONS, edge.decide_cell, edge.list_edges),
+    "hierarchical": _Hierarchical(hierarchical.PRIMITIVES, hierarchical.decide_cell, hierarchical.list_edges),
+    "graph": Encoding(edge.CELL_OPERATIONS, graph.decide_cell, graph.list_edges),
 }

@@ -21,23 +21,24 @@ import itertools
 from collections.abc import Mapping
 
 from nas.core.space import Value
-from search_spaces.cells.edge import OPERATION_NAMES, Edge
-from search_spaces.choices import Asker
+from search_spaces.cells.edge import Edge
+from search_spaces.choices import Asker, select_within
+from search_spaces.operations.names import SKIP
 
 DEPTH = 3
 
 
-def decide_cell(ask: Asker) -> None:
+def decide_cell(ask: Asker, operations: tuple[str, ...]) -> None:
     """Ask for splits and connections; usually there is nothing but one convolution, the minimal structure."""
     nodes = {0.0: 0, 1.0: 0}  # places, and how many splits deep
     joined: set[tuple[float, float]] = set()
 
     def connection(source: float, target: float, depth: int) -> None:
         joined.add((source, target))
-        here = ask.within(_name(source, target))
+        here = ask.within(f"{source:g}-{target:g}")
         split = depth < DEPTH and here.structure("split", (False, True), usual=False)
         if not split or here.structure("kept", (False, True), usual=False):
-            here.operation("operation", OPERATION_NAMES, usual="skip" if split else "conv_3x3")
+            here.operation("operation", operations, usual=SKIP if split else "conv_3x3")
         if split:
             middle = (source + target) / 2
             nodes[middle] = depth + 1
@@ -48,21 +49,18 @@ def decide_cell(ask: Asker) -> None:
     for source, target in itertools.combinations(sorted(nodes), 2):
         if (source, target) in joined or DEPTH in (nodes[source], nodes[target]):
             continue
-        here = ask.within(_name(source, target))
+        here = ask.within(f"{source:g}-{target:g}")
         if here.structure("connected", (False, True), usual=False):
-            here.operation("operation", OPERATION_NAMES, usual="skip")
+            here.operation("operation", operations, usual=SKIP)
 
 
-def _name(source: float, target: float) -> str:
-    return f"{source:g}-{target:g}"
-
-
-def edges_of(content: Mapping[str, Value], cell: str) -> list[Edge]:
+def list_edges(content: Mapping[str, Value], cell: str) -> list[Edge]:
     """The edges of the cell, nodes numbered in the order of their places."""
     held = {}
-    for site, value in content.items():
-        if site.startswith(f"{cell}.") and site.endswith(".operation"):
-            source, target = site.removeprefix(f"{cell}.").removesuffix(".operation").split("-")
-            held[float(source), float(target)] = str(value)
+    for site, value in select_within(content, cell).items():
+        connection, _, decision = site.rpartition(".")
+        if decision == "operation":
+            source, target = map(float, connection.split("-"))
+            held[source, target] = str(value)
     places = sorted({place for pair in held for place in pair})
     return [Edge(places.index(i), places.index(j), operation) for (i, j), operation in sorted(held.items())]

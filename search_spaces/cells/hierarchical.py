@@ -19,50 +19,53 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from nas.core.space import Value
-from search_spaces.cells.edge import Edge, describe_cell
+from search_spaces.cells.edge import Edge, build_nodes, describe_cell
 from search_spaces.choices import Asker
+from search_spaces.operations.names import NONE, SKIP
 
 if TYPE_CHECKING:
     from torch import nn
 
-PRIMITIVES = ("skip", "conv_1x1", "depthwise_3x3", "separable_3x3", "average_pool_3x3", "max_pool_3x3")
+PRIMITIVES = (SKIP, "conv_1x1", "depthwise_3x3", "separable_3x3", "average_pool_3x3", "max_pool_3x3")
 MOTIFS = 3
 MOTIF_NODES = 4
 CELL_NODES = 4
 
 
-def decide_cell(ask: Asker) -> None:
+def decide_cell(ask: Asker, operations: tuple[str, ...]) -> None:
     """Ask what every edge of every motif holds; usually each is a chain of identities, the paper's trivial motif."""
     for motif in range(MOTIFS):
         here = ask.within("level2").within(f"motif{motif}", level=2)
         for source, target in _pairs(MOTIF_NODES):
-            usual = "skip" if target == source + 1 else "none"
-            here.operation(f"edge_{source}_{target}", ("none", *PRIMITIVES), usual=usual)
+            usual = SKIP if target == source + 1 else NONE
+            here.operation(f"edge_{source}_{target}", (NONE, *operations), usual=usual)
     here, motifs = ask.within("level3", level=3), [f"motif{motif}" for motif in range(MOTIFS)]
     for source, target in _pairs(CELL_NODES):
-        usual = motifs[source % MOTIFS] if target == source + 1 else "none"
-        here.operation(f"edge_{source}_{target}", ("none", *motifs), usual=usual)
+        usual = motifs[source % MOTIFS] if target == source + 1 else NONE
+        here.operation(f"edge_{source}_{target}", (NONE, *motifs), usual=usual)
 
 
 def _pairs(nodes: int) -> list[tuple[int, int]]:
     return list(itertools.combinations(range(nodes), 2))
 
 
-def motifs_of(content: Mapping[str, Value], cell: str) -> tuple[list[Edge], dict[str, list[Edge]]]:
+def list_motifs(content: Mapping[str, Value], cell: str) -> tuple[list[Edge], dict[str, list[Edge]]]:
     """The edges of the cell that lie on a path, and those of the motifs that they hold; both empty without a path."""
     motifs = {}
     for motif in range(MOTIFS):
-        alive = _on_a_path(content, f"{cell}.level2.motif{motif}", MOTIF_NODES, lambda held: True)
+        alive = _find_edges_on_paths(content, f"{cell}.level2.motif{motif}", MOTIF_NODES, lambda held: True)
         motifs[f"motif{motif}"] = alive
-    edges = _on_a_path(content, f"{cell}.level3", CELL_NODES, lambda held: bool(motifs[held]))
+    edges = _find_edges_on_paths(content, f"{cell}.level3", CELL_NODES, lambda held: bool(motifs[held]))
     used = {edge.operation for edge in edges}
     return edges, {name: alive for name, alive in motifs.items() if name in used}
 
 
-def _on_a_path(content: Mapping[str, Value], motif: str, nodes: int, passes: Callable[[str], bool]) -> list[Edge]:
+def _find_edges_on_paths(
+    content: Mapping[str, Value], motif: str, nodes: int, passes: Callable[[str], bool]
+) -> list[Edge]:
     """The edges on paths from the first node to the last, nodes counted anew; those that pass nothing are none."""
     held = {(i, j): str(content[f"{motif}.edge_{i}_{j}"]) for i, j in _pairs(nodes)}
-    held = {pair: operation for pair, operation in held.items() if operation != "none" and passes(operation)}
+    held = {pair: operation for pair, operation in held.items() if operation != NONE and passes(operation)}
     reached, reaching = {0}, {nodes - 1}
     for i, j in sorted(held):
         reached |= {j} if i in reached else set()
@@ -74,11 +77,11 @@ def _on_a_path(content: Mapping[str, Value], motif: str, nodes: int, passes: Cal
     return [Edge(alive.index(i), alive.index(j), held[i, j]) for i, j in held if i in alive and j in alive]
 
 
-def edges_of(content: Mapping[str, Value], cell: str) -> list[Edge]:
+def list_edges(content: Mapping[str, Value], cell: str) -> list[Edge]:
     """The cell without its hierarchy: every use of a motif written out, nodes in topological order."""
-    outer, motifs = motifs_of(content, cell)
+    outer, motifs = list_motifs(content, cell)
     if not outer:
-        return [Edge(0, 1, "skip")]
+        return [Edge(0, 1, SKIP)]
     flat: list[Edge] = []
     numbers = {0: 0}
     count = 0
@@ -105,25 +108,24 @@ def build_cell(content: Mapping[str, Value], cell: str, channels: int, norm: str
     """The cell as a module whose operations are modules of motifs: (N, channels, H, W) to the same shape."""
     from torch import nn
 
-    from search_spaces.cells.modules import Cell, Node
-    from search_spaces.operations.layers import OPERATIONS
+    from search_spaces.cells.modules import Cell
+    from search_spaces.operations.layers import build_operation
 
-    def graph(edges: list[Edge], make: Callable[[str], nn.Module]) -> nn.Module:
-        nodes: list[nn.Module] = []
-        for target in range(1, _last(edges) + 1):
-            arriving = [edge for edge in edges if edge.target == target]
-            nodes.append(Node(tuple(edge.source for edge in arriving), [make(edge.operation) for edge in arriving]))
+    def build_graph(edges: list[Edge], build: Callable[[str], nn.Module]) -> nn.Module:
+        nodes = build_nodes(edges, build)
         return Cell(nodes, (len(nodes),))
 
-    outer, motifs = motifs_of(content, cell)
+    outer, motifs = list_motifs(content, cell)
     if not outer:
         return nn.Identity()
-    return graph(outer, lambda motif: graph(motifs[motif], lambda name: OPERATIONS[name](channels, norm, act)))
+    return build_graph(
+        outer, lambda motif: build_graph(motifs[motif], lambda name: build_operation(name, channels, norm, act))
+    )
 
 
 def describe_cell_of_motifs(content: Mapping[str, Value], cell: str) -> str:
     """The cell and the motifs in it: ``0-motif1-1 (motif1: 0-conv_1x1-1)``."""
-    outer, motifs = motifs_of(content, cell)
+    outer, motifs = list_motifs(content, cell)
     if not outer:
         return "identity"
     inside = ", ".join(f"{name}: {describe_cell(edges)}" for name, edges in motifs.items())

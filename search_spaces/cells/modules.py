@@ -40,18 +40,3 @@ class Cell(nn.Module):
         for output in self.outputs[1:]:
             total = total + values[output]
         return total
-
-
-class Crop(nn.Module):
-    """The upper left `height` x `width` of a map, to undo the rounding up of an odd size."""
-
-    channel_arguments = ()
-
-    def __init__(self, height: int, width: int) -> None:
-        super().__init__()
-        self.height = height
-        self.width = width
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, height, width)."""
-        return x[:, :, : self.height, : self.width]

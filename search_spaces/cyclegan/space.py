@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from nas.core.genotype import Genotype
 from nas.core.space import Shape
-from search_spaces.cells.canonical import canonical_cell
+from search_spaces.cells.canonical import canonicalise_cells
 from search_spaces.cells.encodings import ENCODINGS
-from search_spaces.choices import Asker, ChoiceSpace
-from search_spaces.gan.describing import describe_loss
-from search_spaces.gan.training import LEARNING_RATES, LossTraits, decide_loss
+from search_spaces.choices import Asker, ChoiceSpace, is_within, select_within
+from search_spaces.gan.description import describe_loss
+from search_spaces.gan.training import LossTraits, decide_loss
+from search_spaces.operations.names import ACTIVATIONS, UP_SAMPLINGS
 
 if TYPE_CHECKING:
     from torch import nn
 
 BLOCKS = ("residual", "separable", "dilated", "cell")
 WIDTHS = (8, 16, 24, 32, 48, 64)
-UP = ("transposed_convolution", "nearest", "bilinear", "pixel_shuffle")
-ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu")
+LEARNING_RATES = (0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016)
 HALVES = ("generator", "discriminator")
 BACKWARD = {half: f"backward_{half}" for half in HALVES}
 """The halves of the direction from B to A, where they have decisions of their own."""
+CELLS = ("generator.cell", "backward_generator.cell")
 
 
 class CycleGanSpace(ChoiceSpace):
@@ -42,7 +43,6 @@ class CycleGanSpace(ChoiceSpace):
     """
 
     name = "cyclegan"
-    version = 1
     task = "cyclegan"
     data_kinds = ("image_pair",)
     losses: tuple[str, ...] = ("least_squares", "non_saturating", "hinge", "wasserstein_gradient_penalty")
@@ -59,23 +59,16 @@ class CycleGanSpace(ChoiceSpace):
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
         """A search_spaces.cyclegan.modules.CycleGan for images (N, *shape) in [0, 1]."""
-        from search_spaces.cyclegan.build import build
+        from search_spaces.cyclegan.build import build_translators
 
         self.validate(genotype)
-        return build(genotype.content, shape)
+        return build_translators(genotype.content, shape)
 
     def canonical_form(self, genotype: Genotype) -> str:
         """Cells as what they compute, and directions with a decision each that are the same as alike."""
-        content: dict[str, Any] = dict(genotype.content)
-        for half in ("generator", BACKWARD["generator"]):
-            cell = f"{half}.cell"
-            if f"{cell}.nodes" in content:
-                graph = canonical_cell(ENCODINGS["edge"].edges(content, cell))
-                content = {site: value for site, value in content.items() if not site.startswith(f"{cell}.")}
-                content[cell] = graph
-        backward = {site: value for site, value in content.items() if site.startswith("backward_")}
-        halves = tuple(f"{half}." for half in HALVES)
-        forward = {f"backward_{site}": value for site, value in content.items() if site.startswith(halves)}
+        content = canonicalise_cells(genotype.content, CELLS, ENCODINGS["edge"].edges)
+        backward = {site: value for site, value in content.items() if is_within(site, *BACKWARD.values())}
+        forward = {f"backward_{site}": value for site, value in content.items() if is_within(site, *HALVES)}
         if backward == forward:
             content = {site: value for site, value in content.items() if site not in backward}
             content["directions"] = "alike"
@@ -84,12 +77,15 @@ class CycleGanSpace(ChoiceSpace):
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: translators, discriminators, how they are trained."""
         content = genotype.content
-        parts = [f"G {_translator(content, 'generator')}", f"D {_patches(content, 'discriminator')}"]
+        parts = [
+            f"G {_describe_translator(content, 'generator')}",
+            f"D {_describe_discriminator(content, 'discriminator')}",
+        ]
         if content["directions"] == "own":
-            parts.append(f"back: G {_translator(content, BACKWARD['generator'])}")
-            parts.append(f"D {_patches(content, BACKWARD['discriminator'])}")
+            parts.append(f"back: G {_describe_translator(content, BACKWARD['generator'])}")
+            parts.append(f"D {_describe_discriminator(content, BACKWARD['discriminator'])}")
         parts.append(f"{content['initialisation']} initialisation")
-        parts.append(_training(content))
+        parts.append(_describe_training(content))
         return "; ".join(parts).replace("_", " ")
 
 
@@ -126,7 +122,7 @@ def _decide_generator(ask: Asker) -> None:
     ask.structure("normalisation", ("none", "batch", "instance"), usual="instance")
     ask.structure("activation", ACTIVATIONS, usual="relu")
     ask.structure("padding", ("zero", "reflect"), usual="reflect")
-    ask.operation("up_sampling", UP, usual="transposed_convolution")
+    ask.operation("up_sampling", UP_SAMPLINGS, usual="transposed_convolution")
     ask.structure("skips", (False, True), usual=False)
 
 
@@ -140,32 +136,32 @@ def _decide_discriminator(ask: Asker, loss: LossTraits) -> None:
     ask.structure("spectral_norm", (False, True), usual=False)
 
 
-def _translator(content: Any, half: str) -> str:
-    chosen = {site.removeprefix(f"{half}."): value for site, value in content.items() if site.startswith(f"{half}.")}
+def _describe_translator(content: Any, half: str) -> str:
+    chosen = select_within(content, half)
     block = chosen["block"]
     if block == "cell":
         block += f" {ENCODINGS['edge'].describe(content, f'{half}.cell')}"
     skips = ", skips" if chosen["skips"] else ""
     return (
-        f"{_stages(chosen)}, {chosen['blocks']} x {block}, {chosen['normalisation']} norm, {chosen['activation']}, "
-        f"{chosen['padding']} padding, {chosen['up_sampling']} up{skips}"
+        f"{_describe_stages(chosen)}, {chosen['blocks']} x {block}, {chosen['normalisation']} norm, "
+        f"{chosen['activation']}, {chosen['padding']} padding, {chosen['up_sampling']} up{skips}"
     )
 
 
-def _patches(content: Any, half: str) -> str:
-    chosen = {site.removeprefix(f"{half}."): value for site, value in content.items() if site.startswith(f"{half}.")}
+def _describe_discriminator(content: Any, half: str) -> str:
+    chosen = select_within(content, half)
     norm = "batch" if chosen.get("batch_norm") else chosen["normalisation"]
     spectral = ", spectral norm" if chosen["spectral_norm"] else ""
-    return f"{_stages(chosen)}, {norm} norm, {chosen['activation']}{spectral}"
+    return f"{_describe_stages(chosen)}, {norm} norm, {chosen['activation']}{spectral}"
 
 
-def _stages(chosen: dict[str, Any]) -> str:
+def _describe_stages(chosen: dict[str, Any]) -> str:
     grows = f" x{chosen['growth']:g} a stage" if chosen["growth"] != 1 else ""
     several = "" if chosen["stages"] == 1 else "s"
     return f"{chosen['stages']} stage{several} from width {chosen['width']}{grows}"
 
 
-def _training(content: Any) -> str:
+def _describe_training(content: Any) -> str:
     rates = f"Adam {content['generator_learning_rate']:g}/{content['discriminator_learning_rate']:g}"
     decay = " falling" if content["linear_decay"] else ""
     return (

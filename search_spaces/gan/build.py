@@ -9,23 +9,27 @@ from nas.core.space import Condition, Shape
 from search_spaces.gan.conditioning import Conditioning
 from search_spaces.gan.discriminators import build_discriminator
 from search_spaces.gan.generators import build_generator
-from search_spaces.gan.layers import Filling, initialise, set_momentum, spectrally_normalised
+from search_spaces.gan.layers import Filling, set_momentum
 from search_spaces.gan.modules import Gan
+from search_spaces.operations.initialisation import apply_spectral_norm, initialise_weights
 
 
-def build(content: Mapping[str, Any], shape: Shape, condition: Condition | None, filling: Filling | None = None) -> Gan:
+def build_pair(
+    content: Mapping[str, Any], shape: Shape, condition: Condition | None, filling: Filling | None = None
+) -> Gan:
     """The pair of validated decisions for images (N, *shape), told `condition` where the decisions say so.
 
-    `filling` is given where cells and up-samplings are others than were decided.
+    `filling` builds cells and up-samplings other than those that were decided.
     """
     way = content["condition"]
     told = None if way == "none" else condition
     conditioning = Conditioning(way, told)
+    filling = filling or Filling.of(content)
     generator = build_generator(content, shape, conditioning, filling)
     discriminator = build_discriminator(content, shape, conditioning, filling)
     gan = Gan(generator, discriminator, content["latent"], "none" if told is None else told.kind)
-    initialise(gan, content["initialisation"])
+    initialise_weights(gan, content["initialisation"])
     set_momentum(gan, content["batch_norm_momentum"])
     if content["spectral_norm"]:  # after initialisation: it begins with the weights' singular vectors
-        spectrally_normalised(discriminator)
+        apply_spectral_norm(discriminator)
     return gan

@@ -11,174 +11,145 @@ from torch import nn
 
 from nas.core.space import Shape
 from search_spaces.gan.conditioning import Conditioning
-from search_spaces.gan.layers import Filling, cropped, decided, doubled, normalised, widths
+from search_spaces.gan.layers import Filling, build_doubling, build_styled_normalisation
 from search_spaces.gan.modules import Generator, Layers, UpCell, UpCells
 from search_spaces.gan.style import AdaptiveInstanceNorm, MappingNetwork, Noise, StyleBlock, StyleGenerator
-from search_spaces.operations.layers import activation, sizes, up_sampling
+from search_spaces.operations.layers import Size, build_activation, build_up_sampling, compute_sizes, compute_widths
+from search_spaces.operations.names import UP_SAMPLINGS
 
 Content = Mapping[str, Any]
 
 
-def build_generator(
-    content: Content,
-    shape: Shape,
-    conditioning: Conditioning,
-    filling: Filling | None = None,
-) -> nn.Module:
-    """A generator of images (N, *shape) in [0, 1] from noise (N, latent); `filling` if it is another than decided."""
+def build_generator(content: Content, shape: Shape, conditioning: Conditioning, filling: Filling) -> nn.Module:
+    """A generator of images (N, *shape) in [0, 1] from noise (N, latent)."""
     if content["generator"] == "style":
-        return _style(content, shape, conditioning)
-    code, inputs = conditioning.code(content["latent"])
-    style, width = conditioning.style()
+        return _build_style(content, shape, conditioning)
+    code, inputs = conditioning.build_code(content["latent"])
+    style, width = conditioning.build_style()
     if content["generator"] == "cells":
-        return Generator(_cells(content, shape, inputs, width, filling or decided(content)), code, style)
-    family = {"fully_connected": _fully_connected, "convolutional": _convolutional}
+        return Generator(_build_cells(content, shape, inputs, width, filling), code, style)
+    family = {"fully_connected": _build_fully_connected, "convolutional": _build_convolutional}
     layers = family[content["generator"]](content, shape, inputs, width)
     return Generator(layers, code, style)
 
 
-def _row(layers: list[nn.Module], style: int | None) -> nn.Module:
+def _join_layers(layers: list[nn.Module], style: int | None) -> nn.Module:
     return nn.Sequential(*layers) if style is None else Layers(layers)
 
 
-def _fully_connected(content: Content, shape: Shape, inputs: int, style: int | None) -> nn.Module:
-    norm, width = content["generator_normalisation"], content["generator_hidden_width"]
+def _build_fully_connected(content: Content, shape: Shape, inputs: int, style: int | None) -> nn.Module:
+    norm, act, width = (content[f"generator_{name}"] for name in ("normalisation", "activation", "hidden_width"))
     layers: list[nn.Module] = []
     for _ in range(content["generator_layers"]):
         layers.append(nn.Linear(inputs, width, bias=norm == "none"))
-        layers += [*normalised(norm, width, style, spatial=False), activation(content["generator_activation"])]
+        layers += [*build_styled_normalisation(norm, width, style, spatial=False), build_activation(act)]
         inputs = width
     layers += [nn.Linear(inputs, math.prod(shape)), nn.Unflatten(1, shape), nn.Sigmoid()]
-    return _row(layers, style)
+    return _join_layers(layers, style)
 
 
-def _convolutional(content: Content, shape: Shape, inputs: int, style: int | None) -> nn.Module:
+def _build_convolutional(content: Content, shape: Shape, inputs: int, style: int | None) -> nn.Module:
     """As DCGAN: the code to a small map, which grows to the image (Radford et al. 2016, figure 1)."""
-    norm, act, stages = content["generator_normalisation"], content["generator_activation"], content["generator_stages"]
-    spots = sizes(shape, stages)
-    channels = widths(content["generator_width"], content["generator_growth"], stages)
+    norm, act, stages = (content[f"generator_{name}"] for name in ("normalisation", "activation", "stages"))
+    spots = compute_sizes(shape, stages)
+    channels = compute_widths(content["generator_width"], content["generator_growth"], stages)
     before, bias = channels[-1], norm == "none"
-    layers: list[nn.Module] = [
-        nn.Linear(inputs, before * math.prod(spots[-1]), bias=bias),
-        nn.Unflatten(1, (before, *spots[-1])),
-        *normalised(norm, before, style),
-        activation(act),
-    ]
+    linear = nn.Linear(inputs, before * math.prod(spots[-1]), bias=bias)
+    layers: list[nn.Module] = [linear, nn.Unflatten(1, (before, *spots[-1]))]
+    layers += [*build_styled_normalisation(norm, before, style), build_activation(act)]
     for stage in reversed(range(stages)):
         last = stage == 0
         after = shape[0] if last else channels[stage - 1]
-        if spots[stage + 1] != spots[stage]:
-            layers += up_sampling(content["up_sampling"], before, after, bias=bias or last)
-            layers += cropped(spots[stage + 1], spots[stage])
-        else:
-            layers.append(nn.Conv2d(before, after, 3, padding=1, bias=bias or last))
+        small, large = spots[stage + 1], spots[stage]
+        layers += build_up_sampling(content["up_sampling"], before, after, small, large, bias=bias or last)
         if not last:
-            layers += [*normalised(norm, after, style), activation(act)]
+            layers += [*build_styled_normalisation(norm, after, style), build_activation(act)]
         before = after
-    return _row([*layers, nn.Sigmoid()], style)
+    return _join_layers([*layers, nn.Sigmoid()], style)
 
 
-def _cells(content: Content, shape: Shape, inputs: int, style: int | None, filling: Filling) -> nn.Module:
+def _build_cells(content: Content, shape: Shape, inputs: int, style: int | None, filling: Filling) -> nn.Module:
     """Cells that each double the size; see search_spaces.gan.space for their decisions."""
     act, stages = content["generator_activation"], content["generator_stages"]
-    spots = sizes(shape, stages)[::-1]  # from the smallest map to the image
-    channels = widths(content["generator_width"], content["generator_growth"], stages)[::-1]
-    start = nn.Sequential(
-        nn.Linear(inputs, channels[0] * math.prod(spots[0])), nn.Unflatten(1, (channels[0], *spots[0]))
-    )
+    spots = compute_sizes(shape, stages)[::-1]  # from the smallest map to the image
+    channels = compute_widths(content["generator_width"], content["generator_growth"], stages)[::-1]
+    start = nn.Linear(inputs, channels[0] * math.prod(spots[0])), nn.Unflatten(1, (channels[0], *spots[0]))
     channels = [*channels, channels[-1]]  # before and after each cell
-    cells: list[nn.Module] = []
-    for stage in range(stages):
-        cells.append(_up_cell(content, stage, spots, channels, style, filling))
-    end: list[nn.Module] = [
-        nn.BatchNorm2d(channels[-1]),
-        activation(act),
-        nn.Conv2d(channels[-1], shape[0], 3, padding=1),
-        nn.Sigmoid(),
+    cells: list[nn.Module] = [
+        _build_up_cell(content, stage, spots, channels, style, filling) for stage in range(stages)
     ]
-    return UpCells(start, cells, nn.Sequential(*end))
+    last = nn.Conv2d(channels[-1], shape[0], 3, padding=1)
+    end = nn.Sequential(nn.BatchNorm2d(channels[-1]), build_activation(act), last, nn.Sigmoid())
+    return UpCells(nn.Sequential(*start), cells, end)
 
 
-def _up_cell(
-    content: Content,
-    stage: int,
-    spots: list[tuple[int, int]],
-    channels: list[int],
-    style: int | None,
-    filling: Filling,
+def _build_up_cell(
+    content: Content, stage: int, spots: list[Size], channels: list[int], style: int | None, filling: Filling
 ) -> UpCell:
     name = f"generator_stage{stage}"
     norm, up, act = content[f"{name}.normalisation"], f"{name}.up_sampling", content["generator_activation"]
     inputs, outputs = channels[stage], channels[stage + 1]
     size, grown = spots[stage], spots[stage + 1]
-    double = filling.layers(up, lambda way: doubled(way, inputs, size, grown))
+
+    def build_double() -> list[nn.Module]:
+        return filling.layers(up, lambda way: build_doubling(way, inputs, size, grown))
+
+    def build_ending(channels: int) -> list[nn.Module]:
+        return [*build_styled_normalisation(norm, channels, style), build_activation(act)]
+
+    double, convolution = build_double(), nn.Conv2d(inputs, outputs, 3, padding=1)
     if content[f"{name}.block"] == "residual":
-        between = [nn.Conv2d(inputs, outputs, 3, padding=1), nn.Conv2d(outputs, outputs, 3, padding=1)]
+        again = nn.Conv2d(outputs, outputs, 3, padding=1)
         if content[f"{name}.order"] == "pre_activation":
-            first = [*normalised(norm, inputs, style), activation(act), *double, between[0]]
-            second = [*normalised(norm, outputs, style), activation(act), between[1]]
+            first, second = [*build_ending(inputs), *double, convolution], [*build_ending(outputs), again]
         else:
-            first = [*double, between[0], *normalised(norm, outputs, style), activation(act)]
-            second = [between[1], *normalised(norm, outputs, style), activation(act)]
+            first, second = [*double, convolution, *build_ending(outputs)], [again, *build_ending(outputs)]
     else:
-        convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
-        first = [*double, convolution, *normalised(norm, outputs, style), activation(act)]
+        first = [*double, convolution, *build_ending(outputs)]
         second = [filling.cell("generator_cell", outputs, norm, act)]
     shortcut = None
     if content[f"{name}.shortcut"]:
-        again = filling.layers(up, lambda way: doubled(way, inputs, size, grown))
-        shortcut = nn.Sequential(*again, nn.Conv2d(inputs, outputs, 1))
+        shortcut = nn.Sequential(*build_double(), nn.Conv2d(inputs, outputs, 1))
     sources = tuple(earlier for earlier in range(stage) if content[f"{name}.skip_in{earlier}"])
-    skips: list[nn.Module] = [
-        nn.Sequential(
-            *filling.layers(up, functools.partial(_brought, source, stage, spots, channels)),
-            nn.Conv2d(channels[source + 1], outputs, 1),
-        )
-        for source in sources
-    ]
+    skips: list[nn.Module] = []
+    for source in sources:
+        bring = filling.layers(up, functools.partial(_build_skip, source, stage, spots, channels))
+        skips.append(nn.Sequential(*bring, nn.Conv2d(channels[source + 1], outputs, 1)))
     return UpCell(Layers(first), Layers(second), shortcut, sources, skips)
 
 
-def _brought(source: int, stage: int, spots: list[tuple[int, int]], channels: list[int], up: str) -> list[nn.Module]:
+def _build_skip(source: int, stage: int, spots: list[Size], channels: list[int], up: str) -> list[nn.Module]:
     """From the feature of an earlier cell to a later one's size (Gong et al. 2019, section 3.1)."""
     width = channels[source + 1]
     before, after = spots[source + 1], spots[stage + 1]
+    if UP_SAMPLINGS[up] == "interpolation":
+        return [] if before == after else [nn.Upsample(size=after, mode=up)]
     layers: list[nn.Module] = []
-    if up in ("nearest", "bilinear"):
-        if before != after:
-            layers.append(nn.Upsample(size=after, mode=up))
-    else:
-        for step in range(source + 1, stage + 1):
-            layers += doubled(up, width, spots[step], spots[step + 1])
+    for step in range(source + 1, stage + 1):
+        layers += build_doubling(up, width, spots[step], spots[step + 1])
     return layers
 
 
-def _style(content: Content, shape: Shape, conditioning: Conditioning) -> nn.Module:
+def _build_style(content: Content, shape: Shape, conditioning: Conditioning) -> nn.Module:
     """A mapping network, and two styled blocks for every size (Karras et al. 2019, figure 1)."""
-    code, inputs = conditioning.style_code(content["latent"])
+    code, inputs = conditioning.build_style_code(content["latent"])
     stages, act, width = content["generator_stages"], content["generator_activation"], content["style_width"]
-    spots = sizes(shape, stages)[::-1]
-    channels = widths(content["generator_width"], content["generator_growth"], stages)[::-1]
+    spots = compute_sizes(shape, stages)[::-1]
+    channels = compute_widths(content["generator_width"], content["generator_growth"], stages)[::-1]
 
-    def block(layers: list[nn.Module], outputs: int, size: tuple[int, int]) -> StyleBlock:
+    def build_block(layers: list[nn.Module], outputs: int, size: Size) -> StyleBlock:
         noise = Noise(outputs, *size) if content["style_noise"] else nn.Identity()
-        return StyleBlock(nn.Sequential(*layers), noise, activation(act), AdaptiveInstanceNorm(outputs, width))
-
-    def convolution(inputs: int, outputs: int) -> nn.Module:
-        return nn.Conv2d(inputs, outputs, 3, padding=1)
+        return StyleBlock(nn.Sequential(*layers), noise, build_activation(act), AdaptiveInstanceNorm(outputs, width))
 
     blocks: list[nn.Module] = [
-        block([], channels[0], spots[0]),
-        block([convolution(channels[0], channels[0])], channels[0], spots[0]),
+        build_block([], channels[0], spots[0]),
+        build_block([nn.Conv2d(channels[0], channels[0], 3, padding=1)], channels[0], spots[0]),
     ]
     before = channels[0]
     for stage, after in enumerate([*channels[1:], channels[-1]]):
         size, grown = spots[stage], spots[stage + 1]
-        if size != grown:
-            up = [*up_sampling(content["up_sampling"], before, after, bias=True), *cropped(size, grown)]
-        else:
-            up = [convolution(before, after)]
-        blocks += [block(up, after, grown), block([convolution(after, after)], after, grown)]
+        up = build_up_sampling(content["up_sampling"], before, after, size, grown, bias=True)
+        blocks += [build_block(up, after, grown), build_block([nn.Conv2d(after, after, 3, padding=1)], after, grown)]
         before = after
     end = nn.Sequential(nn.Conv2d(before, shape[0], 1), nn.Sigmoid())
     mapping = MappingNetwork(inputs, width, content["mapping_depth"])

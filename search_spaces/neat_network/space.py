@@ -63,6 +63,8 @@ class NetworkSpace:
 
     name = "network"
     version = 1
+    task = ""
+    data_kinds = ("vector",)
 
     def __init__(self, inputs: int = 2, outputs: int = 1, *, reach: float = 2.5) -> None:
         self.inputs = (_BIAS, *(f"x{i}" for i in range(inputs)))
@@ -76,16 +78,14 @@ class NetworkSpace:
     def grow(self, choose: Choose) -> Genotype:
         """A network without hidden nodes: asks for the weight of each connection, of a grid from -1 to 1."""
         connections: dict[str, Connection] = {}
-        for source in self.inputs:
-            for target in self.outputs:
-                choice = Choice(f"{source}>{target}", _INITIAL, "hyperparameter", ordered=True)
-                weight = choose(choice)
-                if not isinstance(weight, float) or weight not in _INITIAL:
-                    raise InvalidGenotype(choice.site, f"{weight!r} is not on the grid from -1 to 1")
-                connections[choice.site] = (weight, True)
-        return self._written(Network(connections, {}, self._ends))
+        for innovation in (f"{source}>{target}" for source in self.inputs for target in self.outputs):
+            weight = choose(Choice(innovation, _INITIAL, "hyperparameter", ordered=True))
+            if not isinstance(weight, float) or weight not in _INITIAL:
+                raise InvalidGenotype(innovation, f"{weight!r} is not on the grid from -1 to 1")
+            connections[innovation] = (weight, True)
+        return self._write(Network(connections, {}, self._ends))
 
-    def _written(self, network: Network) -> Genotype:
+    def _write(self, network: Network) -> Genotype:
         connections = [(innovation, *gene) for innovation, gene in network.connections.items()]
         content = {"connections": connections, "nodes": network.splits}
         genotype = Genotype.of(self.name, self.version, content)
@@ -105,11 +105,11 @@ class NetworkSpace:
         """
         network = self._known.get(genotype.text)
         if network is None:
-            network = self._parsed(genotype)
+            network = self._parse(genotype)
             self._remember(genotype, network)
         return network
 
-    def _parsed(self, genotype: Genotype) -> Network:
+    def _parse(self, genotype: Genotype) -> Network:
         if (genotype.space, genotype.version) != (self.name, self.version):
             it = f"{genotype.space} version {genotype.version}"
             raise InvalidGenotype("genotype", f"is of {it}, not {self.name} version {self.version}")
@@ -132,7 +132,7 @@ class NetworkSpace:
             if not isinstance(gene, list) or [type(part) for part in gene] != [str, float, bool]:
                 raise InvalidGenotype(where, "must be [innovation, weight, enabled]")
             innovation, weight, enabled = gene
-            source, _, target = innovation.partition(">")
+            source, target = _read_ends(innovation)
             if source not in places or target not in places or places[source] >= places[target]:
                 raise InvalidGenotype(where, f"{innovation} does not lead from an earlier node to a later one")
             if innovation in connections or not math.isfinite(weight):
@@ -165,15 +165,15 @@ class NetworkSpace:
             node, link, weights = (generator.random(3) < _PROBABILITIES).tolist()
             mutant, change = None, ""
             if node:
-                mutant, change = _with_node(network, generator), "node"
+                mutant, change = _add_node(network, generator), "node"
             elif link:
-                mutant, change = _with_link(network, generator), "link"
+                mutant, change = _add_link(network, generator), "link"
             elif weights:
-                mutant, change = self._with_other_weights(network, generator), "weights"
+                mutant, change = self._perturb_weights(network, generator), "weights"
             if mutant is not None:
-                return self._written(mutant), change
+                return self._write(mutant), change
 
-    def _with_other_weights(self, network: Network, generator: Generator) -> Network:
+    def _perturb_weights(self, network: Network, generator: Generator) -> Network:
         draws = generator.random((2, len(network.connections))).tolist()
         connections = {}
         for (innovation, (weight, enabled)), kind, size in zip(network.connections.items(), *draws, strict=True):
@@ -198,7 +198,7 @@ class NetworkSpace:
             if not enabled or (matching is not None and not matching[1]):
                 enabled = disabled >= _STAY_DISABLED
             connections[innovation] = (weight, enabled)
-        return self._written(Network(connections, fitter.splits, fitter.places))
+        return self._write(Network(connections, fitter.splits, fitter.places))
 
     # -- what a network computes
 
@@ -211,7 +211,7 @@ class NetworkSpace:
         arriving: dict[str, list[tuple[str, float]]] = {}
         for innovation, (weight, enabled) in network.connections.items():
             if enabled:
-                source, _, target = innovation.partition(">")
+                source, target = _read_ends(innovation)
                 arriving.setdefault(target, []).append((source, weight))
         order = sorted((node for node in network.places if node not in self.inputs), key=network.places.__getitem__)
         steps = [(node, arriving.get(node, [])) for node in order]
@@ -240,7 +240,7 @@ class NetworkSpace:
         row = {node: i for i, node in enumerate((*self.inputs, *hidden, *self.outputs))}
         weights = [[0.0] * (len(self.inputs) + step) for step in range(len(hidden) + len(self.outputs))]
         for innovation, (weight, enabled) in network.connections.items():
-            source, _, target = innovation.partition(">")
+            source, target = _read_ends(innovation)
             if enabled:
                 weights[row[target] - len(self.inputs)][row[source]] = weight
         return EvolvedNetwork(weights, len(self.outputs), _STEEPNESS)
@@ -252,8 +252,14 @@ class NetworkSpace:
         return f"{len(network.splits)} hidden nodes, {enabled} of {len(network.connections)} connections enabled"
 
 
+def _read_ends(innovation: str) -> tuple[str, str]:
+    """The source and the target in a connection's name."""
+    source, _, target = innovation.partition(">")
+    return source, target
+
+
 @functools.lru_cache(maxsize=65536)
-def _name(source: str, target: str, number: int) -> str:
+def _name_node(source: str, target: str, number: int) -> str:
     return "h" + hashlib.sha256(f"{source}>{target}/{number}".encode()).hexdigest()[:8]
 
 
@@ -268,7 +274,7 @@ def _place(name: str, splits: Mapping[str, tuple[str, str, int]], places: dict[s
     if name not in splits:
         raise InvalidGenotype("nodes", f"{name} is not a node")
     source, target, number = splits[name]
-    if name != _name(source, target, number):  # so no node can be its own ancestor
+    if name != _name_node(source, target, number):  # so no node can be its own ancestor
         raise InvalidGenotype(f"nodes.{name}", "is not named for what it splits")
     low, high = _place(source, splits, places), _place(target, splits, places)
     if high - low <= _DEEPEST:
@@ -278,7 +284,7 @@ def _place(name: str, splits: Mapping[str, tuple[str, str, int]], places: dict[s
     return places[name]
 
 
-def _with_node(network: Network, generator: Generator) -> Network | None:
+def _add_node(network: Network, generator: Generator) -> Network | None:
     """A connection is disabled; weight 1 leads to the new node, the old weight leads on.
 
     Which one, the paper does not say. In the authors' program the bias's connections are not split, and in a small
@@ -286,34 +292,27 @@ def _with_node(network: Network, generator: Generator) -> Network | None:
     probability .3, perhaps all of them. Without that the exclusive or takes twice as many generations.
     """
     places = network.places
-    open_to_it = []
-    for innovation, (_, on) in network.connections.items():
-        source, _, target = innovation.partition(">")
-        if on and source != _BIAS and places[target] - places[source] > _DEEPEST:
-            open_to_it.append((innovation, source, target))
-    if not open_to_it:
+    named = [(innovation, *_read_ends(innovation)) for innovation, (_, on) in network.connections.items() if on]
+    splittable = [(n, s, t) for n, s, t in named if s != _BIAS and places[t] - places[s] > _DEEPEST]
+    if not splittable:
         return None
-    if len(network.connections) < _SMALL:
-        index = int(generator.geometric(1 - _PASSED_OVER)) - 1
-    else:
-        index = int(generator.integers(len(open_to_it)))
-    if index >= len(open_to_it):
+    few = len(network.connections) < _SMALL
+    index = int(generator.geometric(1 - _PASSED_OVER)) - 1 if few else int(generator.integers(len(splittable)))
+    if index >= len(splittable):
         return None
-    innovation, source, target = open_to_it[index]
+    innovation, source, target = splittable[index]
     before = sum((split[0], split[1]) == (source, target) for split in network.splits.values())
-    name = _name(source, target, before)
+    name = _name_node(source, target, before)
     weight, _ = network.connections[innovation]
-    connections = dict(network.connections)
-    connections[innovation] = (weight, False)
-    connections[f"{source}>{name}"] = (1.0, True)
-    connections[f"{name}>{target}"] = (weight, True)
+    new = {innovation: (weight, False), f"{source}>{name}": (1.0, True), f"{name}>{target}": (weight, True)}
+    connections = {**network.connections, **new}
     splits = dict(network.splits) | {name: (source, target, before)}
     places = dict(places)
     _place(name, splits, places)
     return Network(connections, splits, places)
 
 
-def _with_link(network: Network, generator: Generator) -> Network | None:
+def _add_link(network: Network, generator: Generator) -> Network | None:
     """Two nodes that no gene joins are joined, with a random weight."""
     places = network.places
     # sorted: a network that was read has its nodes in the text's order, one that was made in the order of their making

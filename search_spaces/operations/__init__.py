@@ -1,1 +1,1 @@
-"""The operations of cells, and the layers around them."""
+"""What networks are made of: names (what each is, without torch), layers (from names to modules), modules."""

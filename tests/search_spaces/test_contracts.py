@@ -9,7 +9,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import sample
 from nas.testing import SpaceContract
 from nas.testing.toys import ToySpace
-from search_spaces.autoencoder.space import AutoencoderSpace, completeness
+from search_spaces.autoencoder.space import AutoencoderSpace, describe_completeness
 from search_spaces.choices import Asker, ChoiceSpace
 
 
@@ -40,6 +40,15 @@ class TestAutoencoderSpace(_SmallCodes, SpaceContract):
 def test_every_registered_space_has_a_contract_test():
     tested = {"adversarialnas", "autoencoder", "autogan", "cyclegan", "gan"}  # elsewhere those of pairs
     assert set(registry.BUILT_IN["space"]) == tested
+
+
+def test_every_registered_space_says_its_task_and_the_kinds_of_data_that_it_serves():
+    spaces = {name: registry.load("space", name) for name in registry.BUILT_IN["space"]}
+    assert {name: space.task for name, space in spaces.items()} == {
+        "autoencoder": "autoencoder", "gan": "gan", "autogan": "gan", "adversarialnas": "gan", "cyclegan": "cyclegan",
+    }  # fmt: skip
+    assert {space.data_kinds for space in spaces.values()} == {("image",)}
+    assert (Grid.task, Grid.data_kinds) == ("", ("image",))
 
 
 class Grid(ChoiceSpace):
@@ -123,9 +132,9 @@ def test_every_family_and_operation_is_drawn():
 
 
 def test_completeness():
-    assert completeness(63, (1, 8, 8)) == "undercomplete"
-    assert completeness(64, (1, 8, 8)) == "exactly complete"
-    assert completeness(65, (1, 8, 8)) == "overcomplete"
+    assert describe_completeness(63, (1, 8, 8)) == "undercomplete"
+    assert describe_completeness(64, (1, 8, 8)) == "exactly complete"
+    assert describe_completeness(65, (1, 8, 8)) == "overcomplete"
 
 
 def test_mutations_come_in_every_role():

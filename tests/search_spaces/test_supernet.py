@@ -12,8 +12,9 @@ from nas.core.space import drawing
 from nas.core.supernet import Relaxable, SharesWeights, SupernetPlan, entropy, probabilities
 from nas.testing.toys import RelaxableToySpace
 from search_spaces.autoencoder.space import AutoencoderSpace
-from search_spaces.cells.edge import OPERATION_NAMES
-from search_spaces.supernet import Architecture, MixedEdge
+from search_spaces.cells.edge import CELL_OPERATIONS
+from search_spaces.cells.supernet import MixedEdge
+from search_spaces.supernet import Architecture
 from tests.parts.supernets import FEW, FIXED, SHAPE, SPACE, base_of, with_weights_by_shape
 
 # -- the base and the supernet around it
@@ -46,7 +47,7 @@ def test_the_supernet_is_an_autoencoder_whose_edges_hold_everything(options):
     alphas = {name: row for name, row in model.architecture.alphas().items() if "-" in name}
     assert set(alphas) == {f"{c}_cell.{e}" for c in ("encoder", "decoder")
                            for e in ("0-1", "0-2", "1-2", "0-3", "1-3", "2-3")}  # fmt: skip
-    assert all(tuple(row) == ("none", *OPERATION_NAMES) for row in alphas.values())
+    assert all(tuple(row) == ("none", *CELL_OPERATIONS) for row in alphas.values())
     assert entropy(alphas) == pytest.approx(math.log(11), abs=1e-4)
 
 
@@ -98,7 +99,7 @@ def test_partial_channels_pass_the_others_and_are_shuffled():
 
 
 def one_strong(relaxation):
-    architecture = Architecture({"cell.0-1": ("none", *OPERATION_NAMES[:6])}, SupernetPlan(1, relaxation=relaxation))
+    architecture = Architecture({"cell.0-1": ("none", *CELL_OPERATIONS[:6])}, SupernetPlan(1, relaxation=relaxation))
     with torch.no_grad():
         architecture.log_weights[0].copy_(torch.tensor([0.0, 0, 0, 8, 0, 0, 0]))
     return architecture

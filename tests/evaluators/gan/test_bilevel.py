@@ -8,13 +8,14 @@ from torch import nn
 from nas.core.errors import InvalidGenotype
 from nas.core.space import drawing
 from nas.core.supernet import SharesWeights, SupernetPlan
-from search_spaces.adversarialnas.mixed_graph import MixedGraph
-from search_spaces.adversarialnas.space import CONVOLUTIONS, DOWN, NORMAL
-from search_spaces.adversarialnas.space import UP as THREE_UP
-from search_spaces.cells.edge import OPERATION_NAMES
-from search_spaces.gan.derivation import derive_adversarialnas
-from search_spaces.gan.space import UP, GanSpace
-from search_spaces.supernet import MixedCell, Mixture
+from search_spaces.adversarialnas.derivation import derive_operations
+from search_spaces.adversarialnas.modules import MixedGraph
+from search_spaces.adversarialnas.space import CONVOLUTIONS, DOWN, NORMAL, UP
+from search_spaces.cells.edge import CELL_OPERATIONS
+from search_spaces.cells.supernet import MixedCell
+from search_spaces.gan.space import GanSpace
+from search_spaces.operations.names import UP_SAMPLINGS
+from search_spaces.supernet import Mixture
 from tests.parts.pair_supernets import Narrow
 from tests.parts.supernets import with_weights_by_shape
 
@@ -73,8 +74,8 @@ def test_each_half_has_log_weights_of_its_own_of_edges_and_up_samplings():
     assert set(discriminator) == {f"discriminator_cell.{edge}" for edge in edges}
     ups = {f"generator_stage{stage}.up_sampling" for stage in range(2)}
     assert set(generator) == {f"generator_cell.{edge}" for edge in edges} | ups
-    assert tuple(generator["generator_cell.0-1"]) == ("none", *OPERATION_NAMES)
-    assert all(tuple(generator[site]) == UP for site in ups)
+    assert tuple(generator["generator_cell.0-1"]) == ("none", *CELL_OPERATIONS)
+    assert all(tuple(generator[site]) == tuple(UP_SAMPLINGS) for site in ups)
     assert model.architecture.alphas() == generator | discriminator
     shared = {id(parameter) for parameter in model.generator.parameters()}
     assert not shared & {id(parameter) for parameter in model.discriminator.parameters()}
@@ -93,13 +94,13 @@ def test_where_nothing_doubles_the_up_sampling_is_the_bases():
     model = relaxed(SPACE, base, (1, 8, 8))  # 8, 4, 2, 2
     alphas = model.architecture.alphas()
     assert tuple(alphas["generator_stage0.up_sampling"]) == (base.content["generator_stage0.up_sampling"],)
-    assert tuple(alphas["generator_stage1.up_sampling"]) == UP
+    assert tuple(alphas["generator_stage1.up_sampling"]) == tuple(UP_SAMPLINGS)
 
 
 def test_adversarialnas_relaxes_every_edge_of_every_cell():
     alphas = relaxed(Narrow(), base_of(Narrow())).architecture.alphas()
     assert len(alphas) == 3 * 7 + 4 * 7
-    assert tuple(alphas["generator_stage1.up0"]) == THREE_UP
+    assert tuple(alphas["generator_stage1.up0"]) == UP
     assert tuple(alphas["discriminator_stage0.edge2"]) == CONVOLUTIONS
     assert tuple(alphas["discriminator_stage0.edge3"]) == NORMAL
     assert tuple(alphas["discriminator_stage3.down1"]) == DOWN
@@ -136,7 +137,7 @@ def random_genotype(space, base, seed):
 @pytest.mark.parametrize("space", [SPACE, Narrow()], ids=["gan", "adversarialnas"])
 def test_a_path_computes_what_its_pair_does(space, monkeypatch):
     """Pooling is normalised in supernets alone, so nothing is here; and spectral norms need time to converge."""
-    monkeypatch.setattr("search_spaces.adversarialnas.build.spectrally_normalised", lambda module: module)
+    monkeypatch.setattr("search_spaces.adversarialnas.build.apply_spectral_norm", lambda module: module)
     assert isinstance(space, SharesWeights)
     quiet = {"generator_stage0.normalisation": "none", "generator_stage1.normalisation": "instance",
              "discriminator_batch_norm": False, "discriminator_normalisation": "group",
@@ -227,9 +228,9 @@ def test_the_skips_of_a_pair_are_those_of_the_cell_with_the_most():
 
 
 def adversarial_alphas(**strong):
-    cells = {"generator": 1, "discriminator": 2}
-    alphas = {f"{half}_stage{cell}.edge{edge}": dict.fromkeys(NORMAL, 0.0) | {"conv_1x1": 1.0}
-              for half, count in cells.items() for cell in range(count) for edge in range(5)}  # fmt: skip
+    cells = {"generator": ["generator_stage0"], "discriminator": ["discriminator_stage0", "discriminator_stage1"]}
+    alphas = {f"{cell}.edge{edge}": dict.fromkeys(NORMAL, 0.0) | {"conv_1x1": 1.0}
+              for names in cells.values() for cell in names for edge in range(5)}  # fmt: skip
     for site, (option, value) in strong.items():
         name = site.replace("__", ".")
         alphas[name][option] = value
@@ -241,7 +242,7 @@ def test_adversarialnas_lets_no_node_be_without_an_edge_as_its_authors_rules_say
     none |= {f"discriminator_stage1__edge{edge}": ("none", 4.0) for edge in (0, 1, 2, 3)}
     alphas, cells = adversarial_alphas(**none)
     alphas["generator_stage0.edge1"]["conv_5x5"] = 2.0
-    found, _ = derive_adversarialnas(alphas, cells, None)
+    found, _ = derive_operations(alphas, cells, None)
     assert [found[f"generator_stage0.edge{edge}"] for edge in range(5)] == [
         "none", "conv_5x5", "none", "none", "conv_1x1",
     ]  # fmt: skip
@@ -253,7 +254,7 @@ def test_adversarialnas_lets_no_node_be_without_an_edge_as_its_authors_rules_say
 def test_adversarialnas_with_too_many_skips_in_a_cell_gives_up_the_weakest():
     skips = {f"generator_stage0__edge{edge}": ("skip", 2.0 + edge) for edge in range(4)}
     alphas, cells = adversarial_alphas(**skips)
-    assert derive_adversarialnas(alphas, cells, None)[1] == 4
-    found, count = derive_adversarialnas(alphas, cells, 1)
+    assert derive_operations(alphas, cells, None)[1] == 4
+    found, count = derive_operations(alphas, cells, 1)
     assert count == 4
     assert [found[f"generator_stage0.edge{edge}"] for edge in range(5)] == ["conv_1x1"] * 3 + ["skip", "conv_1x1"]

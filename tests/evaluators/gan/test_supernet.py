@@ -10,8 +10,7 @@ from nas.core.supernet import SupernetPlan, probabilities
 from nas.data.dataset import Split
 from nas.testing.spaces import disturb_global_generators
 from search_spaces.gan.modules import Gan
-from search_spaces.gan.supernet import PairArchitecture
-from search_spaces.supernet import Architecture, Mixture
+from search_spaces.supernet import Architecture, Mixture, PairArchitecture
 from tests.parts.gan import USUAL
 from tests.parts.pair_supernets import MEMORY, numbers, same
 

@@ -10,9 +10,9 @@ from nas import registry
 from nas.core.space import sample
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.modules import Cell, Node
-from search_spaces.gan.discriminator_modules import SpectralNorm
 from search_spaces.gan.space import GanSpace
-from search_spaces.operations.layers import convolution
+from search_spaces.operations.layers import build_convolution
+from search_spaces.operations.modules import SpectralNorm
 
 SHAPE = (1, 12, 12)
 AUTOENCODERS, GANS = AutoencoderSpace(), GanSpace().conditioned(None)
@@ -159,7 +159,7 @@ def test_halves_of_a_code_are_not_taken_for_each_other():
 
 def test_edges_of_a_graph_are_those_between_nodes_that_belong_together():
     def cell(*nodes):
-        operations = [(inputs, [convolution(4, 4, 3, "batch", "silu") for _ in inputs]) for inputs in nodes]
+        operations = [(inputs, [build_convolution(4, 4, 3, "batch", "silu") for _ in inputs]) for inputs in nodes]
         return nn.Sequential(Cell([Node(*node) for node in operations], (len(nodes),)))
 
     def run(model):

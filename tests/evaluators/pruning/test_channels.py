@@ -20,9 +20,9 @@ from nas.export.python_source import python_source
 from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.autogan.space import AutoganSpace
-from search_spaces.cells.modules import Crop
 from search_spaces.cyclegan.space import CycleGanSpace
 from search_spaces.gan.space import GanSpace
+from search_spaces.operations.modules import Crop
 
 
 def narrow(space, **pins):

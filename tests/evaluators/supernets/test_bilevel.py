@@ -8,7 +8,8 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.supernets.bilevel import first_order, second_order
 from evaluators.supernets.gradient import SupernetTraining
 from nas.core.supernet import SupernetPlan, probabilities
-from search_spaces.supernet import Architecture, MixedEdge
+from search_spaces.cells.supernet import MixedEdge
+from search_spaces.supernet import Architecture
 from tests.parts.autoencoders import autoencoder_loss
 
 

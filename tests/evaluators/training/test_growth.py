@@ -18,7 +18,7 @@ from nas.core.errors import UserError
 from nas.core.trial import Proposal, Trial
 from nas.session.assembly import assemble
 from search_spaces.cells.modules import Cell, Node
-from search_spaces.operations.layers import convolution
+from search_spaces.operations.layers import build_convolution
 from tests.conftest import tiny_data
 from tests.evaluators.inheritance.test_transfer import AUTOENCODERS, GANS, genotype, images, made, once, pair_once
 
@@ -36,7 +36,7 @@ def test_blocks_are_what_can_be_left_out_in_the_order_of_depth():
         [f"discriminator.features.{place}" for place in (1, 3, 5)],
     ]
     assert blocks_of(made(AUTOENCODERS, 0, network="fully_connected"), once) == []
-    block = nn.Sequential(convolution(4, 4, 3, "batch", "relu"), nn.Identity())
+    block = nn.Sequential(build_convolution(4, 4, 3, "batch", "relu"), nn.Identity())
     graph = nn.Sequential(nn.Conv2d(1, 4, 3), Cell([Node((0,), [block])], (1,)), block, block, nn.AvgPool2d(2))
     assert blocks_of(graph, lambda model: model(images())) == [["1"]]  # neither an edge nor what is called twice
 

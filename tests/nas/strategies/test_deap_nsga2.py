@@ -71,7 +71,7 @@ def test_the_hall_of_fame_is_the_front_and_its_best_is_recommended():
 def test_the_population_keeps_the_first_fronts():
     strategy = DeapNSGA2(ToySpace(), seed=2, trials=100, population=20)
     history = run(strategy, 60)
-    members = {member.number for member in strategy._population}
+    members = {member.trial.number for member in strategy._population}
     assert len(members) == 20
     # elitist: each step drops one of the last front, so the first front stays while there is room for it
     losses = [trial.losses for trial in history]
@@ -83,7 +83,7 @@ def test_children_have_parents_of_the_population():
     strategy = DeapNSGA2(ToySpace(), seed=3, trials=100, population=10)
     origins = set()
     for number in range(80):
-        members = {member.number for member in strategy._population}
+        members = {member.trial.number for member in strategy._population}
         proposal = strategy.ask(number)
         if number < 10:
             assert proposal.origin == "random"

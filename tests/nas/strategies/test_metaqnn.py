@@ -56,7 +56,7 @@ def test_shaped_rewards_are_equal_parts_of_the_result_and_q_begins_with_half_of_
     space = two_letters()
     strategy = MetaQNN(space, seed=0, trials=10, alpha=0.5, gamma=1.0, replays=1)
     first, second = ("letter0", None), ("letter1", "c")
-    strategy._steps(ended(Trial(0, Proposal(grown(space, letter0="c", letter1="b")), 0), 1.0))
+    strategy._list_steps(ended(Trial(0, Proposal(grown(space, letter0="c", letter1="b")), 0), 1.0))
     assert strategy._q == {first: {"b": 0.5, "c": 0.5}, second: {"a": 0.25, "b": 0.25}}
     strategy._learn([(first, "c"), (second, "b")], result=1.0)
     assert strategy._q[second] == {"a": 0.25, "b": 0.5 * 0.25 + 0.5 * 0.5}
@@ -68,9 +68,9 @@ def test_results_are_shares_of_worse_ones_and_failures_get_nothing():
     for number, (letters, loss) in enumerate([("ba", 3.0), ("bb", 1.0), ("ca", 3.0), ("cb", None)]):
         genotype = grown(space, letter0=letters[0], letter1=letters[1])
         strategy.tell(ended(Trial(number, Proposal(genotype), 0), loss))
-    assert strategy._result(1.0) == (3 + 0.5) / 4
-    assert strategy._result(3.0) == (1 + 1) / 4
-    assert strategy._result(float("inf")) == 0
+    assert strategy._measure_result(1.0) == (3 + 0.5) / 4
+    assert strategy._measure_result(3.0) == (1 + 1) / 4
+    assert strategy._measure_result(float("inf")) == 0
 
 
 def test_q_values_find_the_best_walk():

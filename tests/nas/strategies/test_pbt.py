@@ -65,14 +65,14 @@ def test_members_go_on_from_their_own_and_the_worst_from_the_best():
 def test_a_copy_has_other_hyperparameters_and_the_same_network():
     machine = strategy()
     for genotype in (sample(ToySpace(), np.random.default_rng(seed)) for seed in range(30)):
-        changed, words = machine._explored(genotype, np.random.default_rng(0))
+        changed, words = machine._explore(genotype, np.random.default_rng(0))
         before, after = genotype.content, changed.content
         assert {n: v for n, v in before.items() if n != "rate"} == {n: v for n, v in after.items() if n != "rate"}
         if "rate" in before:
             grid = (0.1, 0.2, 0.4, 0.8)
             assert abs(grid.index(before["rate"]) - grid.index(after["rate"])) <= 1
             assert words == ("" if before == after else f"rate {before['rate']} -> {after['rate']}")
-    explored = [machine._explored(genotype, np.random.default_rng(seed))[0].content["rate"] for seed in range(200)]
+    explored = [machine._explore(genotype, np.random.default_rng(seed))[0].content["rate"] for seed in range(200)]
     assert set(explored) == {grid[i] for i in range(4) if abs(i - grid.index(genotype.content["rate"])) <= 1}
 
 

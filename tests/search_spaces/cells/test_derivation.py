@@ -12,9 +12,10 @@ from evaluators.metrics.cost import parameters
 from nas.core.errors import InvalidGenotype
 from nas.core.supernet import SupernetPlan, perturbed
 from search_spaces.autoencoder.space import AutoencoderSpace
-from search_spaces.cells.derivation import derive_cell, relaxed_edges
-from search_spaces.cells.edge import OPERATION_NAMES
-from search_spaces.supernet import Architecture, MixedEdge
+from search_spaces.cells.derivation import derive_cell, relax_edges
+from search_spaces.cells.edge import CELL_OPERATIONS
+from search_spaces.cells.supernet import MixedEdge
+from search_spaces.supernet import Architecture
 from tests.parts.supernets import FIXED, SHAPE, SPACE, base_of
 
 
@@ -38,10 +39,10 @@ def cell_of(strengths, nodes=3, **options):
     for target in range(1, nodes + 1):
         for slot in (0, 1):
             allowed[f"c.node{target}.input{slot}"] = tuple(range(target))
-            allowed[f"c.node{target}.operation{slot}"] = OPERATION_NAMES if slot == 0 else ("none", *OPERATION_NAMES)
+            allowed[f"c.node{target}.operation{slot}"] = CELL_OPERATIONS if slot == 0 else ("none", *CELL_OPERATIONS)
     allowed |= options.pop("allowed", {})
     alphas = {f"c.{s}-{t}": {o: strengths.get((s, t, o), 0.0) for o in names}
-              for (s, t), names in relaxed_edges(allowed, "c").items()}  # fmt: skip
+              for (s, t), names in relax_edges(allowed, "c").items()}  # fmt: skip
     sites, skips = derive_cell(allowed, "c", alphas, **options)
     edges = {
         (sites[f"c.node{t}.input{slot}"], t, sites[f"c.node{t}.operation{slot}"])

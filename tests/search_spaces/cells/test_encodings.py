@@ -12,7 +12,7 @@ from torch import nn
 from nas.core.space import sample
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells import graph
-from search_spaces.cells.canonical import canonical_cell
+from search_spaces.cells.canonical import canonicalise_cell
 from search_spaces.cells.edge import Edge, build_cell
 from search_spaces.cells.encodings import ENCODINGS
 from tests.parts.cells import CellSpace
@@ -98,7 +98,7 @@ def _beside(place, depth):
 def test_the_usual_motifs_are_chains_of_identities():
     space = CellSpace("hierarchical")
     usual = grown(space)
-    assert canonical_cell(space.edges(usual)) == canonical_cell([]) == canonical_cell([Edge(0, 1, "skip")])
+    assert canonicalise_cell(space.edges(usual)) == canonicalise_cell([]) == canonicalise_cell([Edge(0, 1, "skip")])
     x = torch.rand(2, 4, 5, 5)
     assert torch.equal(space.build(usual, (4, 5, 5))(x), x)
 
@@ -113,7 +113,7 @@ def test_what_passes_nothing_is_none_and_a_cell_without_a_path_the_identity():
     space = CellSpace("hierarchical")
     blocked = grown(space, **{f"motif{motif}.edge_2_3": "none" for motif in range(3)})
     assert type(space.build(blocked, (4, 5, 5))) is nn.Identity
-    assert canonical_cell(space.edges(blocked)) == ()
+    assert canonicalise_cell(space.edges(blocked)) == ()
     # one motif blocked: the only path of the cell leads around it
     around = grown(space, **{"motif1.edge_2_3": "none", "motif0.edge_0_1": "conv_1x1", "level3.edge_0_3": "motif0"})
     assert space.edges(around) == [Edge(0, 1, "conv_1x1"), Edge(1, 2, "skip"), Edge(2, 3, "skip")]
@@ -188,8 +188,8 @@ def test_motifs_written_out_compute_what_the_nested_modules_compute(seed):
 def test_the_same_graph_has_one_form_in_every_encoding():
     edge = grown(CellSpace("edge"))  # a convolution and a residual connection
     graph_cell = grown(CellSpace("graph"), **{"0-1.split": True, "0-1.kept": True, "0.5-1.operation": "skip"})
-    forms = {canonical_cell(CellSpace(name).edges(g)) for name, g in (("edge", edge), ("graph", graph_cell))}
-    assert forms == {canonical_cell([Edge(0, 1, "skip"), Edge(0, 1, "conv_3x3")])}
+    forms = {canonicalise_cell(CellSpace(name).edges(g)) for name, g in (("edge", edge), ("graph", graph_cell))}
+    assert forms == {canonicalise_cell([Edge(0, 1, "skip"), Edge(0, 1, "conv_3x3")])}
 
 
 @settings(max_examples=30, deadline=None)
@@ -205,7 +205,7 @@ def test_graphs_of_one_form_compute_the_same(seed):
             for _ in range(int(generator.integers(1, 3)))
         ]
         made = build_cell(edges, 2, "none", "relu")(x)
-        assert torch.allclose(made, known.setdefault(canonical_cell(edges), made), rtol=1e-4)
+        assert torch.allclose(made, known.setdefault(canonicalise_cell(edges), made), rtol=1e-4)
 
 
 def test_numbering_and_order_do_not_matter():
@@ -215,12 +215,12 @@ def test_numbering_and_order_do_not_matter():
                  if s == t - 1 or generator.random() < 0.4]  # fmt: skip
         names = [0, *(generator.permutation(20)[:5] + 1)]
         again = [Edge(int(names[e.source]), int(names[e.target]), e.operation) for e in edges]
-        assert canonical_cell(edges) == canonical_cell([again[i] for i in generator.permutation(len(again))])
+        assert canonicalise_cell(edges) == canonicalise_cell([again[i] for i in generator.permutation(len(again))])
 
 
 def test_whose_output_is_used_twice_is_told_apart():
     like = [Edge(0, 1, "a"), Edge(0, 2, "a"), Edge(1, 3, "b"), Edge(1, 3, "c"), Edge(2, 3, "d")]
     unlike = [Edge(0, 1, "a"), Edge(0, 2, "a"), Edge(1, 3, "b"), Edge(2, 3, "c"), Edge(2, 3, "d")]
     other = [Edge(0, 1, "a"), Edge(0, 2, "a"), Edge(2, 3, "b"), Edge(2, 3, "c"), Edge(1, 3, "d")]
-    assert canonical_cell(like) != canonical_cell(unlike)
-    assert canonical_cell(like) == canonical_cell(other)
+    assert canonicalise_cell(like) != canonicalise_cell(unlike)
+    assert canonicalise_cell(like) == canonicalise_cell(other)

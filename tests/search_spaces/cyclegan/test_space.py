@@ -12,7 +12,7 @@ from nas.core.space import drawing, sample
 from nas.export.python_source import python_source
 from nas.testing import TranslatorSpaceContract
 from search_spaces.cyclegan.space import BLOCKS, CycleGanSpace
-from search_spaces.gan.discriminator_modules import SpectralNorm
+from search_spaces.operations.modules import SpectralNorm
 
 SMALL = {"*generator.width": (8,), "*discriminator.width": (8,), "*generator.blocks": (1, 2)}
 SPACE = CycleGanSpace().restrict(SMALL)

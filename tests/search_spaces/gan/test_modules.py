@@ -14,9 +14,8 @@ from search_spaces.gan.discriminator_modules import (
     MinibatchDiscrimination,
     MinibatchStandardDeviation,
     Projection,
-    SpectralNorm,
 )
-from search_spaces.gan.layers import doubled, initialise, normalised, spectrally_normalised
+from search_spaces.gan.layers import build_doubling, build_styled_normalisation
 from search_spaces.gan.modules import ConditionalScale, Layers, UpCell, UpCells
 from search_spaces.gan.style import (
     AdaptiveInstanceNorm,
@@ -26,6 +25,8 @@ from search_spaces.gan.style import (
     StyleBlock,
     StyleGenerator,
 )
+from search_spaces.operations.initialisation import apply_spectral_norm, initialise_weights
+from search_spaces.operations.modules import SpectralNorm
 
 
 @pytest.fixture(autouse=True)
@@ -89,9 +90,9 @@ def test_spectral_normalisation_iterates_in_training_alone():
 def test_every_layer_with_weights_is_spectrally_normalised():
     condition = Condition("label", 10)
     for way in ("none", "concatenation", "one_hot_maxout", "projection"):
-        head = Conditioning(way, None if way == "none" else condition).head(12)
+        head = Conditioning(way, None if way == "none" else condition).build_head(12)
         body = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten())
-        model = spectrally_normalised(Discriminator(body, head))
+        model = apply_spectral_norm(Discriminator(body, head))
         inside = {id(m.layer) for m in model.modules() if isinstance(m, SpectralNorm)}
         weighted = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.Embedding)]
         assert {id(m) for m in weighted} == inside
@@ -156,11 +157,11 @@ def test_a_vector_takes_the_place_of_a_label_wherever_one_enters():
     for way in ("concatenation", "one_hot_maxout", "projection"):
         label, vector = (Conditioning(way, Condition(kind, 7)) for kind in ("label", "vector"))
         for told, condition in ((label, torch.tensor([3, 1])), (vector, torch.randn(2, 7))):
-            assert told.head(6)(torch.randn(2, 6), condition).shape == (2, 1)
-            code, width = told.code(5)
+            assert told.build_head(6)(torch.randn(2, 6), condition).shape == (2, 1)
+            code, width = told.build_code(5)
             if code is not None:
                 assert code(torch.randn(2, 5), condition).shape == (2, width)
-            style, width = told.style()
+            style, width = told.build_style()
             assert (style is None) == (way != "projection")
             if style is not None:
                 assert style(condition).shape == (2, width)
@@ -169,14 +170,14 @@ def test_a_vector_takes_the_place_of_a_label_wherever_one_enters():
 def test_image_and_concatenated_condition_meet_before_the_logit():
     """A sum of a term of the image and one of the condition could tell neither whether they fit."""
     for way in ("concatenation", "one_hot_maxout", "projection"):
-        head = Conditioning(way, Condition("label", 5)).head(6)
+        head = Conditioning(way, Condition("label", 5)).build_head(6)
         one, other = torch.randn(2, 6).unbind()
         logits = head(torch.stack([one, one, other, other]), torch.tensor([0, 1, 0, 1])).flatten().tolist()
         assert abs((logits[0] - logits[1]) - (logits[2] - logits[3])) > 1e-4
 
 
 def test_conditional_batch_normalisation_scales_as_the_condition_says():
-    layers = Layers(normalised("batch", 4, EMBEDDING)).train()
+    layers = Layers(build_styled_normalisation("batch", 4, EMBEDDING)).train()
     norm, scale = layers.layers
     assert not norm.affine
     assert isinstance(scale, ConditionalScale)
@@ -293,19 +294,19 @@ def test_features_handed_on_are_not_overwritten():
 @pytest.mark.parametrize("name", ["transposed_convolution", "nearest", "bilinear", "pixel_shuffle"])
 def test_doubling_goes_to_any_size_that_halving_leaves(name):
     for before, after in (((4, 4), (8, 8)), ((4, 3), (7, 5)), ((2, 2), (2, 2))):
-        assert nn.Sequential(*doubled(name, 8, before, after))(torch.rand(1, 8, *before)).shape == (1, 8, *after)
+        assert nn.Sequential(*build_doubling(name, 8, before, after))(torch.rand(1, 8, *before)).shape == (1, 8, *after)
 
 
 def test_initialisations_are_what_they_are_called():
     model = nn.Sequential(nn.Conv2d(64, 64, 3), nn.BatchNorm2d(64), nn.Linear(64, 32), EqualisedLinear(64, 64))
     own = model[3].weight.clone()
-    initialise(model, "dcgan")
+    initialise_weights(model, "dcgan")
     assert model[0].weight.std().item() == pytest.approx(0.02, rel=0.02)
     assert model[1].weight.mean().item() == pytest.approx(1, abs=0.01)
     assert model[0].bias.abs().max() == 0
-    initialise(model, "orthogonal")
+    initialise_weights(model, "orthogonal")
     assert torch.allclose(model[2].weight @ model[2].weight.T, torch.eye(32), atol=1e-5)
     before = model[0].weight.clone()
-    initialise(model, "default")
+    initialise_weights(model, "default")
     assert torch.equal(model[0].weight, before)
     assert torch.equal(model[3].weight, own)

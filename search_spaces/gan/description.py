@@ -11,9 +11,9 @@ from search_spaces.gan.training import LOSSES
 Content = Mapping[str, Any]
 
 
-def describe(content: Content) -> str:
+def describe_pair(content: Content) -> str:
     """Both halves, what they are told, how they are trained."""
-    parts = [f"G {_generator(content)}", f"D {_discriminator(content)}"]
+    parts = [f"G {_describe_generator(content)}", f"D {_describe_discriminator(content)}"]
     if content["condition"] != "none":
         parts.append(f"conditioned by {content['condition']}")
     parts.append(f"latent {content['latent']}, {content['initialisation']} initialisation")
@@ -51,12 +51,12 @@ def describe_loss(content: Content) -> str:
     return name
 
 
-def _generator(content: Content) -> str:
+def _describe_generator(content: Content) -> str:
     family, act = content["generator"], content["generator_activation"]
     if family == "fully_connected":
         layers = f"{content['generator_layers']} layers of {content['generator_hidden_width']}"
         return f"{family} {layers}, {content['generator_normalisation']} norm, {act}"
-    text = f"{family} {_stages(content, 'generator')}, {act}"
+    text = f"{family} {_describe_stages(content, 'generator')}, {act}"
     if family == "cells":
         stages = [describe_up_cell(content, stage) for stage in range(content["generator_stages"])]
         text += f" [{' | '.join(stages)}]"
@@ -83,12 +83,12 @@ def describe_up_cell(content: Content, stage: int) -> str:
     return " ".join(words)
 
 
-def _discriminator(content: Content) -> str:
+def _describe_discriminator(content: Content) -> str:
     family, act = content["discriminator"], content["discriminator_activation"]
     if family == "fully_connected":
         text = f"{family} {content['discriminator_layers']} layers of {content['discriminator_hidden_width']}, {act}"
     else:
-        text = f"{family} {_stages(content, 'discriminator')}, {act}, {content['down_sampling']} down"
+        text = f"{family} {_describe_stages(content, 'discriminator')}, {act}, {content['down_sampling']} down"
     norm = "batch" if content.get("discriminator_batch_norm") else content["discriminator_normalisation"]
     text += f", {norm} norm".replace("none norm", "no norm")
     if content["spectral_norm"]:
@@ -102,7 +102,7 @@ def _discriminator(content: Content) -> str:
     return text
 
 
-def _stages(content: Content, half: str) -> str:
+def _describe_stages(content: Content, half: str) -> str:
     growth = content[f"{half}_growth"]
     grows = f" x{growth:g} a stage" if growth != 1 else ""
     return f"{content[f'{half}_stages']} stages of width {content[f'{half}_width']}{grows}"
