@@ -46,6 +46,7 @@ class Task(Capabilities):
         program: what an export's ``model.py`` is written from; see nas.export.
         unsettled: see nas.core.evaluator.Evaluator.
         pruned_rate: what learning rates are multiplied by where a pruned version is trained on.
+        epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
         supernet_epochs: of a supernet whose plan leaves them open.
     """
 
@@ -56,6 +57,8 @@ class Task(Capabilities):
     unsettled: ClassVar[float] = 0.0
     pruned_rate: ClassVar[float] = 1.0
     supernet_epochs: int = 20
+    epoch_size: int | None = None
+    sizes_epochs = True
     grows: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, data: Any, device: str = "cpu") -> None:
@@ -63,12 +66,22 @@ class Task(Capabilities):
 
     @classmethod
     def make_evaluator(
-        cls, space: SearchSpace, data: Any, *, epochs: int, device: str = "cpu", grow: bool = False, **options: Any
+        cls,
+        space: SearchSpace,
+        data: Any,
+        *,
+        epochs: int,
+        device: str = "cpu",
+        grow: bool = False,
+        epoch_size: int | None = None,
+        **options: Any,
     ) -> Evaluator:
         """What trains and scores the space's candidates; `options` are the task's own."""
         from evaluators.training_evaluator import TrainingEvaluator  # which knows tasks
 
-        return TrainingEvaluator(cls(space, data, device, **options), epochs=epochs, grow=grow)
+        task = cls(space, data, device, **options)
+        task.epoch_size = epoch_size
+        return TrainingEvaluator(task, epochs=epochs, grow=grow)
 
     # -- what is measured
 
@@ -148,7 +161,7 @@ class Task(Capabilities):
 
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
         """How many updates an epoch of a candidate has."""
-        count = len(self.data.train)
+        count = min(len(self.data.train), self.epoch_size or len(self.data.train))
         return int(count // min(int(hyperparameters["batch_size"]), count))
 
     def loss(

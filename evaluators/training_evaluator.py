@@ -124,6 +124,7 @@ class TrainingEvaluator(Evaluator):
             made = self._candidates.made(trial)
             memory = PeakMemory(task.device)
             training = task.begin_training(made.model, hyperparameters, epochs, trial.seed)
+            training.epoch_size = task.epoch_size
             cost = {**task.cost(made.model), **made.cost}
             growth = None
             if self._grow and not pruned and not isinstance(job, TrainFinalist):  # what it costs is that of the whole
@@ -164,6 +165,7 @@ class TrainingEvaluator(Evaluator):
         model = supernet_of(space, base, self.data.shape, trial.seed, task.device, trial.start)
         hyperparameters, epochs = self.space.hyperparameters(base), plan.schedule[0]
         training, memory = task.begin_training(model, hyperparameters, epochs, trial.seed), PeakMemory(task.device)
+        training.epoch_size = task.epoch_size
         paths = Paths(space, base, plan, trial.seed)
         training.before_update = lambda: follow_path(model, paths.draw())
         spent = Spent()

@@ -35,6 +35,7 @@ class AdversarialTraining:
         evaluated: what is scored: the average.
         averages: of parts of the model, by the part's name.
         epochs_done: so far.
+        epoch_size: how many images an epoch shows at most, drawn anew for each; None for all of them.
         before_update: is called before every update of the generator.
         growth: of both sides, if they grow.
     """
@@ -51,6 +52,7 @@ class AdversarialTraining:
         seed: int,
     ) -> None:
         self.hyperparameters, self.epochs, self.seed, self.epochs_done = dict(hyperparameters), epochs, seed, 0
+        self.epoch_size: int | None = None
         self.before_update: Callable[[], None] = lambda: None
         self.growth: Growth | None = None
         self._whole = model

@@ -19,10 +19,11 @@ from evaluators.training.selection import Scores
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
-from nas.data.dataset import Split, as_float
+from nas.data.dataset import Dataset, Split, as_float
 
 _LIKELIHOODS = ("elbo", "log_likelihood", "kl")
 _WIDEST_ON_CPU = 32
+_RANKING_IMAGES = 10_000
 
 
 class AutoencoderTask(Task):
@@ -48,6 +49,12 @@ class AutoencoderTask(Task):
     )
     picture = "reconstructions.png"
     program = "autoencoder"
+
+    @classmethod
+    def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
+        """As many as show a network 10,000 images: enough to tell which ones learn."""
+        count = len(data.train)
+        return -(-_RANKING_IMAGES // min(count, epoch_size or count))
 
     def assumptions(self, objective: str) -> list[Assumption]:
         """What an objective needs to make sense."""

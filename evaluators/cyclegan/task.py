@@ -88,9 +88,10 @@ class CycleGanTask(Task):
             _ = self._extractors
 
     @classmethod
-    def usual_epochs(cls, data: DomainPair) -> int:
+    def usual_epochs(cls, data: DomainPair, epoch_size: int | None = None) -> int:
         """As many as show the translators 12,000 images of each domain."""
-        return -(-_USUAL_IMAGES // max(len(data.a.train), len(data.b.train)))
+        largest = max(len(data.a.train), len(data.b.train))
+        return -(-_USUAL_IMAGES // min(largest, epoch_size or largest))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -170,6 +171,7 @@ class CycleGanTask(Task):
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
         """As many as there are whole batches in the larger part."""
         images = max(len(domain.train) for domain in self.data.domains)
+        images = min(images, self.epoch_size or images)
         return images // min(int(hyperparameters["batch"]), images)
 
     def begin_training(
@@ -187,7 +189,7 @@ class CycleGanTask(Task):
             Snapshots(epochs, samples, 1.0, classes, to_the_end=to_the_end),  # deviations are in units of the data's
             picture=self.picture,
             protocol=self.protocol("validation"),
-            usual=self.usual_epochs(self.data),
+            usual=self.usual_epochs(self.data, self.epoch_size),
             frames=frames,
         )
 

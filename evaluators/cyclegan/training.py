@@ -82,7 +82,7 @@ class CycleGanTraining(AdversarialTraining):
         for network in self._networks.values():
             network.train()
         size = min(self.hyperparameters["batch"], len(a), len(b))
-        steps = max(len(a), len(b)) // size
+        steps = max(1, min(max(len(a), len(b)), self.epoch_size or len(a) + len(b)) // size)
         with global_randomness(self._key(0), self._device):
             self._random.manual_seed(self._key(1))
             self._places.manual_seed(self._key(2))

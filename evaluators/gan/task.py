@@ -85,9 +85,10 @@ class GanTask(Task):
             _ = self._extractor
 
     @classmethod
-    def usual_epochs(cls, data: Dataset) -> int:
+    def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
         """As many as give 800 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
-        return -(-_USUAL_UPDATES // max(1, len(data.train) // BATCH))
+        count = min(len(data.train), epoch_size or len(data.train))
+        return -(-_USUAL_UPDATES // max(1, count // BATCH))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -157,7 +158,8 @@ class GanTask(Task):
 
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
         """Those of the generator."""
-        return len(self.data.train) // min(BATCH, len(self.data.train))
+        count = min(len(self.data.train), self.epoch_size or len(self.data.train))
+        return max(1, count // BATCH)
 
     def begin_training(
         self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int
@@ -173,7 +175,7 @@ class GanTask(Task):
             snapshots,
             picture=self.picture,
             protocol=self.protocol("validation"),
-            usual=self.usual_epochs(self.data),
+            usual=self.usual_epochs(self.data, self.epoch_size),
             frames=frames,
         )
 

@@ -109,7 +109,7 @@ class GanTraining(AdversarialTraining):
         self.model.generator.train()
         self.model.discriminator.train()
         size, rounds = min(BATCH, len(data)), self.hyperparameters["discriminator_steps"]
-        steps = max(1, len(data) // BATCH)
+        steps = max(1, min(len(data), self.epoch_size or len(data)) // BATCH)
         with global_randomness(self._key(0), self._device):
             self._random.manual_seed(self._key(1))
             order = torch.Generator().manual_seed(self._key(2))

@@ -36,6 +36,7 @@ class Training(Part, Protocol):
 
     epochs: int
     epochs_done: int
+    epoch_size: int | None
     evaluated: nn.Module
     averages: Mapping[str, nn.Module]
     before_update: Callable[[], None]

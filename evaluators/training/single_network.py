@@ -54,6 +54,7 @@ class SingleNetworkTraining:
     Attributes:
         evaluated: what is scored.
         averages: moving averages of parts of the model, by the part's name; here there are none.
+        epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
         before_update: is called before every update.
         growth: of the model, if it grows.
     """
@@ -66,6 +67,7 @@ class SingleNetworkTraining:
         self.model, self.hyperparameters, self.epochs, self.seed = model, dict(hyperparameters), epochs, seed
         self.evaluated = model
         self.epochs_done = self.updates = 0
+        self.epoch_size: int | None = None
         self.before_update: Callable[[], None] = lambda: None
         self.growth: Growth | None = None
         self._loss = loss
@@ -92,9 +94,9 @@ class SingleNetworkTraining:
             Diverged: the loss is not finite.
         """
         self.model.train()
-        size = min(self.hyperparameters["batch_size"], len(data))
+        size = min(self.hyperparameters["batch_size"], len(data), self.epoch_size or len(data))
         order = torch.randperm(len(data), generator=self._generators["order"]).to(data.examples.device)
-        steps = len(data) // size
+        steps = min(len(data), self.epoch_size or len(data)) // size
         with global_randomness(int(generator_for(self.seed, self.epochs_done).integers(2**63)), self._device):
             for step in range(steps):
                 loss = self._update(data.take(order[step * size : (step + 1) * size]), step / steps, memory)

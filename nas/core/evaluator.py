@@ -59,16 +59,18 @@ class Capabilities:
     Attributes:
         data_kinds: the kinds of data that it can be given; see nas.data.dataset.Dataset.kind.
         grows: whether it takes ``grow=True`` and then begins with smaller networks.
+        sizes_epochs: whether it takes ``epoch_size``, how many examples an epoch shows at most.
         extracts_features: whether it takes ``features``, the name of the extractor that samples are scored by.
     """
 
     data_kinds: ClassVar[tuple[str, ...]] = ("image",)
     grows: ClassVar[bool] = False
     extracts_features: ClassVar[bool] = False
+    sizes_epochs: ClassVar[bool] = False
 
     @classmethod
-    def usual_epochs(cls, data: Any) -> int:
-        """How many epochs suit the data, where the user says nothing."""
+    def usual_epochs(cls, data: Any, epoch_size: int | None = None) -> int:
+        """How many epochs, of so many examples at most, rank candidates on the data, where the user says nothing."""
         return DEFAULT_EPOCHS
 
     @classmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nas import registry
-from nas.config import RunConfig
+from nas.config import ALL_EXAMPLES, RunConfig
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Evaluator
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from nas.data.pairs import DomainPair
 
 DEFAULT_FINALISTS = 2
+SEARCH_EPOCH = 6_000
+"""Examples that an epoch of a search shows at most, where the user says nothing."""
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 ARRAYS = "arrays"
@@ -82,8 +84,11 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     if trained is not None:
         assumed = ()
         check_genotype(trained, space)
-    epochs = config.epochs or max(DEFAULT_EPOCHS, kind.usual_epochs(data))
+    epoch_size = _choose_epoch_size(config, kind)
+    epochs = config.epochs or max(DEFAULT_EPOCHS, kind.usual_epochs(data, epoch_size))
     options = _evaluator_options(config, kind, epochs)
+    if kind.sizes_epochs:
+        options["epoch_size"] = epoch_size
 
     def make_evaluator(space: SearchSpace) -> Evaluator:
         constructor = maker.make_evaluator if isinstance(maker, type) and issubclass(maker, Capabilities) else maker
@@ -111,6 +116,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     stopping, rule = early_stopping(objectives[0], epochs, evaluator)
     return Parts(
         space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping,
+        epoch_size=epoch_size,
         finalists=_count_finalists(config, evaluator, strategy),
         usual=find_usual(space, config.seed) if config.usual else None,
     )  # fmt: skip
@@ -170,6 +176,19 @@ def _find_evaluator(config: RunConfig, space: SearchSpace) -> Any:
 def _capabilities(maker: Any) -> type[Capabilities]:
     """What is known of evaluators before there is one; of those that a function makes, the defaults."""
     return maker if isinstance(maker, type) and issubclass(maker, Capabilities) else Evaluator
+
+
+def _choose_epoch_size(config: RunConfig, kind: type[Capabilities]) -> int | None:
+    """How many examples an epoch shows at most: of a search not all of a large set, so that it can look often enough.
+
+    Raises:
+        UserError: the evaluator's epochs have no size that could be chosen.
+    """
+    if config.epoch_size is not None and not kind.sizes_epochs and config.epoch_size < ALL_EXAMPLES:
+        fits = "evaluators whose epochs can be shorter, such as autoencoder, gan and cyclegan"
+        raise UserError("--epoch-size", config.epoch_size, fits)
+    searching = config.genotype is None and kind.sizes_epochs
+    return config.epoch_size or (SEARCH_EPOCH if searching else None)
 
 
 def _evaluator_options(config: RunConfig, kind: type[Capabilities], epochs: int) -> dict[str, Any]:

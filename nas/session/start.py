@@ -44,6 +44,7 @@ def start_run(
             "early_stopping": parts.early_stopping_name,
             **absolute,
             "finalists": parts.finalists,
+            "epoch_size": parts.epoch_size,
         }
     )
     if config.runs_dir.exists() and not config.runs_dir.is_dir():

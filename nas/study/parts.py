@@ -34,5 +34,6 @@ class Parts:
     epochs: int
     early_stopping: EarlyStopping
     early_stopping_name: str
+    epoch_size: int | None = None
     finalists: int = 0
     usual: Genotype | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import registry
-from nas.config import RunConfig, read_yaml
+from nas.config import ALL_EXAMPLES, RunConfig, read_yaml
 from nas.core.errors import UserError
 from nas.core.evaluator import Assumption
 from nas.core.genotype import Genotype
@@ -41,7 +41,12 @@ def config_of(path: Path) -> RunConfig:
     if not (path / JOURNAL).is_file() or not (path / "config.yaml").is_file():
         raise UserError("RUN", str(path), "the folder of a run (nas list shows them)", why="is not a run")
     path = path.resolve()
-    written = {"finalists": 0, "usual": False, **read_yaml(path / "config.yaml")}  # earlier versions had neither
+    written = {
+        "finalists": 0,
+        "usual": False,
+        "epoch_size": ALL_EXAMPLES,
+        **read_yaml(path / "config.yaml"),
+    }  # earlier versions had neither
     config = RunConfig.checked(written, source=str(path / "config.yaml"))
     return config.model_copy(update={"name": path.name, "runs_dir": path.parent})  # wherever it was copied to
 
