@@ -31,7 +31,7 @@ from scipy.stats import kendalltau
 
 from nas.core.genotype import Genotype
 from nas.core.job import ScoreWithSupernet, TrainSupernet
-from nas.study.run import Run, best_first
+from nas.study.run import Run, sort_trials
 
 SHORT, SHORTER = 3, 6  # parts of the truth's epochs
 OTHER_SEEDS = "other seeds"
@@ -68,7 +68,7 @@ def figures(run: Run, truth: Mapping[str, Any]) -> dict[str, Any]:
     trials = [trial for trial in run.trials if trial.outcome is not None and not isinstance(trial.job, TrainSupernet)]
     ranked: list[Genotype] = []
     for shared in (False, True):  # finalists before all others
-        for trial in best_first([trial for trial in trials if (isinstance(trial.job, ScoreWithSupernet)) is shared]):
+        for trial in sort_trials([trial for trial in trials if (isinstance(trial.job, ScoreWithSupernet)) is shared]):
             if trial.genotype in final and trial.genotype not in ranked:
                 ranked.append(trial.genotype)
     winner = run.best.genotype

@@ -18,7 +18,7 @@ from pairs import pair
 from safetensors.torch import load
 
 from evaluators.cyclegan.task import CycleGanTask
-from evaluators.metrics.translations import translation_scores
+from evaluators.metrics.translations import score_translations
 from nas.core.trial import Proposal, Trial
 from nas.data.pairs import load_pair
 from nas.data.sources.transformations import TRANSFORMATIONS
@@ -47,9 +47,9 @@ def main() -> None:
     evaluator = CycleGanTask.make_evaluator(space, data, epochs=arguments.epochs)
     print(space.describe(genotype, data.shape))
     targets = evaluator.task._test_targets
-    report("nothing", translation_scores(targets, lambda images: images, lambda images: images))
+    report("nothing", score_translations(targets, lambda images: images, lambda images: images))
     if arguments.change in UNDONE:
-        true = translation_scores(targets, TRANSFORMATIONS[arguments.change].apply, UNDONE[arguments.change])
+        true = score_translations(targets, TRANSFORMATIONS[arguments.change].apply, UNDONE[arguments.change])
         report("the change", true)
     for seed in range(arguments.seeds):
         *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), seed))

@@ -36,7 +36,7 @@ from nas.core.genotype import Genotype
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial, curve_of
 from nas.registry import load, make_early_stopping
 from nas.strategies.results import normal_scores
-from nas.study.run import best_first
+from nas.study.run import sort_trials
 
 RULES = (
     "none", "asha", "asha:reduction=2", "asha:reduction=4", "asha:first=2", "asha:first=2,reduction=2", "asha:first=3",
@@ -114,7 +114,7 @@ def figures(candidates: list[Candidate], ended: list[Trial]) -> dict[str, float]
     complete = [list(trial.curve.values())[-1] for trial in ended if not trial.stopped]
     above = (min(complete) - final.min()) / abs(final.min())
     seconds = sum(candidates[trial.number].times[len(trial.curve) - 1] for trial in ended)
-    ranked = {trial.number: place for place, trial in enumerate(best_first(ended))}
+    ranked = {trial.number: place for place, trial in enumerate(sort_trials(ended))}
     return {
         "epochs": sum(len(t.curve) for t in ended) / sum(len(c.times) for c in candidates),
         "seconds": seconds / sum(c.times[-1] for c in candidates),

@@ -19,7 +19,7 @@ import numpy as np
 from evaluators.autoencoder.task import AutoencoderTask
 from nas.core.evaluator import Evaluator
 from nas.core.metric import COST
-from nas.core.search import Search
+from nas.core.search import Limits, Search
 from nas.core.trial import Measurement, Trial
 from nas.executors.inline import Inline
 from nas.strategies.evolution import Evolution
@@ -50,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         study = Study.create(Path(folder) / "run", space, objectives, {})
         strategy = Evolution(space, seed=0, trials=trials)
-        search = Search(space, strategy, objectives, study, seed=0, trials=trials)
+        search = Search(space, strategy, objectives, study, seed=0, limits=Limits(trials))
         times: list[float] = []
         last = time.perf_counter()
 

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 
 from examples.xor import LogicEvaluator
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Limits, Search
 from nas.core.trial import Trial
 from nas.executors.inline import Inline
 from nas.strategies.neat import Neat
@@ -43,8 +44,7 @@ def solve(seed: int) -> tuple[int, int, int] | None:
         (LogicEvaluator.metrics["fitness"].objective,),
         InMemory(),
         seed=seed,
-        trials=MOST,
-        limit=solved,
+        limits=Limits(MOST, over=solved.reached),
     )
     Inline().run(search, LogicEvaluator(space), solved)
     if solved.trial is None:

@@ -22,8 +22,8 @@ import onnxruntime
 import torch
 
 import nas
-from evaluators.metrics.cost import multiply_adds, parameters
-from evaluators.pruning.pruning import pruned
+from evaluators.metrics.cost import count_multiply_adds, count_parameters
+from evaluators.pruning.pruning import prune_model
 from nas.core.genotype import Genotype
 from nas.core.job import PruneChannels
 from nas.core.trial import Proposal, Start, Trial
@@ -66,7 +66,7 @@ def untuned(run: Run, whole: Candidate, ratio: float) -> float:
     evaluator: Any = run.parts.evaluator
     start = Start(whole.number, whole.genotype, run.study.weights_path(whole.number).read_bytes())
     trial = Trial(0, Proposal(whole.genotype, (whole.number,), job=PruneChannels(ratio)), whole.trial.seed, start=start)
-    model = pruned(
+    model = prune_model(
         lambda: evaluator.space.build(whole.genotype, evaluator.data.shape), trial, evaluator.task.prunable_parts
     ).model
     return float(evaluator.test(whole.genotype, model, whole.trial.seed)["mse"])
@@ -113,8 +113,8 @@ def main() -> None:
             model, ratio = candidate.model(), candidate.trial.job.ratio
             line = {
                 "model": label,
-                "parameters": parameters(model),
-                "multiply_adds": multiply_adds(model, images),
+                "parameters": count_parameters(model),
+                "multiply_adds": count_multiply_adds(model, images),
                 "mse": round(candidate.test()["mse"], 5),
                 "latency_ms": latency,
                 "kilobytes": round(file.stat().st_size / 1000, 1),

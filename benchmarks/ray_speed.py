@@ -23,7 +23,8 @@ from pairs import pair
 from scipy.stats import kendalltau
 
 import nas
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Limits, Search
 from nas.core.trial import Measurement, Trial
 from nas.executors.ray_tune.cluster import session
 from nas.executors.ray_tune.executor import RayTune
@@ -58,7 +59,7 @@ def idle(workers: int, trials: int) -> dict[str, float]:
             memory.extend((p.memory_info().rss, p.memory_full_info().uss) for p in of_ray)  # the largest has torch
 
     space = ToySpace()
-    search = Search(space, Random(space, seed=0, trials=trials), (LOSS,), InMemory(), seed=0, trials=trials)
+    search = Search(space, Random(space, seed=0, trials=trials), (LOSS,), InMemory(), seed=0, limits=Limits(trials))
     began = time.perf_counter()
     with session(None, cpus=workers, gpus=0):
         begun = time.perf_counter()

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from damaged_images import damaged
 
-from evaluators.features.extractor import extractor_for
-from evaluators.metrics.samples import reference_of, sample_scores
+from evaluators.features.extractor import load_extractor
+from evaluators.metrics.samples import make_reference, score_samples
 from nas.data.loading import load_data
 
 SHOWN = {
@@ -35,17 +35,17 @@ def main() -> None:
     data = load_data(given.dataset, train_size=given.train_size, seed=given.seed)
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
-        extractor = extractor_for(data, directory=Path(folder), kind=given.features)
+        extractor = load_extractor(data, directory=Path(folder), kind=given.features)
         print(f"{extractor.name}: accuracy {extractor.accuracy:.3f}, {time.process_time() - started:.1f} CPU seconds")
-    reference = reference_of(data, extractor)
+    reference = make_reference(data, extractor)
     if len(data.test) < reference.samples:
-        reference = reference_of(data, extractor, samples=len(data.test))
+        reference = make_reference(data, extractor, samples=len(data.test))
     print(reference.protocol, "\n")
     print("| images |", " | ".join(SHOWN), "|")
     print("|---" * (len(SHOWN) + 1) + "|")
     for name, samples in damaged(data.test, reference.samples).items():
         started = time.process_time()
-        scores = sample_scores(samples, extractor, reference)
+        scores = score_samples(samples, extractor, reference)
         spent = time.process_time() - started
         cells = [format(scores[metric], form) if metric in scores else "" for metric, form in SHOWN.items()]
         print(f"| {name} |", " | ".join(cells), "|", flush=True)

@@ -24,7 +24,7 @@ from torch import nn
 
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.inheritance import transfer as sharing
-from evaluators.inheritance.transfer import Inherited
+from evaluators.inheritance.transfer import Inheritance
 from nas.core.genotype import Genotype
 from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement, Proposal, Start, Trial
@@ -34,14 +34,14 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 
 
 @torch.no_grad()
-def by_name(child: nn.Module, parent: nn.Module, run: Callable[[nn.Module], object]) -> Inherited:
+def by_name(child: nn.Module, parent: nn.Module, run: Callable[[nn.Module], object]) -> Inheritance:
     """Tensors of the same name and shape, whatever they stand for."""
     old, new = parent.state_dict(), child.state_dict()
     same = {name: name for name, tensor in new.items() if name in old and old[name].shape == tensor.shape}
     for name in same:
         new[name].copy_(old[name])
     total = sum(parameter.numel() for parameter in child.parameters())
-    return Inherited(sum(p.numel() for name, p in child.named_parameters() if name in same) / total, 0.0, same)
+    return Inheritance(sum(p.numel() for name, p in child.named_parameters() if name in same) / total, 0.0, same)
 
 
 def space_of(latent: int, widest: int) -> AutoencoderSpace:
@@ -100,7 +100,7 @@ def main() -> None:
         for child_number, child in enumerate(mutants):
             found = {f"scratch {e}": trained(space, data, child, e, seed=100 + child_number) for e in (1, 2, 4, full)}
             found["inherit 1"] = trained(space, data, child, 1, seed=100 + child_number, start=start)
-            with mock.patch.object(sharing, "inherit", by_name):
+            with mock.patch.object(sharing, "inherit_weights", by_name):
                 found["by name 1"] = trained(space, data, child, 1, seed=100 + child_number, start=start)
             found[f"grow {full}"] = trained(space, data, child, full, seed=100 + child_number, grow=True)
             for way, last in found.items():

@@ -11,26 +11,26 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from evaluators.training.checkpoint import State, as_bytes, as_tensor
+from evaluators.training.checkpoint import State, bytes_to_tensor, tensor_to_bytes
 
-_MILLISECONDS = 3000  # of an animated picture, but for its last frame
-_LONGEST = 300
-_AT_THE_END = 1500
+_MILLISECONDS = 3000  # that all frames but the last are shown for together
+_LONGEST = 300  # milliseconds of one frame
+_AT_THE_END = 1500  # milliseconds of the last frame
 _MOST_FRAMES, _LEAST_SIDE_MOVING = 30, 24  # animated pictures compress badly
 
 
-def picture_of_rows(rows: Sequence[Tensor], least_side: int = 32) -> bytes:
-    """A PNG whose rows are batches of images, (M, C, H, W) in [0, 1] each and all of the same shape.
+def render_rows(rows: Sequence[Tensor], least_side: int = 32) -> bytes:
+    """Render batches of images, (M, C, H, W) in [0, 1] each and all of one shape, as the rows of a PNG.
 
     Small images are enlarged by a whole factor until their smaller side is at least `least_side` pixels.
     """
     buffer = io.BytesIO()
-    sheet(rows, least_side).save(buffer, format="PNG")
+    draw_rows(rows, least_side).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
-def animated_picture(frames: Sequence[Image.Image]) -> bytes:
-    """A GIF that shows pictures of one size in turn, again and again, the last for longer."""
+def render_gif(frames: Sequence[Image.Image]) -> bytes:
+    """Render a GIF that repeats pictures of one size, and shows the last for longer."""
     each = max(40, min(_LONGEST, _MILLISECONDS // len(frames)))
     buffer = io.BytesIO()
     first, *rest = frames
@@ -39,8 +39,8 @@ def animated_picture(frames: Sequence[Image.Image]) -> bytes:
     return buffer.getvalue()
 
 
-def sheet(rows: Sequence[Tensor], least_side: int = 32) -> Image.Image:
-    """The picture that `picture_of_rows` writes."""
+def draw_rows(rows: Sequence[Tensor], least_side: int = 32) -> Image.Image:
+    """Draw the picture that `render_rows` renders."""
     images = torch.stack([row.detach().cpu().float().clamp(0, 1) for row in rows])
     factor = max(1, -(-least_side // min(images.shape[-2:])))
     lines = [
@@ -52,38 +52,38 @@ def sheet(rows: Sequence[Tensor], least_side: int = 32) -> Image.Image:
 
 
 class Film:
-    """The animated picture of a training: at most 30 of its epochs, evenly spread, the first and the last among them.
+    """Collects the frames of a training's GIF: at most 30 epochs, evenly spread, with the first and the last.
 
     Args:
-        epochs: how many there will be; None where the training may end earlier.
+        epochs: how many there will be; None if the training may end earlier.
     """
 
     def __init__(self, epochs: int | None = None) -> None:
-        self._wanted = None if epochs is None else {1 + index for index in _spread(epochs)}
+        self._wanted = None if epochs is None else {1 + index for index in _spread_indices(epochs)}
         self._frames: list[bytes] = []
 
     def add(self, epoch: int, rows: Sequence[Tensor]) -> None:
-        """The rows of images after the next epoch; see `picture_of_rows`."""
+        """Add the rows of images after an epoch; see `render_rows`."""
         if self._wanted is None or epoch in self._wanted:
-            self._frames.append(picture_of_rows(rows, _LEAST_SIDE_MOVING))
+            self._frames.append(render_rows(rows, _LEAST_SIDE_MOVING))
 
     def picture(self) -> bytes:
-        """All of it, as GIF."""
-        shown = [self._frames[index] for index in _spread(len(self._frames))]
-        return animated_picture([Image.open(io.BytesIO(frame)) for frame in shown])
+        """Render the GIF."""
+        shown = [self._frames[index] for index in _spread_indices(len(self._frames))]
+        return render_gif([Image.open(io.BytesIO(frame)) for frame in shown])
 
     def state(self) -> State:
-        """Everything to continue from."""
-        return {str(index): as_tensor(frame) for index, frame in enumerate(self._frames)}, {}
+        """Give everything to continue from."""
+        return {str(index): bytes_to_tensor(frame) for index, frame in enumerate(self._frames)}, {}
 
     def restore(self, state: State) -> None:
-        """Go on from what `state` gave."""
+        """Continue from what `state` gave."""
         frames, _ = state
-        self._frames = [as_bytes(frames[str(index)]) for index in range(len(frames))]
+        self._frames = [tensor_to_bytes(frames[str(index)]) for index in range(len(frames))]
 
 
-def _spread(count: int) -> list[int]:
-    """The indices of at most 30 of so many things, evenly spread, the first and the last among them."""
+def _spread_indices(count: int) -> list[int]:
+    """Choose at most 30 of `count` indices, evenly spread, with the first and the last."""
     if count <= _MOST_FRAMES:
         return list(range(count))
     return [round(index * (count - 1) / (_MOST_FRAMES - 1)) for index in range(_MOST_FRAMES)]

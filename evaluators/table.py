@@ -1,4 +1,4 @@
-"""Looks results up in a table of known ones: for benchmarks of strategies."""
+"""Looks results up in a table instead of training, for benchmarks of strategies."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from nas.core.trial import Measurement, Objective, Trial
 
 
 class TableEvaluator(Evaluator):
-    """One measurement a trial: one of the row's observed columns, drawn at random as a training run would give it.
+    """Gives one measurement a trial: one of the observed columns of a row, drawn at random like a training's result.
 
     Args:
         objective: what is measured, under this name.
-        row_of: the row of a genotype.
-        observed: the columns to draw from, each with a value for every row; NaN where a row has none, as tables
-            have where fewer runs were made.
+        row_of: gives the row of a genotype.
+        observed: the columns to draw from, each with a value for every row; NaN if there were fewer runs of a row.
     """
 
     def __init__(self, objective: Objective, row_of: Callable[[Genotype], int], observed: Sequence[np.ndarray]) -> None:
@@ -30,7 +29,7 @@ class TableEvaluator(Evaluator):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """The one column that is searched."""
+        """Give the one column that is searched."""
         return metrics_by_name(Metric(self._objective.name, self._objective.direction))
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_parameters
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
-from evaluators.supernets.gradient import measure_supernet
-from evaluators.training.selection import KeepLast, KeepLowest, Scores, Selection, Training
-from evaluators.training.single_network import SingleNetworkTraining
+from evaluators.supernets.darts import measure_supernet
+from evaluators.training.epochs import Training
+from evaluators.training.selection import KeepLast, KeepLowest, Scores, Selection
+from evaluators.training.single_network import RECIPE, SingleNetworkTraining
 from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
 from nas.core.genotype import Genotype
 from nas.core.metric import COST, Metric
 from nas.core.space import SearchSpace
 from nas.core.supernet import Path, SupernetPlan
 from nas.core.trial import Measurement, Trial
-from nas.data.dataset import Split, as_float
+from nas.data.dataset import Split, as_float, batches
 
 _CALIBRATION = 16  # batches that the statistics of a supernet's candidate are of
 
 
 class Task(Capabilities):
-    """Subclass it and give `name`, `quality`, `loss` and `score`: what else there is has a default.
+    """Subclass it and give `name`, `quality`, `loss` and `measure`: what else there is has a default.
 
     Seeds, epochs, checkpoints, early stopping, weight inheritance, growth, pruning and supernets are the matter of
     evaluators.training_evaluator.TrainingEvaluator, for every task alike.
@@ -41,7 +41,9 @@ class Task(Capabilities):
 
     Attributes:
         name: part of each checkpoint.
-        quality: the metrics that `score` measures, by name; the first is the default objective.
+        quality: the metrics that `measure` or `score` gives, by name; the first is the default objective.
+        outputs: the names of what a model gives: of its tensor, or of each of the tuple that it gives.
+        recipe: the hyperparameters of a training that the space does not decide.
         picture: the name of the picture that is drawn after every epoch, if there is something to show.
         program: what an export's ``model.py`` is written from; see nas.export.
         unsettled: see nas.core.evaluator.Evaluator.
@@ -50,19 +52,23 @@ class Task(Capabilities):
         supernet_epochs: of a supernet whose plan leaves them open.
     """
 
+    data_kinds: ClassVar[tuple[str, ...]] = ("image", "vector", "sequence")
     name: ClassVar[str]
     quality: ClassVar[Mapping[str, Metric]]
+    outputs: ClassVar[tuple[str, ...]] = ("outputs",)
+    recipe: ClassVar[Mapping[str, Any]] = RECIPE
     picture: ClassVar[str] = "picture.png"
     program: ClassVar[str] = "model"
     unsettled: ClassVar[float] = 0.0
     pruned_rate: ClassVar[float] = 1.0
     supernet_epochs: int = 20
     epoch_size: int | None = None
-    sizes_epochs = True
+    sizes_epochs: ClassVar[bool] = True
     grows: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, data: Any, device: str = "cpu") -> None:
         self.space, self.data, self.device = space, data, torch.device(device)
+        self._parts: dict[str, Any] = {}  # of the data, on the device
 
     @classmethod
     def make_evaluator(
@@ -98,7 +104,15 @@ class Task(Capabilities):
         """What the scores depend on besides the candidate; see nas.core.evaluator.Evaluator.protocol."""
         return {}
 
-    @abstractmethod
+    def measure(self, outputs: Any, split: Split) -> Mapping[str, float]:
+        """The metrics of quality of what the model gives for a part's examples.
+
+        Args:
+            outputs: what the model returns, for all examples: a tensor (N, ...), or a tuple of them.
+            split: the examples and what the data tell of them, on the device.
+        """
+        raise NotImplementedError
+
     def score(
         self,
         model: nn.Module,
@@ -109,7 +123,7 @@ class Task(Capabilities):
         part: Literal["validation", "test"] = "validation",
         memory: PeakMemory | None = None,
     ) -> Scores:
-        """Score a model, which is in evaluation mode afterwards.
+        """Score a model, which is in evaluation mode afterwards: by default as `measure` says.
 
         Args:
             model: the whole model.
@@ -117,6 +131,17 @@ class Task(Capabilities):
                 candidate of a supernet.
             seed: of everything random.
         """
+        split = self._part(part)
+        for module in (model, evaluated):
+            module.eval()
+        found = []
+        with torch.no_grad():
+            for rows in batches(split.examples):
+                found.append(evaluated(as_float(split.examples[rows])))
+                if memory is not None:
+                    memory.look()
+        outputs = torch.cat(found) if isinstance(found[0], Tensor) else tuple(map(torch.cat, zip(*found, strict=True)))
+        return Scores(self.measure(outputs, split))
 
     # -- the model
 
@@ -140,8 +165,8 @@ class Task(Capabilities):
         evaluated = self.evaluated_part(model)
         inputs = (values.to(self.device) for values in self.example_inputs(model, 1))
         return {
-            "parameters": float(parameters(evaluated)),
-            "multiply_adds": float(multiply_adds(evaluated, *inputs)),
+            "parameters": float(count_parameters(evaluated)),
+            "multiply_adds": float(count_multiply_adds(evaluated, *inputs)),
         }
 
     def prunable_parts(self, model: nn.Module) -> Calls:
@@ -153,11 +178,16 @@ class Task(Capabilities):
     @property
     def train_data(self) -> Any:
         """The training part, on the device."""
-        if self._train is None:
-            self._train = self.data.train.to(self.device)
-        return self._train
+        return self._part("train")
 
-    _train: Split | None = None
+    def _part(self, name: Literal["train", "validation", "test"]) -> Any:
+        if name not in self._parts:
+            self._parts[name] = getattr(self.data, name).to(self.device)
+        return self._parts[name]
+
+    def hyperparameters(self, genotype: Genotype) -> Mapping[str, Any]:
+        """Those that the space has decided, and those of the recipe that it leaves open."""
+        return {**self.recipe, **self.space.hyperparameters(genotype)}
 
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
         """How many updates an epoch of a candidate has."""
@@ -230,4 +260,4 @@ class Task(Capabilities):
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What is handed over of a trained model: by default all of it, shown on examples of the test part."""
         inputs = {"examples": self.data.test.examples[:16]}
-        return {self.name: Deliverable(model, inputs, "outputs", self.program)}
+        return {self.name: Deliverable(model, inputs, self.outputs, self.program)}

@@ -6,14 +6,21 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from evaluators.candidates import Candidates
-from evaluators.metrics.cost import PeakMemory, Spent
-from evaluators.networks import as_safetensors, within_memory
-from evaluators.pictures import picture_of_rows
-from evaluators.pruning.pruning import epochs_of, reduced_rates
-from evaluators.supernets.one_shot import Paths, candidate_of, follow_path, shares_weights, start_of_path, supernet_of
-from evaluators.training.checkpoint import Part, going_on, identity, last_epoch, packed
-from evaluators.training.growth import Growth, blocks_of
+from evaluators.metrics.cost import PeakMemory, Stopwatch
+from evaluators.model_builder import ModelBuilder
+from evaluators.models import serialise_tensors, translate_memory_errors
+from evaluators.pictures import render_rows
+from evaluators.pruning.pruning import count_epochs, reduce_learning_rates
+from evaluators.supernets.paths import (
+    PathSampler,
+    build_supernet,
+    extract_candidate,
+    follow_path,
+    require_start,
+    require_weight_sharing,
+)
+from evaluators.training.checkpoint import Part, find_last_epoch, identify_training, load_states, pack_checkpoint
+from evaluators.training.growth import Growth, find_blocks
 from nas.core.errors import Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator
 from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
@@ -37,10 +44,11 @@ _SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial score
 class TrainingEvaluator(Evaluator):
     """Trains genotypes for a fixed number of epochs and measures them after each, as a task says.
 
-    Metrics are the task's; ``parameters`` and ``multiply_adds`` (an example), ``seconds`` (of training and scoring so
-    far) and ``peak_memory_mb``. Of a trial with a start also those of evaluators.inheritance.transfer.begin_from; of a
-    network that grows those of evaluators.training.growth.Growth; of a pruned version ``latency_ms`` and
-    ``unpruned_latency_ms`` of a batch, see evaluators.pruning.pruning.latencies.
+    The metrics are the task's, ``parameters`` and ``multiply_adds`` (of an example), ``seconds`` (of training and
+    scoring so far) and ``peak_memory_mb``. A trial with a start adds those of
+    evaluators.inheritance.transfer.inherit_from_trial, a network that grows those of evaluators.training.growth.Growth,
+    and a pruned version ``latency_ms`` and ``unpruned_latency_ms`` of a batch; see
+    evaluators.pruning.pruning.measure_latencies.
 
     Args:
         epochs: of each candidate.
@@ -55,7 +63,7 @@ class TrainingEvaluator(Evaluator):
         self.task, self.epochs = task, epochs
         self.space, self.data, self.unsettled = task.space, task.data, task.unsettled
         self._grow = grow
-        self._candidates = Candidates(task.space, task.data.shape, task.device, task.run, task.prunable_parts)
+        self._builder = ModelBuilder(task.space, task.data.shape, task.device, task.run, task.prunable_parts)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -80,7 +88,7 @@ class TrainingEvaluator(Evaluator):
             CandidateFailure: nothing can be removed, or the weights to start from were not kept.
             UserError: what was asked for cannot be done with any candidate.
         """
-        return within_memory(self._measurements(trial), self.task.device)
+        return translate_memory_errors(self._measurements(trial), self.task.device)
 
     def _measurements(self, trial: Trial) -> Iterator[Measurement]:
         match trial.job:
@@ -100,58 +108,60 @@ class TrainingEvaluator(Evaluator):
             UserError: the checkpoint is damaged, or of another training or protocol.
             Diverged, Collapsed, OutOfMemory: as in `evaluate`.
         """
-        return within_memory(self._train(trial, checkpoint, every), self.task.device)
+        return translate_memory_errors(self._train(trial, checkpoint, every), self.task.device)
 
     def _train(self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None) -> Iterator[Measurement]:
         task = self.task
         task.prepare()
         job = trial.job
-        pruned, portion = isinstance(job, PruneChannels), isinstance(job, (TrainPortion, TrainFinalist))
-        hyperparameters = self.space.hyperparameters(trial.genotype)
-        epochs = epochs_of(trial, self.epochs, task.updates_an_epoch(hyperparameters))
+        pruned, final = isinstance(job, PruneChannels), isinstance(job, TrainFinalist)
+        portion = final or isinstance(job, TrainPortion)
+        hyperparameters = task.hyperparameters(trial.genotype)
+        epochs = count_epochs(trial, self.epochs, task.updates_an_epoch(hyperparameters))
         if pruned:
-            hyperparameters = reduced_rates(hyperparameters, task.pruned_rate)
-        own = identity(task.name, trial, epochs, self.data, **task.identity())
+            hyperparameters = reduce_learning_rates(hyperparameters, task.pruned_rate)
+        own = identify_training(task.name, trial, epochs, self.data, **task.identity())
         if isinstance(job, TrainFinalist):
             # how long it is going to be trained depends on the others: no part of what its checkpoint is of
             epochs, own = job.horizon, {**own, "epochs": 0}
             hyperparameters = {**hyperparameters, "averaging": AVERAGING, "schedule": "constant"}
             if job.settles:
                 hyperparameters["settles_from"] = 1 - SETTLING * job.epochs / job.horizon
-        kept, last = going_on(trial, own, checkpoint), last_epoch(trial, epochs)
-        spent = Spent()
-        with spent:
-            made = self._candidates.made(trial)
+        kept, last = load_states(trial, own, checkpoint), find_last_epoch(trial, epochs)
+        stopwatch = Stopwatch()
+        with stopwatch:
+            prepared = self._builder.prepare(trial)
             memory = PeakMemory(task.device)
-            training = task.begin_training(made.model, hyperparameters, epochs, trial.seed)
+            training = task.begin_training(prepared.model, hyperparameters, epochs, trial.seed)
             training.epoch_size = task.epoch_size
-            cost = {**task.cost(made.model), **made.cost}
+            cost = {**task.cost(prepared.model), **prepared.cost}
             growth = None
-            if self._grow and not pruned and not isinstance(job, TrainFinalist):  # what it costs is that of the whole
-                growth = Growth(made.model, blocks_of(made.model, task.run), epochs, training.averages)
+            if self._grow and not (pruned or final):  # what it costs is that of the whole
+                growth = Growth(prepared.model, find_blocks(prepared.model, task.run), epochs, training.averages)
                 training.growth = growth
         # whether a portion ends early is the strategy's to say
         frames = None if every is None else epochs
-        final = isinstance(job, TrainFinalist)
         selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames, final=final)
-        parts: dict[str, Part] = {"training": training, "spent": spent, **selection.parts()}
+        parts: dict[str, Part] = {"training": training, "spent": stopwatch, **selection.parts()}
         for name, state in kept.items():
             parts[name].restore(state)
         while not selection.ended and training.epochs_done < last:
             epoch = training.epochs_done + 1
-            with spent:
+            with stopwatch:
                 task.train_epoch(training, memory)
-                found = task.score(made.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
+                found = task.score(prepared.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
                 _check_finite(found.metrics, epoch)
                 growing = growth is not None and growth.stage(epoch) < growth.stages
-                selection.add(epoch, found, lambda: as_safetensors(training.tensors(), made.texts), growing=growing)
+                selection.add(
+                    epoch, found, lambda: serialise_tensors(training.tensors(), prepared.metadata), growing=growing
+                )
                 over = selection.ended or epoch == last
                 artifacts = selection.artifacts(over=over)
-            metrics = selection.metrics() | cost | spent.metrics(memory)
+            metrics = selection.metrics() | cost | stopwatch.metrics(memory)
             if growth is not None:
                 metrics |= growth.metrics(epoch)
             if (every is not None and epoch % every == 0) or (over and (portion or every is not None)):
-                artifacts[CHECKPOINT] = packed(own, parts)
+                artifacts[CHECKPOINT] = pack_checkpoint(own, parts)
             yield Measurement(epoch, metrics, artifacts)
         selection.check(training)
 
@@ -160,45 +170,45 @@ class TrainingEvaluator(Evaluator):
     def _train_paths(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
         """One measurement after every epoch, of the base's own path; the last brings the weights of all."""
         task, base = self.task, trial.genotype
-        space, plan = shares_weights(self.space), plan.completed(task.supernet_epochs, "gumbel")
+        space, plan = require_weight_sharing(self.space), plan.completed(task.supernet_epochs, "gumbel")
         task.prepare()
-        model = supernet_of(space, base, self.data.shape, trial.seed, task.device, trial.start)
-        hyperparameters, epochs = self.space.hyperparameters(base), plan.schedule[0]
+        model = build_supernet(space, base, self.data.shape, trial.seed, task.device, trial.start)
+        hyperparameters, epochs = task.hyperparameters(base), plan.schedule[0]
         training, memory = task.begin_training(model, hyperparameters, epochs, trial.seed), PeakMemory(task.device)
         training.epoch_size = task.epoch_size
-        paths = Paths(space, base, plan, trial.seed)
+        paths = PathSampler(space, base, plan, trial.seed)
         training.before_update = lambda: follow_path(model, paths.draw())
-        spent = Spent()
+        stopwatch = Stopwatch()
         for epoch in range(1, epochs + 1):
-            with spent:
+            with stopwatch:
                 task.train_epoch(training, memory)
                 metrics, files = self._scores_of_path(base, model, training.evaluated, hyperparameters, epoch)
                 if epoch == epochs:
-                    files[WEIGHTS] = as_safetensors(training.tensors())
-            yield Measurement(epoch, metrics | spent.metrics(memory), files)
+                    files[WEIGHTS] = serialise_tensors(training.tensors())
+            yield Measurement(epoch, metrics | stopwatch.metrics(memory), files)
 
     def _score_path(self, trial: Trial) -> Iterator[Measurement]:
         """One measurement, of a candidate with the weights that there are."""
-        task, start, space = self.task, start_of_path(trial), shares_weights(self.space)
+        task, start, space = self.task, require_start(trial), require_weight_sharing(self.space)
         task.prepare()
-        model = supernet_of(space, start.genotype, self.data.shape, trial.seed, task.device, start)
-        hyperparameters, memory, spent = self.space.hyperparameters(trial.genotype), PeakMemory(task.device), Spent()
-        with spent:
+        model = build_supernet(space, start.genotype, self.data.shape, trial.seed, task.device, start)
+        hyperparameters, memory, stopwatch = task.hyperparameters(trial.genotype), PeakMemory(task.device), Stopwatch()
+        with stopwatch:
             evaluated = task.evaluated_part(model)
             metrics, files = self._scores_of_path(trial.genotype, model, evaluated, hyperparameters, 0)
             memory.look()
-        yield Measurement(1, metrics | spent.metrics(memory), files)
+        yield Measurement(1, metrics | stopwatch.metrics(memory), files)
 
     def _scores_of_path(
         self, genotype: Genotype, model: nn.Module, evaluated: nn.Module, hyperparameters: Mapping[str, Any], epoch: int
     ) -> tuple[dict[str, float], dict[str, bytes]]:
         """All metrics of a path but those of time and memory, and its picture; every path has the same noise."""
-        task, path = self.task, self.task.path_within(shares_weights(self.space).path(genotype))
-        candidate = candidate_of(evaluated, path, task.calibration_batches(model, hyperparameters))
+        task, path = self.task, self.task.path_within(require_weight_sharing(self.space).path(genotype))
+        candidate = extract_candidate(evaluated, path, task.calibration_batches(model, hyperparameters))
         found = task.score(model, candidate, hyperparameters, _SAME_NOISE)
         _check_finite(found.metrics, epoch)
-        alone = self._candidates.build(genotype)
-        files = {task.picture: picture_of_rows(found.rows)} if found.rows else {}
+        alone = self._builder.build(genotype)
+        files = {task.picture: render_rows(found.rows)} if found.rows else {}
         return {**found.metrics, **task.cost(alone)}, files
 
     # -- pruning and delivery
@@ -209,12 +219,12 @@ class TrainingEvaluator(Evaluator):
         Raises:
             CandidateFailure: saying why.
         """
-        self._candidates.check_prunable(genotype)
+        self._builder.check_prunable(genotype)
 
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The metrics of quality on the test part, which no search has seen."""
         task, whole = self.task, model.to(self.task.device).eval()
-        hyperparameters = self.space.hyperparameters(genotype)
+        hyperparameters = task.hyperparameters(genotype)
         return dict(task.score(whole, task.evaluated_part(whole), hyperparameters, seed, part="test").metrics)
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:

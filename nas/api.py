@@ -16,14 +16,14 @@ from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
-from nas.session.assembly import ARRAYS, Given
-from nas.session.opening import open_run as run_in
+from nas.session.given import ARRAYS, Given
+from nas.session.lookup import open_run as open_run_in
 from nas.session.prune import prune_run
 from nas.session.resume import resume_run
 from nas.session.start import start_run
-from nas.session.train import OF_THE_DATA, config_to_train
-from nas.study.remote.working_copy import located
-from nas.study.run import Candidate, Run, config_of
+from nas.session.train import DATA_OPTIONS, make_training_config
+from nas.study.remote.working_copy import locate_run
+from nas.study.run import Candidate, Run, load_config
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ def search(
     Raises:
         UserError: bad input.
     """
-    config, given = _told(space, data, data_b, strategy, evaluator, early_stopping, {"trials": trials, **options})
+    config, given = _configure(space, data, data_b, strategy, evaluator, early_stopping, {"trials": trials, **options})
     return start_run(config, given=given)
 
 
@@ -99,9 +99,9 @@ def train(
     sets = {"data": data, "data_b": data_b}
     told |= {f"dataset{key[4:]}": _data_name(key, thing) for key, thing in sets.items() if thing is not None}
     asked = {"epochs": epochs, **options, **told}
-    config = config_to_train(str(architecture) if isinstance(architecture, Path) else architecture, asked)
-    given = _given(config, space, data, data_b, None, evaluator)
-    if data is data_b is None and isinstance(architecture, Candidate) and not set(options) & {"seed", *OF_THE_DATA}:
+    config = make_training_config(str(architecture) if isinstance(architecture, Path) else architecture, asked)
+    given = _collect_objects(config, space, data, data_b, None, evaluator)
+    if data is data_b is None and isinstance(architecture, Candidate) and not set(options) & {"seed", *DATA_OPTIONS}:
         loaded = architecture.run.loaded
         given = replace(given, data=None if loaded is None else loaded.data)
     return start_run(config, given=given)
@@ -128,11 +128,11 @@ def resume(
         UserError: no such run, it is in use, or its data has changed.
         ReplayMismatch: the strategy no longer proposes what was recorded.
     """
-    path = run.path if isinstance(run, Run) else located(run)
+    path = run.path if isinstance(run, Run) else locate_run(run)
     for option in who:
         if option not in (known := ("executor", *EXECUTOR_OPTIONS)):
             raise unknown_name("option of resuming", option, known)
-    given = _given(config_of(path), space, data, data_b, strategy, evaluator, early_stopping)
+    given = _collect_objects(load_config(path), space, data, data_b, strategy, evaluator, early_stopping)
     return resume_run(path, trials=trials, who=who, given=given)
 
 
@@ -155,8 +155,8 @@ def prune(
     Raises:
         UserError: bad ratios, a trial that cannot be pruned, or a run that is in use or not at its end.
     """
-    path = run.path if isinstance(run, Run) else located(run)
-    given = _given(config_of(path), space, data, data_b, None, evaluator)
+    path = run.path if isinstance(run, Run) else locate_run(run)
+    given = _collect_objects(load_config(path), space, data, data_b, None, evaluator)
     return prune_run(path, ratios, trial=trial, given=given)
 
 
@@ -166,10 +166,10 @@ def open_run(path: str | Path) -> Run:
     Raises:
         UserError: there is no such run, or the URL cannot be read.
     """
-    return run_in(located(path))
+    return open_run_in(locate_run(path))
 
 
-def _told(
+def _configure(
     space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any, early_stopping: Any, options: dict[str, Any]
 ) -> tuple[RunConfig, Given]:
     named = {
@@ -180,11 +180,11 @@ def _told(
         "evaluator": None if evaluator is None else _name(evaluator),
         "early_stopping": None if early_stopping is None else _name(early_stopping),
     }
-    source, genotype = _architecture(options.get("from_"))
+    source, genotype = _split_architecture(options.get("from_"))
     if source is not None:
         named["from_"] = source
     config = RunConfig.checked(options | named)
-    given = _given(config, space, data, data_b, strategy, evaluator, early_stopping)
+    given = _collect_objects(config, space, data, data_b, strategy, evaluator, early_stopping)
     return config, replace(given, genotype=genotype)
 
 
@@ -204,7 +204,7 @@ def _data_name(argument: str, data: Any) -> str:
     return data.name if isinstance(data, Dataset) else ARRAYS
 
 
-def _architecture(given: Any) -> tuple[Any, Genotype | None]:
+def _split_architecture(given: Any) -> tuple[Any, Genotype | None]:
     """What ``from_`` is called, and its genotype where it is an object that has one."""
     if isinstance(given, Run):
         given = given.best
@@ -215,7 +215,7 @@ def _architecture(given: Any) -> tuple[Any, Genotype | None]:
     return str(given) if isinstance(given, Path) else given, None
 
 
-def _given(
+def _collect_objects(
     config: RunConfig, space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any, early_stopping: Any = None
 ) -> Given:
     """Objects as they are, classes of spaces made, and what is made already of the other kinds as well."""
@@ -228,21 +228,21 @@ def _given(
         if thing is None or isinstance(thing, str):
             things[kind] = None
         elif kind == "space" or inspect.isclass(thing):
-            registry.fitting(kind, _name(thing), thing)
+            registry.check_kind(kind, _name(thing), thing)
         elif not callable(thing):
-            made = registry.fitting(kind, _name(thing), thing)
-            things[kind] = _always(made)
+            made = registry.check_kind(kind, _name(thing), thing)
+            things[kind] = _make_constant(made)
     return Given(
         space=things["space"],
-        data=None if data is None or isinstance(data, str) else _image_data(data, config),
-        data_b=None if data_b is None or isinstance(data_b, str) else _image_data(data_b, config),
+        data=None if data is None or isinstance(data, str) else _make_data_set(data, config),
+        data_b=None if data_b is None or isinstance(data_b, str) else _make_data_set(data_b, config),
         strategy=things["strategy"],
         evaluator=things["evaluator"],
         early_stopping=things["early-stopping"],
     )
 
 
-def _always(made: Any) -> Callable[..., Any]:
+def _make_constant(made: Any) -> Callable[..., Any]:
     def make(*args: Any, **keywords: Any) -> Any:
         return made
 
@@ -257,7 +257,7 @@ def _name(thing: Any) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def _image_data(data: Any, config: RunConfig) -> Dataset:
+def _make_data_set(data: Any, config: RunConfig) -> Dataset:
     from nas.data.dataset import Dataset
     from nas.data.loading import load_arrays
 

@@ -1,4 +1,4 @@
-"""What a run is asked to do: the same names on the command line, in YAML and in Python."""
+"""The options of a run, with the same names on the command line, in YAML and in Python."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
-from nas.study.remote.urls import ALLOWED, runs_folder
+from nas.study.remote.urls import ALLOWED, find_runs_folder
 
 Scalar = bool | int | float | str
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def seconds(duration: str | float) -> float:
-    """A duration in seconds: ``90``, ``90s``, ``10m``, ``1.5h``, ``2d``, ``1h30m``.
+def parse_duration(duration: str | float) -> float:
+    """Parse a duration into seconds: ``90``, ``90s``, ``10m``, ``1.5h``, ``2d``, ``1h30m``.
 
     Raises:
         ValueError: it is not one.
@@ -34,7 +34,7 @@ def seconds(duration: str | float) -> float:
     return total
 
 
-def _whole(value: Any) -> Any:
+def _refuse_bool(value: Any) -> Any:
     if isinstance(value, bool):  # YAML's yes
         raise ValueError("a whole number")
     return value
@@ -46,9 +46,9 @@ def _path(value: Any) -> Any:
     raise ValueError("a path")
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(_refuse_bool)]
 Folder = Annotated[Path, BeforeValidator(_path)]
-RunsFolder = Annotated[Path, BeforeValidator(lambda value: runs_folder(_path(value)))]
+RunsFolder = Annotated[Path, BeforeValidator(lambda value: find_runs_folder(_path(value)))]
 """Where runs are worked on: of a URL the folder here of its working copies."""
 
 
@@ -73,7 +73,7 @@ def _as_ratios(value: Any) -> Any:
     return sorted(ratios)
 
 
-def _option(name: str) -> str:
+def _format_option(name: str) -> str:
     """An option's name outside Python, where ``from_`` cannot be written without its underscore."""
     return name.rstrip("_").replace("_", "-")
 
@@ -91,7 +91,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        alias_generator=_option,
+        alias_generator=_format_option,
         populate_by_name=True,
     )
 
@@ -142,7 +142,7 @@ class RunConfig(BaseModel):
     @classmethod
     def _duration(cls, value: Any) -> Any:
         if value is not None:
-            seconds(value)
+            parse_duration(value)
             return str(value)
         return None
 
@@ -181,7 +181,7 @@ class RunConfig(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise _as_user_error(error, source) from None
+            raise _make_user_error(error, source) from None
 
     @property
     def executor_name(self) -> str:
@@ -192,7 +192,7 @@ class RunConfig(BaseModel):
     def executor_options(self) -> dict[str, Any]:
         """The options given that are an executor's, by their names in Python."""
         given = {name: getattr(self, name) for name in EXECUTOR_OPTIONS if getattr(self, name) is not None}
-        return {name: seconds(value) if name == "trial_timeout" else value for name, value in given.items()}
+        return {name: parse_duration(value) if name == "trial_timeout" else value for name, value in given.items()}
 
     @property
     def data_sets(self) -> list[str]:
@@ -211,12 +211,12 @@ class RunConfig(BaseModel):
 
 EXECUTOR_OPTIONS = ("workers", "cpus_per_trial", "gpus_per_trial", "address", "retries", "trial_timeout")
 """Those that are passed to the executor's constructor, if it takes them."""
-OPTIONS = {_option(name): name for name in RunConfig.model_fields}
+OPTIONS = {_format_option(name): name for name in RunConfig.model_fields}
 """The options' names on the command line and in YAML, and those of the fields."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The options in a YAML file, by their names in Python.
+    """Read the options in a YAML file, by their names in Python.
 
     Raises:
         UserError: no such file, not YAML, not a mapping, or a key that is no option.
@@ -233,7 +233,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError("--config", str(path), "lines of 'option: value'", why="is not a mapping")
     options = {}
     for key, value in document.items():
-        name = _option(str(key))
+        name = _format_option(str(key))
         if name not in OPTIONS:
             raise unknown_name(f"--config {path}: option", str(key), OPTIONS)
         options[OPTIONS[name]] = value
@@ -270,19 +270,19 @@ _ALLOWED = {
 }
 
 
-def _as_user_error(error: ValidationError, source: str) -> UserError:
+def _make_user_error(error: ValidationError, source: str) -> UserError:
     first = error.errors()[0]
-    option = _option(str(first["loc"][0]))
+    option = _format_option(str(first["loc"][0]))
     where = f"{source}: " if source else ""
     if first["type"] == "extra_forbidden":
         nearest = difflib.get_close_matches(option, OPTIONS, n=1)
         hint = f"unknown option, did you mean {nearest[0]!r}?" if nearest else "unknown option"
         return UserError(f"{where}--{option}", first["input"], ", ".join(sorted(OPTIONS)), why=hint)
-    allowed = _ALLOWED.get(option) or _range(option, first["msg"])
+    allowed = _ALLOWED.get(option) or _describe_range(option, first["msg"])
     return UserError(f"{where}--{option}", first["input"], allowed)
 
 
-def _range(option: str, message: str) -> str:
+def _describe_range(option: str, message: str) -> str:
     field = RunConfig.model_fields[OPTIONS[option]]
     bounds = {
         name: getattr(item, name) for item in field.metadata for name in ("ge", "le", "lt") if hasattr(item, name)

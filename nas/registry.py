@@ -6,7 +6,6 @@ Users' own: ``module:Class``, or an entry point in the group ``nas.strategies``,
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import inspect
 import types
@@ -18,6 +17,7 @@ from typing import Any, Literal
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
 from nas.core.executor import Executor
+from nas.core.imports import import_part
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
@@ -74,38 +74,28 @@ _GROUPS = {
 
 
 def names(kind: Kind) -> list[str]:
-    """Every registered name of a kind, those of installed entry points included."""
+    """List every registered name of a kind, those of installed entry points included."""
     return sorted({*BUILT_IN[kind], *(point.name for point in importlib.metadata.entry_points(group=_GROUPS[kind]))})
 
 
 def load(kind: Kind, name: str) -> Any:
-    """The class (or function) that a name stands for.
+    """Load the class (or function) that a name stands for.
 
     Raises:
         UserError: the name is unknown, or ``module:Class`` cannot be imported.
     """
     if name in BUILT_IN[kind]:
-        return _imported(kind, name, BUILT_IN[kind][name])
+        return _import(kind, name, BUILT_IN[kind][name])
     for point in importlib.metadata.entry_points(group=_GROUPS[kind]):
         if point.name == name:
             return point.load()
     if ":" in name:
-        return _imported(kind, name, name)
+        return _import(kind, name, name)
     raise unknown_name(f"--{kind}", name, [*names(kind), "module:Class"])
 
 
-def _imported(kind: Kind, name: str, path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    if not module or module.startswith(".") or not attribute:
-        raise UserError(f"--{kind}", name, "module:Class, the module by its full name")
-    try:
-        imported = importlib.import_module(module)
-    except Exception as error:  # a user's module may raise anything
-        why = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-        raise UserError(f"--{kind}", name, "a module that can be imported and a class in it", why=why) from error
-    if not hasattr(imported, attribute):
-        raise UserError(f"--{kind}", name, f"a class in {module}", why=f"{module} has no {attribute}")
-    return fitting(kind, name, getattr(imported, attribute))
+def _import(kind: Kind, name: str, path: str) -> Any:
+    return check_kind(kind, name, import_part(f"--{kind}", name, path))
 
 
 _METHODS: dict[Kind, tuple[str, ...]] = {
@@ -124,8 +114,8 @@ _SUBCLASSES: dict[Kind, str] = {
 }
 
 
-def fitting(kind: Kind, name: str, thing: Any) -> Any:
-    """The thing itself, if it is a class or an object with the methods of its kind, or a function that makes one.
+def check_kind(kind: Kind, name: str, thing: Any) -> Any:
+    """Check that a thing is a class or an object with its kind's methods, or a function that makes one; return it.
 
     Raises:
         UserError: it is none of these.
@@ -140,7 +130,7 @@ def fitting(kind: Kind, name: str, thing: Any) -> Any:
 
 
 def make(kind: Kind, name: str, constructor: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
-    """What a class or a user's function makes.
+    """Call a class or a user's function, and check what it makes.
 
     Raises:
         UserError: it does not take these arguments, or makes something of another kind.
@@ -149,7 +139,7 @@ def make(kind: Kind, name: str, constructor: Callable[..., Any], *args: Any, **k
         made = constructor(*args, **keywords)
     except TypeError as error:
         raise UserError(f"--{kind}", name, f"what takes the arguments of its kind, {kind}", why=str(error)) from error
-    return fitting(kind, name, made)
+    return check_kind(kind, name, made)
 
 
 _OF_ALL = ("space", "seed", "trials", "make", "objective", "epochs")
@@ -197,7 +187,7 @@ def make_strategy(
     Raises:
         UserError: an unknown option, or a value it does not take.
     """
-    converted = keywords("--set", constructor, name, given)
+    converted = convert_options("--set", constructor, name, given)
     strategy: Strategy = make("strategy", name, constructor, space, seed=seed, trials=trials, **converted, **parts)
     return strategy
 
@@ -216,13 +206,13 @@ def make_early_stopping(
     Raises:
         UserError: an unknown option, or a value it does not take.
     """
-    converted = keywords("--stop-set", constructor, name, given)
+    converted = convert_options("--stop-set", constructor, name, given)
     rule: EarlyStopping = make("early-stopping", name, constructor, objective, epochs=epochs, seed=seed, **converted)
     return rule
 
 
-def keywords(where: str, constructor: Callable[..., Any], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options given, texts converted to the types that they have.
+def convert_options(where: str, constructor: Callable[..., Any], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert the options given, which may be texts, to the types that they have.
 
     Args:
         where: the user's option that they were given with: ``--set``.
@@ -232,7 +222,7 @@ def keywords(where: str, constructor: Callable[..., Any], name: str, given: Mapp
     """
     known = options(constructor)
     check_options(where, name, given, known)
-    return {option: _converted(f"{where} {option}", value, known[option].type) for option, value in given.items()}
+    return {option: _convert(f"{where} {option}", value, known[option].type) for option, value in given.items()}
 
 
 def check_options(where: str, name: str, given: Mapping[str, Any], known: Mapping[str, Option]) -> None:
@@ -263,7 +253,7 @@ def make_executor(name: str, given: Mapping[str, Any]) -> Executor:
     return made
 
 
-def _converted(option: str, value: Any, hint: Any) -> Any:
+def _convert(option: str, value: Any, hint: Any) -> Any:
     choices = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     for kind in choices:
         if kind is type(None):

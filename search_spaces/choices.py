@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
-from nas.core.space import Choice, Choose, Decision, Generator, Role, Shape, Value, check_arising
+from nas.core.space import Choice, Choose, Condition, Decision, Generator, Role, Shape, Value, check_arising
 from search_spaces import counting
 
 if TYPE_CHECKING:
@@ -67,17 +67,19 @@ class ChoiceSpace(abc.ABC):
     """A space whose genotype is the record of its choices: ``{site: value}``.
 
     A subclass writes `decide`, which asks for every choice in turn, conditional ones only when they arise, and
-    `build` and `describe`. A site must have the same values wherever it arises.
+    `build`. A site must have the same values wherever it arises.
 
     Attributes:
-        task: the kind of model that it makes, by its task's name; empty where no task trains its models.
+        task: the kind of model that it makes, by its task's name.
         data_kinds: the kinds of data that its models are made for.
+        condition: what the data tell of an example, such as its label, if that is known yet; see Conditionable.
     """
 
     name: str
     version: int = 1
     task: str
     data_kinds: tuple[str, ...] = ("image",)
+    condition: Condition | None = None
 
     def __init__(self) -> None:
         self._restrictions: dict[str, tuple[Value, ...]] = {}
@@ -89,11 +91,18 @@ class ChoiceSpace(abc.ABC):
 
     @abc.abstractmethod
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
-        """The model, with new weights, for images (N, *shape)."""
+        """The model, with new weights, for examples (N, *shape)."""
 
-    @abc.abstractmethod
     def describe(self, genotype: Genotype, shape: Shape) -> str:
-        """One line that tells a person what the architecture is."""
+        """One line that tells a person what the architecture is: by default its decisions but those about training."""
+        decided = (d for d in self.trace(genotype) if d.choice.role != "hyperparameter")
+        return ", ".join(f"{d.choice.site.replace('_', ' ')} {d.value}" for d in decided)
+
+    def conditioned(self, condition: Condition | None) -> Self:
+        """The same space, restrictions included, with models for data of this condition."""
+        space = copy.copy(self)
+        space.condition, space._arising = condition, None
+        return space
 
     # -- growing and its inverse
 

@@ -83,7 +83,6 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def export_only_python(patch: pytest.MonkeyPatch) -> None:
     """Runs end with an export as Python source alone; the other formats take their time."""
-    importlib.import_module("nas.export.folder")  # which would keep what it finds when it is first imported
     patch.setattr("nas.session.delivery.FORMATS", ("python",))
 
 

@@ -1,4 +1,4 @@
-"""When a generator has collapsed: it makes too few different images, however good each of them is."""
+"""Finds out whether a generator has collapsed: whether it makes too few different images, however good these are."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import math
 from collections.abc import Mapping
 
 LEAST_DEVIATION = 0.25
-"""Of the data's deviation of a pixel from image to image, what a generator's images must have."""
+"""The least standard deviation of a pixel over generated images, as a share of the data's."""
 LEAST_MODES = 0.5
-"""Of the classes, how many a classifier must find among the generator's images: sure of them (``modes``), or else, as
-images may be blurred that are not alike, in effect (the exponential of ``label_entropy``)."""
+"""The least share of the classes that a classifier must find among generated images. It either finds them with
+confidence (``modes``) or, because images may differ although they are blurred, the exponential of ``label_entropy``
+counts them."""
 LEAST_COVERAGE = 0.02
-"""Of the real images without labels, how many must have a generated one among their neighbours. A hundred images
-repeated cover 0.13 of MNIST and noise 0.002."""
+"""The least ``coverage`` of data without labels. A hundred images that are repeated cover 0.13 of MNIST, and noise
+0.002."""
 
 
-def deviation_collapse(scores: Mapping[str, float], reference_deviation: float) -> str | None:
-    """Why the images are all alike; None where they are not.
+def find_deviation_collapse(scores: Mapping[str, float], reference_deviation: float) -> str | None:
+    """Say why images count as all alike; None if they differ.
 
     Args:
-        scores: with ``sample_deviation``, the standard deviation of a pixel over the images, the mean of all pixels.
-        reference_deviation: that of the data.
+        scores: with ``sample_deviation`` (see evaluators.metrics.samples.sample_deviation).
+        reference_deviation: the same of the data.
     """
     found, least = scores["sample_deviation"], LEAST_DEVIATION * reference_deviation
     if found >= least:
@@ -28,15 +29,15 @@ def deviation_collapse(scores: Mapping[str, float], reference_deviation: float) 
     return f"sample_deviation {found:.3g} is under {least:.3g}, {LEAST_DEVIATION:.0%} of the data's"
 
 
-def collapse(scores: Mapping[str, float], reference_deviation: float, classes: int) -> str | None:
-    """Why a generator counts as collapsed, in words; None where it does not.
+def find_collapse(scores: Mapping[str, float], reference_deviation: float, classes: int) -> str | None:
+    """Say why a generator counts as collapsed; None if it does not.
 
     Args:
-        scores: those of its samples; where ``modes`` and ``label_entropy`` are not among them, ``coverage`` counts.
-        reference_deviation: see `deviation_collapse`.
-        classes: how many classes the data has; 0 where it has no labels.
+        scores: of its samples; without ``modes`` and ``label_entropy`` among them, ``coverage`` is looked at.
+        reference_deviation: see `find_deviation_collapse`.
+        classes: how many classes the data has; 0 without labels.
     """
-    if (reason := deviation_collapse(scores, reference_deviation)) is not None:
+    if (reason := find_deviation_collapse(scores, reference_deviation)) is not None:
         return reason
     if classes and "modes" in scores:
         modes, effective, least = scores["modes"], math.exp(scores["label_entropy"]), LEAST_MODES * classes

@@ -17,8 +17,8 @@ _TRANSLATION = 0.125
 _CUTOUT = 0.5
 
 
-def diff_augmented(images: Tensor, policy: str, generator: torch.Generator) -> Tensor:
-    """Images (N, C, H, W) in [0, 1], each changed in its own way; colour may take values out of [0, 1].
+def diff_augment(images: Tensor, policy: str, generator: torch.Generator) -> Tensor:
+    """Augment images (N, C, H, W) in [0, 1], each by draws of its own; colours may leave [0, 1].
 
     Args:
         policy: a key of POLICIES.
@@ -53,11 +53,11 @@ def _contrast(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _translation(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Move an image by up to an eighth of its height and width; what comes in is grey."""
-    return _GREY + _moved(_moved(images - _GREY, 2, generator), 3, generator)
+    """Move an image by up to an eighth of its height and width, and fill the gap with grey."""
+    return _GREY + _translate_along(_translate_along(images - _GREY, 2, generator), 3, generator)
 
 
-def _moved(images: Tensor, dimension: int, generator: torch.Generator) -> Tensor:
+def _translate_along(images: Tensor, dimension: int, generator: torch.Generator) -> Tensor:
     count, side = len(images), images.shape[dimension]
     most = int(side * _TRANSLATION + 0.5)
     by = torch.randint(-most, most + 1, (count, 1), generator=generator, device=images.device)
@@ -70,13 +70,13 @@ def _moved(images: Tensor, dimension: int, generator: torch.Generator) -> Tensor
 
 def _cutout(images: Tensor, generator: torch.Generator) -> Tensor:
     """Grey out a square of half the side, whose centre is anywhere in the image."""
-    rows, columns = (_hole(images, dimension, generator) for dimension in (2, 3))
+    rows, columns = (_draw_hole(images, dimension, generator) for dimension in (2, 3))
     hole = rows[:, None, :, None] & columns[:, None, None, :]
     return torch.where(hole, _GREY, images)
 
 
-def _hole(images: Tensor, dimension: int, generator: torch.Generator) -> Tensor:
-    """(N, side): whether a row, or column, is one of those that are cut."""
+def _draw_hole(images: Tensor, dimension: int, generator: torch.Generator) -> Tensor:
+    """Draw which rows or columns of each image are cut: (N, side), boolean."""
     side = images.shape[dimension]
     size = int(side * _CUTOUT + 0.5)
     centre = torch.randint(side + (1 - size % 2), (len(images), 1), generator=generator, device=images.device)

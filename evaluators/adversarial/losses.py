@@ -14,13 +14,13 @@ Discriminator = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) to logits (N,) or, one for each patch, (N, patches); unbounded, large for what looks real."""
 
 Targets = tuple[float, float]
-"""The discriminator's labels of real and of generated images."""
+"""The labels of real and of generated images that the discriminator learns."""
 
 HARD_TARGETS: Targets = (1.0, 0.0)
 
 
 def smooth_targets(smoothing: str, amount: float) -> Targets:
-    """The labels after smoothing.
+    """Give the labels after smoothing.
 
     ``none`` (1, 0); ``one_sided`` (1 - amount, 0), Salimans et al. 2016, section 3.4; ``two_sided`` (1 - amount,
     amount), Szegedy et al. 2016.
@@ -30,21 +30,21 @@ def smooth_targets(smoothing: str, amount: float) -> Targets:
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """What both sides minimise, each a scalar, and what else a training must know of it.
+    """The losses of both networks, each a scalar, and what else a training must know.
 
     Attributes:
-        discriminator: of the logits of real images, the logits of generated ones, and the labels of both.
-        generator: of the logits of generated images and, if the loss is relativistic, those of the real images that
-            they are paired with; None otherwise. Its own target is never smoothed: smoothing is a matter of the
-            discriminator's labels.
-        targets: the discriminator has a target for each image, so label smoothing applies.
-        wasserstein: it estimates a Wasserstein distance, so its values have no scale of their own.
-        clips_weights: the discriminator's weights are clipped, to ``clip``.
-        gradient_penalty: the discriminator's gradients are brought to a norm of 1, with the weight
+        discriminator: the discriminator's loss, given the logits of real images, those of generated images, and the
+            labels of both.
+        generator: the generator's loss, given the logits of generated images and, if the loss is relativistic, those of
+            the real images that they are paired with, else None. Its target is never smoothed.
+        targets: whether the discriminator has a target for each image, so that label smoothing applies.
+        wasserstein: whether it estimates a Wasserstein distance, so that its values have no scale of their own.
+        clips_weights: whether the discriminator's weights are clipped, to ``clip``.
+        gradient_penalty: whether the norm of the discriminator's gradients is drawn to 1, with the weight
             ``gradient_penalty``.
-        relativistic: real images are judged by comparison with generated ones. The discriminator has a zero-centred
-            gradient penalty on each, with the weights ``r1`` and ``r2``.
-        halved: it is half of a square, where others have the whole.
+        relativistic: whether real images are judged by comparison with generated ones. The discriminator then has a
+            zero-centred gradient penalty on each, with the weights ``r1`` and ``r2``.
+        halved: whether it is half of a square, where other formulations have the whole.
     """
 
     discriminator: Callable[[Tensor, Tensor, Targets], Tensor]
@@ -131,13 +131,13 @@ def discriminator_loss(
     targets: Targets = HARD_TARGETS,
     gammas: tuple[float, float] = (0.0, 0.0),
 ) -> Tensor:
-    """What a discriminator minimises, its penalties included: a scalar that depends on no other network.
+    """Compute what a discriminator minimises, with its penalties: a scalar that depends on no other network.
 
     Args:
         real, fake: images (N, C, H, W), as many of each; a relativistic loss compares those of the same place.
         hyperparameters: with ``gradient_penalty`` if the loss has one.
-        random: draws between which images the gradient penalty looks, on the images' device.
-        gammas: the weights of R1, on real images, and of R2, on generated ones; nothing is computed for 0.
+        random: draws the points of the gradient penalty, on the images' device.
+        gammas: the weights of R1, on real images, and of R2, on generated ones; a penalty of weight 0 is not computed.
     """
     pair = [images.detach().requires_grad_(gamma > 0) for images, gamma in zip((real, fake), gammas, strict=True)]
     logits = [judge(images) for images in pair]
@@ -151,14 +151,14 @@ def discriminator_loss(
 
 
 def generator_loss(loss: AdversarialLoss, judge: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
-    """What a generator minimises, a scalar; real images are only looked at if the loss is relativistic.
+    """Compute what a generator minimises, a scalar; real images only matter if the loss is relativistic.
 
     Args:
         real, fake: images (N, C, H, W), as many of each; a relativistic loss compares those of the same place.
     """
     fake_logits, real_logits = judge(fake), None
     if loss.relativistic:
-        with torch.no_grad():  # the generator has no part in them
+        with torch.no_grad():  # they do not depend on the generator
             real_logits = judge(real)
     return loss.generator(fake_logits, real_logits)
 
@@ -191,9 +191,10 @@ def zero_centred_penalty(logits: Tensor, images: Tensor, weight: float) -> Tenso
 
 
 def _gradients(logits: Tensor, images: Tensor) -> Tensor:
-    """(N, C * H * W): the gradient of each image's logit, itself differentiable; of several patches, of their mean.
+    """Compute the gradient (N, C * H * W) of each image's logit, or of the mean of its patches' logits.
 
-    It is zero where the logits do not depend on the images, as in a supernet whose draw holds nothing.
+    It can be differentiated again. It is zero if the logits do not depend on the images, as in a supernet whose drawn
+    path is empty.
     """
     of_images = logits if logits.dim() == 1 else logits.mean(1)
     (gradients,) = torch.autograd.grad(of_images.sum(), images, create_graph=True, materialize_grads=True)

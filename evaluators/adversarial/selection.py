@@ -1,4 +1,4 @@
-"""A GAN's best epoch: its snapshot is kept, beside a film of all epochs."""
+"""The selection of a GAN's training: the best epoch is kept, and a film is made of all epochs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 
 from evaluators.adversarial.snapshots import Snapshot, Snapshots
-from evaluators.pictures import Film, picture_of_rows
+from evaluators.pictures import Film, render_rows
 from evaluators.training.checkpoint import Part
-from evaluators.training.selection import Scores, Training
+from evaluators.training.epochs import Training
+from evaluators.training.selection import Scores
 from nas.core.errors import Collapsed
 from nas.core.evaluator import WEIGHTS
 
@@ -16,13 +17,14 @@ from nas.core.evaluator import WEIGHTS
 class KeepBest:
     """Keeps the snapshot of least FID; see evaluators.adversarial.snapshots.
 
-    Its metrics are the snapshot's, ``epoch_fid``, that of the last epoch, and ``kept_epoch``, the snapshot's.
+    The metrics are those of the snapshot; ``epoch_fid``, the FID of the last epoch; and ``kept_epoch``, the epoch of
+    the snapshot.
 
     Args:
-        picture: the name of the snapshot's picture.
-        protocol: what the scores depend on.
-        usual: how many epochs it takes to tell a collapsed training, for whoever asked for fewer.
-        frames: how many epochs the film will have; None where the training may end earlier.
+        picture: the file name of the snapshot's picture.
+        protocol: what the scores depend on besides the generator.
+        usual: how many epochs are enough to say whether a training has collapsed.
+        frames: how many epochs the film will have; None if the training may end earlier.
     """
 
     def __init__(
@@ -39,27 +41,27 @@ class KeepBest:
 
     @property
     def ended(self) -> bool:
-        """Whether to train no further."""
+        """Whether to stop training."""
         return self._snapshots.ended
 
     def parts(self) -> Mapping[str, Part]:
-        """The snapshots and the film."""
+        """Give the snapshots and the film."""
         return {"snapshots": self._snapshots, "film": self._film}
 
     def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
-        """Take notice of the next epoch."""
+        """Add the next epoch to the snapshots and to the film."""
         self._film.add(epoch, found.rows)
-        snapshot = Snapshot(epoch, found.metrics, picture_of_rows(found.rows), weights())
+        snapshot = Snapshot(epoch, found.metrics, render_rows(found.rows), weights())
         self._snapshots.add(snapshot, growing=growing)
         self._fid = found.metrics["fid"]
 
     def metrics(self) -> dict[str, float]:
-        """Those of the snapshot, and which it is."""
+        """Give the metrics of the snapshot, ``epoch_fid`` and ``kept_epoch``."""
         best = self._snapshots.best
         return {**best.scores, "epoch_fid": self._fid, "kept_epoch": float(best.epoch)}
 
     def artifacts(self, *, over: bool) -> dict[str, bytes]:
-        """The snapshot's picture and the protocol; in the end the film, and the weights unless they have collapsed."""
+        """Give the picture and the protocol; at the end also the film, and the weights unless these have collapsed."""
         protocol = json.dumps(self._protocol, indent=2, sort_keys=True).encode()
         files = {self._picture: self._snapshots.best.picture, "protocol.json": protocol}
         if over:
@@ -69,10 +71,10 @@ class KeepBest:
         return files
 
     def check(self, training: Training) -> None:
-        """Refuse a snapshot that counts as collapsed, of a training that has ended or has had its usual epochs.
+        """Refuse a collapsed snapshot, if the training has ended or has had its usual epochs.
 
         Raises:
-            Collapsed: saying why, and whether the training was short.
+            Collapsed: the message says why, and whether the training was short.
         """
         collapsed = self._snapshots.collapsed
         if collapsed is None or not (self.ended or training.epochs_done >= self._usual):

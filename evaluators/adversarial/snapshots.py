@@ -1,4 +1,4 @@
-"""The best of a GAN's snapshots, and when to train no further: FID jumps, and a GAN can get worse."""
+"""The best snapshot of a GAN's training, and when to stop: FID jumps, and a GAN can get worse."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evaluators.adversarial.collapse import collapse, deviation_collapse
-from evaluators.training.checkpoint import State, as_bytes, as_tensor
+from evaluators.adversarial.collapse import find_collapse, find_deviation_collapse
+from evaluators.training.checkpoint import State, bytes_to_tensor, tensor_to_bytes
 
 _COLLAPSED = 2  # epochs in a row: one alone may be an oscillation
 _LEAST_PATIENCE = 5
@@ -18,11 +18,11 @@ measured 0.10 to 0.16 with 215 samples of digits (FID 5) and 0.01 to 0.02 with 2
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A generator's average as it was after an epoch, the discriminator beside it, and what was found of it.
+    """The model as it was after an epoch, with the average in place of the generator, and its scores.
 
     Attributes:
-        picture: of its samples, a PNG.
-        tensors: the model's, by name, in safetensors format.
+        picture: of its samples, as PNG.
+        tensors: of the model, in the safetensors format.
     """
 
     epoch: int
@@ -34,18 +34,19 @@ class Snapshot:
 class Snapshots:
     """Keeps the snapshot of least FID.
 
-    The training is to end after two epochs in a row, of those after the first third, whose images are all but alike;
-    or after half of the epochs, and at least five, in which FID has not fallen by twice its noise.
+    The training should stop after two epochs in a row whose images are all alike, if these come after the first third
+    of the epochs. It should also stop if FID has not fallen by twice its noise in half of the epochs, or in five if
+    that is more.
 
     Args:
-        samples: how many images each score is of.
-        to_the_end: the training ends after its last epoch and never before.
-        deviation: the data's; see evaluators.adversarial.collapse.
-        classes: of which modes are counted; 0 where there are none.
+        samples: how many images each score is measured on.
+        to_the_end: whether the training ends after its last epoch and never before.
+        deviation: of the data; see evaluators.adversarial.collapse.
+        classes: how many classes the data has; 0 without labels.
 
     Attributes:
         best: the snapshot that is kept.
-        ended: whether to train no further.
+        ended: whether to stop training.
     """
 
     best: Snapshot
@@ -60,7 +61,7 @@ class Snapshots:
         self.ended = False
 
     def add(self, snapshot: Snapshot, *, growing: bool = False) -> None:
-        """Take notice of the next epoch; while networks are `growing` the next replaces it, whatever its FID."""
+        """Add the next epoch; while networks are `growing` each epoch replaces the one before, whatever its FID."""
         if growing:
             self.best = snapshot
             return
@@ -69,7 +70,7 @@ class Snapshots:
             self._least, self.best = fid, snapshot
         if fid < self._level * (1 - self._margin):
             self._level, self._level_epoch = fid, epoch
-        same = epoch > self._epochs / 3 and deviation_collapse(snapshot.scores, self._deviation) is not None
+        same = epoch > self._epochs / 3 and find_deviation_collapse(snapshot.scores, self._deviation) is not None
         self._alike = self._alike + 1 if same else 0
         waited = epoch - self._level_epoch
         hopeless = not self._to_the_end and (self._alike == _COLLAPSED or waited >= self._patience)
@@ -77,13 +78,13 @@ class Snapshots:
 
     @property
     def collapsed(self) -> str | None:
-        """Why the kept snapshot counts as collapsed; None where it does not."""
-        return collapse(self.best.scores, self._deviation, self._classes)
+        """Why the best snapshot counts as collapsed; None if it does not."""
+        return find_collapse(self.best.scores, self._deviation, self._classes)
 
     # -- continuing
 
     def state(self) -> State:
-        """Everything to continue from, after the first snapshot."""
+        """Give everything to continue from, after the first snapshot."""
         best, kept = self.best, {"picture": self.best.picture, "tensors": self.best.tensors}
         numbers = {
             "best": {"epoch": best.epoch, "scores": dict(best.scores)},
@@ -92,13 +93,13 @@ class Snapshots:
             "alike": self._alike,
             "ended": self.ended,
         }
-        return {name: as_tensor(data) for name, data in kept.items()}, numbers
+        return {name: bytes_to_tensor(data) for name, data in kept.items()}, numbers
 
     def restore(self, state: State) -> None:
-        """Go on from what `state` gave."""
+        """Continue from what `state` gave."""
         tensors, numbers = state
         self.best = Snapshot(
-            **numbers["best"], picture=as_bytes(tensors["picture"]), tensors=as_bytes(tensors["tensors"])
+            **numbers["best"], picture=tensor_to_bytes(tensors["picture"]), tensors=tensor_to_bytes(tensors["tensors"])
         )
         self._least = self.best.scores["fid"]
         self._level, self._level_epoch = numbers["level"], numbers["level_epoch"]

@@ -1,4 +1,4 @@
-"""The losses of autoencoders, and the models they apply to."""
+"""The losses of autoencoders."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AutoencoderModel(Protocol):
 
 
 def as_autoencoder(model: nn.Module) -> AutoencoderModel:
-    """The model itself, as what it is."""
+    """Give the model itself, typed as an AutoencoderModel."""
     return cast(AutoencoderModel, model)
 
 
@@ -43,7 +43,7 @@ def training_loss(
     progress: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """The loss to be minimised, a scalar.
+    """Compute the loss to be minimised, a scalar.
 
     Variational models: beta times the divergence minus the log-likelihood, summed over pixels and latents and
     averaged over the batch (Higgins et al. 2017, equation 4; beta 1 is Kingma & Welling's bound), beta growing
@@ -57,15 +57,15 @@ def training_loss(
         beta = hyperparameters["beta"] * (min(1.0, progress / warm_up) if warm_up else 1.0)
         return torch.mean(beta * divergence - likelihood)
     variance = hyperparameters.get("noise_variance")
-    seen = images if variance is None else with_noise(images, variance, generator)
+    seen = images if variance is None else add_noise(images, variance, generator)
     raw = model.decoder(model.encode(seen))
     if kind == "bce":
         return F.binary_cross_entropy_with_logits(raw, images)
-    return F.mse_loss(_unclipped(model, raw), images)
+    return F.mse_loss(_decode_unclipped(model, raw), images)
 
 
-def with_noise(images: Tensor, variance: float, generator: torch.Generator) -> Tensor:
-    """The images plus normal noise of this variance (Vincent et al. 2008), not cut to [0, 1]."""
+def add_noise(images: Tensor, variance: float, generator: torch.Generator) -> Tensor:
+    """Add normal noise of this variance to images (Vincent et al. 2008), without clipping to [0, 1]."""
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     return images + math.sqrt(variance) * noise
 
@@ -73,7 +73,7 @@ def with_noise(images: Tensor, variance: float, generator: torch.Generator) -> T
 def variational_bound(
     model: AutoencoderModel, images: Tensor, loss: str, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The two parts of the evidence lower bound, (N,) nats each: log-likelihood of one sample, and divergence.
+    """Compute the two parts of the evidence lower bound, (N,) nats each: log-likelihood of a sample, and divergence.
 
     Kingma & Welling 2014, equation 3, with the reparameterised sample of equation 4; `loss` names the
     likelihood: ``bce`` Bernoulli, ``mse`` normal of variance 1/2.
@@ -84,12 +84,12 @@ def variational_bound(
     if loss == "bce":
         likelihood = bernoulli_log_likelihood(raw, images)
     else:
-        likelihood = gaussian_log_likelihood(_unclipped(model, raw), images)
+        likelihood = gaussian_log_likelihood(_decode_unclipped(model, raw), images)
     return likelihood, kl_to_standard_normal(mean, log_variance)
 
 
-def _unclipped(model: AutoencoderModel, raw: Tensor) -> Tensor:
-    """The decoder's output as an image that may leave [0, 1]: values that are cut would have no gradient."""
+def _decode_unclipped(model: AutoencoderModel, raw: Tensor) -> Tensor:
+    """Turn the decoder's output into images that may leave [0, 1], as clipped values would have no gradient."""
     if isinstance(model.output, nn.Hardtanh):
         return raw
     image: Tensor = model.output(raw)

@@ -1,4 +1,4 @@
-"""What reconstructions of autoencoders are worth: the metrics of a part of the data, and a picture."""
+"""Scores the reconstructions of autoencoders on a part of the data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluators.autoencoder.losses import as_autoencoder, variational_bound, with_noise
+from evaluators.autoencoder.losses import add_noise, as_autoencoder, variational_bound
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.training.selection import Scores
@@ -18,17 +18,18 @@ _SHOWN = 10  # images of a picture
 
 
 @torch.no_grad()
-def scores_of(
+def score_reconstructions(
     model: nn.Module,
     images: Tensor,
     hyperparameters: Mapping[str, Any],
     seed: int,
     memory: PeakMemory | None = None,
 ) -> Scores:
-    """The metrics of quality that an autoencoder has, and some of its images in rows.
+    """Measure the metrics of an autoencoder's family, and give some images and reconstructions in rows.
 
     Args:
-        images: (N, C, H, W), from 0 to 1, on the model's device; the model is in evaluation mode afterwards.
+        model: is in evaluation mode afterwards.
+        images: (N, C, H, W), from 0 to 1, on the model's device.
         seed: of the noise, and of the codes that are drawn.
     """
     model.eval()
@@ -43,7 +44,7 @@ def scores_of(
         if memory is not None:
             memory.look()
         if variance is not None:
-            noisy = with_noise(batch, variance, noise)
+            noisy = add_noise(batch, variance, noise)
             cleaned.append(model(noisy))
         if autoencoder.variational:
             parts.append(variational_bound(autoencoder, batch, hyperparameters["loss"], noise))
@@ -56,7 +57,7 @@ def scores_of(
     rows = [images[:_SHOWN], reconstructions[:_SHOWN]]
     if variance is not None:
         metrics["denoising_mse"] = mean_squared_error(torch.cat(cleaned), images)
-        again = with_noise(images[:_SHOWN], variance, torch.Generator(images.device).manual_seed(seed))
+        again = add_noise(images[:_SHOWN], variance, torch.Generator(images.device).manual_seed(seed))
         rows = [images[:_SHOWN], again, model(again)]
     if parts:
         likelihood = float(torch.cat([likelihood for likelihood, _ in parts]).mean())

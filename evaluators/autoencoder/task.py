@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.autoencoder.losses import as_autoencoder, training_loss
-from evaluators.autoencoder.scores import scores_of
+from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.metrics.cost import PeakMemory
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
@@ -21,7 +21,7 @@ from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
 from nas.data.dataset import Dataset, Split, as_float
 
-_LIKELIHOODS = ("elbo", "log_likelihood", "kl")
+_LIKELIHOODS = ("elbo", "log_likelihood")
 _WIDEST_ON_CPU = 32
 _RANKING_IMAGES = 10_000
 
@@ -33,11 +33,13 @@ class AutoencoderTask(Task):
     images, and ``variational``; variational ones have ``posterior``. See search_spaces.autoencoder.modules.
 
     Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from an
-    input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl`` (an image, one
-    sample of the code an image).
+    input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl`` (nats an image,
+    from one sample of its code). ``log_likelihood`` is an objective although larger codes raise it: pin ``latent`` to
+    compare codes of one size.
     """
 
     name = "autoencoder"
+    data_kinds = ("image",)
     quality = metrics_by_name(
         Metric("mse", "minimize"),
         Metric("psnr", "maximize", "dB"),
@@ -45,7 +47,7 @@ class AutoencoderTask(Task):
         Metric("denoising_mse", "minimize"),
         Metric("elbo", "maximize", "nats"),
         Metric("log_likelihood", "maximize", "nats"),
-        Metric("kl", "minimize", "nats"),
+        Metric("kl", "minimize", "nats", caveat="codes that ignore the image have the least"),
     )
     picture = "reconstructions.png"
     program = "autoencoder"
@@ -57,7 +59,7 @@ class AutoencoderTask(Task):
         return -(-_RANKING_IMAGES // min(count, epoch_size or count))
 
     def assumptions(self, objective: str) -> list[Assumption]:
-        """What an objective needs to make sense."""
+        """Restrict the space so that an objective makes sense, and models fit a CPU."""
         values = math.prod(self.data.shape)
         latent = max((size for size in (2, 4, 8, 16, 32) if size <= values // 4), default=2)
         needed = []
@@ -84,7 +86,7 @@ class AutoencoderTask(Task):
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
-        """That of the model's family; see evaluators.autoencoder.losses.training_loss."""
+        """Compute the loss of the model's family; see evaluators.autoencoder.losses.training_loss."""
         return training_loss(as_autoencoder(model), batch.examples, hyperparameters, progress, generator)
 
     def score(
@@ -99,20 +101,20 @@ class AutoencoderTask(Task):
     ) -> Scores:
         """Score reconstructions of a part; see evaluators.autoencoder.scores."""
         images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
-        return scores_of(evaluated, images, hyperparameters, seed, memory)
+        return score_reconstructions(evaluated, images, hyperparameters, seed, memory)
 
     @functools.cached_property
     def _validation(self) -> Tensor:
         return as_float(self.data.validation.examples.to(self.device))
 
     def prunable_parts(self, model: nn.Module) -> Calls:
-        """Encoder and decoder, each by itself: codes keep their size."""
+        """Give encoder and decoder, which are pruned separately, so that codes keep their size."""
         images = as_float(self.data.validation.examples[:LATENCY_BATCH].cpu())
         with torch.no_grad():
             codes = as_autoencoder(model.eval()).encode(images)
         return {"encoder": (images,), "decoder": (codes,)}
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """The autoencoder, shown on the first 16 images of the test part."""
+        """Deliver the autoencoder, with the first 16 images of the test part."""
         inputs = {"images": self.data.test.examples[:16]}
-        return {"autoencoder": Deliverable(model, inputs, "reconstructions", "autoencoder")}
+        return {"autoencoder": Deliverable(model, inputs, ("reconstructions",), "autoencoder")}

@@ -1,4 +1,4 @@
-"""A history of generated images, so that a discriminator does not forget what a generator made earlier."""
+"""A buffer of generated images, so that a discriminator does not forget what a generator made earlier."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nas.core.space import Shape
 class ImageBuffer:
     """Keeps images of earlier steps, and hands them out half of the time (Zhu et al. 2017, section 4; 50 images there).
 
-    As in the authors' code: until the buffer is full an image is kept and handed out as it is. From then on it is
-    handed out as it is with probability one half, and else takes the place of a kept one, which is handed out in its
-    stead. Within a batch these places are drawn without replacement.
+    As in the authors' code, every image is kept and handed out until the buffer is full. From then on an image is
+    handed out itself with probability one half. Otherwise it replaces a kept image, which is handed out in its stead.
+    The places of one batch are drawn without replacement.
 
     Args:
-        size: how many images are kept; with 0 all are handed out as they are.
+        size: how many images are kept; with 0 the buffer does nothing.
         shape: of an image.
 
     Attributes:
@@ -28,9 +28,9 @@ class ImageBuffer:
         self.images = torch.zeros((size, *shape), device=device)
 
     def exchange(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images (N, C, H, W), without gradients, to as many of now and earlier; `generator` is one of the CPU.
+        """Keep images (N, C, H, W), without gradients, and give as many of now and of earlier.
 
-        At most `size` images at a time, unless it is 0.
+        There are at most `size` of them, unless it is 0. The generator of random numbers is on the CPU.
         """
         if self.size == 0:
             return images
@@ -38,7 +38,7 @@ class ImageBuffer:
         self.images[self.filled : self.filled + new] = images[:new]
         full = self.filled == self.size
         self.filled += new
-        if not full:  # of what came together none is earlier than the others
+        if not full:  # all images of this batch are new
             return images
         places = torch.randperm(self.size, generator=generator)[: len(images)]
         swapped = torch.rand(len(images), generator=generator) < 0.5

@@ -1,7 +1,7 @@
-"""What samples are compared by: a fixed network's description of images, made once for a data set and kept.
+"""Feature extractors: fixed networks that describe images, trained once for a data set and kept.
 
-Features of another network, be it the same one trained from another seed, give other scores: an extractor is known by
-the hash of its tensors, and a score remembers it.
+Features of another network give other scores, even if only the seed of its training differs. So an extractor is
+identified by the hash of its tensors, which is saved with the scores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from evaluators.features.training import RECIPES, FeatureNetwork, Recipe, trained
+from evaluators.features.training import RECIPES, FeatureNetwork, Recipe, train_network
 from nas.core.errors import UserError, unknown_name
 from nas.core.space import Shape
 from nas.data.catalogue import data_directory
@@ -36,13 +36,13 @@ log = logging.getLogger(__name__)
 
 
 class FeatureModel(Protocol):
-    """What an extractor needs of a network."""
+    """A network that an extractor can use."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [0, 1] to features (N, D)."""
+        """Map images (N, C, H, W) in [0, 1] to features (N, D)."""
 
     def logits(self, features: Tensor) -> Tensor:
-        """Features (N, D) to logits (N, K)."""
+        """Map features (N, D) to logits (N, K)."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class FeatureExtractor:
     Attributes:
         name: what it is, in words.
         sha256: of its tensors; two extractors with the same give the same features.
-        classes: the names of what its logits stand for; empty where it has none.
+        classes: the names of its logits; empty if it has none.
         accuracy: on the held-out part, of the labels or, without labels, of its own task; None for Inception.
-        resize: what it does to an image before its first layer.
-        shape: of the images it was made for; None if it takes any.
+        resize: how an image is resized before the first layer.
+        shape: of the images that it takes; None if it takes any.
     """
 
     network: nn.Module
@@ -69,10 +69,10 @@ class FeatureExtractor:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W), float32 in [0, 1] or uint8, to features (N, D) float32 on the extractor's device.
+        """Map images (N, C, H, W), float32 in [0, 1] or uint8, to features (N, D) float32 on the extractor's device.
 
         Raises:
-            ValueError: images of another shape than it was made for.
+            ValueError: the images have another shape than the extractor takes.
         """
         if self.shape is not None and tuple(images.shape[1:]) != self.shape:
             raise ValueError(f"the extractor takes images of {self.shape}, not of {tuple(images.shape[1:])}")
@@ -80,12 +80,12 @@ class FeatureExtractor:
         return torch.cat(found).float()
 
     def logits(self, images: Tensor) -> Tensor | None:
-        """Images as for `features` to logits (N, K) over `classes`; None where there are none."""
-        return self.logits_of(self.features(images)) if self.classes else None
+        """Map images as for `features` to logits (N, K) over `classes`; None if there are none."""
+        return self.classify(self.features(images)) if self.classes else None
 
     @torch.no_grad()
-    def logits_of(self, features: Tensor) -> Tensor | None:
-        """The logits (N, K) of features (N, D) that it has given; None where it has no classes."""
+    def classify(self, features: Tensor) -> Tensor | None:
+        """Map this extractor's features (N, D) to logits (N, K); None if there are no classes."""
         if not self.classes:
             return None
         network: Any = self.network
@@ -93,18 +93,18 @@ class FeatureExtractor:
         return logits
 
 
-def extractor_for(
+def load_extractor(
     data: Dataset, *, directory: Path | None = None, kind: str = "auto", device: str | torch.device = "cpu"
 ) -> FeatureExtractor:
-    """The extractor of a data set: read from the directory, or trained on the training part and kept there.
+    """Load the extractor of a data set from the directory, or train it on the training part and keep it there.
 
     ``classifier`` is a small network that predicts the labels, ``self_supervised`` one that recognises views of an
-    image; ``auto`` is the first where there are labels worth predicting (two classes, five images a class).
-    ``inception`` is torchvision's Inception v3, of photographs: not for digits, and not the network of published
-    FIDs, whose weights and resizing differ. A file that is damaged is made anew, with a warning in the log.
+    image; ``auto`` is the first if there are labels worth predicting (two classes, five images a class). ``inception``
+    is torchvision's Inception v3, for photographs only; it is not the network of published FIDs, whose weights and
+    resizing differ. A damaged file is replaced, with a warning in the log.
 
     Args:
-        directory: where it is kept; None for the folder ``features`` where downloads are kept.
+        directory: of kept extractors; None for the folder ``features`` beside downloaded data.
 
     Raises:
         UserError: an unknown kind, a classifier without labels, Inception where its weights are not to be had.
@@ -113,25 +113,25 @@ def extractor_for(
     if kind not in KINDS:
         raise unknown_name("--features", kind, KINDS)
     if kind == "inception":
-        from evaluators.features.inception import inception
+        from evaluators.features.inception import load_inception
 
-        photographs = inception().to(device)
+        photographs = load_inception().to(device)
         name = "torchvision Inception v3, ImageNet, 2048 features"
         resize = "bilinear to 299 x 299, antialiased"
-        return FeatureExtractor(photographs, name, content_hash(photographs.state_dict()), device, resize=resize)
-    present = _classes_in(data)
+        return FeatureExtractor(photographs, name, hash_tensors(photographs.state_dict()), device, resize=resize)
+    present = _count_classes(data)
     if kind == "auto":
-        kind = usual_kind(data)
+        kind = choose_kind(data)
     if kind == "classifier" and present < 2:
         why = f"{data.name} has no labels" if present == 0 else f"all images of {data.name} have one label"
         raise UserError("--features", kind, "auto, self_supervised, inception", why=why)
     recipe = RECIPES[kind]
     folder = data_directory(None) / "features" if directory is None else directory
-    network, accuracy = _kept_or_trained(data, recipe, folder)
+    network, accuracy = _load_or_train(data, recipe, folder)
     return FeatureExtractor(
         network.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
         f"{kind.replace('_', '-')} network of the training part, {recipe.features} features",
-        content_hash(network.state_dict()),
+        hash_tensors(network.state_dict()),
         device,
         classes=data.classes if kind == "classifier" else (),
         accuracy=accuracy,
@@ -139,18 +139,18 @@ def extractor_for(
     )
 
 
-def usual_kind(data: Dataset) -> str:
-    """What ``auto`` stands for."""
-    worth_predicting = 2 <= _classes_in(data) <= len(data.train) // _IMAGES_A_CLASS
+def choose_kind(data: Dataset) -> str:
+    """Choose the kind of extractor that ``auto`` stands for."""
+    worth_predicting = 2 <= _count_classes(data) <= len(data.train) // _IMAGES_A_CLASS
     return "classifier" if worth_predicting else "self_supervised"
 
 
-def _classes_in(data: Dataset) -> int:
+def _count_classes(data: Dataset) -> int:
     return 0 if data.train.labels is None else len(torch.unique(data.train.labels))
 
 
-def content_hash(tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of the tensors' names, types, shapes and values, in hexadecimal digits."""
+def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Compute the SHA-256 of the tensors' names, types, shapes and values, in hexadecimal digits."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -158,27 +158,29 @@ def content_hash(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _kept_or_trained(data: Dataset, recipe: Recipe, folder: Path) -> tuple[FeatureNetwork, float]:
+def _load_or_train(data: Dataset, recipe: Recipe, folder: Path) -> tuple[FeatureNetwork, float]:
     tensors = {"images": data.train.examples}
     if recipe.kind == "classifier":
         assert data.train.labels is not None
         tensors["labels"] = data.train.labels
-    made_of = {"data": content_hash(tensors), "classes": len(data.classes), "recipe": recipe.as_dict()}
+    made_of = {"data": hash_tensors(tensors), "classes": len(data.classes), "recipe": recipe.as_dict()}
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:20]
     path = folder / f"{recipe.kind}-{key}.safetensors"
-    writable = _made(folder)
-    with FileLock(f"{path}.lock") if writable else nullcontext():  # two processes need not train the same
+    writable = _make_folder(folder)
+    with (
+        FileLock(f"{path}.lock") if writable else nullcontext()
+    ):  # so that two processes do not train the same extractor
         kept = _read(path, made_of, data, recipe)
         if kept is not None:
             return kept
-        network, accuracy = trained(recipe, data.train, data.validation, len(data.classes))
+        network, accuracy = train_network(recipe, data.train, data.validation, len(data.classes))
         if writable:
             _write(path, network, made_of, accuracy)
     return network, accuracy
 
 
-def _made(folder: Path) -> bool:
-    """Whether the folder is there and files can be made in it."""
+def _make_folder(folder: Path) -> bool:
+    """Make the folder, and say whether files can be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -195,7 +197,7 @@ def _write(path: Path, network: FeatureNetwork, made_of: Mapping[str, Any], accu
         name: value.detach().clone(memory_format=torch.contiguous_format)
         for name, value in network.state_dict().items()
     }
-    about = {**made_of, "accuracy": accuracy, "sha256": content_hash(tensors)}
+    about = {**made_of, "accuracy": accuracy, "sha256": hash_tensors(tensors)}
     _replace(path, save(tensors))
     _replace(path.with_suffix(".json"), json.dumps(about, indent=1).encode())  # last: without it nothing is read
 
@@ -210,14 +212,14 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _read(path: Path, made_of: Mapping[str, Any], data: Dataset, recipe: Recipe) -> tuple[FeatureNetwork, float] | None:
-    """What was kept, or None where nothing was or it cannot be trusted."""
+    """Read a kept network and its accuracy; None if there is none or its file is damaged."""
     about_path = path.with_suffix(".json")
     if not (path.exists() and about_path.exists()):
         return None
     try:
         about = json.loads(about_path.read_text(encoding="utf-8"))
         tensors = load(path.read_bytes())
-        if about["sha256"] != content_hash(tensors) or {name: about[name] for name in made_of} != made_of:
+        if about["sha256"] != hash_tensors(tensors) or {name: about[name] for name in made_of} != made_of:
             raise ValueError("its content is not what was written")
         accuracy = float(about["accuracy"])
         with torch.random.fork_rng(devices=[]):

@@ -15,7 +15,7 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 
 class InceptionFeatures(nn.Module):
-    """Images of any size and 1 or 3 channels in [0, 1] to the 2,048 features before the last layer."""
+    """Maps images of any size and 1 or 3 channels in [0, 1] to the 2,048 features before the last layer."""
 
     mean: Tensor
     deviation: Tensor
@@ -27,18 +27,18 @@ class InceptionFeatures(nn.Module):
         self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, 2048)."""
+        """Map images (N, C, H, W) to features (N, 2048)."""
         size = (_SIDE, _SIDE)
         large = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
         features: Tensor = self.network((large.expand(-1, 3, -1, -1) - self.mean) / self.deviation)
         return features
 
 
-def inception() -> InceptionFeatures:
-    """The network in evaluation mode, its weights from torch hub's cache or downloaded into it.
+def load_inception() -> InceptionFeatures:
+    """Load the network in evaluation mode, with weights from torch hub's cache, or download them into it.
 
     Raises:
-        UserError: they are neither there nor can be downloaded, or the file is damaged.
+        UserError: the weights are not cached and cannot be downloaded, or the file is damaged.
     """
     from torchvision.models import Inception_V3_Weights, inception_v3
 

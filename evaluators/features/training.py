@@ -1,4 +1,4 @@
-"""Small networks whose last hidden layer describes the images of one data set, and how they are trained.
+"""Trains small networks whose last hidden layer describes the images of one data set.
 
 The same data gives the same network: every draw comes from a fixed seed, and training runs on one thread of the CPU.
 """
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evaluators.training.augmentations import AUGMENTATIONS
-from evaluators.training.optimisers import OPTIMISERS
+from evaluators.training.optimisers import OPTIMISERS, set_learning_rate
 from evaluators.training.schedules import SCHEDULES
 from nas.core.space import Shape
 from nas.core.threads import use_one_thread
@@ -29,9 +29,9 @@ class Recipe:
 
     Attributes:
         kind: ``classifier`` or ``self_supervised``.
-        images, passes: how many images are looked at: this number, but each at most as often as there are passes;
-            of more images, up to twice this number are looked at once.
-        version: raised whenever the code below would train otherwise.
+        images, passes: a training sees `images` images, but each one at most `passes` times. A larger data set is
+            seen once, up to 2 * `images` images of it.
+        version: is raised whenever the code below changes what a training gives.
     """
 
     kind: str
@@ -120,10 +120,10 @@ class FeatureNetwork(nn.Module):
         self.scale.fill_(math.sqrt(variance) if variance > 0 else 1.0)
 
 
-def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tuple[FeatureNetwork, float]:
-    """A network for images like these, in evaluation mode on the CPU, and its accuracy on the held-out part.
+def train_network(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tuple[FeatureNetwork, float]:
+    """Train a network for images like these; return it in evaluation mode on the CPU, with its held-out accuracy.
 
-    The accuracy is that of the labels, for ``self_supervised`` that of the rotations.
+    The accuracy is the share of labels, or of rotations for ``self_supervised``, that are predicted correctly.
     """
     train, held_out = train.to(torch.device("cpu")), held_out.to(torch.device("cpu"))
     shape: Shape = tuple(train.examples.shape[1:])
@@ -140,8 +140,7 @@ def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tupl
         batch = min(recipe.batch, len(train))
         steps = max(1, count // batch)
         for step, indices in enumerate(_batches(len(train), batch, steps, generator)):
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.learning_rate * SCHEDULES["one_cycle"](step / steps)
+            set_learning_rate(optimiser, recipe.learning_rate * SCHEDULES["one_cycle"](step / steps))
             loss = task.loss(train.take(indices), generator)
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -153,7 +152,7 @@ def trained(recipe: Recipe, train: Split, held_out: Split, classes: int) -> tupl
 
 
 def _batches(count: int, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Indices of `steps` full batches; each pass over the data has a new order."""
+    """Draw the indices of `steps` full batches; each pass over the data has a new order."""
     while True:
         order = torch.randperm(count, generator=generator)
         for start in range(0, count - size + 1, size):
@@ -163,8 +162,8 @@ def _batches(count: int, size: int, steps: int, generator: torch.Generator) -> I
             yield order[start : start + size]
 
 
-def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
-    """The images with normal noise of a standard deviation of up to 0.2, drawn for each.
+def _add_noise(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Add normal noise to images, with a standard deviation of up to 0.2 that is drawn for each image.
 
     A network that has only seen clean images finds faint noise worse than a class that is missing.
     """
@@ -173,9 +172,9 @@ def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class Labels(nn.Module):
-    """Predict the label of an image that was shifted a little and is noisy.
+    """A task for a network: predict the label of an image that was shifted a little and is noisy.
 
-    Without the shift, small sets are learnt by heart: then the training images' features differ from all others'.
+    Without the shift, a network memorises small data sets: the features of training images then differ from all others.
     """
 
     def __init__(self, network: FeatureNetwork) -> None:
@@ -183,14 +182,14 @@ class Labels(nn.Module):
         self.network = network
 
     def loss(self, batch: Split, generator: torch.Generator) -> Tensor:
-        """The cross-entropy."""
+        """Compute the cross-entropy."""
         assert batch.labels is not None
-        images = _noisy(AUGMENTATIONS["shift"](as_float(batch.examples), generator), generator)
+        images = _add_noise(AUGMENTATIONS["shift"](as_float(batch.examples), generator), generator)
         return F.cross_entropy(self.network.head(self.network.hidden(images)), batch.labels)
 
     @torch.no_grad()
     def accuracy(self, part: Split) -> float:
-        """The fraction of labels predicted."""
+        """Compute the share of labels that are predicted correctly."""
         assert part.labels is not None
         predicted = [self.network.logits(self.network(as_float(part.examples[s]))) for s in batches(part.examples)]
         return float((torch.cat(predicted).argmax(1) == part.labels).double().mean())
@@ -201,11 +200,11 @@ _TEMPERATURE = 0.2
 
 
 class Views(nn.Module):
-    """Recognise an image in another view of it among those of other images, and tell by how much it was turned.
+    """A task for a network: recognise an image in another view of it, and tell by how much it was turned.
 
     The first is SimCLR's loss (Chen et al. 2020, equation 1, temperature 0.2) through a projection of two layers;
     the second RotNet's (Gidaris et al. 2018), of half a batch, with weight 1/2. The second alone is blind
-    to missing classes. Views are never blurred: features must tell that.
+    to missing classes. Views are never blurred, because features must notice blur.
     """
 
     def __init__(self, network: FeatureNetwork) -> None:
@@ -214,35 +213,37 @@ class Views(nn.Module):
         self.projection = nn.Sequential(nn.Linear(FEATURES, FEATURES), nn.ReLU(), nn.Linear(FEATURES, 32))
 
     def loss(self, batch: Split, generator: torch.Generator) -> Tensor:
-        """The sum of both losses."""
+        """Compute the sum of both losses."""
         images = as_float(batch.examples)
-        turned, turns = rotated(images[: max(1, len(images) // 2)], generator)
-        hidden = self.network.hidden(torch.cat([viewed(images, generator), viewed(images, generator), turned]))
+        turned, turns = rotate_images(images[: max(1, len(images) // 2)], generator)
+        hidden = self.network.hidden(
+            torch.cat([augment_view(images, generator), augment_view(images, generator), turned])
+        )
         of_views, of_turned = hidden[: 2 * len(images)], hidden[2 * len(images) :]
         rotation = F.cross_entropy(self.network.head(of_turned), turns)
         return contrastive_loss(self.projection(of_views), _TEMPERATURE) + 0.5 * rotation
 
     @torch.no_grad()
     def accuracy(self, part: Split) -> float:
-        """The fraction of rotations told."""
+        """Compute the share of rotations that are predicted correctly."""
         generator = torch.Generator().manual_seed(0)
         right = 0
         for indices in batches(part.examples):
-            turned, turns = rotated(as_float(part.examples[indices]), generator)
+            turned, turns = rotate_images(as_float(part.examples[indices]), generator)
             right += int((self.network.logits(self.network(turned)).argmax(1) == turns).sum())
         return right / len(part)
 
 
 def contrastive_loss(projections: Tensor, temperature: float) -> Tensor:
-    """The normalised temperature-scaled cross-entropy of (2N, P): row i and row N + i are views of one image."""
+    """Compute the normalised temperature-scaled cross-entropy of (2N, P); rows i and N + i are views of one image."""
     unit = F.normalize(projections, dim=1)
     similarities = (unit @ unit.T / temperature).fill_diagonal_(-1e9)  # not among the others
     partner = torch.arange(len(unit)).roll(len(unit) // 2)
     return F.cross_entropy(similarities, partner)
 
 
-def rotated(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Images (N, C, H, W), each turned by a random number of right angles, and these numbers, (N,).
+def rotate_images(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Turn each image (N, C, H, W) by a random number of right angles; return the images and these numbers, (N,).
 
     Images that are not square are turned by none or two, so that they keep their shape.
     """
@@ -257,11 +258,11 @@ def rotated(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]
     return result, turns
 
 
-def viewed(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Another view of each image (N, C, H, W).
+def augment_view(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Make another view of each image (N, C, H, W).
 
-    Turned by up to 15 degrees, scaled and sheared by up to 15%, moved by up to a tenth of a side, up to 20% brighter
-    or darker, and noisy; what comes in from outside repeats the border.
+    It is turned by up to 15 degrees, scaled and sheared by up to 15%, moved by up to a tenth of a side, up to 20%
+    brighter or darker, and noisy; the border is repeated where the image does not reach.
     """
 
     def uniform(most: float, *size: int) -> Tensor:
@@ -273,4 +274,4 @@ def viewed(images: Tensor, generator: torch.Generator) -> Tensor:
     affine = torch.cat([rows, uniform(0.2, 2, 1)], dim=2)  # grids reach from -1 to 1: a side is 2
     grid = F.affine_grid(affine, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    return _noisy((moved * (1 + uniform(0.2, 1, 1, 1))).clamp(0, 1), generator)
+    return _add_noise((moved * (1 + uniform(0.2, 1, 1, 1))).clamp(0, 1), generator)

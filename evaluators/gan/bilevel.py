@@ -1,4 +1,4 @@
-"""Bilevel training of supernets of pairs: both halves learn their weights and their alphas from each other."""
+"""Bilevel training of supernets of pairs: generator and discriminator train weights and alphas on different images."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.gan.training import BATCH, GanModel, GanTraining, conditions_of, noise_like
+from evaluators.gan.training import BATCH, GanModel, GanTraining, sample_noise, select_conditions
 from evaluators.metrics.cost import PeakMemory
-from evaluators.networks import global_randomness
-from evaluators.supernets.bilevel import Architecture, architect, first_order
+from evaluators.models import seed_global_generators
+from evaluators.supernets.bilevel import Architecture, first_order, make_architect, move_alphas, select_weights
 from nas.core.errors import Diverged, UserError
 from nas.core.supernet import SupernetPlan
 from nas.data.dataset import Split, as_float
@@ -23,27 +23,28 @@ LOSSES = (
     "discriminator_validation_loss",
     "generator_validation_loss",
 )
-"""What an epoch gives of each update. Validation losses, which the alphas follow, are NaN while the weights warm up."""
+"""The losses of each update. The alphas follow the validation losses, which are NaN while the weights warm up."""
 
 
 class Half(Protocol):
-    """What a generator or a discriminator of a supernet has."""
+    """A generator or a discriminator of a supernet."""
 
     architecture: Architecture
 
 
 class PairSupernetTraining(GanTraining):
-    """The training of one supernet of pairs, an epoch at a time (Gao et al. 2020, algorithm 1).
+    """Trains one supernet of pairs, an epoch at a time (Gao et al. 2020, AdversarialNAS, algorithm 1).
 
-    In every step the discriminator moves its alphas and then its weights by its own loss, as often as the base says,
-    and then the generator moves its alphas and then its weights by its own. Weights see one half of the training
-    part, alphas the other; each of these has new noise, and new draws where the relaxation has any.
+    In every step the discriminator updates its alphas and then its weights, ``discriminator_steps`` times, and then
+    the generator updates its alphas and then its weights, each by its own loss. Weights are trained on one half of the
+    training part and alphas on the other. Each of these updates has new noise and, if the relaxation draws operations,
+    a new draw.
 
     Args:
         model: a GanModel whose halves and itself have an ``architecture``; all other parameters are weights.
         plan: completed.
         images: how many the training part has.
-        begun: after how many epochs of the plan this training begins.
+        begun: how many epochs of the plan there were before this training.
 
     Attributes:
         losses: of the last epoch, (updates, 4): LOSSES.
@@ -78,12 +79,11 @@ class PairSupernetTraining(GanTraining):
         steps = self.updates_an_epoch * (epochs - self._warm_up)
         rounds = {"generator": 1, "discriminator": int(self.hyperparameters["discriminator_steps"])}
         self._architects = {
-            name: architect(alphas, plan, steps * rounds[name]) for name, alphas in self._alphas.items()
+            name: make_architect(alphas, plan, steps * rounds[name]) for name, alphas in self._alphas.items()
         }
 
     def _weights(self, network: nn.Module) -> list[nn.Parameter]:
-        alphas = {id(alpha) for rows in self._alphas.values() for alpha in rows}
-        return [parameter for parameter in network.parameters() if id(parameter) not in alphas]
+        return select_weights(network, [alpha for rows in self._alphas.values() for alpha in rows])
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
         """``len(data) // 64`` updates of the generator, at least one: as many as a candidate's epoch has.
@@ -94,13 +94,13 @@ class PairSupernetTraining(GanTraining):
         self.model.generator.train()
         self.model.discriminator.train()
         rows = []
-        with global_randomness(self._key(0), self._device):
+        with seed_global_generators(self._key(0), self._device):
             self._random.manual_seed(self._key(1))
             order = torch.Generator().manual_seed(self._key(2))
-            seen, unseen = (self._batches(half, order) for half in _halves(len(data), self.seed))
+            seen, unseen = (self._batches(half, order) for half in _split_indices(len(data), self.seed))
             for step in range(self.updates_an_epoch):
-                part = step / self.updates_an_epoch
-                progress, noise = (self.epochs_done + part) / self.epochs, self._instance_noise(part)
+                progress = (self.epochs_done + step / self.updates_an_epoch) / self.epochs
+                noise = self._instance_noise(progress)
                 rows.append(torch.stack(self._round(data, seen[step], unseen[step], progress, noise)))
                 memory.look()
         self.losses = torch.stack(rows)
@@ -112,14 +112,14 @@ class PairSupernetTraining(GanTraining):
             raise Diverged(f"the supernet's mean losses are {means} in epoch {self.epochs_done}")
 
     def _batches(self, half: Tensor, order: torch.Generator) -> Tensor:
-        """Images of a half in as many new orders as are needed: (updates, discriminator steps, N)."""
+        """Draw indices of images of a half, in as many new orders as are needed: (updates, discriminator steps, N)."""
         rounds, size = int(self.hyperparameters["discriminator_steps"]), min(BATCH, len(half))
         wanted = self.updates_an_epoch * rounds * size
         passes = [half[torch.randperm(len(half), generator=order)] for _ in range(-(-wanted // len(half)))]
         return torch.cat(passes)[:wanted].view(self.updates_an_epoch, rounds, size).to(self._device)
 
     def _round(self, data: Split, seen: Tensor, unseen: Tensor, progress: float, noise: float) -> list[Tensor]:
-        """One update of the generator after those of the discriminator; see LOSSES for what it gives."""
+        """Update the discriminator and then the generator, and return their LOSSES."""
         moving = self.epochs_done >= self._warm_up
         judged_unseen = fooled_unseen = torch.full((), math.nan, device=self._device)
         for here, there in zip(seen, unseen, strict=True):
@@ -127,70 +127,60 @@ class PairSupernetTraining(GanTraining):
                 judged_unseen = self._discriminator_loss(*self._pairs(data, there, progress), noise)
                 self._move("discriminator", judged_unseen)
             judged = self._update_discriminator(*self._pairs(data, here, progress), noise)
-        self._only_judge(True)
+        self._freeze_discriminator(True)
         if moving:
             fooled_unseen = self._generator_loss(*self._pairs(data, unseen[-1], progress, learns=True), noise)
             self._move("generator", fooled_unseen)
         fooled = self._generator_loss(*self._pairs(data, seen[-1], progress, learns=True), noise)
-        self._optimise("generator", fooled)
-        self._only_judge(False)
+        self._optimise(self.generator_optimiser, fooled)
+        self._freeze_discriminator(False)
         self.average.update()
         return [loss.detach() for loss in (judged, fooled, judged_unseen, fooled_unseen)]
 
     def _pairs(
         self, data: Split, batch: Tensor, progress: float, learns: bool = False
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Real images, as many from a new draw of the architecture, and what both are told.
+        """Give real images, as many generated ones from a new draw of the architecture, and their condition.
 
-        `learns` says whether the generator shall learn from its images.
+        Generated images have gradients only if the generator `learns` from them.
         """
-        real, told = as_float(data.examples[batch]), self._told(data, batch)
+        real, told = as_float(data.examples[batch]), select_conditions(self.model, data, batch)
         self.architecture.draw(progress, self._random)
         with torch.set_grad_enabled(learns):
-            return real, self._generated(len(real), told), told
+            return real, self._generate(len(real), told), told
 
-    def _told(self, data: Split, batch: Tensor) -> tuple[Tensor, ...]:
-        conditions = conditions_of(self.model, data)
-        return () if conditions is None else (conditions[batch],)
+    def _optimise(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Move the weights alone, although the alphas of both halves have a part in the loss.
 
-    def _optimise(self, name: str, loss: Tensor) -> None:
-        """The weights alone: the other half's alphas, and its own, have a part in the loss.
-
-        A draw may hold nothing on every way through the discriminator: then the generator has nothing to learn.
+        A draw may hold nothing on every way through the discriminator; then the generator has nothing to learn.
         """
-        if not loss.requires_grad:
-            return
-        optimiser = self._optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss, inputs=optimiser.param_groups[0]["params"])
-        optimiser.step()
+        if loss.requires_grad:
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss, inputs=optimiser.param_groups[0]["params"])
+            optimiser.step()
 
     def _move(self, name: str, loss: Tensor) -> None:
-        """A half's alphas alone, as far as there is something to learn."""
-        if not loss.requires_grad:
-            return
-        alphas = self._alphas[name]
-        for row, gradient in zip(alphas, first_order(loss, alphas), strict=True):
-            row.grad = gradient
-        self._architects[name].step()
+        """Move the alphas of one half, if the loss depends on them."""
+        if loss.requires_grad:
+            alphas = self._alphas[name]
+            move_alphas(self._architects[name], alphas, first_order(loss, alphas))
 
 
-def _halves(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """The images of the weights, and those of the alphas."""
+def _split_indices(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Draw the indices of the images that train the weights, and of those that train the alphas."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     return order[: count // 2], order[count // 2 :]
 
 
-def batches_to_generate(
+def sample_generator_inputs(
     model: GanModel, hyperparameters: Mapping[str, Any], data: Split, seed: int, count: int
 ) -> list[tuple[Tensor, ...]]:
-    """Arguments of a generator for so many batches, with what images of the data are; the same for the same seed."""
+    """Draw arguments of a generator for `count` batches, with conditions of images of the data."""
     device = data.examples.device
     random = torch.Generator(device).manual_seed(seed)
-    told = conditions_of(model, data)
     batches: list[tuple[Tensor, ...]] = []
     for _ in range(count):
-        noise = noise_like(hyperparameters, BATCH, model.latent, random, device)
+        noise = sample_noise(hyperparameters, BATCH, model.latent, random, device)
         drawn = torch.randint(len(data), (BATCH,), generator=random, device=device)
-        batches.append((noise,) if told is None else (noise, told[drawn]))
+        batches.append((noise, *select_conditions(model, data, drawn)))
     return batches

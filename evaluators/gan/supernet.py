@@ -1,4 +1,4 @@
-"""A supernet of pairs as a trial: trained, measured after every epoch, begun anew where it collapses."""
+"""Trains a supernet of pairs, measures it after every epoch, and restarts it after a collapse."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.gan.bilevel import LOSSES, PairSupernetTraining, batches_to_generate
-from evaluators.metrics.cost import PeakMemory, parameters
+from evaluators.gan.bilevel import LOSSES, PairSupernetTraining, sample_generator_inputs
+from evaluators.gan.collapse_detector import CollapseDetector
+from evaluators.metrics.cost import PeakMemory, count_parameters
 from evaluators.metrics.samples import sample_deviation
-from evaluators.networks import initialised
-from evaluators.pictures import picture_of_rows
-from evaluators.supernets.bilevel import drawn_from
-from evaluators.supernets.one_shot import candidate_of
-from evaluators.supernets.restart import Watch
+from evaluators.models import initialise_model
+from evaluators.pictures import render_rows
+from evaluators.supernets.bilevel import draw_genotypes
+from evaluators.supernets.paths import extract_candidate
 from evaluators.training.selection import Scores
 from nas.core.errors import Collapsed, Diverged
 from nas.core.genotype import Genotype
@@ -29,20 +29,20 @@ from nas.data.dataset import Split
 
 MOST_RESETS = 3
 _CALIBRATION = 16  # batches that the statistics of a candidate's batch normalisation are of
-_MIXED = 4  # batches of the supernet's own images, of all operations together
-_ANEW = 3  # of the keys of random numbers that of the weights with which it begins anew
+_MIXED = 4  # batches of images that all operations of the supernet make together
+_RESTART = 3  # the purpose of the random numbers that are the weights after a restart
 
 
 class PairSupernet:
-    """The supernet around a base, through all its beginnings.
+    """A supernet around a base, and its training through all restarts.
 
     Args:
         space: a SharesWeights whose supernets are GanModels; see evaluators.gan.bilevel.PairSupernetTraining.
         plan: completed.
         shape: of the images.
         train: the training part, on the device.
-        score: of the supernet and a generator; see evaluators.gan.task.GanTask.score.
-        deviation: the data's; see evaluators.adversarial.collapse.
+        score: scores a generator of the supernet; see evaluators.gan.task.GanTask.score.
+        deviation: of the data; see evaluators.adversarial.collapse.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class PairSupernet:
         self._begin(0)
 
     def _begin(self, epoch: int, alphas: list[Tensor] | None = None) -> None:
-        """New weights and optimisers; the alphas are new as well, or those that are given."""
-        seed = self.seed if alphas is None else int(generator_for(self.seed, self.resets, _ANEW).integers(2**63))
-        model = initialised(lambda: self.space.relax(self.base, self.shape, self.plan), seed, self.device)
+        """Make new weights and optimisers; the alphas are new as well unless they are given."""
+        seed = self.seed if alphas is None else int(generator_for(self.seed, self.resets, _RESTART).integers(2**63))
+        model = initialise_model(lambda: self.space.relax(self.base, self.shape, self.plan), seed, self.device)
         if alphas is not None:
             with torch.no_grad():
                 for row, kept in zip(cast(nn.Module, model.architecture).parameters(), alphas, strict=True):
@@ -77,24 +77,24 @@ class PairSupernet:
             model, self.plan, self.hyperparameters, len(self.train), self.seed, begun=epoch
         )
         loss, updates = str(self.hyperparameters["loss"]), self.training.updates_an_epoch
-        self._watch = Watch(loss, self.epochs, updates, self.deviation)
+        self._watch = CollapseDetector(loss, self.epochs, updates, self.deviation)
 
     def measurements(self) -> Iterator[Measurement]:
-        """One after every epoch, with a picture and the alphas of all epochs so far as ``alphas.json``.
+        """Yield a measurement after every epoch, with a picture and the alphas of all epochs as ``alphas.json``.
 
-        Metrics: the scores of the strongest pair's generator with the weights of the supernet's average, its batch
-        normalisation recalibrated; ``mixture_deviation``, the deviation of the images that all operations make
-        together; the mean losses of both halves on the weights' images and on the alphas'; ``skips`` of the derived
-        cell that has the most of them, ``entropy`` of an edge (nats, the mean), ``resets``, how often the supernet has
-        collapsed and begun anew, and what it costs. The last brings the derived pairs, after the strongest those of
-        least FID with the supernet's weights first, and these FIDs as ``paths.json``.
+        The metrics are the scores of the strongest pair's generator, with the weights of the supernet's average and
+        recalibrated batch normalisation; ``mixture_deviation``, the deviation of the images that all operations make
+        together; the mean losses LOSSES; ``skips``, the most that a derived cell has; ``entropy`` in nats, the mean of
+        all edges; ``resets``, how often the supernet has collapsed and was restarted; and the cost. The last
+        measurement brings the derived pairs: the strongest, and then the others in the order of their FID with the
+        supernet's weights. These FIDs are in ``paths.json``.
 
         Raises:
             Collapsed: the supernet has collapsed four times.
             Diverged: a loss, a log-weight or a score is not finite.
         """
         started, memory = time.perf_counter(), PeakMemory(self.device)
-        cost = {"parameters": float(parameters(self.model))}
+        cost = {"parameters": float(count_parameters(self.model))}
         history: list[dict[str, object]] = []
         for epoch in range(1, self.epochs + 1):
             self.training.epoch(self.train, memory)
@@ -107,7 +107,7 @@ class PairSupernet:
                 if not math.isfinite(value):
                     raise Diverged(f"{name} of the strongest pair is {value} after epoch {epoch}")
             row: dict[str, object] = {"epoch": epoch, "alphas": alphas}
-            files = {"samples.png": picture_of_rows(found_of.rows)}
+            files = {"samples.png": render_rows(found_of.rows)}
             means = dict(zip(LOSSES, self.training.losses.mean(0).tolist(), strict=True))
             deviation = self._deviation()
             reason = self._watch.find_collapse(self.training.losses[:, :2], deviation)
@@ -118,7 +118,7 @@ class PairSupernet:
             if reason is not None:
                 row["collapsed"] = reason
                 if not last:
-                    self._begin_anew(epoch, reason)
+                    self._restart(epoch, reason)
             history.append(row)
             rest = {
                 "skips": float(found.skips),
@@ -132,7 +132,7 @@ class PairSupernet:
             files["alphas.json"] = json.dumps(history).encode()
             yield Measurement(epoch, {**scores, **losses, **cost, **rest}, files, derived)
 
-    def _begin_anew(self, epoch: int, reason: str) -> None:
+    def _restart(self, epoch: int, reason: str) -> None:
         self.resets += 1
         if self.resets > MOST_RESETS:
             raise Collapsed(f"the supernet has collapsed for the {self.resets}th time, in epoch {epoch}: {reason}")
@@ -140,8 +140,8 @@ class PairSupernet:
         self._begin(epoch, [row.detach().clone() for row in rows])
 
     def _derived(self, strongest: Genotype, alphas: Alphas) -> tuple[tuple[Genotype, ...], bytes]:
-        """The strongest, then draws from the alphas, those of least FID with the supernet's weights first."""
-        draws = drawn_from(self.space, self.base, alphas, self.plan, self.seed)
+        """Give the strongest genotype and then draws from the alphas, those of least FID first."""
+        draws = draw_genotypes(self.space, self.base, alphas, self.plan, self.seed)
         fids = {g: self._scores(self._candidate(g)).metrics["fid"] for g in (strongest, *draws)}
         ordered = (strongest, *sorted((g for g in draws if g != strongest), key=fids.__getitem__))
         rows = [{"id": genotype.id, "fid": fids[genotype]} for genotype in ordered]
@@ -152,15 +152,15 @@ class PairSupernet:
 
     @torch.no_grad()
     def _deviation(self) -> float:
-        """That of the images which all operations make together: a path's may be alike because it is but a path."""
+        """Measure the deviation of images of all operations together; those of one path may be alike by chance."""
         batches = self._batches(_MIXED)
         return sample_deviation(torch.cat([self.training.average.network(*batch) for batch in batches]))
 
     def _candidate(self, genotype: Genotype) -> nn.Module:
-        """A pair's generator with the weights of the supernet's moving average."""
+        """Extract a pair's generator, with the weights of the supernet's moving average."""
         # the names of a pair's choices begin with those of its halves
         path = {name: held for name, held in self.space.path(genotype).items() if name.startswith("generator")}
-        return candidate_of(self.training.average.network, path, self._batches(_CALIBRATION))
+        return extract_candidate(self.training.average.network, path, self._batches(_CALIBRATION))
 
     def _batches(self, count: int) -> list[tuple[Tensor, ...]]:
-        return batches_to_generate(self.training.model, self.hyperparameters, self.train, self.seed, count)
+        return sample_generator_inputs(self.training.model, self.hyperparameters, self.train, self.seed, count)

@@ -4,100 +4,86 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.adversarial.selection import KeepBest
 from evaluators.adversarial.snapshots import Snapshots
-from evaluators.features.extractor import FeatureExtractor, extractor_for
-from evaluators.gan.bilevel import batches_to_generate
-from evaluators.gan.sampling import Noise, cost_of, drawn, passed, shown
+from evaluators.adversarial.task import DEVIATION, EPOCHS, AdversarialTask
+from evaluators.features.extractor import FeatureExtractor, load_extractor
+from evaluators.gan.bilevel import sample_generator_inputs
+from evaluators.gan.sampling import Noise, measure_cost, run_pair, sample_grid, sample_images
 from evaluators.gan.supernet import PairSupernet
-from evaluators.gan.training import BATCH, GanTraining, as_gan, conditions_of, noise_like
+from evaluators.gan.training import BATCH, GanTraining, as_gan, sample_noise, select_conditions
 from evaluators.metrics.cost import PeakMemory
-from evaluators.metrics.samples import Reference, reference_of, sample_deviation, sample_scores
+from evaluators.metrics.samples import Reference, data_deviation, make_reference, score_samples
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
-from evaluators.supernets.one_shot import shares_weights
-from evaluators.task import Task
-from evaluators.training.selection import Scores, Selection
+from evaluators.supernets.paths import require_weight_sharing
+from evaluators.training.selection import Scores
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
 from nas.core.space import SearchSpace
 from nas.core.supernet import Path, SupernetPlan
 from nas.core.trial import Measurement, Trial
-from nas.data.dataset import Dataset, Split, as_float
+from nas.data.dataset import Dataset, Split
 
 _OF_LABELS = ("modes", "label_entropy")
 _WIDEST_ON_CPU = 64
 _USUAL_UPDATES = 800
-_ENOUGH_FOR_DEVIATION = 5000
-_CALIBRATION = 16  # batches that the statistics of a candidate's batch normalisation are of
-_EXAMPLES = 16  # of a deliverable
+_CALIBRATION = 16  # batches that recalibrate the batch normalisation of a candidate
+_EXAMPLES = 16  # inputs of a deliverable
 
 
-class GanTask(Task):
-    """Trains pairs, and keeps the best generator.
+class GanTask(AdversarialTask):
+    """Trains pairs of a generator and a discriminator; see evaluators.gan.training.GanModel for what a pair is.
 
-    What is scored, and kept, is the moving average of the generator, from the same noise after every epoch. FID jumps
-    while a GAN trains; so the metrics are those of the snapshot with the least FID so far, which is also the one whose
-    weights the last measurement brings. The space's models are those of evaluators.gan.training.GanModel.
+    The moving average of the generator is scored, and kept, with the same noise after every epoch.
 
-    Metrics, of samples against the images of evaluators.metrics.samples.reference_of: ``fid``, ``kid``, ``density``,
-    ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, where there are labels, ``modes`` and
-    ``label_entropy`` (what they depend on is in ``protocol.json`` among the artifacts); ``epoch_fid`` of this epoch and
-    ``kept_epoch``, that of the snapshot. The cost is that of the generator.
+    The metrics compare samples with the images of evaluators.metrics.samples.make_reference: ``fid``, ``kid``,
+    ``density``, ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, if the data has labels, ``modes`` and
+    ``label_entropy``. What they depend on is saved as ``protocol.json``. ``epoch_fid`` is the FID of the last epoch,
+    ``kept_epoch`` the epoch of the snapshot. The cost is that of the generator.
 
-    ``samples.png`` shows the kept snapshot from fixed noise, a row for each class if it is told labels, and
-    ``training.gif`` the average generator after every epoch from the same noise.
-
-    Args:
-        features: which extractor: see evaluators.features.extractor.extractor_for.
-
-    Raises:
-        UserError: Inception's weights are asked for and cannot be had.
+    ``samples.png`` shows what the snapshot makes of fixed noise, with a row for each class if the generator is
+    conditional on labels. ``training.gif`` shows what the average makes of the same noise after every epoch.
     """
 
     name = "gan"
+    data_kinds = ("image",)
+    recipe: ClassVar[Mapping[str, Any]] = {}
     quality = metrics_by_name(
         Metric("fid", "minimize"),
         Metric("kid", "minimize"),
-        Metric("density", "maximize"),
+        Metric("density", None),  # 1 is expected of equal distributions
         Metric("coverage", "maximize"),
         Metric("modes", "maximize", "classes"),
         Metric("label_entropy", "maximize", "nats"),
         Metric("sliced_wasserstein", "minimize"),
-        Metric("sample_deviation", "maximize"),
-        Metric("epoch_fid", "minimize"),
-        Metric("kept_epoch", "minimize"),
+        DEVIATION,
+        *EPOCHS.values(),
     )
     picture = "samples.png"
-    unsettled = 0.5  # after a third of a search's trainings the best was 1st to 18th of 22 (docs/benchmarks.md)
-    pruned_rate = 0.5  # the discriminator is ahead then
-    extracts_features = True
 
     def __init__(self, space: SearchSpace, data: Dataset, device: str = "cpu", *, features: str = "auto") -> None:
-        super().__init__(space, data, device)
-        self._features, self.supernet_epochs = features, self.usual_epochs(data)
-        if features == "inception":  # what has to be downloaded is refused here, before a run begins
-            _ = self._extractor
+        super().__init__(space, data, device, features=features)
+        self.supernet_epochs = self.usual_epochs(data)
 
     @classmethod
     def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
-        """As many as give 800 updates of the generator: after fewer a good GAN still looks like a collapsed one."""
+        """Give as many epochs as have 800 updates; after fewer, a good GAN still looks like a collapsed one."""
         count = min(len(data.train), epoch_size or len(data.train))
         return -(-_USUAL_UPDATES // max(1, count // BATCH))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """Every metric above that the data has what it takes for; the default is the FID."""
+        """The metrics that the data allows: those of labels need labels. The default is the FID."""
         labelled = self.data.train.labels is not None
         return {name: metric for name, metric in super().metrics.items() if labelled or name not in _OF_LABELS}
 
     def assumptions(self, objective: str) -> list[Assumption]:
-        """What an objective needs to make sense."""
+        """Restrict the space so that objectives make sense, and models fit a CPU."""
         needed = [Assumption("condition", ("none",), "a generator that must be told a label is another product")]
         if self.device.type == "cpu":
             reason = "on a CPU wider ones take minutes an epoch"
@@ -106,12 +92,8 @@ class GanTask(Task):
         return needed
 
     def protocol(self, part: Literal["validation", "test"]) -> dict[str, str | int | float]:
-        """What the scores depend on besides the generator."""
-        return self._reference_of(part).protocol.as_dict()
-
-    def identity(self) -> Mapping[str, str | int | float]:
-        """The protocol: the snapshot that is kept depends on it."""
-        return self.protocol("validation")
+        """Give what the scores depend on besides the generator."""
+        return self._select_reference(part).protocol.as_dict()
 
     def score(
         self,
@@ -124,10 +106,10 @@ class GanTask(Task):
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score samples of the generator `evaluated`; see evaluators.metrics.samples."""
-        gan, noise, reference = as_gan(model), Noise(hyperparameters, seed, self.device), self._reference_of(part)
+        gan, noise, reference = as_gan(model), Noise(hyperparameters, seed, self.device), self._select_reference(part)
         told: Split = self.data.validation if part == "validation" else self.data.test
-        samples = drawn(gan, evaluated, noise, told, reference.samples)
-        return Scores(sample_scores(samples, self._extractor, reference), shown(gan, evaluated, noise, told))
+        samples = sample_images(gan, evaluated, noise, told, reference.samples)
+        return Scores(score_samples(samples, self._extractor, reference), sample_grid(gan, evaluated, noise, told))
 
     # -- the model
 
@@ -136,58 +118,50 @@ class GanTask(Task):
         _ = self._reference, self._deviation
 
     def evaluated_part(self, model: nn.Module) -> nn.Module:
-        """The generator."""
+        """Give the generator."""
         return as_gan(model).generator
 
     def run(self, model: nn.Module) -> None:
-        """Pass two codes through both halves."""
-        passed(model, part=self.data.train, device=self.device)
+        """Pass two codes through generator and discriminator."""
+        run_pair(model, part=self.data.train, device=self.device)
 
     def cost(self, model: nn.Module) -> dict[str, float]:
-        """That of the generator, for one image."""
-        return cost_of(as_gan(model), self.data.train, self.device)
+        """Count the cost of the generator, for one image."""
+        return measure_cost(as_gan(model), self.data.train, self.device)
 
     def prunable_parts(self, model: nn.Module) -> Calls:
-        """The generator: the discriminator only trains, and it has learned to judge."""
+        """Give the generator; the discriminator is not delivered, and must go on judging."""
         gan, examples = as_gan(model), self.data.train.take(torch.arange(min(LATENCY_BATCH, len(self.data.train))))
         noise = torch.randn((len(examples), gan.latent), generator=torch.Generator().manual_seed(0))
-        conditions = conditions_of(gan, examples)
-        return {"generator": (noise,) if conditions is None else (noise, conditions)}
+        return {"generator": (noise, *select_conditions(gan, examples))}
 
     # -- the training
 
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
-        """Those of the generator."""
+        """Count the updates of the generator."""
         count = min(len(self.data.train), self.epoch_size or len(self.data.train))
         return max(1, count // BATCH)
 
     def begin_training(
         self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int
     ) -> GanTraining:
-        """The generator against the discriminator."""
+        """Train the generator against the discriminator."""
         return GanTraining(model, hyperparameters, epochs, seed)
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, final: bool = False) -> Selection:
-        """The snapshot of least FID."""
+    def begin_snapshots(self, epochs: int, *, to_the_end: bool) -> Snapshots:
+        """Compare with the deviation and the classes of the data."""
         reference = self._reference
-        snapshots = Snapshots(epochs, reference.samples, self._deviation, reference.classes, to_the_end=to_the_end)
-        return KeepBest(
-            snapshots,
-            picture=self.picture,
-            protocol=self.protocol("validation"),
-            usual=self.usual_epochs(self.data, self.epoch_size),
-            frames=frames,
-        )
+        return Snapshots(epochs, reference.samples, self._deviation, reference.classes, to_the_end=to_the_end)
 
     # -- supernets
 
     def path_within(self, path: Path) -> Path:
-        """The generator's choices: the names of a pair's choices begin with those of its halves."""
+        """Give the generator's choices; the names of a pair's choices begin with those of its halves."""
         return {name: held for name, held in path.items() if name.startswith("generator")}
 
     def calibration_batches(self, model: nn.Module, hyperparameters: Mapping[str, Any]) -> list[tuple[Tensor, ...]]:
-        """Noise, always the same, and what images of the data are."""
-        return batches_to_generate(as_gan(model), hyperparameters, self.train_data, 0, _CALIBRATION)
+        """Draw noise, always the same, and conditions of images of the data."""
+        return sample_generator_inputs(as_gan(model), hyperparameters, self.train_data, 0, _CALIBRATION)
 
     def train_supernet(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
         """Train the supernet around the trial's pair; see evaluators.gan.supernet.PairSupernet.measurements.
@@ -197,7 +171,7 @@ class GanTask(Task):
             Collapsed: the supernet has collapsed four times.
             Diverged: a loss, a log-weight or a score is not finite.
         """
-        space, base = shares_weights(self.space), trial.genotype
+        space, base = require_weight_sharing(self.space), trial.genotype
         plan = plan.completed(self.supernet_epochs, "gumbel_softmax")
         return PairSupernet(
             space, base, plan, self.data.shape, self.train_data, trial.seed, self.score, self._deviation
@@ -206,12 +180,11 @@ class GanTask(Task):
     # -- delivery
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """The generator, with noise for 16 samples; and the discriminator, with the first images of the test part."""
+        """Deliver the generator with noise for 16 samples, and the discriminator with images of the test part."""
         gan, chosen = as_gan(model), self.space.hyperparameters(genotype)
         examples = self.data.test.take(torch.arange(min(_EXAMPLES, len(self.data.test))))
-        noise = noise_like(chosen, len(examples), gan.latent, torch.Generator().manual_seed(0), torch.device("cpu"))
-        conditions = conditions_of(gan, examples)
-        told = {} if conditions is None else {"condition": conditions}
+        noise = sample_noise(chosen, len(examples), gan.latent, torch.Generator().manual_seed(0), torch.device("cpu"))
+        told = dict(zip(("condition",), select_conditions(gan, examples), strict=False))
         settings = {
             "latent": gan.latent,
             "noise": chosen["noise"],
@@ -220,21 +193,25 @@ class GanTask(Task):
             "classes": self.data.classes,
         }
         return {
-            "generator": Deliverable(gan.generator, {"noise": noise, **told}, "images", "generator", settings),
+            "generator": Deliverable(gan.generator, {"noise": noise, **told}, ("images",), "generator", settings),
             "discriminator": Deliverable(
-                gan.discriminator, {"images": examples.examples, **told}, "scores", "discriminator", settings
+                gan.discriminator, {"images": examples.examples, **told}, ("scores",), "discriminator", settings
             ),
         }
 
     # -- made once, when first needed
 
+    def load_extractors(self) -> None:
+        """Load the extractor."""
+        _ = self._extractor
+
     @functools.cached_property
     def _extractor(self) -> FeatureExtractor:
-        return extractor_for(self.data, kind=self._features, device=self.device)
+        return load_extractor(self.data, kind=self._features, device=self.device)
 
     @functools.cached_property
     def _reference(self) -> Reference:
-        return reference_of(self.data, self._extractor)
+        return make_reference(self.data, self._extractor)
 
     @functools.cached_property
     def _test(self) -> Reference:
@@ -242,8 +219,7 @@ class GanTask(Task):
 
     @functools.cached_property
     def _deviation(self) -> float:
-        """The standard deviation of a pixel over images of the data, the mean of all pixels."""
-        return sample_deviation(as_float(self.data.train.examples[:_ENOUGH_FOR_DEVIATION]))
+        return data_deviation(self.data)
 
-    def _reference_of(self, part: Literal["validation", "test"]) -> Reference:
+    def _select_reference(self, part: Literal["validation", "test"]) -> Reference:
         return self._reference if part == "validation" else self._test

@@ -1,4 +1,4 @@
-"""Two networks aligned: which layer of the one is which of the other, and which number is which."""
+"""Aligns two networks: finds which layers, and which numbers of their tensors, belong together."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from evaluators.inheritance.tensor_axes import Labels, Meanings, is_depthwise
+from evaluators.inheritance.tensor_axes import Labels, ModelAxes, is_depthwise
 
 Places = tuple[tuple[list[int], list[int]], ...]
-"""For each dimension, places in the child's tensor and those in the parent's that stand for the same."""
+"""For each dimension, the indices in the child's tensor and those in the parent's that stand for the same."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Layers that belong together, by their names; the score is 1 for each that is inherited whole."""
+    """Layers that belong together, by their names; each adds 1 to the score if it is inherited completely."""
 
     score: float = 0.0
     layers: tuple[tuple[str, str], ...] = ()
@@ -27,46 +27,47 @@ class Pairs:
 
 
 _NONE = Pairs()
-_ANY_NODE = 1e-6  # what two nodes score that have nothing to inherit, such as pooling alone
+_ANY_NODE = 1e-6  # the score of two nodes that have nothing to inherit, such as pooling
 GRAPHS = {"nodes": ("inputs", "operations", 1), "cells": ("sources", "skips", 0)}
-"""Rows of nodes: which attribute says where a node's edges come from, which holds them, what the first node is called.
+"""The graphs by the attribute with their nodes: a node's attributes with the sources of its edges and with the edges,
+and the number of the first node.
 
 See search_spaces.cells.modules.Cell and search_spaces.gan.modules.UpCells."""
 
 
 class Network:
-    """A network, its modules and tensors by name, and what these stand for."""
+    """A network, its modules and tensors by name, and the labels of their axes."""
 
-    def __init__(self, module: nn.Module, found: Meanings) -> None:
+    def __init__(self, module: nn.Module, found: ModelAxes) -> None:
         self.modules = dict(module.named_modules())
         self.tensors = dict(module.state_dict(keep_vars=True))
-        self.meanings = found
+        self.axes = found
 
     def own_tensors(self, name: str) -> list[str]:
-        """The names of the tensors of a module itself, not those of its parts."""
+        """Give the names of the tensors of a module itself, not of its parts."""
         module = self.modules[name]
         own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-        return [tensor for tensor, _ in own if joined(name, tensor) in self.tensors]
+        return [tensor for tensor, _ in own if join_names(name, tensor) in self.tensors]
 
     def parts(self, name: str) -> list[str]:
-        """The names of a module's parts within it."""
+        """Give the names of a module's direct parts."""
         return [child for child, _ in self.modules[name].named_children()]
 
 
 class Alignment:
-    """A child and its parent, aligned; see evaluators.inheritance.transfer.inherit for the rules.
+    """The alignment of a child with its parent; see evaluators.inheritance.transfer.inherit_weights for the rules.
 
-    ``pairs(own, other)`` gives what belongs together of two modules, by their names; those of the networks are "".
+    ``pairs(own, other)`` gives the layers that belong together in two modules, by their names; a network's is "".
     """
 
     def __init__(self, child: Network, parent: Network) -> None:
         self.child, self.parent = child, parent
         self.pairs = functools.cache(self._pairs)
-        self._common = functools.cache(_common)
+        self._common = functools.cache(_match_labels)
 
     def _pairs(self, own: str, other: str) -> Pairs:
-        """What belongs together of two modules, themselves included."""
-        if own and not self._alike(own, other):
+        """Find the layers that belong together in two modules, which may be layers themselves."""
+        if own and not self._is_alike(own, other):
             return _NONE
         mine, theirs = self.child.parts(own), self.parent.parts(other)
         if isinstance(self.child.modules[own], (nn.Sequential, nn.ModuleList)):
@@ -75,43 +76,43 @@ class Alignment:
         for part in mine:
             if part in theirs:
                 graph = part in GRAPHS and self._is_graph(own, part) and self._is_graph(other, part, of_parent=True)
-                pair = joined(own, part), joined(other, part)
+                pair = join_names(own, part), join_names(other, part)
                 found += self._graph(*pair, part) if graph else self.pairs(*pair)
-        if mine and not found.layers:  # what is wrapped around a layer belongs to that
+        if mine and not found.layers:  # a wrapper's own tensors belong to the layer in it
             return _NONE
         return found + self._layer(own, other)
 
-    def _alike(self, own: str, other: str) -> bool:
-        """Whether two modules could be one: class, stride, kind of convolution, and the size of what they give."""
+    def _is_alike(self, own: str, other: str) -> bool:
+        """Whether two modules agree in class, stride, kind of convolution, and size of the output."""
         child, parent = self.child.modules[own], self.parent.modules[other]
         if type(child) is not type(parent) or getattr(child, "stride", None) != getattr(parent, "stride", None):
             return False
-        sizes = self.child.meanings.sizes.get(own), self.parent.meanings.sizes.get(other)
+        sizes = self.child.axes.sizes.get(own), self.parent.axes.sizes.get(other)
         return is_depthwise(child) == is_depthwise(parent) and (None in sizes or sizes[0] == sizes[1])
 
     def _layer(self, own: str, other: str) -> Pairs:
-        """The pair of both, if a tensor of the one has something for the other; for a bias alone there is none."""
+        """Pair two modules if one can inherit tensors of the other; a bias alone is not enough."""
         score = weight = 0.0
         if "weight" in self.child.own_tensors(own) and self.places(own, other, "weight") is None:
             return _NONE
         for name in self.child.own_tensors(own):
             places = self.places(own, other, name)
-            size = self.child.tensors[joined(own, name)].numel()
+            size = self.child.tensors[join_names(own, name)].numel()
             weight += size
             if places is not None:
                 taken = 1.0
                 for mine, _ in places:
                     taken *= len(mine)
-                score += 2 * size * taken / (size + self.parent.tensors[joined(other, name)].numel())
+                score += 2 * size * taken / (size + self.parent.tensors[join_names(other, name)].numel())
         return Pairs(score / weight, ((own, other),)) if score else _NONE
 
     def places(self, own: str, other: str, name: str) -> Places | None:
-        """Where two tensors stand for the same; None if nowhere."""
-        mine, theirs = joined(own, name), joined(other, name)
+        """Find the indices at which two tensors stand for the same; None if there are none."""
+        mine, theirs = join_names(own, name), join_names(other, name)
         new, old = self.child.tensors[mine], self.parent.tensors.get(theirs)
         if old is None or new.dim() != old.dim():
             return None
-        meant, was = self.child.meanings.tensors.get(mine), self.parent.meanings.tensors.get(theirs)
+        meant, was = self.child.axes.tensors.get(mine), self.parent.axes.tensors.get(theirs)
         if meant is None or was is None:
             if meant is not was or new.shape != old.shape:
                 return None
@@ -127,11 +128,11 @@ class Alignment:
         theirs: Sequence[str],
         allowed: Callable[[int, int], bool] = lambda i, j: True,
     ) -> Pairs:
-        """Of parts in a row, the alignment of greatest score; see `_aligned`."""
-        steps = self._aligned(own, other, mine, theirs, allowed)
-        return sum((self.pairs(joined(own, mine[i]), joined(other, theirs[j])) for i, j in steps), _NONE)
+        """Align parts in a sequence; see `_align`."""
+        steps = self._align(own, other, mine, theirs, allowed)
+        return sum((self.pairs(join_names(own, mine[i]), join_names(other, theirs[j])) for i, j in steps), _NONE)
 
-    def _aligned(
+    def _align(
         self,
         own: str,
         other: str,
@@ -140,14 +141,14 @@ class Alignment:
         allowed: Callable[[int, int], bool],
         least: float = 0.0,
     ) -> list[tuple[int, int]]:
-        """The places, in order, of parts that belong together (Needleman & Wunsch 1970, without a cost of gaps).
+        """Find the alignment of greatest score (Needleman & Wunsch 1970, without a cost of gaps), as pairs of indices.
 
-        Parts that are alike score as much as is inherited, and `least`.
+        A pair of parts that are alike scores `least` and as much as is inherited.
         """
 
         def score(i: int, j: int) -> float:
-            pair = joined(own, mine[i]), joined(other, theirs[j])
-            return self.pairs(*pair).score + least if allowed(i, j) and self._alike(*pair) else 0.0
+            pair = join_names(own, mine[i]), join_names(other, theirs[j])
+            return self.pairs(*pair).score + least if allowed(i, j) and self._is_alike(*pair) else 0.0
 
         best = [[0.0] * (len(theirs) + 1) for _ in range(len(mine) + 1)]
         for i, j in itertools.product(reversed(range(len(mine))), reversed(range(len(theirs)))):
@@ -167,22 +168,22 @@ class Alignment:
 
     def _is_graph(self, name: str, part: str, of_parent: bool = False) -> bool:
         sources, edges, _ = GRAPHS[part]
-        nodes = (self.parent if of_parent else self.child).modules[joined(name, part)].children()
+        nodes = (self.parent if of_parent else self.child).modules[join_names(name, part)].children()
         return all(isinstance(getattr(node, edges, None), nn.ModuleList) and hasattr(node, sources) for node in nodes)
 
     def _graph(self, own: str, other: str, kind: str) -> Pairs:
-        """Nodes in order, and of two nodes the edges that come from nodes that belong together."""
+        """Align the nodes of two graphs, and then the edges between nodes that belong together."""
         sources, edges, first = GRAPHS[kind]
         mine, theirs = self.child.parts(own), self.parent.parts(other)
-        steps = self._aligned(own, other, mine, theirs, lambda i, j: True, _ANY_NODE)
+        steps = self._align(own, other, mine, theirs, lambda i, j: True, _ANY_NODE)
         belongs = {i + first: j + first for i, j in steps} | ({0: 0} if first else {})
         found = _NONE
         for i, j in steps:
-            node, its = joined(own, mine[i]), joined(other, theirs[j])
+            node, its = join_names(own, mine[i]), join_names(other, theirs[j])
             ours, from_theirs = (getattr(m.modules[n], sources) for m, n in ((self.child, node), (self.parent, its)))
             found += self._layer(node, its)
             for part in self.child.parts(node):
-                pair = joined(node, part), joined(its, part)
+                pair = join_names(node, part), join_names(its, part)
                 if part == edges:
                     found += self._edges(*pair, ours, from_theirs, belongs)
                 elif part in self.parent.parts(its):
@@ -195,22 +196,22 @@ class Alignment:
         parts = self.child.parts(own), self.parent.parts(other)
 
         def allowed(i: int, j: int) -> bool:
-            edge, its = self.child.modules[joined(own, str(i))], self.parent.modules[joined(other, str(j))]
-            return belongs.get(mine[i]) == theirs[j] and _kind(edge) == _kind(its)
+            edge, its = self.child.modules[join_names(own, str(i))], self.parent.modules[join_names(other, str(j))]
+            return belongs.get(mine[i]) == theirs[j] and _describe_operation(edge) == _describe_operation(its)
 
         return self._in_order(own, other, *parts, allowed)
 
 
-def _kind(operation: nn.Module) -> tuple[str, ...]:
-    """What an operation does, but for the sizes of its kernels: its convolutions; of a graph, that it is one."""
+def _describe_operation(operation: nn.Module) -> tuple[str, ...]:
+    """Describe an operation by its convolutions, without the sizes of their kernels, or as a graph."""
     if any(isinstance(getattr(operation, row, None), nn.ModuleList) for row in GRAPHS):
         return (type(operation).__name__,)
     layers = [layer for layer in operation.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
     return tuple(f"{type(layer).__name__} {is_depthwise(layer)}" for layer in layers) or (type(operation).__name__,)
 
 
-def _common(mine: Labels, theirs: Labels) -> tuple[list[int], list[int]]:
-    """Where both have the same labels."""
+def _match_labels(mine: Labels, theirs: Labels) -> tuple[list[int], list[int]]:
+    """Find the indices at which both have the same labels."""
     if mine == theirs:
         return list(range(len(mine))), list(range(len(mine)))
     where = {label: place for place, label in enumerate(theirs)}
@@ -218,6 +219,6 @@ def _common(mine: Labels, theirs: Labels) -> tuple[list[int], list[int]]:
     return [ours for ours, _ in both], [other for _, other in both]
 
 
-def joined(path: str, name: str) -> str:
-    """The name of a part from that of the whole, which may be ""."""
+def join_names(path: str, name: str) -> str:
+    """Join the name of a module, which may be "", and the name of its part."""
     return f"{path}.{name}" if path else name

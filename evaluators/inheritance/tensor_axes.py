@@ -1,7 +1,7 @@
-"""What the places of a model's tensors stand for: channels, positions, offsets of a kernel; seen by running it once.
+"""Labels the axes of a model's tensors: channels, positions and offsets of kernels, found by running the model once.
 
-Two tensors of one shape need not mean the same: 16 channels of 4 x 4 and 64 of 2 x 2 are both 256 numbers to the layer
-behind. So every place along every dimension of a tensor gets a label, and places with one label mean the same.
+Two tensors of the same shape need not mean the same: 16 channels of 4 x 4 and 64 of 2 x 2 are both 256 numbers to the
+next layer. So every index along every dimension of a tensor gets a label, and equal labels mean the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 Labels = tuple[Hashable, ...]
-"""What each place along a dimension stands for."""
+"""What each index along a dimension stands for."""
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 _ELEMENTWISE = ("add", "radd", "sub", "rsub", "mul", "rmul")
@@ -23,12 +23,12 @@ _NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """Of a tensor's places.
+class TensorAxes:
+    """The labels of a tensor's axes.
 
     Attributes:
-        labels: for each dimension.
-        output: the dimension of what the layer gives; what it takes, and a kernel's offsets, are the others.
+        labels: of each dimension.
+        output: the dimension of the layer's outputs; the others are its inputs and its kernel's offsets.
     """
 
     labels: tuple[Labels, ...]
@@ -36,43 +36,43 @@ class Meaning:
 
 
 @dataclass
-class Meanings:
-    """Of a whole model.
+class ModelAxes:
+    """The labels of a whole model.
 
     Attributes:
-        tensors: by their names; of a tensor that is not there it is not known.
-        sizes: height and width of what a module gives, () for vectors, by the module's name.
+        tensors: the axes of each tensor by its name; unknown ones are missing.
+        sizes: height and width of a module's output, () for vectors, by the module's name.
     """
 
-    tensors: dict[str, Meaning] = field(default_factory=dict)
+    tensors: dict[str, TensorAxes] = field(default_factory=dict)
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def plain(count: int) -> Labels:
-    """Channels that are known by their places: the first of one width is the first of any other."""
+def plain_labels(count: int) -> Labels:
+    """Label channels by their index: the first channel is the same in models of any width."""
     return tuple(range(count))
 
 
-def opaque(count: int) -> Labels:
-    """Channels of which it is not known how they are put together: of another number of them none is the same."""
+def opaque_labels(count: int) -> Labels:
+    """Label channels whose order is not understood: with another number of them, none is the same."""
     return tuple((count, place) for place in range(count))
 
 
-def meanings(model: nn.Module, run: Callable[[nn.Module], object]) -> Meanings:
-    """What a model's tensors stand for; `run` passes a batch through all of its parts."""
-    watched = _Watched(model)
+def label_axes(model: nn.Module, run: Callable[[nn.Module], object]) -> ModelAxes:
+    """Label the axes of a model's tensors; `run` passes a batch through all of its parts."""
+    tracer = _AxisTracer(model)
     training = model.training
     model.eval()
-    hooks = [module.register_forward_pre_hook(watched.entered) for module in model.modules()]
-    hooks += [module.register_forward_hook(watched.left) for module in model.modules()]
+    hooks = [module.register_forward_pre_hook(tracer.enter) for module in model.modules()]
+    hooks += [module.register_forward_hook(tracer.leave) for module in model.modules()]
     try:
-        with torch.no_grad(), watched:
+        with torch.no_grad(), tracer:
             run(model)
     finally:
         for hook in hooks:
             hook.remove()
         model.train(training)
-    return watched.meanings()
+    return tracer.model_axes()
 
 
 def is_depthwise(layer: nn.Module) -> bool:
@@ -82,14 +82,14 @@ def is_depthwise(layer: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class _Flow:
-    """A tensor between layers: what its channels are, and the layer whose outputs they are, if nothing came between."""
+    """A tensor between layers: the labels of its channels, and the layer that gave it, if it did so directly."""
 
-    tensor: Tensor  # kept, so that no other gets its id
+    tensor: Tensor  # kept, so that no other tensor gets its id
     labels: Labels
     producer: nn.Module | None
 
 
-class _Watched(TorchFunctionMode):
+class _AxisTracer(TorchFunctionMode):
     """Follows tensors through a model: by hooks through its layers, and through sums and products between them."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -102,48 +102,48 @@ class _Watched(TorchFunctionMode):
         self._consumed: set[nn.Module] = set()
         self._depth = 0
 
-    def entered(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        """What a model is given from outside is known by its places."""
+    def enter(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        """Label the inputs of the model by their index."""
         if self._depth == 0:
             for tensor in arguments:
                 if isinstance(tensor, Tensor) and tensor.dim() >= 2 and id(tensor) not in self._flows:
-                    self._remember(tensor, plain(tensor.shape[1]))
+                    self._remember(tensor, plain_labels(tensor.shape[1]))
         self._depth += 1
 
-    def left(self, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        """Take notice of what a module has made of what."""
+    def leave(self, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        """Label a module's output."""
         self._depth -= 1
-        x, given = next(_tensors(arguments), None), list(_tensors(output))
+        x, given = next(_find_tensors(arguments), None), list(_find_tensors(output))
         if x is None or not given:
             return
         self._given[module] = given[0]
-        layer = _layer(module, self._given)
+        layer = _find_layer(module, self._given)
         if layer is None:
             for y in given:
                 if id(y) not in self._flows:
-                    self._remember(y, opaque(y.shape[1]))
+                    self._remember(y, opaque_labels(y.shape[1]))
         elif isinstance(layer, (nn.Flatten, nn.Unflatten, nn.PixelShuffle)):
-            self._reshaped(layer, x, given[0])
+            self._trace_reshape(layer, x, given[0])
         elif isinstance(layer, (*_CONVOLUTIONS, nn.Linear)):
-            self._produced(layer, x, given[0])
+            self._trace_weights(layer, x, given[0])
         else:
-            self._passed(layer, x, given[0])
+            self._trace_passing(layer, x, given[0])
 
     def __torch_function__(
         self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
     ) -> Any:
-        """Sums and products leave channels what they are; of whatever else is done between layers nothing is known."""
+        """Give sums and products the labels of their arguments; other functions between layers are not understood."""
         result = function(*arguments, **(options or {}))
         if getattr(function, "__name__", "").strip("_") in _ELEMENTWISE and isinstance(result, Tensor):
-            known = [x for x in _tensors(arguments) if id(x) in self._flows and x.shape[1:2] == result.shape[1:2]]
+            known = [x for x in _find_tensors(arguments) if id(x) in self._flows and x.shape[1:2] == result.shape[1:2]]
             if known and id(result) not in self._flows:
                 labels = [self._consume(x).labels for x in known]
                 self._remember(result, labels[0])
         return result
 
     def _consume(self, x: Tensor) -> _Flow:
-        """What is known of a tensor that something takes in."""
-        flow = self._flows.get(id(x)) or _Flow(x, opaque(x.shape[1]), None)
+        """Give the labels of a layer's input, and note that its producer has been used."""
+        flow = self._flows.get(id(x)) or _Flow(x, opaque_labels(x.shape[1]), None)
         if flow.producer is not None:
             self._consumed.add(flow.producer)
         return flow
@@ -151,17 +151,19 @@ class _Watched(TorchFunctionMode):
     def _remember(self, y: Tensor, labels: Labels, producer: nn.Module | None = None) -> None:
         self._flows[id(y)] = _Flow(y, labels, producer)
 
-    def _produced(self, layer: nn.Module, x: Tensor, y: Tensor) -> None:
+    def _trace_weights(self, layer: nn.Module, x: Tensor, y: Tensor) -> None:
         self._inputs[layer] = self._consume(x).labels
         if is_depthwise(layer):
             self._outputs[layer] = self._inputs[layer]
             self._consumed.add(layer)
         else:
-            self._outputs[layer] = plain(y.shape[1]) if getattr(layer, "groups", 1) == 1 else opaque(y.shape[1])
+            self._outputs[layer] = (
+                plain_labels(y.shape[1]) if getattr(layer, "groups", 1) == 1 else opaque_labels(y.shape[1])
+            )
         self._remember(y, self._outputs[layer], layer)
 
-    def _reshaped(self, layer: nn.Module, x: Tensor, y: Tensor) -> None:
-        """Maps to vectors and back, and channels to positions: the layer before gives channels at positions."""
+    def _trace_reshape(self, layer: nn.Module, x: Tensor, y: Tensor) -> None:
+        """Label flattening, unflattening and pixel shuffle: channels become channels at positions, or the reverse."""
         flow = self._consume(x)
         if isinstance(layer, nn.Flatten):
             if x.dim() == 4:
@@ -175,10 +177,10 @@ class _Watched(TorchFunctionMode):
         if flow.producer is not None:
             labels = tuple((channel, place, kind) for channel in range(channels) for place in range(per_channel))
             self._outputs[flow.producer] = labels
-        self._remember(y, plain(channels) if flow.producer is not None else opaque(channels))
+        self._remember(y, plain_labels(channels) if flow.producer is not None else opaque_labels(channels))
 
-    def _passed(self, layer: nn.Module, x: Tensor, y: Tensor) -> None:
-        """Layers that keep channels as they are, or put further ones behind them; any other hides what they are."""
+    def _trace_passing(self, layer: nn.Module, x: Tensor, y: Tensor) -> None:
+        """Label a layer without weights between channels: it keeps them, appends some, or is not understood."""
         flow = self._consume(x)
         self._inputs[layer] = flow.labels
         before, after = x.shape[1], y.shape[1]
@@ -192,35 +194,35 @@ class _Watched(TorchFunctionMode):
             self._remember(y, flow.labels + added)
         else:
             if flow.producer is not None:
-                self._outputs[flow.producer] = opaque(before)
-            self._remember(y, opaque(after))
+                self._outputs[flow.producer] = opaque_labels(before)
+            self._remember(y, opaque_labels(after))
 
-    def meanings(self) -> Meanings:
-        """Of all layers that were run."""
-        found = Meanings()
+    def model_axes(self) -> ModelAxes:
+        """Give the labels of all layers that were run."""
+        found = ModelAxes()
         for module, y in self._given.items():
             found.sizes[self._names[module]] = tuple(y.shape[2:])
         for layer, inputs in self._inputs.items():
             outputs = self._outputs.get(layer, inputs)
             if layer in self._outputs and layer not in self._consumed:
-                outputs = opaque(len(outputs))  # a mean and a variance, say, of which each has a half
-            for name, meaning in _of_layer(layer, inputs, outputs).items():
-                found.tensors[f"{self._names[layer]}.{name}"] = meaning
+                outputs = opaque_labels(len(outputs))  # such as a mean and a variance in one output
+            for name, axes in _label_layer(layer, inputs, outputs).items():
+                found.tensors[f"{self._names[layer]}.{name}"] = axes
         return found
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
-    """Maps and vectors among arguments or outputs, those in lists included."""
+def _find_tensors(values: Any) -> Iterator[Tensor]:
+    """Find maps and vectors among arguments or outputs, also in lists."""
     if isinstance(values, Tensor):
         if values.dim() >= 2:
             yield values
     elif isinstance(values, (tuple, list)):
         for value in values:
-            yield from _tensors(value)
+            yield from _find_tensors(value)
 
 
-def _layer(module: nn.Module, run: Mapping[nn.Module, Tensor]) -> nn.Module | None:
-    """The layer that a module is, or is wrapped around and uses the weights of; None of a module of modules."""
+def _find_layer(module: nn.Module, run: Mapping[nn.Module, Tensor]) -> nn.Module | None:
+    """Find the layer that a module is, or whose weights it uses as a wrapper; None for a module of modules."""
     children = list(module.children())
     if not children:
         return module
@@ -229,29 +231,29 @@ def _layer(module: nn.Module, run: Mapping[nn.Module, Tensor]) -> nn.Module | No
     return inner if wrapped else None
 
 
-def _of_layer(layer: nn.Module, inputs: Labels, outputs: Labels) -> dict[str, Meaning]:
-    """What each tensor of a layer of a known kind stands for."""
+def _label_layer(layer: nn.Module, inputs: Labels, outputs: Labels) -> dict[str, TensorAxes]:
+    """Label each tensor of a layer of a known kind."""
     if isinstance(layer, _NORMALISATIONS):
         own = {**dict(layer.named_parameters()), **dict(layer.named_buffers())}
-        return {name: Meaning((inputs,), 0) for name, tensor in own.items() if tensor.dim() == 1}
+        return {name: TensorAxes((inputs,), 0) for name, tensor in own.items() if tensor.dim() == 1}
     if isinstance(layer, nn.Linear):
-        return {"weight": Meaning((outputs, inputs), 0), "bias": Meaning((outputs,), 0)}
+        return {"weight": TensorAxes((outputs, inputs), 0), "bias": TensorAxes((outputs,), 0)}
     if not isinstance(layer, _CONVOLUTIONS):
         return {}
-    kernel = tuple(_offsets(layer, axis) for axis in range(2))
-    bias = {"bias": Meaning((outputs,), 0)}
+    kernel = tuple(_label_offsets(layer, axis) for axis in range(2))
+    bias = {"bias": TensorAxes((outputs,), 0)}
     if is_depthwise(layer):
-        return {"weight": Meaning((outputs, plain(1), *kernel), 0), **bias}
+        return {"weight": TensorAxes((outputs, plain_labels(1), *kernel), 0), **bias}
     if layer.groups > 1:
         return bias
     if isinstance(layer, nn.ConvTranspose2d):
-        return {"weight": Meaning((inputs, outputs, *kernel), 1), **bias}
-    return {"weight": Meaning((outputs, inputs, *kernel), 0), **bias}
+        return {"weight": TensorAxes((inputs, outputs, *kernel), 1), **bias}
+    return {"weight": TensorAxes((outputs, inputs, *kernel), 0), **bias}
 
 
-def _offsets(layer: nn.Conv2d | nn.ConvTranspose2d, axis: int) -> Labels:
-    """A kernel's places by their distance from its middle; an even kernel has no middle."""
+def _label_offsets(layer: nn.Conv2d | nn.ConvTranspose2d, axis: int) -> Labels:
+    """Label a kernel's offsets by their distance from its middle; an even kernel has none."""
     size, step = layer.kernel_size[axis], layer.dilation[axis]
     if size % 2 == 0 or isinstance(layer, nn.ConvTranspose2d):
-        return opaque(size)
+        return opaque_labels(size)
     return tuple(step * (place - size // 2) for place in range(size))

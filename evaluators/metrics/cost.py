@@ -1,4 +1,4 @@
-"""What a model costs."""
+"""The cost of a model and of its training: parameters, multiply-adds, memory and time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from torch.utils.flop_counter import FlopCounterMode
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
-def parameters(model: nn.Module) -> int:
-    """How many numbers are trained."""
+def count_parameters(model: nn.Module) -> int:
+    """Count the numbers that are trained."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def multiply_adds(model: nn.Module, *inputs: Tensor) -> int:
-    """Multiply-adds of matrix products and convolutions for the first of a batch: images (N, C, H, W), or noise.
+def count_multiply_adds(model: nn.Module, *inputs: Tensor) -> int:
+    """Count the multiply-adds of matrix products and convolutions for the first example of a batch.
 
     PyTorch's own counter gives floating point operations, two for each multiply-add. The model is left in the
     mode it was in.
@@ -37,7 +37,7 @@ def multiply_adds(model: nn.Module, *inputs: Tensor) -> int:
 
 
 class PeakMemory:
-    """The most memory in use, in bytes, at the moments it was looked at.
+    """Measures the most memory that was in use, in bytes, whenever `look` was called.
 
     On a CUDA device: the allocator's own peak since construction. On the CPU: the resident memory of the whole
     process at each `look`; look after the forward pass, when the activations are alive. What earlier work has freed
@@ -53,7 +53,7 @@ class PeakMemory:
         self.look()
 
     def look(self) -> None:
-        """Take notice of the memory in use now."""
+        """Measure the memory in use now."""
         if self._device.type == "cuda":
             self._peak = torch.cuda.max_memory_allocated(self._device)
         else:
@@ -65,8 +65,8 @@ class PeakMemory:
         return self._peak / 1e6
 
 
-class Spent:
-    """What a training has taken so far, in earlier sessions too. As a context manager it adds what is done in it."""
+class Stopwatch:
+    """Measures the time and memory of a training, over all its sessions; as a context manager it adds time."""
 
     def __init__(self) -> None:
         self._seconds = self._megabytes = 0.0
@@ -78,15 +78,15 @@ class Spent:
         self._seconds += time.perf_counter() - self._started
 
     def metrics(self, memory: PeakMemory) -> dict[str, float]:
-        """``seconds``, and ``peak_memory_mb`` with this session's."""
+        """Give ``seconds`` and ``peak_memory_mb``, with the memory of this session."""
         self._megabytes = max(self._megabytes, memory.megabytes)
         return {"seconds": self._seconds, "peak_memory_mb": self._megabytes}
 
     def state(self) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
-        """Everything to continue from."""
+        """Give everything to continue from."""
         return {}, {"seconds": self._seconds, "megabytes": self._megabytes}
 
     def restore(self, state: tuple[Mapping[str, Tensor], Mapping[str, Any]]) -> None:
-        """Go on from what `state` gave."""
+        """Continue from what `state` gave."""
         _, numbers = state
         self._seconds, self._megabytes = numbers["seconds"], numbers["megabytes"]

@@ -1,4 +1,4 @@
-"""How near reconstructions are to their images. Images are (N, C, H, W) float32 in [0, 1]."""
+"""Scores reconstructions. Images are (N, C, H, W) float32 in [0, 1]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.data.dataset import batches
 
 
 def mean_squared_error(reconstructions: Tensor, images: Tensor) -> float:
-    """The mean over images, channels and pixels of the squared difference."""
+    """Compute the mean over images, channels and pixels of the squared difference."""
     total = sum(
         float(torch.sum((reconstructions[part].double() - images[part].double()) ** 2)) for part in batches(images)
     )
@@ -20,16 +20,15 @@ def mean_squared_error(reconstructions: Tensor, images: Tensor) -> float:
 
 
 def psnr(reconstructions: Tensor, images: Tensor) -> float:
-    """Peak signal-to-noise ratio of the whole set, in decibels: 10 log10(1 / MSE), at most 100."""
+    """Compute the peak signal-to-noise ratio of the whole set, in decibels: 10 log10(1 / MSE), at most 100."""
     return -10 * math.log10(max(mean_squared_error(reconstructions, images), 1e-10))
 
 
 def ssim(reconstructions: Tensor, images: Tensor) -> float:
-    """Mean structural similarity (Wang et al. 2004), by torchmetrics, in [-1, 1].
+    """Compute the mean structural similarity (Wang et al. 2004), by torchmetrics, in [-1, 1].
 
-    The window is their Gaussian of 11 x 11 with sigma 1.5 where the image is at least twice as large. Smaller
-    images get a uniform window of the largest odd size that is at most half of the smaller side, and at
-    least 3.
+    The window is the paper's Gaussian of 11 x 11 with sigma 1.5 if the image is at least twice as large. Smaller images
+    get a uniform window of the largest odd size that is at most half of the smaller side, and at least 3.
     """
     side = min(images.shape[-2:])
     total = 0.0

@@ -1,8 +1,7 @@
-"""How good samples are: distances between samples and a fixed reference, and what the samples lack.
+"""Scores samples: distances between samples and a fixed reference, and what the samples lack.
 
-Scores depend on much that is not the generator: the extractor, how many samples there are, which images they are
-compared with. All of it is a `Protocol`, and scores of different protocols are never ranked together: see
-nas.session.
+Scores also depend on the extractor, the number of samples, and the images that these are compared with. All of it is a
+`Protocol`, and scores of different protocols are never ranked together; see nas.session.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evaluators.features.extractor import FeatureExtractor, content_hash
+from evaluators.features.extractor import FeatureExtractor, hash_tensors
 from nas.core.errors import Diverged, UserError
 from nas.data.dataset import Dataset, as_float, batches
 
 FORMULAS = "1"
-"""Raised whenever a score would come out otherwise of the same samples and the same reference."""
+"""The version of this module's formulas: it is raised whenever a change gives the same samples another score."""
 
 _MOST_SAMPLES = 2_000
 _MOST_REFERENCE = 10_000
@@ -30,6 +29,7 @@ _NEIGHBOURS = 5
 _CONFIDENT = 0.9
 _HIT = 0.25
 _DIRECTIONS = 256
+_ENOUGH_FOR_DEVIATION = 5_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Protocol:
         reference_sha256, reference_size: the reference's images, and how many they are (for the FID).
         samples: how many samples are scored; as many of the reference's images serve all scores but the FID.
         neighbours: k of density and coverage.
-        confidence: the probability from which on a prediction counts for the modes; see `confidences`.
+        confidence: the probability from which on a prediction counts for the modes; see `find_confidences`.
         hit: the fraction of its share among the reference that makes a class hit.
         directions: how many projections the sliced Wasserstein distance averages over.
         formulas: the version of this module's formulas.
@@ -68,22 +68,21 @@ class Protocol:
 
 
 class Reference:
-    """The images that samples are compared with, and what is computed of them once.
+    """The images that samples are compared with, and their features, which are computed once.
 
-    At most 10,000 of the images are kept, drawn with a fixed seed: data may be sorted. `samples` says how many
-    samples are scored: 2,000, or as many as there are images. With no more images than features (64; Inception has
-    2,048) the covariances are singular: the FID is still defined, and still ranks what is measured alike, but its bias
-    is large.
+    At most 10,000 of the images are kept. They are drawn with a fixed seed, because data may be sorted. If there are no
+    more images than features (64; Inception has 2,048), the covariances are singular: the FID is still defined, and
+    still ranks what is measured alike, but its bias is large.
 
     Attributes:
-        samples: how many samples `sample_scores` wants.
+        samples: how many samples `score_samples` takes.
         protocol: what the scores depend on.
-        confidences, shares: what `modes_hit` compares with, (K,) each; None where the extractor has no classes.
+        confidences, shares: what `count_modes` compares with, (K,) each; None where the extractor has no classes.
 
     Args:
         images: (N, C, H, W), uint8 or float32 in [0, 1]; at least two.
         part: what the images are, for the protocol: ``validation``.
-        samples: how many samples to score, at most the images kept; None for the rule above.
+        samples: how many samples to score, at most the images kept; None for 2,000, or as many as there are images.
 
     Raises:
         UserError: fewer than two images, or more samples than images.
@@ -100,23 +99,23 @@ class Reference:
         if not 2 <= self.samples <= len(kept):
             raise UserError("samples", samples, f"2 to {len(kept)}, the images there are to compare with")
         self.features = extractor.features(kept).double()
-        self.projections = projected(kept[: self.samples], _DIRECTIONS)
+        self.projections = project_images(kept[: self.samples], _DIRECTIONS)
         self.protocol = Protocol(
             extractor.name,
             extractor.sha256,
             extractor.resize,
             part,
-            content_hash({"images": kept}),
+            hash_tensors({"images": kept}),
             len(kept),
             self.samples,
             min(_NEIGHBOURS, self.samples - 1),
         )
-        logits = extractor.logits_of(self.features)
+        logits = extractor.classify(self.features)
         self.confidences: Tensor | None = None
         self.shares: Tensor | None = None
         if logits is not None:
-            self.confidences = confidences(logits)
-            self.shares = confident_shares(logits, self.confidences)
+            self.confidences = find_confidences(logits)
+            self.shares = find_confident_shares(logits, self.confidences)
 
     @property
     def classes(self) -> int:
@@ -124,7 +123,7 @@ class Reference:
         return 0 if self.shares is None else int((self.shares > 0).sum())
 
 
-def reference_of(data: Dataset, extractor: FeatureExtractor, *, samples: int | None = None) -> Reference:
+def make_reference(data: Dataset, extractor: FeatureExtractor, *, samples: int | None = None) -> Reference:
     """The reference of a search: the validation part where it has 1,000 images, else training and validation.
 
     A small validation part (215 images of scikit-learn's digits) says more about itself than about the data: the
@@ -132,19 +131,19 @@ def reference_of(data: Dataset, extractor: FeatureExtractor, *, samples: int | N
     which the extractor has seen: its features differ a little from those of other images. Never the test part.
     For `samples` and what is raised see `Reference`.
     """
-    images, part = reference_images(data)
+    images, part = choose_reference_images(data)
     return Reference(images, extractor, part=part, samples=samples)
 
 
-def reference_images(data: Dataset) -> tuple[Tensor, str]:
-    """What `reference_of` compares with, (N, C, H, W), and what it is."""
+def choose_reference_images(data: Dataset) -> tuple[Tensor, str]:
+    """Choose the images (N, C, H, W) that `make_reference` compares with, and name the part that they are of."""
     if len(data.validation) >= _ENOUGH:
         return data.validation.examples, "validation"
     return torch.cat([data.train.examples, data.validation.examples]), "train and validation"
 
 
-def sample_scores(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:
-    """All scores of samples (N, C, H, W) float32 in [0, 1], N being the reference's `samples`.
+def score_samples(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:
+    """Compute all scores of samples (N, C, H, W) float32 in [0, 1], N being the reference's `samples`.
 
     ``fid``, ``kid``, ``density``, ``coverage``, ``sliced_wasserstein`` and ``sample_deviation`` (both in the units
     of pixels); ``modes`` and ``label_entropy`` (nats) where the extractor has classes. See the functions below.
@@ -168,43 +167,43 @@ def sample_scores(samples: Tensor, extractor: FeatureExtractor, reference: Refer
         "kid": kernel_distance(alike, features),
         "density": density,
         "coverage": coverage,
-        "sliced_wasserstein": sliced_wasserstein(reference.projections, projected(samples, protocol.directions)),
+        "sliced_wasserstein": sliced_wasserstein(reference.projections, project_images(samples, protocol.directions)),
         "sample_deviation": sample_deviation(samples),
     }
-    logits = extractor.logits_of(features)
+    logits = extractor.classify(features)
     if logits is not None and reference.confidences is not None and reference.shares is not None:
-        scores["modes"] = float(modes_hit(logits, reference.confidences, reference.shares))
+        scores["modes"] = float(count_modes(logits, reference.confidences, reference.shares))
         scores["label_entropy"] = label_entropy(logits)
     return scores
 
 
-class _Given(nn.Module):
-    """Stands where torchmetrics expects a network, because the features are there already."""
+class _PassThrough(nn.Module):
+    """Replaces the network that torchmetrics expects, because the features are there already."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, D) as they are."""
+        """Give the features (N, D) as they are."""
         return features
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """The Fréchet distance (Heusel et al. 2017, equation 6) of features (M, D) and (N, D), by torchmetrics.
+    """Compute the Fréchet distance (Heusel et al. 2017, equation 6) of features (M, D) and (N, D), by torchmetrics.
 
     |m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2)), at least 0; less is better.
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    metric = FrechetInceptionDistance(feature=_Given(real.shape[1])).to(real.device)
+    metric = FrechetInceptionDistance(feature=_PassThrough(real.shape[1])).to(real.device)
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
     return max(0.0, float(metric.compute()))  # rounding can leave it at -1e-12
 
 
 def kernel_distance(real: Tensor, fake: Tensor) -> float:
-    """The unbiased squared MMD with the kernel (x.y / D + 1)^3 of features (N, D) twice, by torchmetrics.
+    """Compute the unbiased squared MMD with the kernel (x.y / D + 1)^3 of features (N, D) twice, by torchmetrics.
 
     Bińkowski et al. 2018, equation 4, of all images at once instead of the mean over random subsets, so that
     nothing is drawn. Its expectation is 0 for equal distributions whatever N is; it can be negative; less is better.
@@ -215,7 +214,7 @@ def kernel_distance(real: Tensor, fake: Tensor) -> float:
 
 
 def density_and_coverage(real: Tensor, fake: Tensor, neighbours: int) -> tuple[float, float]:
-    """Density and coverage (Naeem et al. 2020, section 3) of features (N, D) twice, by prdc.
+    """Compute density and coverage (Naeem et al. 2020, section 3) of features (N, D) twice, by prdc.
 
     Density: how many of the reference's balls of k neighbours hold a sample, in units of k; 1 is expected of equal
     distributions. Coverage: the fraction of the reference's balls that hold a sample; more is better.
@@ -229,43 +228,43 @@ def density_and_coverage(real: Tensor, fake: Tensor, neighbours: int) -> tuple[f
     return float(found["density"]), float(found["coverage"])
 
 
-def confidences(logits: Tensor) -> Tensor:
-    """The probability from which on a class counts as predicted, (K,), given the reference's logits (N, K).
+def find_confidences(logits: Tensor) -> Tensor:
+    """Find the probability from which on a class counts as predicted, (K,), given the reference's logits (N, K).
 
-    0.9; or, where the classifier is rarely as sure of a class, the upper quartile of its probability among the
-    images of the reference that it predicts to be of that class. On photographs it would else have few modes to hit.
+    It is 0.9 or, if the classifier is rarely as sure of a class, the upper quartile of its probability among the images
+    of the reference that it predicts to be of that class. Otherwise there would be few modes to hit on photographs.
     """
     probabilities, labels = logits.double().softmax(1).max(1)
     each = [probabilities[labels == label] for label in range(logits.shape[1])]
     return torch.stack([x.quantile(0.75).clamp(max=_CONFIDENT) if len(x) else x.new_tensor(_CONFIDENT) for x in each])
 
 
-def confident_shares(logits: Tensor, confident: Tensor) -> Tensor:
-    """Of images with logits (N, K) the share that is predicted as each class with its confidence (K,) or more, (K,)."""
+def find_confident_shares(logits: Tensor, confident: Tensor) -> Tensor:
+    """Compute the share of images with logits (N, K) that is predicted as each class with confidence (K,): (K,)."""
     probabilities, labels = logits.double().softmax(1).max(1)
     counted = labels[probabilities >= confident[labels]]
     return torch.bincount(counted, minlength=logits.shape[1]).double() / len(logits)
 
 
-def modes_hit(logits: Tensor, confident: Tensor, shares: Tensor) -> int:
-    """How many classes are hit by samples with logits (N, K), given the reference's `confidences` and shares, (K,).
+def count_modes(logits: Tensor, confident: Tensor, shares: Tensor) -> int:
+    """Count the classes that samples hit, given their logits (N, K) and the reference's confidences and shares, (K,).
 
-    A class is hit if the samples' share of confident predictions of it is at least a quarter of the reference's. Less
-    would not notice that a class is missing where others are taken for it: the classifier of the 10,000 CIFAR-10
-    images is right in half of the cases.
+    A class is hit if the samples' share of confident predictions of it is at least a quarter of the reference's. With a
+    lower share, a missing class is not noticed if others are taken for it: the classifier of 10,000 CIFAR-10 images is
+    right in half of the cases.
     """
-    found = confident_shares(logits, confident)
+    found = find_confident_shares(logits, confident)
     return int(((found > 0) & (shares > 0) & (found >= _HIT * shares)).sum())
 
 
 def label_entropy(logits: Tensor) -> float:
-    """The entropy of the mean predicted distribution of labels, in nats, of (N, K) logits: at most ln K."""
+    """Compute the entropy of the mean predicted distribution of labels, in nats, of (N, K) logits: at most ln K."""
     mean = logits.double().softmax(1).mean(0)
     return float(torch.special.entr(mean).sum())
 
 
-def projected(images: Tensor, directions: int) -> Tensor:
-    """Images (N, C, H, W) along random unit vectors of a fixed seed, each sorted over the images: (N, directions)."""
+def project_images(images: Tensor, directions: int) -> Tensor:
+    """Project images (N, C, H, W) on random unit vectors of a fixed seed, sorted over the images: (N, directions)."""
     size = images[:1].numel()
     generator = np.random.default_rng([0x5D, size])
     vectors = torch.from_numpy(generator.standard_normal((size, directions), dtype=np.float32))
@@ -275,7 +274,7 @@ def projected(images: Tensor, directions: int) -> Tensor:
 
 
 def sliced_wasserstein(real: Tensor, fake: Tensor) -> float:
-    """The mean over directions of the 1-Wasserstein distance along them, of two `projected` sets of (N, directions).
+    """Compute the mean 1-Wasserstein distance over directions, of two sets of projections (N, directions).
 
     Rabin et al. 2011, of whole images. Less is better. In units of pixels, but a direction of many pixels sees
     little of each: a change by d of all pixels counts about 0.8 d.
@@ -284,5 +283,10 @@ def sliced_wasserstein(real: Tensor, fake: Tensor) -> float:
 
 
 def sample_deviation(samples: Tensor) -> float:
-    """The mean over channels and pixels of the standard deviation across samples (N, C, H, W); 0 if all are equal."""
+    """Compute the standard deviation across samples (N, C, H, W), the mean over channels and pixels."""
     return float(samples.std(0, correction=0).double().mean())
+
+
+def data_deviation(data: Dataset) -> float:
+    """Compute the `sample_deviation` of the training part's images, of which the first 5,000 are enough."""
+    return sample_deviation(as_float(data.train.examples[:_ENOUGH_FOR_DEVIATION]))

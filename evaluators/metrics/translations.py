@@ -1,4 +1,4 @@
-"""How good translations between two domains are: they should look like the target's images, and lead back."""
+"""Scores translations between two domains: they should look like the target's images, and lead back."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluators.features.extractor import FeatureExtractor, content_hash
-from evaluators.metrics.samples import Reference, reference_images, sample_deviation, sample_scores
+from evaluators.features.extractor import FeatureExtractor, hash_tensors
+from evaluators.metrics.samples import Reference, choose_reference_images, data_deviation, score_samples
 from nas.data.dataset import Dataset, Split, as_float
 from nas.data.pairs import DomainPair
 
@@ -18,16 +18,16 @@ Translate = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) in [0, 1] to images of the same shape and range."""
 
 _MOST_SAMPLES = 2_000
-_ENOUGH_FOR_DEVIATION = 5_000
 OF_CLASSES = ("modes", "label_entropy", "label_agreement")
-"""The scores that need labels, of the same classes in both domains."""
+"""The scores that need labels of the same classes in both domains."""
 
 
 class Target:
-    """A domain, and images of the other one that are to look like its own.
+    """A domain, and images of the other domain whose translations should look like its own.
 
-    Those that are translated are drawn once, with a fixed seed, from one part of the other domain: 2,000, or as many as
-    there are. In a search they are compared with the images that evaluators.metrics.samples.reference_of takes.
+    The images that are translated are drawn once, with a fixed seed, from one part of the other domain: 2,000, or as
+    many as there are. In a search, translations are compared with the images of
+    evaluators.metrics.samples.make_reference.
 
     Args:
         own: the domain.
@@ -35,9 +35,9 @@ class Target:
         extractor: of `own`.
 
     Attributes:
-        sources: what is translated.
-        classes: how many of them the domain's images have, if those of the other have labels of the same and the
-            extractor knows them; else 0.
+        sources: the images that are translated.
+        classes: how many classes the domain has; 0 if the other domain has no labels of the same classes, or the
+            extractor does not know them.
         protocol: what the scores depend on.
     """
 
@@ -45,7 +45,7 @@ class Target:
         self, own: Dataset, other: Dataset, extractor: FeatureExtractor, part: Literal["validation", "test"]
     ) -> None:
         there = getattr(other, part)
-        images, compared_with = reference_images(own) if part == "validation" else (own.test.examples, part)
+        images, compared_with = choose_reference_images(own) if part == "validation" else (own.test.examples, part)
         count = min(_MOST_SAMPLES, len(there), len(images))
         self.reference = Reference(images, extractor, part=compared_with, samples=count)
         order = np.random.default_rng(0xC1C).permutation(len(there))[:count]
@@ -53,15 +53,15 @@ class Target:
         same = own.classes == other.classes and self.sources.labels is not None
         self.classes = self.reference.classes if same else 0
         self._extractor = extractor
-        self._deviation = max(sample_deviation(as_float(own.train.examples[:_ENOUGH_FOR_DEVIATION])), 1e-12)
+        self._deviation = max(data_deviation(own), 1e-12)
 
     @property
     def protocol(self) -> dict[str, str | int | float]:
-        """That of the reference, and the hash of what is translated."""
-        return self.reference.protocol.as_dict() | {"sources_sha256": content_hash({"images": self.sources.examples})}
+        """The protocol of the reference, and the hash of the images that are translated."""
+        return self.reference.protocol.as_dict() | {"sources_sha256": hash_tensors({"images": self.sources.examples})}
 
     def scores(self, translations: Tensor) -> dict[str, float]:
-        """Of the sources' translations, in their order: evaluators.metrics.samples.sample_scores, but
+        """Compute the scores of the sources' translations, in their order, as evaluators.metrics.samples does, but
 
         ``sample_deviation`` is in units of that of the domain's own images; ``modes`` and ``label_entropy`` are there
         where both domains have labels of the same classes, and with them ``label_agreement``, the share of translations
@@ -70,7 +70,7 @@ class Target:
         Raises:
             Diverged: a translation is not finite.
         """
-        scores = sample_scores(translations, self._extractor, self.reference)
+        scores = score_samples(translations, self._extractor, self.reference)
         scores["sample_deviation"] /= self._deviation
         if not self.classes:
             return {name: value for name, value in scores.items() if name not in OF_CLASSES}
@@ -81,15 +81,15 @@ class Target:
         return scores | {"label_agreement": float(agree.double().mean())}
 
 
-def targets_of(
+def make_targets(
     data: DomainPair, extractors: tuple[FeatureExtractor, FeatureExtractor], part: Literal["validation", "test"]
 ) -> tuple[Target, Target]:
-    """A and B as targets, each with the other's images to translate; the extractors are those of A and of B."""
+    """Make targets of A and of B, whose extractors are given in this order."""
     return Target(data.a, data.b, extractors[0], part), Target(data.b, data.a, extractors[1], part)
 
 
-def pair_protocol(targets: tuple[Target, Target]) -> dict[str, str | int | float]:
-    """What the scores of both directions depend on."""
+def join_protocols(targets: tuple[Target, Target]) -> dict[str, str | int | float]:
+    """Join the protocols of both directions."""
     return {
         f"{domain} {name}": value
         for domain, target in zip("ab", targets, strict=True)
@@ -97,8 +97,8 @@ def pair_protocol(targets: tuple[Target, Target]) -> dict[str, str | int | float
     }
 
 
-def translation_scores(targets: tuple[Target, Target], a_to_b: Translate, b_to_a: Translate) -> dict[str, float]:
-    """All scores of both directions.
+def score_translations(targets: tuple[Target, Target], a_to_b: Translate, b_to_a: Translate) -> dict[str, float]:
+    """Compute all scores of both directions.
 
     ``fid`` and ``label_agreement`` are the means over both targets; ``coverage``, ``sample_deviation``, ``modes`` and
     ``label_entropy`` the lesser of both; ``fid_a``, ``kid_a``, ``coverage_a`` are of translations into A, and so on.

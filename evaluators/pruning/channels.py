@@ -1,14 +1,14 @@
-"""The channels of a model that can be chosen among: pruned, or doubled; and the model with those that are chosen.
+"""Finds the channels of a model that can be removed or doubled, and makes the model with the chosen channels.
 
-Channels that residual sums, depthwise convolutions and the like couple across layers are chosen together (the groups of
-DepGraph: Fang et al. 2023). What becomes of a choice is a tree of the same classes with other sizes, so that it is
-exported as any other.
+Channels that are coupled across layers, by residual sums or depthwise convolutions, are chosen together (the groups of
+DepGraph: Fang et al. 2023). The result consists of the same module classes with other sizes, so that it is exported
+like any other model.
 
-A module class that is not torch's and has whole numbers among its constructor's arguments says which of them are
-numbers of channels, in an attribute of the class: ``channel_arguments = (("channels", "input"),)``. ``input`` and
-``output`` stand for the channels of its first argument and of what it gives, ``style`` for those of its second, the
-name of a tensor of its own for those of the tensor, and ``kept`` for those of its first argument, which then keep their
-number. Classes that say nothing keep all channels that they have to do with.
+A module class that is not torch's, and whose constructor takes whole numbers, says which of these are numbers of
+channels by an attribute: ``channel_arguments = (("channels", "input"),)``. ``input`` and ``output`` stand for the
+channels of its first argument and of its output, ``style`` for those of its second argument, the name of a tensor of
+the module for those of the tensor, and ``kept`` for those of its first argument, of which none is removed then. If a
+class has no such attribute, no channels of its inputs, outputs and tensors are removed.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
-from evaluators.pruning.dependency_graph import Axis, InDouble, Tracer, labelled
+from evaluators.pruning.dependency_graph import Axis, ForceDouble, Tracer, trace_channels
 from nas.core.errors import CandidateFailure
 
 Sizes = dict[str, dict[str, Any]]
-"""By a module's path, its constructor's arguments that are others than the genotype's model has."""
+"""By a module's path, the arguments of its constructor that differ from those of the genotype's model."""
 
 _CONVOLUTION = (("in_channels", "input"), ("out_channels", "output"))
-_OF_TORCH: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
+_TORCH_ARGUMENTS: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
     nn.Conv2d: _CONVOLUTION,
     nn.ConvTranspose2d: _CONVOLUTION,
     nn.Linear: (("in_features", "input"), ("out_features", "output")),
@@ -49,14 +50,15 @@ class NothingToPrune(CandidateFailure):
 
 @dataclass(frozen=True)
 class Channels:
-    """The channels of a model, numbered from 0 over all groups; -1 stands for what may not be chosen.
+    """The channels of a model, numbered from 0 over all groups; -1 stands for channels that are always kept.
 
     Attributes:
-        groups: by name, the path of the first layer that makes them, the numbers of a group's channels in their order.
-        axes: of a dimension of a tensor, the channel of each of its indices.
+        groups: the numbers of each group's channels in their order. A group is named by the path of the first layer
+            that gives its channels.
+        axes: the channel of each index along a dimension of a tensor.
         consumed: the axes that are summed over: inputs of convolutions and of linear layers.
-        blocks: by a group's name, which group of its group normalisations each channel is in; of those that have any.
-        arguments: of a module's path and the name of an argument, the channels that it counts.
+        blocks: by a group's name, if it has group normalisations, which group of these each channel is in.
+        arguments: by a module's path and the name of an argument, the channels that the argument counts.
     """
 
     groups: Mapping[str, np.ndarray]
@@ -66,10 +68,10 @@ class Channels:
     arguments: Mapping[tuple[str, str], np.ndarray]
 
     def counts(self, kept: Mapping[str, Sequence[int]]) -> np.ndarray:
-        """How often each channel is chosen, (channels,), given indices in groups; groups not named are kept whole.
+        """Count how often each channel is chosen, (channels,), given indices in groups; other groups are kept whole.
 
         Raises:
-            ValueError: indices that do not rise, none at all, or too different numbers in a group normalisation.
+            ValueError: there are no indices, they do not rise, or they divide a group normalisation unevenly.
         """
         counts = np.ones(1 + max((int(own.max()) for own in self.groups.values()), default=-1), int)
         for name, indices in kept.items():
@@ -84,27 +86,27 @@ class Channels:
         return counts
 
 
-def channels_of(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Channels:
-    """The channels of those parts of a model that `calls` names, by path, each with an example of its inputs.
+def find_channels(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Channels:
+    """Find the channels of the parts of a model that `calls` names by path, each with an example of its inputs.
 
-    What goes into these parts and what they give keeps its size. That the rest is understood is verified: with every
-    channel twice and its consumers' weights halved, the model must give the same.
+    The inputs and outputs of these parts keep their size. The result is verified: with every channel doubled, and the
+    weights that consume it halved, the model must compute the same.
 
     Raises:
-        NothingToPrune: no channel can be chosen, or the parts are not understood.
+        NothingToPrune: no channel can be removed, or the parts are not understood.
     """
     model = copy.deepcopy(model).cpu().double().eval()
     calls = {path: tuple(_as_double(tensor[:1].cpu()) for tensor in inputs) for path, inputs in calls.items()}
-    tracer = labelled(model, calls)
-    for path in _not_understood(model, tracer):
+    tracer = trace_channels(model, calls)
+    for path in _find_unknown_modules(model, tracer):
         inputs, output = tracer.modules[path]
         for tensor in (*inputs, output):
             tracer.fix(tracer.labels(tensor))
         for name, _ in (own for own in tracer.axes if own[0].startswith(f"{path}." if path else "")):
             for dimension in [d for n, d in tracer.axes if n == name]:
                 tracer.fix(tracer.axes[name, dimension])
-    counted = _counted(model, tracer)
-    channels = _grouped(tracer, counted)
+    counted = _label_arguments(model, tracer)
+    channels = _group_channels(tracer, counted)
     if not channels.groups:
         raise NothingToPrune("no layer has channels that can be removed")
     _verify(model, channels, calls)
@@ -115,16 +117,16 @@ def _as_double(tensor: Tensor) -> Tensor:
     return tensor.double() if tensor.is_floating_point() else tensor
 
 
-def _own(module: nn.Module) -> bool:
+def _is_custom(module: nn.Module) -> bool:
     return type(module).__module__.split(".")[0] != "torch"
 
 
-def _not_understood(model: nn.Module, tracer: Tracer) -> list[str]:
-    """The modules that have numbers of their own and do not say which of them are channels'."""
+def _find_unknown_modules(model: nn.Module, tracer: Tracer) -> list[str]:
+    """Find the modules that take whole numbers and do not say which of these are numbers of channels."""
     found = []
     for path in tracer.modules:
         module = model.get_submodule(path)
-        if not _own(module) or hasattr(type(module), "channel_arguments"):
+        if not _is_custom(module) or hasattr(type(module), "channel_arguments"):
             continue
         parameters = inspect.signature(type(module).__init__).parameters
         values = [getattr(module, name, None) for name in parameters]
@@ -133,12 +135,16 @@ def _not_understood(model: nn.Module, tracer: Tracer) -> list[str]:
     return found
 
 
-def _counted(model: nn.Module, tracer: Tracer) -> dict[tuple[str, str], np.ndarray]:
-    """The labels of the channels that arguments of modules count."""
+def _label_arguments(model: nn.Module, tracer: Tracer) -> dict[tuple[str, str], np.ndarray]:
+    """Give the labels of the channels that arguments of modules count."""
     counted = {}
     for path, (inputs, output) in tracer.modules.items():
         module = model.get_submodule(path)
-        arguments = getattr(type(module), "channel_arguments", ()) if _own(module) else _OF_TORCH.get(type(module), ())
+        arguments = (
+            getattr(type(module), "channel_arguments", ())
+            if _is_custom(module)
+            else _TORCH_ARGUMENTS.get(type(module), ())
+        )
         places = {"input": inputs[:1], "kept": inputs[:1], "style": inputs[1:2], "output": (output,)}
         for name, place in arguments:
             for tensor in places[place] if place in places else (getattr(module, place),):
@@ -149,8 +155,8 @@ def _counted(model: nn.Module, tracer: Tracer) -> dict[tuple[str, str], np.ndarr
     return counted
 
 
-def _grouped(tracer: Tracer, counted: Mapping[tuple[str, str], np.ndarray]) -> Channels:
-    """The channels by what they are channels of; fixed where a group normalisation would be cut unevenly."""
+def _group_channels(tracer: Tracer, counted: Mapping[tuple[str, str], np.ndarray]) -> Channels:
+    """Group channels by the tensors that have them; keep those that divide a group normalisation unevenly."""
     while True:
         component, fixed = tracer.components()
         axes = {axis: component(labels) for axis, labels in tracer.axes.items()}
@@ -163,7 +169,7 @@ def _grouped(tracer: Tracer, counted: Mapping[tuple[str, str], np.ndarray]) -> C
             if one != fixed:
                 members.setdefault(tuple(use.items()), []).append(one)
         groups = {_group_name(use): np.array(own) for use, own in members.items()}
-        blocks, uneven = _blocks(tracer, component, groups, fixed)
+        blocks, uneven = _find_blocks(tracer, component, groups, fixed)
         if not uneven:
             break
         for labels in uneven:
@@ -187,10 +193,10 @@ def _group_name(use: tuple[tuple[Axis, int], ...]) -> str:
     return tensor.rpartition(".")[0] + ("" if tensor.endswith(".weight") else f":{tensor.rpartition('.')[2]}")
 
 
-def _blocks(
+def _find_blocks(
     tracer: Tracer, component: Any, groups: Mapping[str, np.ndarray], fixed: int
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-    """Of every group with group normalisations their groups; and the labels of those that do not agree on them."""
+    """Find the groups of group normalisations of every group, and the labels of groups whose normalisations differ."""
     blocks: dict[str, np.ndarray] = {}
     uneven = []
     for labels in tracer.grouped:
@@ -206,33 +212,33 @@ def _blocks(
     return blocks, uneven
 
 
-def selected(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> nn.Module:
-    """A copy of a model that has these of its channels, by their indices in groups, in their order.
+def select_channels(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> nn.Module:
+    """Copy a model with some of its channels, given by their indices in groups, in their order.
 
-    A subset prunes. An index that is there k times gives the channel k times, and what consumes it 1/k of its weights:
-    Net2WiderNet (Chen et al. 2016, section 2.2) without noise. That leaves the function as it is with every layer that
-    is understood, but for group normalisation, which needs all channels equally often.
+    A subset of the indices prunes. An index that occurs k times gives k copies of the channel, and 1/k of the weights
+    that consume it: Net2WiderNet (Chen et al. 2016, section 2.2) without noise. The copy then computes the same, except
+    that group normalisation needs all channels equally often.
 
     Raises:
         ValueError: see Channels.counts.
     """
     counts = channels.counts(kept)
     made = copy.deepcopy(model)
-    for path, arguments in sizes_of(model, channels, kept).items():
+    for path, arguments in find_sizes(model, channels, kept).items():
         _set_arguments(made.get_submodule(path), arguments)
     tensors = {name: tensor for name, tensor in (*made.named_parameters(), *made.named_buffers())}
     for (name, dimension), own in channels.axes.items():
-        index, divisor = _indices(own, counts)
+        index, divisor = _expand_indices(own, counts)
         tensor = tensors[name].detach().index_select(dimension, index.to(tensors[name].device))
         if (name, dimension) in channels.consumed:
             shape = [-1 if d == dimension else 1 for d in range(tensor.dim())]
             tensor = tensor / divisor.to(tensor).view(shape)
-        tensors[name] = _put(made, name, tensor)
+        tensors[name] = _replace_tensor(made, name, tensor)
     return made
 
 
-def sizes_of(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> Sizes:
-    """The arguments of modules that change with a choice of channels."""
+def find_sizes(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[int]]) -> Sizes:
+    """Find the arguments of modules that change with a choice of channels."""
     counts = channels.counts(kept)
     sizes: Sizes = {}
     for (path, name), own in channels.arguments.items():
@@ -251,8 +257,8 @@ def sizes_of(model: nn.Module, channels: Channels, kept: Mapping[str, Sequence[i
     return sizes
 
 
-def resized(model: nn.Module, sizes: Sizes, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """The model itself with other sizes and these tensors.
+def resize_model(model: nn.Module, sizes: Sizes, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Change a model's sizes in place, and load tensors of these sizes.
 
     Raises:
         RuntimeError: names or sizes of the tensors are not the model's.
@@ -264,7 +270,7 @@ def resized(model: nn.Module, sizes: Sizes, tensors: Mapping[str, Tensor]) -> nn
         own = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
         for name, tensor in own:
             if prefix + name in tensors and tensor.shape != tensors[prefix + name].shape:
-                _put(model, prefix + name, tensors[prefix + name].clone())
+                _replace_tensor(model, prefix + name, tensors[prefix + name].clone())
     model.load_state_dict(dict(tensors))
     return model
 
@@ -274,8 +280,8 @@ def _set_arguments(module: nn.Module, arguments: Mapping[str, Any]) -> None:
         setattr(module, name, tuple(value) if isinstance(value, list) else value)
 
 
-def _indices(own: np.ndarray, counts: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Which indices of an axis are chosen, and how often each. A channel's run of indices is repeated as a whole."""
+def _expand_indices(own: np.ndarray, counts: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Give the chosen indices of an axis, and how often each is chosen; a channel's run of indices stays together."""
     ends = [*(np.flatnonzero(np.diff(own)) + 1), len(own)]
     chosen: list[int] = []
     begin = 0
@@ -287,8 +293,8 @@ def _indices(own: np.ndarray, counts: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(index), torch.from_numpy(np.where(own[index] < 0, 1, counts[own[index]]))
 
 
-def _put(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
-    """Put a tensor in the place of one of the model's."""
+def _replace_tensor(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
+    """Replace a tensor of a model by another one."""
     path, _, last = name.rpartition(".")
     module = model.get_submodule(path)
     before = getattr(module, last)
@@ -299,16 +305,17 @@ def _put(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _verify(model: nn.Module, channels: Channels, calls: Mapping[str, tuple[Tensor, ...]]) -> None:
-    """See channels_of."""
+    """Verify that the model computes the same with every channel doubled."""
     try:
         every = {name: np.repeat(np.arange(len(own)), 2).tolist() for name, own in channels.groups.items()}
-        twice = selected(model, channels, every)
+        twice = select_channels(model, channels, every)
         for path, inputs in calls.items():
-            with InDouble():
-                wanted, found = model.get_submodule(path)(*inputs), twice.get_submodule(path)(*inputs)
-            difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
-            if not difference <= 1e-6 * max(1.0, float(wanted.abs().max())):
-                raise NothingToPrune(f"with every channel twice, the {path or 'model'} gives something else")
+            with ForceDouble():
+                outputs = [tree_leaves(one.get_submodule(path)(*inputs)) for one in (model, twice)]
+            for wanted, found in zip(*outputs, strict=True):
+                difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
+                if not difference <= 1e-6 * max(1.0, float(wanted.abs().max())):
+                    raise NothingToPrune(f"with every channel twice, the {path or 'model'} gives something else")
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[0] if str(error) else ""
         raise NothingToPrune(f"its channels are not understood ({type(error).__name__}: {first})") from error

@@ -1,10 +1,10 @@
-"""Which channels of a module's layers depend on each other, found by watching what one forward pass does.
+"""Finds which channels of a module's layers depend on each other, by tracing one forward pass.
 
 The dependency graph of structured pruning (DepGraph: Fang et al. 2023, section 3) for what the models here consist of.
-Every channel of a layer's weights has a label, and every activation a tensor of labels of its own shape: which channel
-each of its values is of. Functions that only move values (reshaping, concatenation, slicing, pixel shuffle) are run on
-the labels as well, so that they need no rules. Those that combine values elementwise couple the labels of both sides. A
-function that is not known fixes whatever enters it: it keeps its channels.
+Every channel of a layer's weights has a label. Every activation has a tensor of labels of its own shape, which say
+which channel each of its values belongs to. Functions that only move values (reshaping, concatenation, slicing, pixel
+shuffle) are run on the labels as well, so that they need no rules. Functions that combine values elementwise couple the
+labels of their arguments. The arguments of an unknown function are fixed: they keep all their channels.
 
 Maps are (N, C, H, W) and vectors (N, C); channels of anything else are fixed.
 """
@@ -24,33 +24,33 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 Axis = tuple[str, int]
 """A dimension of a parameter or buffer, by the tensor's name."""
-_CONSTANT, _FIXED = 0, 1  # labels of values that are of no channel, and of those that keep their channels
+_CONSTANT, _FIXED = 0, 1  # the labels of values without a channel, and of channels that are all kept
 
 _MOVES = {
     "flatten", "unflatten", "reshape", "view", "permute", "transpose", "contiguous", "chunk", "split", "cat", "expand",
     "squeeze", "unsqueeze", "pixel_shuffle", "pixel_unshuffle", "getitem",
 }  # fmt: skip
-_OF_ONE = {
+_UNARY = {
     "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "hardtanh", "softplus", "relu6", "hardswish",
     "mish", "selu", "clamp", "square", "sqrt", "rsqrt", "exp", "neg", "abs", "dropout", "dropout2d", "float", "clone",
     "detach", "identity",
 }  # fmt: skip
-_OF_SEVERAL = {
+_ELEMENTWISE = {
     "add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "div", "rdiv", "idiv", "truediv", "rtruediv",
     "itruediv", "true_divide", "maximum", "minimum",
 }  # fmt: skip
-_BY_CHANNEL = {
+_CHANNELWISE = {
     "interpolate", "upsample", "avg_pool2d", "max_pool2d", "_max_pool2d", "max_pool2d_with_indices",
     "adaptive_avg_pool2d", "adaptive_max_pool2d",
 }  # fmt: skip
 _READS_VALUES = {"item", "tolist", "bool", "float", "int", "index", "numpy", "equal", "allclose"}
 
 
-def labelled(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Tracer:
-    """What the calls of parts of a model, by their paths, do with its channels; in evaluation mode, on the CPU."""
+def trace_channels(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Tracer:
+    """Trace calls of parts of a model, by their paths; the model is in evaluation mode on the CPU."""
     tracer = Tracer(model)
     handles = [
-        module.register_forward_hook(lambda _, inputs, output, name=name: tracer.called(name, inputs, output))
+        module.register_forward_hook(lambda _, inputs, output, name=name: tracer.record_call(name, inputs, output))
         for name, module in model.named_modules()
     ]
     try:
@@ -63,8 +63,8 @@ def labelled(model: nn.Module, calls: Mapping[str, tuple[Tensor, ...]]) -> Trace
     return tracer
 
 
-class InDouble(TorchFunctionMode):
-    """Makes doubles of what a module makes floats of, so that one of doubles runs."""
+class ForceDouble(TorchFunctionMode):
+    """Turns a module's conversions to float into conversions to double, so that it runs on doubles."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -74,13 +74,13 @@ class InDouble(TorchFunctionMode):
 
 
 class Tracer(TorchFunctionMode):
-    """Watches the functions that are called and keeps the labels.
+    """Labels the results of the functions that a model calls.
 
     Attributes:
-        axes: labels of the channels along a dimension of a tensor, (size,) each.
-        consumed: the axes that a sum is taken over: inputs of convolutions and linear layers.
-        grouped: for every group normalisation, labels of the channels of each of its groups, (groups, channels).
-        modules: by path, what went into a module, and what it gave.
+        axes: the labels of the channels along a dimension of a tensor, (size,) each.
+        consumed: the axes that are summed over: inputs of convolutions and linear layers.
+        grouped: for every group normalisation, the labels of the channels of each group, (groups, channels).
+        modules: the inputs and the output of each module, by its path.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -97,35 +97,35 @@ class Tracer(TorchFunctionMode):
         self.modules: dict[str, tuple[tuple[Tensor, ...], Tensor]] = {}
 
     def watch(self, part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Call it; what goes in and what comes out keeps its size."""
-        inputs = tuple(tensor.clone() for tensor in inputs)  # as an input it is no part of what was before
+        """Call a part of the model, whose inputs and outputs keep their size."""
+        inputs = tuple(tensor.clone() for tensor in inputs)  # a new tensor, without labels of an earlier call
         self._alive.append(inputs)
         for tensor in inputs:
             self._labels[id(tensor)] = torch.full(tensor.shape, _FIXED, dtype=torch.float64)
-        with InDouble(), self:
+        with ForceDouble(), self:
             outputs = part(*inputs)
         for tensor in tree_leaves(outputs):
             if isinstance(tensor, Tensor):
                 self.fix(self.labels(tensor))
 
-    def called(self, name: str, inputs: tuple[Any, ...], output: Any) -> None:
-        """A module was called; nothing is computed here, where the mode would see it."""
+    def record_call(self, name: str, inputs: tuple[Any, ...], output: Any) -> None:
+        """Record a call of a module; nothing is computed here, because it would be traced."""
         if isinstance(output, Tensor):
             self.modules[name] = (tuple(tensor for tensor in inputs if isinstance(tensor, Tensor)), output)
 
     # -- labels
 
     def axis(self, name: str, dimension: int, size: int) -> np.ndarray:
-        """The labels along a dimension of a tensor of the model."""
+        """Give the labels along a dimension of a tensor of the model."""
         if (name, dimension) not in self.axes:
             self.axes[name, dimension] = np.arange(self._count, self._count + size)
             self._count += size
         return self.axes[name, dimension]
 
     def labels(self, tensor: Tensor) -> Tensor:
-        """The labels of a tensor's values, of its shape.
+        """Give the labels of a tensor's values, in its shape.
 
-        Of the model's own tensors it is that of the channels: dimension 0 of (C,), dimension 1 of (1, C, H, W).
+        The channels of the model's own tensors are dimension 0 of (C,), and dimension 1 of (1, C, H, W).
         """
         if id(tensor) in self._labels:
             return self._labels[id(tensor)]
@@ -144,26 +144,26 @@ class Tracer(TorchFunctionMode):
         return made
 
     def channels(self, labels: Tensor) -> np.ndarray:
-        """The label of every channel (C,) of maps or vectors; the labels within a channel are coupled."""
+        """Give the label of every channel (C,) of maps or vectors, and couple the labels within a channel."""
         rows = labels.transpose(0, 1).flatten(1).numpy()
         first = rows.max(axis=1).astype(int)
         self.couple(np.broadcast_to(first[:, None], rows.shape), rows)
         return np.where(first == _CONSTANT, _FIXED, first)
 
     def couple(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Labels of the same values: their channels stay or go together."""
+        """Couple the labels of the same values, whose channels are then kept or removed together."""
         pairs = np.stack([np.ravel(first), np.ravel(second)]).astype(int)
         pairs = pairs[:, (pairs[0] != pairs[1]) & (pairs.min(axis=0) != _CONSTANT)]
         if pairs.size:
             self._edges.append(np.unique(pairs, axis=1))
 
     def fix(self, labels: Tensor | np.ndarray) -> None:
-        """These keep their channels."""
+        """Keep all channels with these labels."""
         own = np.unique(np.asarray(labels))
         self.couple(np.full(own.shape, _FIXED), own)
 
     def components(self) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
-        """What gives, of labels, which of all sets of coupled channels each is in, and the number of the fixed set."""
+        """Give a function from labels to the numbers of their sets of coupled channels, and the fixed set's number."""
         edges = np.concatenate(self._edges, axis=1) if self._edges else np.zeros((2, 0), int)
         graph = coo_matrix((np.ones(edges.shape[1]), (edges[0], edges[1])), shape=(self._count, self._count))
         _, component = connected_components(graph, directed=False)
@@ -174,7 +174,7 @@ class Tracer(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run the function, and label what it gives."""
+        """Run the function, and label its results."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
@@ -185,10 +185,10 @@ class Tracer(TorchFunctionMode):
                 self._fix_all(given)
             return result
         self._alive.append((made, given))
-        if len(given) == 1 and name in _OF_SEVERAL and id(given[0]) in self._names:
+        if len(given) == 1 and name in _ELEMENTWISE and id(given[0]) in self._names:
             self._names[id(made[0])] = self._names[id(given[0])]  # a parameter times a number: equalised layers
             return result
-        labels = self._result(name, args, kwargs, given, made)
+        labels = self._label_result(name, args, kwargs, given, made)
         if labels is None:
             self._fix_all(given)
             labels = [torch.full(tensor.shape, _FIXED, dtype=torch.float64) for tensor in made]
@@ -202,36 +202,36 @@ class Tracer(TorchFunctionMode):
         for tensor in tensors:
             self.fix(self.labels(tensor))
 
-    def _result(
+    def _label_result(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: list[Tensor], made: list[Tensor]
     ) -> list[Tensor] | None:
-        """The labels of what a function gives; None where it is not known."""
+        """Give the labels of a function's results; None if the function is unknown."""
         if name == "getitem" and len(given) > 1:  # what an index picks is not known
             return None
         if name in _MOVES or (name == "pad" and not kwargs.get("value") and len(args) < 4):
-            return self._moved(name, args, kwargs, made)
-        if name in _OF_ONE and len(given) == 1:
+            return self._move_labels(name, args, kwargs, made)
+        if name in _UNARY and len(given) == 1:
             return [self.labels(given[0])]
-        if name in _OF_SEVERAL:
-            return self._combined(given, made[0])
-        if name in _BY_CHANNEL or (name in ("mean", "sum") and _over_positions(args, kwargs)):
+        if name in _ELEMENTWISE:
+            return self._combine_labels(given, made[0])
+        if name in _CHANNELWISE or (name in ("mean", "sum") and _reduces_positions(args, kwargs)):
             maps = given[0].dim() == 4 and made[0].shape[:2] == given[0].shape[:2]
-            return [_spread(self.channels(self.labels(given[0])), tensor) for tensor in made] if maps else None
+            return [_spread_labels(self.channels(self.labels(given[0])), tensor) for tensor in made] if maps else None
         rule = _LAYERS.get(name)
         return None if rule is None else rule(self, args, kwargs, made[0])
 
-    def _moved(
+    def _move_labels(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], made: list[Tensor]
     ) -> list[Tensor] | None:
-        def of(leaf: Any) -> Any:
+        def look_up(leaf: Any) -> Any:
             return self.labels(leaf) if isinstance(leaf, Tensor) else leaf
 
         own = {"getitem": Tensor.__getitem__, "pad": nn.functional.pad, "cat": torch.cat}
         functional: Any = own.get(name) or getattr(nn.functional, name, None) or getattr(Tensor, name)
-        moved = tree_leaves(functional(*tree_map(of, args), **tree_map(of, dict(kwargs))))
+        moved = tree_leaves(functional(*tree_map(look_up, args), **tree_map(look_up, dict(kwargs))))
         return [leaf.clone() for leaf in moved] if len(moved) == len(made) else None
 
-    def _combined(self, given: list[Tensor], made: Tensor) -> list[Tensor] | None:
+    def _combine_labels(self, given: list[Tensor], made: Tensor) -> list[Tensor] | None:
         total = torch.zeros(made.shape, dtype=torch.float64)
         for tensor in given:
             own = self.labels(tensor).expand(made.shape)
@@ -240,11 +240,11 @@ class Tracer(TorchFunctionMode):
         return [total]
 
     def name(self, tensor: Tensor) -> str | None:
-        """That of a tensor of the model, or of one times a number."""
+        """Give the name of a tensor of the model, also of one that was multiplied by a number."""
         return self._names.get(id(tensor))
 
     def along(self, tensor: Tensor | None, dimension: int, channels: np.ndarray) -> bool:
-        """Couple a tensor's dimension with channels; whether it is one of the model's, or None."""
+        """Couple a dimension of a tensor with channels; return False if the tensor is not one of the model's."""
         if tensor is None:
             return True
         name = self.name(tensor)
@@ -254,24 +254,24 @@ class Tracer(TorchFunctionMode):
         return True
 
 
-def _over_positions(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+def _reduces_positions(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     over = kwargs.get("dim", args[1] if len(args) > 1 else None)
     return over in ((2, 3), [2, 3], (-2, -1), [-2, -1], (-1, -2), [-1, -2])
 
 
-def _spread(channels: np.ndarray, tensor: Tensor) -> Tensor:
-    """Labels of channels (C,) over maps or vectors of C channels."""
+def _spread_labels(channels: np.ndarray, tensor: Tensor) -> Tensor:
+    """Expand the labels of channels (C,) to maps or vectors of C channels."""
     own = torch.from_numpy(np.asarray(channels, float))
     return own.view(1, -1, *[1] * (tensor.dim() - 2)).expand(tensor.shape).clone()
 
 
-def _bound(names: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _bind_arguments(names: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {**dict(zip(names.split(), args, strict=False)), **kwargs}
 
 
 def _convolution(tracer: Tracer, args: Any, kwargs: Any, made: Tensor, transposed: bool = False) -> list[Tensor] | None:
     order = "output_padding groups dilation" if transposed else "dilation groups"
-    bound = _bound(f"input weight bias stride padding {order}", args, kwargs)
+    bound = _bind_arguments(f"input weight bias stride padding {order}", args, kwargs)
     weight, bias, groups = bound["weight"], bound.get("bias"), bound.get("groups", 1)
     name = tracer.name(weight)
     if name is None or made.dim() != 4:
@@ -287,43 +287,43 @@ def _convolution(tracer: Tracer, args: Any, kwargs: Any, made: Tensor, transpose
         leaving = entering
     else:
         return None
-    return [_spread(leaving, made)] if tracer.along(bias, 0, leaving) else None
+    return [_spread_labels(leaving, made)] if tracer.along(bias, 0, leaving) else None
 
 
 def _linear(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
-    bound = _bound("input weight bias", args, kwargs)
+    bound = _bind_arguments("input weight bias", args, kwargs)
     weight, name = bound["weight"], tracer.name(bound["weight"])
     if name is None or made.dim() != 2:
         return None
     tracer.along(weight, 1, tracer.channels(tracer.labels(bound["input"])))
     tracer.consumed.add((name, 1))
     leaving = tracer.axis(name, 0, weight.shape[0])
-    return [_spread(leaving, made)] if tracer.along(bound.get("bias"), 0, leaving) else None
+    return [_spread_labels(leaving, made)] if tracer.along(bound.get("bias"), 0, leaving) else None
 
 
 def _normalisation(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
-    bound = _bound("input running_mean running_var weight bias", args, kwargs)
+    bound = _bind_arguments("input running_mean running_var weight bias", args, kwargs)
     if made.dim() not in (2, 4):
         return None
     channels = tracer.channels(tracer.labels(bound["input"]))
     known = [tracer.along(bound.get(n), 0, channels) for n in ("running_mean", "running_var", "weight", "bias")]
-    return [_spread(channels, made)] if all(known) else None
+    return [_spread_labels(channels, made)] if all(known) else None
 
 
 def _group_normalisation(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
-    bound = _bound("input num_groups weight bias", args, kwargs)
+    bound = _bind_arguments("input num_groups weight bias", args, kwargs)
     if made.dim() not in (2, 4):
         return None
     channels = tracer.channels(tracer.labels(bound["input"]))
     tracer.grouped.append(channels.reshape(bound["num_groups"], -1))
     known = [tracer.along(bound.get(name), 0, channels) for name in ("weight", "bias")]
-    return [_spread(channels, made)] if all(known) else None
+    return [_spread_labels(channels, made)] if all(known) else None
 
 
 def _embedding(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
-    weight = _bound("input weight", args, kwargs)["weight"]
+    weight = _bind_arguments("input weight", args, kwargs)["weight"]
     name = tracer.name(weight)
-    return None if name is None or made.dim() != 2 else [_spread(tracer.axis(name, 1, weight.shape[1]), made)]
+    return None if name is None or made.dim() != 2 else [_spread_labels(tracer.axis(name, 1, weight.shape[1]), made)]
 
 
 _LAYERS: dict[str, Callable[[Tracer, Any, Any, Tensor], list[Tensor] | None]] = {

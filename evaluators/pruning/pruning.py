@@ -1,7 +1,7 @@
-"""Structured pruning of a trained candidate: whole channels are removed, and what is left is trained on briefly.
+"""Structured pruning of a trained candidate: whole channels are removed, and the rest is fine-tuned.
 
-The channels of least magnitude go (Li et al. 2017, section 3.1: the L1 norm of a filter's weights). Coupled ones are
-scored together, as in DepGraph (Fang et al. 2023, section 3.3). Every group of channels loses the same share of them.
+The channels of least magnitude are removed (Li et al. 2017, section 3.1: the L1 norm of a filter's weights). Coupled
+ones are scored together, as in DepGraph (Fang et al. 2023, section 3.3). Every group of channels loses the same share.
 """
 
 from __future__ import annotations
@@ -20,33 +20,43 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from evaluators.pruning.channels import Channels, NothingToPrune, Sizes, channels_of, resized, selected, sizes_of
-from evaluators.training.checkpoint import metadata_of
+from evaluators.pruning.channels import (
+    Channels,
+    NothingToPrune,
+    Sizes,
+    find_channels,
+    find_sizes,
+    resize_model,
+    select_channels,
+)
+from evaluators.training.checkpoint import read_metadata
 from nas.core.errors import CandidateFailure
 from nas.core.job import PruneChannels
 from nas.core.trial import Trial
 
 Calls = Mapping[str, tuple[Tensor, ...]]
-"""The parts of a model to be pruned, by their paths, with an example of the inputs of each."""
+"""The parts of a model that are pruned, by their paths, with an example of the inputs of each."""
 
 LEAST_CHANNELS = 2
-"""As many of a group are kept, whatever the ratio."""
+"""So many channels of a group are kept at least."""
 FINE_TUNING = 0.2
 """The share of a candidate's epochs that its pruned version is trained for."""
 ENOUGH_UPDATES = 200
-"""As many of them as have so many updates, if that are more: 72 updates after half of a model's channels were removed
-its error was still 3 times what it had been (docs/benchmarks.md)."""
+"""The least number of updates of a pruned version: 72 updates after half of a model's channels were removed, its error
+was still 3 times what it had been (docs/benchmarks.md)."""
 LATENCY_BATCH = 32
+"""How many examples latencies are measured with."""
 _SIZES = "sizes"
 
 
-def epochs_of(trial: Trial, epochs: int, updates: int) -> int:
-    """How long a trial trains where candidates train for so many epochs.
+def count_epochs(trial: Trial, epochs: int, updates: int) -> int:
+    """Count the epochs that a trial trains for.
 
-    A pruned version for a fifth of them, or for as many as have 200 updates where that are more, but for no more than
-    a candidate.
+    A pruned version trains for a fifth of a candidate's epochs, or for as many as have 200 updates if that is more, but
+    never longer than a candidate.
 
     Args:
+        epochs: of a candidate.
         updates: of an epoch.
     """
     if not isinstance(trial.job, PruneChannels):
@@ -54,14 +64,14 @@ def epochs_of(trial: Trial, epochs: int, updates: int) -> int:
     return min(epochs, max(round(FINE_TUNING * epochs), math.ceil(ENOUGH_UPDATES / updates)))
 
 
-def reduced_rates(hyperparameters: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """The hyperparameters with all learning rates multiplied by a factor."""
+def reduce_learning_rates(hyperparameters: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Multiply all learning rates among hyperparameters by a factor."""
     reduced = {name: factor * value for name, value in hyperparameters.items() if name.endswith("learning_rate")}
     return {**hyperparameters, **reduced}
 
 
 @dataclass(frozen=True)
-class Pruned:
+class PrunedModel:
     """A pruned model.
 
     Attributes:
@@ -74,17 +84,17 @@ class Pruned:
     sizes: Sizes
 
 
-def pruned(build: Callable[[], nn.Module], trial: Trial, calls: Callable[[nn.Module], Calls]) -> Pruned:
-    """The model of the trial that `trial` starts from, with so many channels removed as its proposal says.
+def prune_model(build: Callable[[], nn.Module], trial: Trial, calls: Callable[[nn.Module], Calls]) -> PrunedModel:
+    """Remove channels from the model that a trial starts from, by the ratio of the trial's job.
 
-    Ratios are of the genotype's model, whatever the trial's own has lost already.
+    Ratios are relative to the genotype's model, also if the model that the trial starts from was pruned already.
 
     Args:
-        build: makes the genotype's model.
-        calls: of such a model, what of it is to be pruned.
+        build: builds the genotype's model.
+        calls: gives the parts of such a model that are pruned, with their inputs.
 
     Raises:
-        NothingToPrune: nothing can be removed.
+        NothingToPrune: no channel can be removed.
         CandidateFailure: the trial's weights were not kept.
     """
     assert isinstance(trial.job, PruneChannels)
@@ -92,41 +102,41 @@ def pruned(build: Callable[[], nn.Module], trial: Trial, calls: Callable[[nn.Mod
     if start is None:
         raise CandidateFailure(f"the weights of trial {trial.proposal.parents[0]} were not kept")
     whole = build()
-    wanted = {name: len(own) for name, own in channels_of(whole, calls(whole)).groups.items()}
-    model, before = restored(whole, start.tensors)
-    channels = channels_of(model, calls(model))
-    kept = weakest_removed(model, channels, {name: kept_of(count, ratio) for name, count in wanted.items()})
+    wanted = {name: len(own) for name, own in find_channels(whole, calls(whole)).groups.items()}
+    model, before = load_pruned_model(whole, start.tensors)
+    channels = find_channels(model, calls(model))
+    kept = choose_channels(model, channels, {name: count_kept(count, ratio) for name, count in wanted.items()})
     if not kept:
         raise NothingToPrune(f"all groups of channels are as small already as pruning by {ratio:.0%} makes them")
-    sizes = {path: {**before.get(path, {}), **own} for path, own in sizes_of(model, channels, kept).items()}
-    return Pruned(selected(model, channels, kept), model, {**before, **sizes})
+    sizes = {path: {**before.get(path, {}), **own} for path, own in find_sizes(model, channels, kept).items()}
+    return PrunedModel(select_channels(model, channels, kept), model, {**before, **sizes})
 
 
-def kept_of(count: int, ratio: float) -> int:
-    """How many of so many channels are kept when this share of them is removed."""
+def count_kept(count: int, ratio: float) -> int:
+    """Count the channels that are kept of `count` when this share of them is removed."""
     return min(count, max(LEAST_CHANNELS, math.ceil(count * (1 - ratio) - 1e-9)))
 
 
-def restored(model: nn.Module, tensors: bytes) -> tuple[nn.Module, Sizes]:
-    """A genotype's model with the weights of one of its trials, which may be pruned; and what differs then.
+def load_pruned_model(model: nn.Module, tensors: bytes) -> tuple[nn.Module, Sizes]:
+    """Load the weights of a trial, which may be pruned, into its genotype's model; return the model and its sizes.
 
     Raises:
         RuntimeError: the weights are of another model.
     """
-    sizes: Sizes = json.loads(metadata_of(tensors).get(_SIZES, "{}"))
-    return resized(model, sizes, load(tensors)), sizes
+    sizes: Sizes = json.loads(read_metadata(tensors).get(_SIZES, "{}"))
+    return resize_model(model, sizes, load(tensors)), sizes
 
 
-def texts_of(sizes: Sizes) -> dict[str, str]:
-    """What is kept beside a pruned model's tensors, in the safetensors format, for `restored`."""
+def write_sizes(sizes: Sizes) -> dict[str, str]:
+    """Write a pruned model's sizes as metadata of its safetensors file, for `load_pruned_model`."""
     return {_SIZES: json.dumps(sizes)}
 
 
-def importance(model: nn.Module, channels: Channels) -> dict[str, np.ndarray]:
-    """By group, the score of each of its channels: the mean magnitude of its weights in units of the layer's.
+def score_channels(model: nn.Module, channels: Channels) -> dict[str, np.ndarray]:
+    """Score the channels of each group: the mean magnitude of a channel's weights, divided by that of the layer.
 
-    The mean of all layers that the group is part of; of weights (filters, their counterparts in the layers that follow)
-    alone, not of biases and normalisations.
+    The score is the mean over all layers with weights of the group: those that give its channels, and those that take
+    them. Biases and normalisations do not count.
     """
     size = 1 + max(int(own.max()) for own in channels.groups.values())
     totals, layers = np.zeros(size), np.zeros(size)
@@ -147,19 +157,19 @@ def importance(model: nn.Module, channels: Channels) -> dict[str, np.ndarray]:
     return {name: scores[own] for name, own in channels.groups.items()}
 
 
-def weakest_removed(model: nn.Module, channels: Channels, wanted: Mapping[str, int]) -> dict[str, list[int]]:
-    """Of those groups that have more channels than are wanted, the indices of the most important ones.
+def choose_channels(model: nn.Module, channels: Channels, wanted: Mapping[str, int]) -> dict[str, list[int]]:
+    """Choose the most important channels of each group that has more than are wanted, by their indices.
 
-    Where a group normalisation divides them, each of its groups keeps as many; if there are more groups than channels
-    wanted, whole groups go.
+    The groups of a group normalisation keep equally many channels; if there are more such groups than channels are
+    wanted, whole groups are removed.
     """
     kept = {}
-    for name, scores in importance(model, channels).items():
+    for name, scores in score_channels(model, channels).items():
         count = wanted.get(name, len(scores))
         if count >= len(scores):
             continue
         if name in channels.blocks:
-            chosen = _of_blocks(scores, channels.blocks[name], count)
+            chosen = _choose_in_blocks(scores, channels.blocks[name], count)
         else:
             chosen = np.argsort(-scores, kind="stable")[:count]
         if len(chosen) < len(scores):
@@ -167,8 +177,8 @@ def weakest_removed(model: nn.Module, channels: Channels, wanted: Mapping[str, i
     return kept
 
 
-def _of_blocks(scores: np.ndarray, blocks: np.ndarray, count: int) -> np.ndarray:
-    """About `count` indices, equally many of each block that keeps any."""
+def _choose_in_blocks(scores: np.ndarray, blocks: np.ndarray, count: int) -> np.ndarray:
+    """Choose about `count` indices, equally many of each block that keeps any."""
     names = np.unique(blocks)
     each = math.ceil(count / len(names))
     best = [np.flatnonzero(blocks == name)[np.argsort(-scores[blocks == name], kind="stable")[:each]] for name in names]
@@ -176,10 +186,10 @@ def _of_blocks(scores: np.ndarray, blocks: np.ndarray, count: int) -> np.ndarray
     return np.concatenate(strongest[: math.ceil(count / each)])
 
 
-def latencies(before: nn.Module, after: nn.Module, calls: Callable[[nn.Module], Calls]) -> dict[str, float]:
-    """``latency_ms`` of the pruned parts and ``unpruned_latency_ms``, of the same batch on one CPU, in turns.
+def measure_latencies(before: nn.Module, after: nn.Module, calls: Callable[[nn.Module], Calls]) -> dict[str, float]:
+    """Measure ``latency_ms`` and ``unpruned_latency_ms`` of the pruned parts, with the same batch on one CPU.
 
-    Medians of 20 runs each: latencies of different moments do not compare.
+    Both are medians of 20 runs, made in turns, because latencies of different moments do not compare.
     """
     models = [copy.deepcopy(model).cpu().eval() for model in (before, after)]
     found: list[list[float]] = [[], []]

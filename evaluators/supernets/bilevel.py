@@ -1,4 +1,4 @@
-"""The two levels of a supernet: gradients of alphas whose weights learn beside them (DARTS, section 2.3)."""
+"""Gradients of a supernet's alphas, whose weights are trained beside them (Liu et al. 2019, DARTS, section 2.3)."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ from torch import Tensor, nn
 from nas.core.genotype import Genotype
 from nas.core.supernet import Alphas, Path, Relaxable, SupernetPlan, perturbed
 
-LossNow = Callable[[], Tensor]
+Loss = Callable[[], Tensor]
+"""Computes a loss with the weights and alphas that there are now."""
 _PERTURBATION = 0.01  # of the weights in equation 8: epsilon is this over the gradient's norm
 _PAPERS_RATE, _PAPERS_STEPS = 3e-4, 20_000  # 50 epochs of 25,000 images in batches of 64
 _FASTEST = 0.02
-_ATTEMPTS = 20  # draws for each further genotype: what is derived repeats itself where the alphas are sharp
+_ATTEMPTS = 20  # draws for each genotype that is wanted, because sharp alphas give the same one again and again
 
 
 class Architecture(Protocol):
-    """What a supernet's ``architecture`` can do; see search_spaces.supernet.Architecture."""
+    """The alphas of a supernet, one row of log-weights an edge; see search_spaces.supernet.Architecture."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """The log-weights."""
+        """Give the log-weights as parameters."""
 
     def alphas(self) -> Alphas:
-        """The log-weights as plain numbers."""
+        """Give the log-weights as plain numbers."""
 
     def draw(self, progress: float, generator: torch.Generator) -> None:
-        """Begin a step at a fraction of the training."""
+        """Draw the operations of a step, at a progress of the training from 0 to 1."""
 
     def settle(self) -> None:
-        """Be the strongest from now on, as far as single operations are drawn."""
+        """Use the strongest operation of each edge from now on, if the relaxation draws single ones."""
 
     def follow(self, path: Path | None) -> None:
-        """Be this candidate alone."""
+        """Use only the operations of one candidate."""
 
 
 def first_order(loss: Tensor, alphas: Sequence[Tensor]) -> list[Tensor]:
-    """The gradient of a loss as if the weights did not depend on the alphas (xi = 0)."""
+    """Compute the gradient of a loss as if the weights did not depend on the alphas (xi = 0)."""
     return _gradients(loss, alphas)
 
 
 def second_order(
-    training: LossNow, validation: LossNow, weights: Sequence[Tensor], alphas: Sequence[Tensor], rate: float
+    training: Loss, validation: Loss, weights: Sequence[Tensor], alphas: Sequence[Tensor], rate: float
 ) -> list[Tensor]:
-    """The gradient of the validation loss through one step of the weights, w' = w - xi dL_train/dw.
+    """Compute the gradient of the validation loss through one step of the weights, w' = w - xi dL_train/dw.
 
     Equation 7, dL_val(w', a)/da - xi d2L_train(w, a)/(da dw) dL_val(w', a)/dw', whose product of matrix and
     vector is the central difference of equation 8. The losses must be the same function whenever they are called
@@ -77,18 +78,31 @@ def second_order(
 
 
 def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
-    found = torch.autograd.grad(loss, list(of), allow_unused=True)  # a drawn architecture uses a part
+    found = torch.autograd.grad(loss, list(of), allow_unused=True)  # a drawn architecture uses some of them only
     return [torch.zeros_like(one) if grad is None else grad for one, grad in zip(of, found, strict=True)]
 
 
-def architect(alphas: Sequence[Tensor], plan: SupernetPlan, steps: int) -> torch.optim.Optimizer:
-    """What moves the alphas; `steps` is how often it will."""
+def select_weights(network: nn.Module, alphas: Sequence[Tensor]) -> list[nn.Parameter]:
+    """Give the parameters of a network that are not among the alphas."""
+    theirs = {id(alpha) for alpha in alphas}
+    return [parameter for parameter in network.parameters() if id(parameter) not in theirs]
+
+
+def make_architect(alphas: Sequence[Tensor], plan: SupernetPlan, steps: int) -> torch.optim.Optimizer:
+    """Make the optimiser of the alphas; `steps` is how many steps it will make."""
     rate = plan.learning_rate or min(_FASTEST, _PAPERS_RATE * max(1.0, _PAPERS_STEPS / steps))
     return torch.optim.Adam(alphas, lr=rate, betas=plan.betas, weight_decay=plan.weight_decay)
 
 
-def drawn_from(space: Relaxable, base: Genotype, alphas: Alphas, plan: SupernetPlan, seed: int) -> list[Genotype]:
-    """As many different genotypes as the plan's samples, drawn from the alphas; fewer where there are no more."""
+def move_alphas(architect: torch.optim.Optimizer, alphas: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    """Make one step of the alphas along their gradients."""
+    for row, gradient in zip(alphas, gradients, strict=True):
+        row.grad = gradient
+    architect.step()
+
+
+def draw_genotypes(space: Relaxable, base: Genotype, alphas: Alphas, plan: SupernetPlan, seed: int) -> list[Genotype]:
+    """Draw as many different genotypes from the alphas as the plan has samples, or fewer if there are no more."""
     generator = np.random.default_rng(seed)
     found: dict[Genotype, None] = {}
     for _ in range(_ATTEMPTS * plan.samples):

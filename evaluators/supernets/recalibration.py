@@ -1,4 +1,4 @@
-"""Batch normalisation of one candidate among those that share weights."""
+"""Recalibrates the batch normalisation of one candidate of a supernet."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from evaluators.networks import BATCH_NORMALISATIONS
+from evaluators.models import BATCH_NORMALISATIONS
 
 
 def recalibrate(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
-    """Give every batch normalisation the mean statistics of these batches, in place; evaluation mode from then on.
+    """Give every batch normalisation the mean statistics of these batches, in place, and set evaluation mode.
 
-    Shared weights see the statistics of all candidates; scored with them, a candidate does not do what its weights
-    can do (Guo et al. 2020). No weight changes.
+    The running statistics of a supernet mix all candidates, so that a single candidate scores worse with them than its
+    weights can do (Guo et al. 2020). Weights do not change.
 
     Args:
-        batches: the arguments of each forward pass. Each layer sees what the layers before make of the batch by its
-            own statistics, and ends with the mean of its inputs' means and unbiased variances.
+        batches: the arguments of each forward pass. Layers normalise a batch by its own statistics, and end with the
+            means of all batches' means and unbiased variances.
     """
     network.eval()
     for module in network.modules():

@@ -1,4 +1,4 @@
-"""What a training is continued from: tensors, and what fits into JSON beside them, in one safetensors file."""
+"""Checkpoints: the tensors that a training continues from, and numbers as JSON, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from evaluators.networks import as_safetensors
+from evaluators.models import serialise_tensors
 from nas.core.errors import UserError
 from nas.core.job import TrainFinalist, TrainPortion
 from nas.core.trial import Trial
@@ -21,29 +21,30 @@ if TYPE_CHECKING:
     from nas.data.pairs import DomainPair
 
 State = tuple[Mapping[str, Tensor], Mapping[str, Any]]
-"""Of one part of a training: tensors by name, and what fits into JSON."""
+"""The state of one part of a training: tensors by name, and values that fit into JSON."""
 
 Identity = Mapping[str, str | int | float]
-"""What a checkpoint is of: nothing else can be continued from it."""
+"""Everything that a training depends on; a checkpoint can only be continued by a training with the same identity."""
 
 
 class Part(Protocol):
     """One part of a training that changes from epoch to epoch."""
 
     def state(self) -> State:
-        """Everything to continue from."""
+        """Give everything to continue from."""
 
     def restore(self, state: State) -> None:
-        """Go on from what `state` gave."""
+        """Continue from what `state` gave."""
 
 
-def identity(
+def identify_training(
     evaluator: str, trial: Trial, epochs: int, data: Dataset | DomainPair, **further: str | int | float
 ) -> Identity:
-    """That of the training of a trial's genotype, and whatever else it depends on.
+    """Give the identity of a trial's training.
 
     Args:
-        epochs: of the whole training, since learning rates depend on their number.
+        epochs: of the whole training, because learning rates depend on it.
+        further: whatever else the training depends on.
     """
     return {
         "evaluator": evaluator,
@@ -55,54 +56,54 @@ def identity(
     }
 
 
-def packed(training: Identity, parts: Mapping[str, Part]) -> bytes:
-    """A checkpoint of the parts of a training, by their names."""
+def pack_checkpoint(training: Identity, parts: Mapping[str, Part]) -> bytes:
+    """Make a checkpoint of the parts of a training, by their names."""
     states = {name: part.state() for name, part in parts.items()}
     tensors = {f"{part}.{name}": tensor for part, (own, _) in states.items() for name, tensor in own.items()}
     numbers = {part: dict(own) for part, (_, own) in states.items()}
-    return as_safetensors(tensors, {"training": json.dumps(dict(training)), "numbers": json.dumps(numbers)})
+    return serialise_tensors(tensors, {"training": json.dumps(dict(training)), "numbers": json.dumps(numbers)})
 
 
-def unpacked(checkpoint: bytes, training: Identity) -> dict[str, State]:
-    """The states of the parts in a checkpoint.
+def unpack_checkpoint(checkpoint: bytes, training: Identity) -> dict[str, State]:
+    """Read the states of the parts in a checkpoint.
 
     Raises:
-        UserError: it is damaged, or of another training than this.
+        UserError: the checkpoint is damaged, or of another training than this.
     """
     try:
-        tensors, metadata = load(checkpoint), metadata_of(checkpoint)
+        tensors, metadata = load(checkpoint), read_metadata(checkpoint)
         found, numbers = json.loads(metadata["training"]), json.loads(metadata["numbers"])
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:  # what they say to other bytes
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:  # raised for damaged bytes
         why = f"is damaged ({' '.join(str(error).split())})"
         raise UserError("checkpoint", f"{len(checkpoint)} bytes", "a whole checkpoint", why=why) from None
     for name, own in training.items():
         if found.get(name) != own:
             why = "is of another training"
             raise UserError("checkpoint", f"{name} {found.get(name)}", f"{name} {own}", why=why)
-    return {part: (under(tensors, part), numbers[part]) for part in numbers}
+    return {part: (select_prefix(tensors, part), numbers[part]) for part in numbers}
 
 
-def going_on(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[str, State]:
-    """The states that a trial's training goes on from; nothing where it begins.
+def load_states(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[str, State]:
+    """Load the states that a trial's training continues from; none if the training is new.
 
     Args:
-        own: the identity of the trial's training; a portion goes on with one of another seed and other
+        own: the identity of the trial's training. A portion may continue a training with another seed and other
             hyperparameters.
-        checkpoint: of this very training; None to look at what the trial starts from.
+        checkpoint: of the same training; None to use what the trial starts from.
 
     Raises:
-        UserError: a checkpoint is damaged, of another training, or of another epoch than the portion goes on with.
+        UserError: a checkpoint is damaged, of another training, or not of the epoch before the portion.
     """
     job = trial.job
     if checkpoint is not None:
-        return unpacked(checkpoint, own)
+        return unpack_checkpoint(checkpoint, own)
     if not isinstance(job, (TrainPortion, TrainFinalist)) or job.continues is None:
         return {}
     if trial.start is None:
         why = f"trial {trial.number} goes on with trial {job.continues}"
         raise UserError("checkpoint", None, "what that trial has left", why=why)
     kin = {name: value for name, value in own.items() if name not in ("genotype", "seed")}
-    states = unpacked(trial.start.tensors, kin)
+    states = unpack_checkpoint(trial.start.tensors, kin)
     done = states["training"][1]["epochs_done"]
     before = job.before if isinstance(job, TrainFinalist) else job.epochs(int(own["epochs"])).start - 1
     if done != before:
@@ -110,8 +111,8 @@ def going_on(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[str,
     return states
 
 
-def last_epoch(trial: Trial, epochs: int) -> int:
-    """The epoch after which a trial's evaluation ends: that of its portion, or of the whole training."""
+def find_last_epoch(trial: Trial, epochs: int) -> int:
+    """Find the epoch after which a trial's evaluation ends: the last of its portion, or of the whole training."""
     match trial.job:
         case TrainPortion():
             return trial.job.epochs(epochs).stop - 1
@@ -121,50 +122,50 @@ def last_epoch(trial: Trial, epochs: int) -> int:
             return epochs
 
 
-def metadata_of(checkpoint: bytes) -> dict[str, str]:
-    """What safetensors keeps beside the tensors: 8 bytes say how long the JSON is that begins the file."""
+def read_metadata(checkpoint: bytes) -> dict[str, str]:
+    """Read the texts of a safetensors file: its first 8 bytes are the length of the JSON that follows."""
     length = int.from_bytes(checkpoint[:8], "little")
     metadata: dict[str, str] = json.loads(checkpoint[8 : 8 + length])["__metadata__"]
     return metadata
 
 
-def under(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with this one and a dot, without it."""
+def select_prefix(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Select the tensors whose names begin with `name` and a dot, and strip that prefix."""
     prefix = f"{name}."
     return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
 
 
-def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, each with memory of its own: training on does not change them."""
+def copy_to_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors to the CPU, so that further training does not change them."""
     return {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
 
 
-def moments_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Everything that an optimiser remembers of its steps, by the number of the parameter and a name of its own."""
+def flatten_optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Give an optimiser's state as tensors, each named by the parameter's index and its own name in the state."""
     remembered = optimiser.state_dict()["state"].items()
     return {f"{index}.{name}": value for index, values in remembered for name, value in values.items()}
 
 
-def restore_moments(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
-    """Let the optimiser remember what `moments_of` gave; its hyperparameters stay as they are."""
+def load_optimiser_state(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    """Load what `flatten_optimiser_state` gave into an optimiser, whose hyperparameters stay as they are."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in moments.items():
         index, _, name = key.partition(".")
         parameter = parameters[int(index)]
-        if value.shape == parameter.shape:  # laid out in memory as its weight is: fused kernels walk both alike
+        if value.shape == parameter.shape:  # fused kernels need the memory format of the weight
             value = torch.empty_like(parameter).copy_(value)
         state.setdefault(int(index), {})[name] = value.detach().clone()
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
-def as_tensor(data: bytes) -> Tensor:
-    """Bytes as a tensor (N,) uint8."""
+def bytes_to_tensor(data: bytes) -> Tensor:
+    """Convert bytes to a tensor (N,) uint8."""
     return torch.frombuffer(bytearray(data), dtype=torch.uint8)
 
 
-def as_bytes(tensor: Tensor) -> bytes:
-    """The inverse of `as_tensor`."""
+def tensor_to_bytes(tensor: Tensor) -> bytes:
+    """Convert a tensor (N,) uint8 to bytes."""
     return tensor.numpy().tobytes()

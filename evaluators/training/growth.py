@@ -1,4 +1,4 @@
-"""Networks that grow while they are trained: their blocks are switched on one group after the other."""
+"""Networks that grow while they are trained: groups of blocks are switched on one after the other."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _FADING = 0.5  # of an epoch
 
 
 class Gate:
-    """Takes the place of a block's `forward`: its output, or its input, or what lies between both.
+    """Replaces a block's `forward`: it gives the block's output, its input, or an interpolation of both.
 
     Attributes:
-        share: of the block's output; 0 gives the input itself, and nothing of the block is computed.
+        share: the weight of the block's output; with 0 the block is not computed.
     """
 
     def __init__(self, block: nn.Module) -> None:
@@ -24,7 +24,7 @@ class Gate:
         block.__dict__["forward"] = self  # names of tensors, hooks and the class stay as they are
 
     def __call__(self, x: Tensor, *rest: Any) -> Tensor:
-        """Of an input (N, ...) and whatever else the block takes, a tensor of the same shape."""
+        """Map an input (N, ...), and whatever else the block takes, to a tensor of the same shape."""
         if self.share == 0:
             return x
         output: Tensor = self._forward(x, *rest)
@@ -34,21 +34,21 @@ class Gate:
 class Growth:
     """Grows networks: first without their blocks, which are then switched on in the order of their depth.
 
-    A block that is off is the identity. It is faded in, x + share (block(x) - x), over half an epoch in which the
-    share rises from 0 to 1, as Karras et al. 2018 (section 2) fade in layers: when it is switched on nothing changes,
-    and once it is on nothing is left of the gate. In this half epoch only the new blocks are trained, then all.
+    A block that is off is the identity. It is faded in, x + share (block(x) - x), over half an epoch in which the share
+    rises from 0 to 1, as Karras et al. 2018 (section 2) fade in layers. So the model's function does not jump when a
+    block is switched on. In this half epoch only the new blocks are trained, then all.
 
-    In half of the epochs, rounded down, the network is smaller; so in one alone there is nothing to grow. All parts of
-    a model, encoder and decoder, or generator and discriminator, grow together.
+    The network is smaller during half of the epochs, rounded down; so a training of one epoch does not grow. All parts
+    of a model, encoder and decoder, or generator and discriminator, grow together.
 
     Args:
         model: the network, on its device.
-        rows: names of the blocks of each part, in their order; see `blocks_of`.
+        rows: the names of the blocks of each part, in the order of their depth; see `find_blocks`.
         epochs: of the whole training.
-        copies: averages that follow a part of the model and grow with it, by the name of that part.
+        copies: moving averages of parts of the model, which grow with them, by the name of the part.
 
     Attributes:
-        stages: how many there are; 1 where there is nothing to grow.
+        stages: how many sizes the network has; 1 if it does not grow.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class Growth:
                     if name.startswith(f"{part}."):
                         self._gates[group].append(Gate(copy.get_submodule(name.removeprefix(f"{part}."))))
 
-    def to(self, time: float) -> None:
-        """Be as large as after so many epochs; a step in the midst of one is at a fraction."""
+    def set_time(self, time: float) -> None:
+        """Give the network the size that it has after `time` epochs, which may be a fraction."""
         self._time = time
         for start, gates in zip(self._starts, self._gates, strict=True):
             for gate in gates:
                 gate.share = min(1.0, max(0.0, (time - start) / _FADING))
 
-    def hold(self) -> None:
-        """Take from all but the new blocks the gradients, if it is their time: an optimiser then leaves them."""
+    def mask_gradients(self) -> None:
+        """Drop the gradients of all but the new blocks while these fade in, so that no other weights are updated."""
         for start, weights in zip(self._starts, self._weights, strict=True):
             if start <= self._time < start + _FADING:
                 new = set(weights)
@@ -94,36 +94,39 @@ class Growth:
                         parameter.grad = None
 
     def stage(self, epoch: int) -> int:
-        """Which stage an epoch belongs to; both count from 1."""
+        """Find the stage that an epoch belongs to; both count from 1."""
         return 1 + sum(start < epoch for start in self._starts)
 
     def metrics(self, epoch: int) -> dict[str, float]:
-        """``stage`` and ``stages``."""
+        """Give ``stage`` and ``stages`` as metrics."""
         return {"stage": float(self.stage(epoch)), "stages": float(self.stages)}
 
 
-def blocks_of(model: nn.Module, run: Callable[[nn.Module], object]) -> list[list[str]]:
-    """The blocks that can be left out, by the part of the model that they belong to and in the order of its depth.
+def find_blocks(model: nn.Module, run: Callable[[nn.Module], object]) -> list[list[str]]:
+    """Find the blocks that can be left out: a row of names for each part of the model, in the order of depth.
 
-    They are modules of several layers, convolutional or linear ones among them, that are called once and give what has
-    the shape of their input; neither the whole that `run` calls, nor edges of graphs, nor blocks within blocks.
+    A block is a module of several layers, of which one is convolutional or linear. It is called once, and its output
+    has the shape of its input. The whole model, edges of graphs, and blocks within blocks are no blocks.
+
+    Args:
+        run: passes a batch through all parts of the model.
     """
     calls: list[nn.Module] = []
     able: dict[nn.Module, bool] = {}
     around: list[nn.Module] = []
 
-    def entered(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+    def enter(module: nn.Module, arguments: tuple[Any, ...]) -> None:
         if around:
             calls.append(module)
         around.append(module)
 
-    def left(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+    def leave(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         around.pop()
         x = arguments[0] if arguments else None
         able[module] = isinstance(x, Tensor) and isinstance(output, Tensor) and x.shape == output.shape
 
-    hooks = [module.register_forward_pre_hook(entered) for module in model.modules()]
-    hooks += [module.register_forward_hook(left) for module in model.modules()]
+    hooks = [module.register_forward_pre_hook(enter) for module in model.modules()]
+    hooks += [module.register_forward_hook(leave) for module in model.modules()]
     training = model.training
     model.eval()
     try:
@@ -141,17 +144,17 @@ def blocks_of(model: nn.Module, run: Callable[[nn.Module], object]) -> list[list
         if able[module] and calls.count(module) == 1 and _has_layers(module) and not names[module].startswith(edges)
     ]
     rows = [name for name in found if type(model.get_submodule(name)) is nn.Sequential]
-    found = [name for name in found if name not in rows or not any(_within(other, name) for other in found)]
-    found = [name for name in found if not any(_within(name, other) for other in found)]
+    found = [name for name in found if name not in rows or not any(_is_within(other, name) for other in found)]
+    found = [name for name in found if not any(_is_within(name, other) for other in found)]
     parts = dict.fromkeys(name.partition(".")[0] for name in found)
     return [[name for name in found if name.partition(".")[0] == part] for part in parts]
 
 
 def _has_layers(module: nn.Module) -> bool:
-    """Whether it is of several layers, one of them convolutional or linear."""
+    """Whether a module has several layers, of which one is convolutional or linear."""
     layers = [part for part in module.modules() if not list(part.children())]
     return len(layers) > 1 and any(isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) for part in layers)
 
 
-def _within(name: str, other: str) -> bool:
+def _is_within(name: str, other: str) -> bool:
     return name.startswith(f"{other}.")

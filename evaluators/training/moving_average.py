@@ -18,7 +18,7 @@ class MovingAverage:
 
     Attributes:
         network: the average, in evaluation mode.
-        updates: how many there were.
+        updates: how many updates there were.
     """
 
     def __init__(self, source: nn.Module, decay: float) -> None:
@@ -28,7 +28,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take notice of the weights of the other network now."""
+        """Move the average towards the current weights of the other network."""
         self.updates += 1
         averages: list[Tensor] = [*self._averages]
         followed: list[Tensor] = [*self._weights]

@@ -12,7 +12,7 @@ from torch.optim.optimizer import StateDict
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: not quite orthogonal after five steps, but fast at small values
 _STEPS = 5
 _MOMENTUM = 0.95
-_LIKE_ADAM = 0.2
+_LIKE_ADAM = 0.2  # the root mean square of an update, as Adam's usually is
 _LARGEST = 256  # of a matrix's smaller side, whose cube a step costs; larger ones are left to Adam
 
 
@@ -40,18 +40,18 @@ class Muon(torch.optim.Optimizer):
         self._share()
 
     def load_state_dict(self, state_dict: StateDict) -> None:
-        """What `state_dict` gave, of both halves."""
+        """Load what `state_dict` gave, for the matrices and for Adam's weights."""
         super().load_state_dict(state_dict)
         self._share()
 
     def _share(self) -> None:
-        """One state and the same groups for both halves: who sets a rate, or keeps the state, has both."""
+        """Let Adam use this optimiser's state and groups, so that setting a rate or saving the state covers both."""
         if self._others is not None:
             self._others.state, self._others.param_groups = self.state, self.param_groups[1:]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step along the gradients."""
+        """Make one step along the gradients."""
         if closure is not None:
             raise ValueError("Muon takes no closure")
         group = self.param_groups[0]
@@ -64,7 +64,7 @@ class Muon(torch.optim.Optimizer):
                 state["momentum"] = torch.zeros_like(weight)
             momentum = state["momentum"].mul_(_MOMENTUM).add_(weight.grad)
             ahead = weight.grad.add(momentum, alpha=_MOMENTUM)  # Nesterov's
-            update = orthogonal(ahead.flatten(1))
+            update = orthogonalise(ahead.flatten(1))
             if decay:
                 weight.mul_(1 - rate * decay)
             weight.add_(update.reshape(weight.shape), alpha=-rate * _LIKE_ADAM * math.sqrt(max(update.shape)))
@@ -78,8 +78,8 @@ def _is_matrix(parameter: nn.Parameter) -> bool:
     return min(len(parameter), parameter.numel() // len(parameter)) <= _LARGEST
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix (M, N) with its singular values brought near 1 (0.7 to 1.2), but for those that are nearly 0.
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """Bring the singular values of a matrix (M, N) near 1 (0.7 to 1.2), but for those that are nearly 0.
 
     Five Newton-Schulz steps X <- (a + b XX' + c (XX')^2) X. All of them are polynomials of the first XX', so
     the small square matrix is iterated and the large one is multiplied twice only.

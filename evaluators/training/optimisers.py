@@ -25,3 +25,9 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
     "muon": Muon,
 }
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Let all parameters of an optimiser have this learning rate from the next step on."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate

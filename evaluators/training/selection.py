@@ -1,4 +1,4 @@
-"""Which of a training's epochs is handed over, and when the training is over."""
+"""Selections: which epoch of a training is handed over, and when the training ends."""
 
 from __future__ import annotations
 
@@ -7,74 +7,56 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from evaluators.pictures import picture_of_rows
-from evaluators.training.checkpoint import Part, State, as_bytes, as_tensor
-from evaluators.training.growth import Growth
+from evaluators.pictures import render_rows
+from evaluators.training.checkpoint import Part, State, bytes_to_tensor, tensor_to_bytes
+from evaluators.training.epochs import Training
 from nas.core.evaluator import WEIGHTS
 from nas.core.metric import Metric
-
-_LEAST_PATIENCE = 5
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What is found of a model on a part of the data.
+    """The scores of a model on a part of the data.
 
     Attributes:
         metrics: by name.
-        rows: of images (N, C, H, W), which a picture shows; none where there is nothing to show.
+        rows: of images (N, C, H, W) for a picture; empty if there is nothing to show.
     """
 
     metrics: Mapping[str, float]
     rows: Sequence[Tensor] = ()
 
 
-class Training(Part, Protocol):
-    """The training of one model: what is trained, an epoch at a time; see SingleNetworkTraining for the attributes."""
-
-    epochs: int
-    epochs_done: int
-    epoch_size: int | None
-    evaluated: nn.Module
-    averages: Mapping[str, nn.Module]
-    before_update: Callable[[], None]
-    growth: Growth | None
-
-    @property
-    def updates(self) -> int:
-        """How many there have been."""
-
-    def tensors(self) -> Mapping[str, Tensor]:
-        """The model's tensors by name, as they are handed over: averages in place of what they follow."""
-
-
 class Selection(Protocol):
-    """Is shown every epoch, and says what is kept of them."""
+    """Sees every epoch of a training, and decides which one is kept."""
 
     @property
     def ended(self) -> bool:
-        """Whether to train no further."""
+        """Whether to stop training."""
 
     def parts(self) -> Mapping[str, Part]:
-        """What of it belongs into a checkpoint, by name."""
+        """Give what of the selection belongs into a checkpoint, by name."""
 
     def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
-        """Take notice of the next epoch; `growing` says that networks are not whole yet."""
+        """Take the next epoch into account; while networks are `growing` they are not complete yet."""
 
     def metrics(self) -> dict[str, float]:
-        """Those of what is kept."""
+        """Give the metrics of the epoch that is kept."""
 
     def artifacts(self, *, over: bool) -> dict[str, bytes]:
-        """The files of what is kept, by name; with the weights where the training is `over`."""
+        """Give the files of the epoch that is kept, by name; the weights are among them once the training is `over`."""
 
     def check(self, training: Training) -> None:
-        """Refuse, once the training is over, what is kept.
+        """Refuse the epoch that is kept if it is no good, once the training is over.
 
         Raises:
-            Collapsed: saying why.
+            Collapsed: the message says why.
         """
+
+
+_LEAST_PATIENCE = 5
 
 
 class KeepLowest:
@@ -109,7 +91,7 @@ class KeepLowest:
         self._epoch = epoch
         if loss < self._best:
             self._best, self._best_epoch, self._scores = loss, epoch, dict(found.metrics)
-            self._files = {self._picture: picture_of_rows(found.rows)} if found.rows else {}
+            self._files = {self._picture: render_rows(found.rows)} if found.rows else {}
             self._files[WEIGHTS] = weights()
 
     def metrics(self) -> dict[str, float]:
@@ -126,21 +108,21 @@ class KeepLowest:
     def state(self) -> State:
         """The best epoch so far."""
         numbers = {"epoch": self._epoch, "best_epoch": self._best_epoch, "best": self._best, "scores": self._scores}
-        return {name: as_tensor(data) for name, data in self._files.items()}, numbers
+        return {name: bytes_to_tensor(data) for name, data in self._files.items()}, numbers
 
     def restore(self, state: State) -> None:
         """Go on from what `state` gave."""
         tensors, numbers = state
-        self._files = {name: as_bytes(tensor) for name, tensor in tensors.items()}
+        self._files = {name: tensor_to_bytes(tensor) for name, tensor in tensors.items()}
         self._epoch, self._best_epoch = numbers["epoch"], numbers["best_epoch"]
         self._best, self._scores = numbers["best"], numbers["scores"]
 
 
 class KeepLast:
-    """The last epoch is the one that counts.
+    """Keeps the last epoch.
 
     Args:
-        picture: the name of its picture.
+        picture: the file name of the epoch's picture.
     """
 
     ended = False
@@ -149,22 +131,22 @@ class KeepLast:
         self._picture = picture
 
     def parts(self) -> Mapping[str, Part]:
-        """Nothing: what an epoch is follows from the training."""
+        """Give nothing, because the training's own state is enough."""
         return {}
 
     def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
-        """Keep it."""
+        """Keep this epoch."""
         self._found, self._weights = found, weights
 
     def metrics(self) -> dict[str, float]:
-        """Those of the last epoch."""
+        """Give the metrics of the last epoch."""
         return dict(self._found.metrics)
 
     def artifacts(self, *, over: bool) -> dict[str, bytes]:
-        """The picture, and in the end the weights."""
+        """Give the picture, and at the end the weights."""
         rows = self._found.rows
-        pictures = {self._picture: picture_of_rows(rows)} if rows else {}
+        pictures = {self._picture: render_rows(rows)} if rows else {}
         return pictures | ({WEIGHTS: self._weights()} if over else {})
 
     def check(self, training: Training) -> None:
-        """Nothing is refused."""
+        """Refuse nothing."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +13,16 @@ import numpy as np
 
 from nas import registry
 from nas.bench.table import Question
-from nas.core.search import InMemory, Search
+from nas.core.process import count_cores, set_environment
+from nas.core.record import InMemory
+from nas.core.search import Limits, Search
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective, Proposal, Trial
 
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300)
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Worker processes share the cores: the linear algebra of each must not take all of them."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Curve:
     proposals: int
 
 
-class _Timed(Strategy):
+class _TimedStrategy(Strategy):
     """A strategy and the seconds spent in it."""
 
     def __init__(self, strategy: Strategy) -> None:
@@ -91,11 +93,11 @@ class Benchmark:
         self.space = TableSpace(table.decisions, table.ordered, None if table.complete else table.rows)
         self._rows = {row: number for number, row in enumerate(table.rows)}
         self._objective = Objective(question.objective, question.direction)
-        self._evaluator = TableEvaluator(self._objective, self._row_of, question.observed)
+        self._evaluator = TableEvaluator(self._objective, self._find_row, question.observed)
         self._valid = question.regrets(question.objective)
         self._test = None if question.report is None else question.regrets(question.report)
 
-    def _row_of(self, genotype: Any) -> int:
+    def _find_row(self, genotype: Any) -> int:
         return self._rows[self.space.row(genotype)]
 
     def run(self, contender: Contender, seed: int, at: Sequence[int]) -> Curve:
@@ -105,8 +107,8 @@ class Benchmark:
         """
         from nas.executors.inline import Inline
 
-        strategy = _Timed(contender.make(self.space, seed, self.budget))
-        search = Search(self.space, strategy, (self._objective,), InMemory(), seed=seed, trials=self.budget)
+        strategy = _TimedStrategy(contender.make(self.space, seed, self.budget))
+        search = Search(self.space, strategy, (self._objective,), InMemory(), seed=seed, limits=Limits(self.budget))
         found: list[int | None] = []
         waiting = list(at)
 
@@ -114,17 +116,17 @@ class Benchmark:
             while waiting and len(search.ended) == waiting[0]:
                 waiting.pop(0)
                 best = search.best
-                found.append(None if best is None else self._row_of(best.genotype))
+                found.append(None if best is None else self._find_row(best.genotype))
 
         Inline().run(search, self._evaluator, score)
         if waiting:  # nothing was left to propose
             best = search.best
-            found += [None if best is None else self._row_of(best.genotype)] * len(waiting)
-        test = np.array([]) if self._test is None else _regrets(self._test, found)
-        return Curve(_regrets(self._valid, found), test, strategy.seconds, len(search.ended))
+            found += [None if best is None else self._find_row(best.genotype)] * len(waiting)
+        test = np.array([]) if self._test is None else _list_regrets(self._test, found)
+        return Curve(_list_regrets(self._valid, found), test, strategy.seconds, len(search.ended))
 
 
-def _regrets(regrets: np.ndarray, rows: Sequence[int | None]) -> np.ndarray:
+def _list_regrets(regrets: np.ndarray, rows: Sequence[int | None]) -> np.ndarray:
     return np.array([regrets.max() if row is None else regrets[row] for row in rows])
 
 
@@ -166,7 +168,7 @@ def measure(
     here = Benchmark(question, budget)
     for contender in contenders:
         contender.make(here.space, first_seed, budget)  # refused before anything runs
-    workers = workers or _cores()
+    workers = workers or count_cores()
     every = range(first_seed, first_seed + seeds)
     chunk = max(1, min(10, seeds // (4 * workers)))
     jobs = [(c, every[i : i + chunk]) for c in contenders for i in range(0, seeds, chunk)]
@@ -176,7 +178,7 @@ def measure(
             results[contender.name, part[0]] = [here.run(contender, seed, at) for seed in part]
             progress(len(part))
     else:
-        with _one_thread_each(), _pool(question, budget, workers) as pool:
+        with set_environment(_ONE_THREAD), _make_pool(question, budget, workers) as pool:
             futures: dict[Future[list[Curve]], tuple[str, range]] = {
                 pool.submit(_work, contender, part, at): (contender.name, part) for contender, part in jobs
             }
@@ -198,30 +200,10 @@ def checkpoints(budget: int) -> tuple[int, ...]:
     return (*(number for number in CHECKPOINTS if number < budget), budget)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _pool(question: Question, budget: int, workers: int) -> ProcessPoolExecutor:
+def _make_pool(question: Question, budget: int, workers: int) -> ProcessPoolExecutor:
     # spawned, not forked: a fork of a process that has PyTorch's or a BLAS's threads may hang
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare, initargs=(question, budget))
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Worker processes share the cores: their linear algebra must not take all of them each."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @dataclass(frozen=True)
@@ -242,14 +224,14 @@ def summarise(curves: Sequence[Curve], at: Sequence[int]) -> Summary:
     proposals = sum(curve.proposals for curve in curves)
     return Summary(
         len(curves),
-        _means(valid, at),
-        _means(test, at) if test.size else {},
+        _average(valid, at),
+        _average(test, at) if test.size else {},
         {number: float(worst) for number, worst in zip(at, valid.max(0), strict=True)},
         1000 * sum(curve.seconds for curve in curves) / max(1, proposals),
     )
 
 
-def _means(values: np.ndarray, at: Sequence[int]) -> dict[int, tuple[float, float]]:
+def _average(values: np.ndarray, at: Sequence[int]) -> dict[int, tuple[float, float]]:
     error = values.std(0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.zeros(len(at))
     pairs = zip(at, values.mean(0), error, strict=True)
     return {number: (float(mean), float(deviation)) for number, mean, deviation in pairs}

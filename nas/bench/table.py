@@ -78,7 +78,7 @@ def read_table(path: Path, decisions: Sequence[str] = (), ordered: Sequence[str]
         for name in wanted:
             if name not in columns:
                 raise unknown_name(option, name, columns)
-    numbers = {name: _numbers(cells) for name, cells in columns.items()}
+    numbers = {name: _parse_numbers(cells) for name, cells in columns.items()}
     for name in ordered:
         if numbers[name] is None:
             raise UserError("--ordered", name, "columns of numbers", why="is not a column of numbers")
@@ -87,7 +87,7 @@ def read_table(path: Path, decisions: Sequence[str] = (), ordered: Sequence[str]
     chosen = [n for n in names if n in decisions] or [n for n in names if numbers[n] is None or n in ordered]
     if not chosen:
         raise UserError("--decisions", "", ", ".join(names), why="every column is of numbers: say which are decisions")
-    values = {name: _values(columns[name], numbers[name], name in ordered) for name in chosen}
+    values = {name: _parse_values(columns[name], numbers[name], name in ordered) for name in chosen}
     rows = tuple(zip(*values.values(), strict=True))
     _check_unique(rows, chosen)
     results = {
@@ -95,7 +95,7 @@ def read_table(path: Path, decisions: Sequence[str] = (), ordered: Sequence[str]
     }  # fmt: skip
     if not results:
         raise UserError("--table", str(path), "a table with a column of results, which are numbers")
-    domains = {name: _domain(cells, name in ordered) for name, cells in values.items()}
+    domains = {name: _sort_domain(cells, name in ordered) for name, cells in values.items()}
     return Table(str(path), domains, tuple(n for n in chosen if n in ordered), rows, results)
 
 
@@ -124,7 +124,7 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     return names, lines
 
 
-def _numbers(cells: Sequence[str]) -> np.ndarray | None:
+def _parse_numbers(cells: Sequence[str]) -> np.ndarray | None:
     """The cells as floats, empty ones NaN; None where one is no number, or all are empty."""
     try:
         found = np.array([float(cell) if cell else math.nan for cell in cells])
@@ -133,7 +133,7 @@ def _numbers(cells: Sequence[str]) -> np.ndarray | None:
     return None if np.isnan(found).all() else found
 
 
-def _values(cells: Sequence[str], numbers: np.ndarray | None, ordered: bool) -> list[Value]:
+def _parse_values(cells: Sequence[str], numbers: np.ndarray | None, ordered: bool) -> list[Value]:
     """A decision's cells as JSON values: texts, whole numbers, or numbers."""
     if numbers is None or not np.isfinite(numbers).all():
         if ordered:
@@ -144,7 +144,7 @@ def _values(cells: Sequence[str], numbers: np.ndarray | None, ordered: bool) -> 
     return [float(number) for number in numbers]
 
 
-def _domain(values: Sequence[Value], ordered: bool) -> tuple[Value, ...]:
+def _sort_domain(values: Sequence[Value], ordered: bool) -> tuple[Value, ...]:
     distinct = list(dict.fromkeys(values))
     return tuple(sorted(distinct, key=float) if ordered else sorted(distinct, key=str))
 

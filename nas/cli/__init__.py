@@ -78,7 +78,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code: see the constants above."""
     if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, _terminated)
+        signal.signal(signal.SIGTERM, _raise_interrupt)
     code = run(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience must not disturb the exit
     sys.exit(code)
@@ -86,8 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code."""
-    if "" not in sys.path:
-        sys.path.append("")  # module:Class is looked for where one stands, after all that is installed
     try:
         result = cli.main(
             args=list(sys.argv[1:] if arguments is None else arguments),
@@ -96,18 +94,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
         return int(result or DONE)
     except UserError as error:
-        return _said(str(error), BAD_INPUT)
+        return _print_error(str(error), BAD_INPUT)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return BAD_INPUT
     except click.ClickException as error:
-        return _said(" ".join(error.format_message().split()), BAD_INPUT)
+        return _print_error(" ".join(error.format_message().split()), BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
-        return _said("interrupted", INTERRUPTED)
+        return _print_error("interrupted", INTERRUPTED)
     except (ReplayMismatch, ExportMismatch, NotExportable) as error:
-        return _said(str(error), OUR_FAULT)
+        return _print_error(str(error), OUR_FAULT)
     except NotCopied as error:
-        return _said(str(error), NOT_COPIED)
+        return _print_error(str(error), NOT_COPIED)
     except BrokenPipeError:  # the reader has gone; say no more, not even while exiting
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
@@ -116,13 +114,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         where = error.filename or "writing"
         allowed = "a place that can be written to and has space left"
-        return _said(f"{where}: {os.strerror(error.errno)}; allowed: {allowed}", BAD_INPUT)
+        return _print_error(f"{where}: {os.strerror(error.errno)}; allowed: {allowed}", BAD_INPUT)
 
 
-def _said(message: str, code: int) -> int:
+def _print_error(message: str, code: int) -> int:
     click.echo(f"nas: {message}", err=True)
     return code
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
+def _raise_interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt

@@ -40,34 +40,36 @@ def bench_command(**given: Any) -> None:
     plot: Path | None = given["plot"]
     if plot is not None and (plot.suffix.lower() != ".png" or not plot.absolute().parent.is_dir()):
         raise UserError("--plot", str(plot), "a .png file in a folder that exists")
-    table = read_table(given["table"], _names(given["decisions"]), _names(given["ordered"]))
+    table = read_table(given["table"], _split_names(given["decisions"]), _split_names(given["ordered"]))
     objective = _objective(table, given["objective"])
     direction = "minimize" if given["minimize"] else "maximize"
     question = Question(table, objective, direction, given["report"], given["observe"])  # type: ignore[arg-type]
-    contenders = [Contender(n, o) for n, o in _options(given["strategies"] or ("evolution",), given["set_"]).items()]
+    contenders = [
+        Contender(n, o) for n, o in _split_options(given["strategies"] or ("evolution",), given["set_"]).items()
+    ]
     budget = given["budget"]
     reported = checkpoints(budget)
-    at = _drawn(budget) if plot is not None else reported
+    at = _choose_points(budget) if plot is not None else reported
     with _Progress(len(contenders) * given["seeds"], given["as_json"]) as progress:
         curves = measure(
             question, contenders, budget=budget, seeds=given["seeds"], first_seed=given["seed"], at=at,
             workers=given["workers"], progress=progress.advance,
         )  # fmt: skip
     if plot is not None:
-        from nas.bench.figure import regret_figure
+        from nas.bench.figure import draw_regrets
         from nas.study.files import write_atomically
 
-        write_atomically(plot, regret_figure(curves, at, objective, given["report"]))
+        write_atomically(plot, draw_regrets(curves, at, objective, given["report"]))
     summaries = {name: summarise(found, at) for name, found in curves.items()}
     if as_json := given["as_json"]:
-        click.echo(json.dumps(_document(question, summaries, reported)))
+        click.echo(json.dumps(_make_document(question, summaries, reported)))
     else:
         _print(question, contenders, summaries, reported)
     if plot is not None and not as_json:
         click.echo(str(plot))
 
 
-def _names(text: str | None) -> list[str]:
+def _split_names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
@@ -80,7 +82,7 @@ def _objective(table: Table, name: str | None) -> str:
     return name
 
 
-def _options(strategies: Sequence[str], pairs: Sequence[str]) -> dict[str, dict[str, str]]:
+def _split_options(strategies: Sequence[str], pairs: Sequence[str]) -> dict[str, dict[str, str]]:
     """The options of each strategy: those for all, and its own.
 
     Raises:
@@ -102,7 +104,7 @@ def _options(strategies: Sequence[str], pairs: Sequence[str]) -> dict[str, dict[
     return options
 
 
-def _drawn(budget: int) -> tuple[int, ...]:
+def _choose_points(budget: int) -> tuple[int, ...]:
     """Where curves are drawn: the reported numbers, and enough between them."""
     from nas.bench.benchmark import checkpoints
 
@@ -133,7 +135,7 @@ class _Progress:
         self._bar.stop()
 
 
-def _document(question: Question, summaries: dict[str, Summary], at: Sequence[int]) -> dict[str, Any]:
+def _make_document(question: Question, summaries: dict[str, Summary], at: Sequence[int]) -> dict[str, Any]:
     return {
         "table": question.table.path,
         "optimum": question.optimum,
@@ -155,9 +157,9 @@ def _print(
 ) -> None:
     from rich.text import Text
 
-    from nas.cli.display import console, table
+    from nas.cli.display import make_console, make_table
 
-    out = console()
+    out = make_console()
     known = question.table
     observed = f", observed as {question.observe}" if question.observe else ""
     out.print(Text(
@@ -174,4 +176,4 @@ def _print(
             cells = ["{:.3g} ± {:.2g}".format(*getattr(summary, part)[n]) for n in at]
             rows.append([contender.name, *cells, f"{summary.ms_per_proposal:.2f}"])
         out.print(Text(f"\n{title}, mean and standard error of {summaries[contenders[0].name].seeds} searches, after"))
-        out.print(table(["strategy", *(f"{n}" for n in at), "ms a proposal"], rows))
+        out.print(make_table(["strategy", *(f"{n}" for n in at), "ms a proposal"], rows))

@@ -14,7 +14,7 @@ from nas import registry
 def spaces_command(name: str | None) -> None:
     """List the search spaces, or explain one."""
     if name is None:
-        _list({known: registry.load("space", known) for known in registry.names("space")})
+        _print_things({known: registry.load("space", known) for known in registry.names("space")})
         return
     space = registry.make("space", name, registry.load("space", name))
     click.echo(inspect.getdoc(type(space)))
@@ -29,7 +29,7 @@ def spaces_command(name: str | None) -> None:
 def strategies_command(name: str | None) -> None:
     """List the strategies, or explain one."""
     if name is None:
-        _list({known: registry.load("strategy", known) for known in registry.names("strategy")})
+        _print_things({known: registry.load("strategy", known) for known in registry.names("strategy")})
         return
     _explain(registry.load("strategy", name), "--set")
 
@@ -39,7 +39,7 @@ def strategies_command(name: str | None) -> None:
 def early_stopping_command(name: str | None) -> None:
     """List the rules of early stopping, or explain one."""
     if name is None:
-        _list({known: registry.load("early-stopping", known) for known in registry.names("early-stopping")})
+        _print_things({known: registry.load("early-stopping", known) for known in registry.names("early-stopping")})
         return
     _explain(registry.load("early-stopping", name), "--stop-set")
 
@@ -53,7 +53,7 @@ def datasets_command(name: str | None) -> None:
     if name is not None:
         click.echo(describe_data_set(name))
         return
-    _listed(data_set_names())
+    _print_lines(data_set_names())
 
 
 def _explain(thing: type, option_of: str) -> None:
@@ -63,11 +63,11 @@ def _explain(thing: type, option_of: str) -> None:
         click.echo(f"  {option.name}: {registry.describe_type(option.type)}, default {option.default}. {option.help}")
 
 
-def _list(things: dict[str, type]) -> None:
-    _listed({name: (inspect.getdoc(thing) or "").partition("\n")[0] for name, thing in things.items()})
+def _print_things(things: dict[str, type]) -> None:
+    _print_lines({name: (inspect.getdoc(thing) or "").partition("\n")[0] for name, thing in things.items()})
 
 
-def _listed(lines: dict[str, str]) -> None:
+def _print_lines(lines: dict[str, str]) -> None:
     width = max(len(name) for name in lines)
     for name, line in lines.items():
         click.echo(f"{name:{width}}  {line}")

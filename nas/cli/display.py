@@ -16,9 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.core.genotype import Genotype
+from nas.core.metric import format_value
 from nas.core.pareto import most_spread, pareto_front
-from nas.session.checkpoint import FILE, Reached
-from nas.study.remote.urls import place_of, url_of
+from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
+from nas.study.remote.urls import describe_place, find_url
 
 if TYPE_CHECKING:
     from nas.core.search import Search
@@ -48,9 +49,11 @@ class Display:
         """Say what is searched, or trained."""
         self.run, self._search = run, search
         self._training = run.config.genotype is not None
-        self._total = run.parts.epochs if self._training else search.trials
-        self._earlier = Reached.read(run.path / FILE).epoch if self._training else _searched(search.ended)
-        self._front = front_of(search.ended)
+        self._total = run.parts.epochs if self._training else search.limits.trials
+        self._earlier = (
+            TrainingProgress.read(run.path / CHECKPOINT_FILE).epoch if self._training else _count_asked(search.ended)
+        )
+        self._front = keep_front(search.ended)
         if not self._silent:
             self._announce(run, search)
         if not self._silent and self._console.is_terminal:
@@ -64,7 +67,7 @@ class Display:
                 TimeRemainingColumn(),
                 console=self._console,
             )
-            self._task = self._bar.add_task(self._best(), total=self._total, completed=self._earlier)
+            self._task = self._bar.add_task(self._format_best(), total=self._total, completed=self._earlier)
             self._bar.start()
 
     def _announce(self, run: Run, search: Search) -> None:
@@ -72,8 +75,8 @@ class Display:
         shape = " x ".join(str(side) for side in data.shape)
         what, a_trial = ("training", "") if self._training else (config.strategy, " a trial")
         self._say(
-            f"{what} on {config.space}, {run.data_name}: images of {shape}, {data.counts}; "
-            f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {place_of(run.path)}"
+            f"{what} on {config.space}, {run.data_name}: {data.domains[0].kind}s of {shape}, {data.counts}; "
+            f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {describe_place(run.path)}"
         )
         if search.only_first:
             first = search.objectives[0].name
@@ -93,7 +96,7 @@ class Display:
                 self._say(f"it goes on after epoch {self._earlier}")
         elif source is not None:
             space: Any = run.parts.space
-            free = [site for site, choice in space.choices().items() if len(choice.values) > 1]
+            free = [site for site, choice in space.choices().items() if len(choice.format_values) > 1]
             self._say(f"the architecture is {source}'s; searched are {', '.join(free) or 'no decisions at all'}")
         for assumption in run.parts.assumptions:
             values = ", ".join(str(value) for value in assumption.values)
@@ -102,50 +105,50 @@ class Display:
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=not self._console.is_terminal)
 
-    def _best(self) -> str:
+    def _format_best(self) -> str:
         best = self._search.best
         if best is None:
             return "no result yet"
         first, *others = self._search.objectives
         front = f", front of {len(self._front)}" if others else ""
-        return f"best {values(best.metrics, [first])} (trial {best.number}){front}"
+        return f"best {format_values(best.metrics, [first])} (trial {best.number}){front}"
 
-    def measured(self, trial: Trial, measurement: Measured) -> None:
-        """Take notice of an epoch of a training in full."""
+    def show_measurement(self, trial: Trial, measurement: Measured) -> None:
+        """Show an epoch of a training in full."""
         if self._silent:
             return
-        found = values(measurement.metrics, self._search.objectives)
+        found = format_values(measurement.metrics, self._search.objectives)
         if self._bar is not None:
             self._bar.update(self._task, completed=measurement.epoch, description=found)
         else:
-            self._say(f"{measurement.epoch}/{self._total} {found}; {self._left(measurement.epoch)}")
+            self._say(f"{measurement.epoch}/{self._total} {found}; {self._format_left(measurement.epoch)}")
 
-    def _left(self, done: int) -> str:
+    def _format_left(self, done: int) -> str:
         """How long the rest will take, if each takes as long as those of this session did."""
         each = (time.monotonic() - self._began) / max(1, done - self._earlier)
-        return f"{_clock(each * (self._total - done))} left"
+        return f"{_format_seconds(each * (self._total - done))} left"
 
-    def ended(self, trial: Trial) -> None:
-        """Take notice of a trial that has ended."""
-        self._front = front_of([*self._front, trial])
+    def show_trial(self, trial: Trial) -> None:
+        """Show a trial that has ended."""
+        self._front = keep_front([*self._front, trial])
         if self._silent or self._training:
             return
         assert trial.outcome is not None
         if trial.outcome.failed and self._bar is not None:
             self._bar.console.print(Text(f"trial {trial.number} {trial.outcome.kind}: {trial.outcome.reason}"))
         if self._bar is not None:
-            self._bar.update(self._task, advance=trial.job.counted, description=self._best())
+            self._bar.update(self._task, advance=trial.job.counted, description=self._format_best())
             return
-        result = trial.outcome.reason or values(trial.metrics, self._search.objectives)
+        result = trial.outcome.reason or format_values(trial.metrics, self._search.objectives)
         if trial.outcome.kind == "supernet":
             result += " of the supernet"
-        done = _searched(self._search.ended)
+        done = _count_asked(self._search.ended)
         if not trial.job.counted:
             self._say(f"trial {trial.number}, {trial.proposal.origin}, {trial.outcome.kind}: {result}")
             return
         self._say(
             f"{done}/{self._total} trial {trial.number} {trial.outcome.kind}: {result}; "
-            f"{self._best()}; {self._left(done)}"
+            f"{self._format_best()}; {self._format_left(done)}"
         )
 
     def close(self) -> None:
@@ -155,55 +158,51 @@ class Display:
             self._bar = None
 
 
-def _searched(trials: Sequence[Trial]) -> int:
-    """How many of the trials the strategy asked for."""
+def _count_asked(trials: Sequence[Trial]) -> int:
+    """Count the trials that the strategy asked for."""
     return sum(trial.job.counted for trial in trials)
 
 
-def front_of(trials: Sequence[Trial]) -> list[Trial]:
-    """Those, of trials that were not stopped early, that no other dominates."""
+def keep_front(trials: Sequence[Trial]) -> list[Trial]:
+    """Keep the trials that no other dominates; trials that were stopped early are on no front."""
     whole = [trial for trial in trials if not trial.provisional]
     return [whole[index] for index in pareto_front([trial.losses for trial in whole])]
 
 
-def _clock(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def console() -> Console:
+def make_console() -> Console:
     """Standard output; not folded where it is no terminal."""
     made = Console(highlight=False)
     return made if made.is_terminal else Console(highlight=False, width=_WIDEST)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """A table whose cells are shown as they are; numbers to the right."""
     made = Table(box=box.SIMPLE)
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) or row[index] in ("", "-") for row in rows)
         made.add_column(Text(column), justify="right" if numeric else "left", no_wrap=numeric)
     for row in rows:
-        made.add_row(*(Text(number(cell) if isinstance(cell, float) else str(cell)) for cell in row))
+        made.add_row(*(Text(format_number(cell) if isinstance(cell, float) else str(cell)) for cell in row))
     return made
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number in five figures; large whole ones with separators."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
 
 
-def values(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> str:
+def format_values(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> str:
     """The objectives of a trial that succeeded, in a line."""
-    shown = {objective.name: metrics[objective.name] for objective in objectives}
-    return ", ".join(
-        f"{name} {value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{name} {value:.5g}"
-        for name, value in shown.items()
-    )
+    return ", ".join(f"{objective.name} {format_value(metrics[objective.name])}" for objective in objectives)
 
 
-def tabled(run: Run) -> list[Trial]:
+def choose_rows(run: Run) -> list[Trial]:
     """The trials that a table shows: the five best, or of several objectives the front, thinned where it is long."""
     if len(run.objectives) == 1:
         return run.contenders()[:SHOWN]
@@ -211,7 +210,7 @@ def tabled(run: Run) -> list[Trial]:
     return [front[index] for index in most_spread([trial.losses for trial in front], FRONT_SHOWN)]
 
 
-def front_line(run: Run, shown: int) -> str:
+def describe_front(run: Run, shown: int) -> str:
     """What the table of a front shows, and how to have it all."""
     front = len(run.front())
     some = f"; {shown} of them are shown" if shown < front else ""
@@ -219,7 +218,7 @@ def front_line(run: Run, shown: int) -> str:
     return f"the front: no trial betters one of these {front} without being worse in an objective{some}; {command}"
 
 
-def best_table(run: Run, trials: Sequence[Trial], out: Console) -> Table:
+def make_best_table(run: Run, trials: Sequence[Trial], out: Console) -> Table:
     """One row a trial: its objectives, other metrics and what it costs; as many columns as there is room for."""
     objectives = [objective.name for objective in run.objectives]
     quality = [name for name in trials[0].metrics if name not in _COSTS]
@@ -230,17 +229,17 @@ def best_table(run: Run, trials: Sequence[Trial], out: Console) -> Table:
     while True:
         columns = ["trial", *(_COSTS.get(name, name) for name in shown)]
         rows = [[trial.number, *(trial.metrics.get(name, "-") for name in shown)] for trial in trials]
-        made = table(columns, rows)
+        made = make_table(columns, rows)
         if len(shown) == len(objectives) or Measurement.get(out, anywhere, made).maximum <= out.width:
             return made
         shown.pop()
 
 
-def supernet_table(trials: Sequence[Trial], objective: str) -> Table:
+def make_supernet_table(trials: Sequence[Trial], objective: str) -> Table:
     """One row a supernet: how far it was trained, and what its alphas were then."""
     names = [objective, "skips", "entropy", "seconds"]
     rows = [[t.number, len(t.measurements), *(t.metrics.get(name, "-") for name in names)] for t in trials]
-    return table(["supernet", "epochs", f"{objective} of the supernet", *names[1:]], rows)
+    return make_table(["supernet", "epochs", f"{objective} of the supernet", *names[1:]], rows)
 
 
 _COSTS = {
@@ -253,14 +252,14 @@ _COSTS = {
 }
 
 
-def summary(run: Run) -> None:
+def print_summary(run: Run) -> None:
     """The five best or the front, what they are, and where the best lies."""
-    out = console()
-    shown = tabled(run)
+    out = make_console()
+    shown = choose_rows(run)
     counts = run.counts()
-    out.print(best_table(run, shown, out))
+    out.print(make_best_table(run, shown, out))
     if len(run.objectives) > 1:
-        out.print(Text(front_line(run, len(shown)) + "\n"), soft_wrap=True)
+        out.print(Text(describe_front(run, len(shown)) + "\n"), soft_wrap=True)
     for trial in shown:
         out.print(Text(f"trial {trial.number}: {run.candidate(trial.number).description}"))
     tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
@@ -271,26 +270,26 @@ def summary(run: Run) -> None:
     ended = f"{counts['complete']} complete, {counts['stopped']} stopped early, {counts['failed']} failed"
     out.print(Text(f"\n{ended}{trained}"))
     if counts["stopped"]:
-        out.print(Text(epochs_line(run)))
+        out.print(Text(describe_epochs(run)))
     if tested:
         out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
-    if (url := url_of(run.path)) is not None:
+    if (url := find_url(run.path)) is not None:
         out.print(Text(f"the run is at {url}; its copy here:"), soft_wrap=True)
     # soft: the terminal folds these itself, so that paths and commands can be copied
     out.print(Text(f"look at it: {run.path / 'report.html'}"), soft_wrap=True)
-    out.print(Text(f"in the dashboard: {dashboard_command(run)}"), soft_wrap=True)
+    out.print(Text(f"in the dashboard: {make_dashboard_command(run)}"), soft_wrap=True)
     if run.model_folder is not None:
         out.print(Text("the best model, with its weights; python model.py there runs it:"))
 
 
-def epochs_line(run: Run) -> str:
+def describe_epochs(run: Run) -> str:
     """What early stopping saved."""
     stopped = run.counts()["stopped"]
     trials = "1 trial" if stopped == 1 else f"{stopped} trials"
     return f"epochs: {run.epochs_run} of {run.epochs_asked}, {trials} stopped early"
 
 
-def dashboard_command(run: Run) -> str:
+def make_dashboard_command(run: Run) -> str:
     """The command that opens the run in the Optuna dashboard."""
     journal, artifacts = (shlex.quote(str(run.path / name)) for name in ("study.journal", "artifacts"))
     return f"optuna-dashboard {journal} --artifact-dir {artifacts}"

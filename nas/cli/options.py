@@ -14,9 +14,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _runs_folder(place: str | Path) -> Path:
-    from nas.study.remote.urls import runs_folder
+    from nas.study.remote.urls import find_runs_folder
 
-    return runs_folder(place)
+    return find_runs_folder(place)
 
 
 def _runs_dir(**default: Any) -> Callable[[Command], Command]:
@@ -134,7 +134,7 @@ def run_path(run: str, runs_dir: Path) -> Path:
     return find_run(run, runs_dir)
 
 
-def given_options(given: dict[str, Any]) -> dict[str, Any]:
+def collect_options(given: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, pairs taken apart, merged over those of ``--config``.
 
     Raises:

@@ -24,11 +24,12 @@ def prune_command(source: str, ratios: str, runs_dir: Path, as_json: bool, quiet
     from nas.config import RunConfig
 
     wanted = RunConfig.checked({"prune": ratios}).prune
-    from nas.session.lookup import run_and_trial
+    from nas.session.lookup import find_run_and_trial
 
-    path, trial = run_and_trial(source, runs_dir)
-    from nas.cli.search import configure_logging, searched
+    path, trial = find_run_and_trial(source, runs_dir)
+    from nas.cli.search import run_and_report
     from nas.session.prune import prune_run
 
-    configure_logging(verbose)
-    return searched(lambda progress: prune_run(path, wanted, trial=trial, progress=progress), as_json, quiet)
+    return run_and_report(
+        lambda progress: prune_run(path, wanted, trial=trial, progress=progress), as_json, quiet, verbose
+    )

@@ -21,30 +21,29 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def list_command(runs_dir: Path, as_json: bool) -> None:
     """List the runs."""
-    from nas.cli.display import console, table
+    from nas.cli.display import make_console, make_table
     from nas.core.errors import UserError
-    from nas.session.lookup import runs_in
-    from nas.session.opening import open_run
-    from nas.study.remote.urls import place_of
+    from nas.session.lookup import list_runs, open_run
+    from nas.study.remote.urls import describe_place
 
     seen, unreadable = [], []
-    for path in runs_in(runs_dir):
+    for path in list_runs(runs_dir):
         try:
-            seen.append(_overview(open_run(path)))
+            seen.append(_summarise(open_run(path)))
         except UserError as error:  # one damaged folder does not hide the others
             unreadable.append({"run": path.name, "state": f"unreadable: {error}"})
     if as_json:
         click.echo(json.dumps(seen + unreadable))
         return
     if not seen and not unreadable:
-        click.echo(f"no runs in {place_of(runs_dir)}; begin one with: nas search", err=True)
+        click.echo(f"no runs in {describe_place(runs_dir)}; begin one with: nas search", err=True)
     if seen:
-        console().print(table(list(seen[0]), [list(one.values()) for one in seen]))
+        make_console().print(make_table(list(seen[0]), [list(one.values()) for one in seen]))
     for one in unreadable:
         click.echo(f"{one['run']}: {one['state']}", err=True)
 
 
-def _overview(run: Run) -> dict[str, Any]:
+def _summarise(run: Run) -> dict[str, Any]:
     counts, ranked = run.counts(), run.ranked()
     done = sum(counts.values()) - counts.get("pruned_versions", 0)
     return {
@@ -56,13 +55,13 @@ def _overview(run: Run) -> dict[str, Any]:
         "stopped": counts["stopped"],
         "failed": counts["failed"],
         "epochs": f"{run.epochs_run}/{run.epochs_asked}",
-        "best": _best(run) if ranked else "-",
+        "best": _format_best(run) if ranked else "-",
         "state": "in use" if run.study.in_use() else "ended" if run.finished else "interrupted",
         "started": run.study.started_at(),
     }
 
 
-def _best(run: Run) -> str:
+def _format_best(run: Run) -> str:
     best = f"{run.objective.name} {run.ranked()[0].metrics[run.objective.name]:.5g}"
     return best if len(run.objectives) == 1 else f"{best}, front of {len(run.front())}"
 
@@ -74,7 +73,7 @@ def _best(run: Run) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def show_command(run: str, runs_dir: Path, trial: int | None, genotype: bool, as_json: bool) -> None:
     """Show a run, or one of its trials."""
-    from nas.session.opening import open_run
+    from nas.session.lookup import open_run
 
     opened = open_run(run_path(run, runs_dir))
     if genotype:
@@ -82,9 +81,9 @@ def show_command(run: str, runs_dir: Path, trial: int | None, genotype: bool, as
     elif trial is not None:
         _show_trial(opened, opened.candidate(trial).trial, as_json)
     elif as_json:
-        trials = [_trial_document(one) for one in opened.trials]
-        front = {} if len(opened.objectives) == 1 else {"front": front_document(opened)}
-        click.echo(json.dumps(_overview(opened) | {"test": opened.tested} | front | {"trials": trials}))
+        trials = [_make_trial_document(one) for one in opened.trials]
+        front = {} if len(opened.objectives) == 1 else {"front": list_front(opened)}
+        click.echo(json.dumps(_summarise(opened) | {"test": opened.tested} | front | {"trials": trials}))
     else:
         _show_run(opened)
 
@@ -93,42 +92,52 @@ def _show_run(run: Run) -> None:
     from rich.text import Text
 
     from nas.cli import display
-    from nas.cli.display import best_table, console, dashboard_command, front_line, supernet_table, table, tabled
+    from nas.cli.display import (
+        choose_rows,
+        describe_front,
+        make_best_table,
+        make_console,
+        make_dashboard_command,
+        make_supernet_table,
+        make_table,
+    )
 
-    out = console()
-    for name, value in _overview(run).items():
+    out = make_console()
+    for name, value in _summarise(run).items():
         out.print(Text(f"{name:9} {value}"))
-    shown = tabled(run)
+    shown = choose_rows(run)
     if shown:
-        out.print(best_table(run, shown, out))
+        out.print(make_best_table(run, shown, out))
     if shown and len(run.objectives) > 1:
-        out.print(Text(front_line(run, len(shown))), soft_wrap=True)
+        out.print(Text(describe_front(run, len(shown))), soft_wrap=True)
     supernets = [trial for trial in run.trials if trial.outcome is not None and trial.outcome.kind == "supernet"]
     if supernets:
-        out.print(supernet_table(supernets, run.objective.name))
+        out.print(make_supernet_table(supernets, run.objective.name))
     stopped = [trial for trial in run.trials if trial.stopped]
     if stopped:
-        out.print(Text(display.epochs_line(run)))
-        out.print(table(["trial", "stopped because"], [[t.number, t.outcome.reason] for t in stopped if t.outcome]))
+        out.print(Text(display.describe_epochs(run)))
+        out.print(
+            make_table(["trial", "stopped because"], [[t.number, t.outcome.reason] for t in stopped if t.outcome])
+        )
     unsuccessful = [t for t in run.trials if t.outcome is not None and t.outcome.failed]
     if unsuccessful:
         rows = [[t.number, t.outcome.kind, t.outcome.reason] for t in unsuccessful if t.outcome is not None]
-        out.print(table(["trial", "outcome", "reason"], rows))
+        out.print(make_table(["trial", "outcome", "reason"], rows))
     if run.tested:
         tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
         out.print(Text(f"best on the test part: {tested}"))
     if run.model_folder is not None:
         out.print(Text(f"model     {run.model_folder}"), soft_wrap=True)
-    out.print(Text(f"dashboard {dashboard_command(run)}"), soft_wrap=True)
+    out.print(Text(f"dashboard {make_dashboard_command(run)}"), soft_wrap=True)
 
 
-def front_document(run: Run) -> list[dict[str, Any]]:
+def list_front(run: Run) -> list[dict[str, Any]]:
     """The front as JSON: each trial's number and its values of the objectives."""
     names = [objective.name for objective in run.objectives]
     return [{"number": one.number, "values": {name: one.metrics[name] for name in names}} for one in run.front()]
 
 
-def _trial_document(trial: Trial) -> dict[str, Any]:
+def _make_trial_document(trial: Trial) -> dict[str, Any]:
     outcome = trial.outcome
     document: dict[str, Any] = {
         "number": trial.number,
@@ -140,23 +149,23 @@ def _trial_document(trial: Trial) -> dict[str, Any]:
         "genotype": json.loads(trial.genotype.text),
         "epochs": [{"epoch": m.epoch, **m.metrics} for m in trial.measurements],
     }
-    from nas.study.trial_records import attributes_of_job
+    from nas.study.trial_records import encode_job
 
     if isinstance(trial.job, TrainSupernet):
         document["derived"] = [json.loads(m.derived[0].text) if m.derived else None for m in trial.measurements]
-    return document | attributes_of_job(trial.job)
+    return document | encode_job(trial.job)
 
 
 def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
     from rich.text import Text
 
-    from nas.cli.display import console, table
+    from nas.cli.display import make_console, make_table
 
-    document = _trial_document(trial)
+    document = _make_trial_document(trial)
     if as_json:
         click.echo(json.dumps(document))
         return
-    out = console()
+    out = make_console()
     description = run.candidate(trial.number).description
     out.print(Text(f"supernet around {description}" if isinstance(trial.job, TrainSupernet) else description))
     for name in ("outcome", "reason", "origin", "parents", "seed"):
@@ -168,7 +177,7 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
         out.print(Text(remark))
     if document["epochs"]:
         names = list(document["epochs"][-1])
-        out.print(table(names, [[epoch.get(name, "-") for name in names] for epoch in document["epochs"]]))
+        out.print(make_table(names, [[epoch.get(name, "-") for name in names] for epoch in document["epochs"]]))
     if isinstance(trial.job, TrainSupernet):
         plan = ", ".join(f"{name} {value}" for name, value in document["supernet"].items())
         out.print(Text(f"trained with {plan}"))
@@ -199,7 +208,7 @@ def export_command(
     from nas.core.errors import UserError, unknown_name
     from nas.export import FORMATS
     from nas.session.delivery import export_front, export_model
-    from nas.session.opening import open_run
+    from nas.session.lookup import open_run
 
     chosen = tuple(name.strip() for name in formats.split(",")) if formats is not None else FORMATS
     for name in chosen:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nas.cli.options import executor_options, given_options, output_options, run_argument, run_path, search_options
+from nas.cli.options import collect_options, executor_options, output_options, run_argument, run_path, search_options
 
 if TYPE_CHECKING:
     from nas.session.execution import Progress
@@ -28,12 +28,10 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
     """
     from nas.config import RunConfig
 
-    config = RunConfig.checked(given_options(given))
+    config = RunConfig.checked(collect_options(given))
     from nas.session.start import start_run
 
-    configure_logging(verbose)
-
-    return searched(lambda progress: start_run(config, progress=progress), as_json, quiet)
+    return run_and_report(lambda progress: start_run(config, progress=progress), as_json, quiet, verbose)
 
 
 @click.command("resume")
@@ -51,17 +49,19 @@ def resume_command(
     path = run_path(run, runs_dir)
     from nas.session.resume import resume_run
 
-    configure_logging(verbose)
     given = {name: value for name, value in who.items() if value is not None}
-    return searched(lambda progress: resume_run(path, trials=trials, who=given, progress=progress), as_json, quiet)
+    return run_and_report(
+        lambda progress: resume_run(path, trials=trials, who=given, progress=progress), as_json, quiet, verbose
+    )
 
 
-def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> int:
-    """Turn a search or a training to its end, print what came of it, and give the exit code."""
+def run_and_report(search: Callable[[Progress], Run], as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Run a search or a training to its end, print what came of it, and return the exit code."""
     from nas.cli import DONE, INTERRUPTED, NOTHING_SUCCEEDED, TOO_MANY_FAILURES
-    from nas.cli.display import Display, summary
-    from nas.study.remote.urls import place_of
+    from nas.cli.display import Display, print_summary
+    from nas.study.remote.urls import describe_place
 
+    _configure_logging(verbose)
     progress = Display(silent=quiet)
     try:
         run = search(progress)
@@ -69,17 +69,17 @@ def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> i
         progress.close()
         if progress.run is None:
             raise
-        path = shlex.quote(place_of(progress.run.path))
-        click.echo(f"interrupted; {_kept(progress.run)}. Go on with: nas resume {path}", err=True)
+        path = shlex.quote(describe_place(progress.run.path))
+        click.echo(f"interrupted; {_describe_kept(progress.run)}. Go on with: nas resume {path}", err=True)
         return INTERRUPTED
     finally:
         progress.close()
     counts = run.counts()
     if as_json:
-        click.echo(json.dumps(_document(run)))
+        click.echo(json.dumps(_make_document(run)))
     elif run.ranked():
         if not quiet:
-            summary(run)
+            print_summary(run)
         if run.model_folder is not None:
             click.echo(str(run.model_folder))
     if not run.ranked():
@@ -102,16 +102,16 @@ def searched(search: Callable[[Progress], Run], as_json: bool, quiet: bool) -> i
     return DONE
 
 
-def _kept(run: Run) -> str:
+def _describe_kept(run: Run) -> str:
     if run.config.genotype is None:
         return f"{sum(run.counts().values())} finished trials are kept"
-    from nas.session.checkpoint import FILE, Reached
+    from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
 
-    reached = Reached.read(run.path / FILE).epoch
+    reached = TrainingProgress.read(run.path / CHECKPOINT_FILE).epoch
     return f"the training is kept as it was after epoch {reached} of {run.config.epochs}"
 
 
-def _document(run: Run) -> dict[str, Any]:
+def _make_document(run: Run) -> dict[str, Any]:
     best = None
     if run.ranked():
         candidate = run.best
@@ -122,20 +122,20 @@ def _document(run: Run) -> dict[str, Any]:
             "test": run.tested,
             "model": None if run.model_folder is None else str(run.model_folder),
         }
-    from nas.cli.runs import front_document
-    from nas.study.remote.urls import url_of
+    from nas.cli.runs import list_front
+    from nas.study.remote.urls import find_url
 
     seconds = run.study.notes.get("seconds", 0.0)
-    front = {} if len(run.objectives) == 1 else {"front": front_document(run)}
+    front = {} if len(run.objectives) == 1 else {"front": list_front(run)}
     epochs = {"run": run.epochs_run, "asked": run.epochs_asked}
-    url = {} if url_of(run.path) is None else {"url": url_of(run.path)}
+    url = {} if find_url(run.path) is None else {"url": find_url(run.path)}
     return {
         "run": str(run.path), **url, "best": best, **front, "trials": run.counts(), "epochs": epochs, "seconds": seconds
     }  # fmt: skip
 
 
-def configure_logging(verbose: bool) -> None:
-    """What is not the user's is not shown, unless they ask for it."""
+def _configure_logging(verbose: bool) -> None:
+    """Show warnings alone, unless the user asks for more."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("nas").setLevel(logging.DEBUG if verbose else logging.WARNING)
     logging.getLogger("optuna").setLevel(logging.WARNING)  # once imported: importing it sets another level

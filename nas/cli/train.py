@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nas.cli.options import given_options, output_options, training_options
+from nas.cli.options import collect_options, output_options, training_options
 
 
 @click.command("train", params=training_options())
@@ -23,11 +23,10 @@ def train_command(source: str, as_json: bool, quiet: bool, verbose: bool, **give
     The training is a run of its own, of one trial. However it is interrupted, nas resume goes on from its last
     checkpoint, on a CPU to the same numbers.
     """
-    from nas.session.train import config_to_train
+    from nas.session.train import make_training_config
 
-    config = config_to_train(source, given_options(given))
-    from nas.cli.search import configure_logging, searched
+    config = make_training_config(source, collect_options(given))
+    from nas.cli.search import run_and_report
     from nas.session.start import start_run
 
-    configure_logging(verbose)
-    return searched(lambda progress: start_run(config, progress=progress), as_json, quiet)
+    return run_and_report(lambda progress: start_run(config, progress=progress), as_json, quiet, verbose)

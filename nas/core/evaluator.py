@@ -41,14 +41,14 @@ class Deliverable:
         module: the part, in evaluation mode.
         inputs: examples of its arguments by their names and in their order, each (N, ...) with one N >= 1; images
             may be uint8, which stands for float32 in [0, 1].
-        output: the name of what it gives.
+        outputs: the names of what it gives: of its tensor, or of each of the tuple that it gives.
         program: the template of ``model.py``, which says what the file does when it is run.
         settings: what that template asks for.
     """
 
     module: nn.Module
     inputs: Mapping[str, Tensor]
-    output: str
+    outputs: tuple[str, ...]
     program: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,12 +58,14 @@ class Capabilities:
 
     Attributes:
         data_kinds: the kinds of data that it can be given; see nas.data.dataset.Dataset.kind.
+        told: what the data must tell of each example, a label or a vector; None where nothing is needed.
         grows: whether it takes ``grow=True`` and then begins with smaller networks.
         sizes_epochs: whether it takes ``epoch_size``, how many examples an epoch shows at most.
         extracts_features: whether it takes ``features``, the name of the extractor that samples are scored by.
     """
 
     data_kinds: ClassVar[tuple[str, ...]] = ("image",)
+    told: ClassVar[Literal["label", "vector"] | None] = None
     grows: ClassVar[bool] = False
     extracts_features: ClassVar[bool] = False
     sizes_epochs: ClassVar[bool] = False

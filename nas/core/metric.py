@@ -28,6 +28,11 @@ class Metric:
         return None if self.direction is None or self.caveat else Objective(self.name, self.direction)
 
 
+def format_value(value: float) -> str:
+    """Format a metric's value in five figures, or whole with separators where it is a large whole number."""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{value:.5g}"
+
+
 def metrics_by_name(*metrics: Metric) -> dict[str, Metric]:
     """The metrics under their names, in their order."""
     return {metric.name: metric for metric in metrics}

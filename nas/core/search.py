@@ -1,17 +1,18 @@
-"""The search as a state machine: next trial, report, end. Executors turn its handle."""
+"""The search as a state machine that executors drive: next trial, report, end."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import ReplayMismatch
-from nas.core.genotype import Genotype
-from nas.core.job import Job, Train
+from nas.core.job import Train
+from nas.core.record import Event, Record
 from nas.core.space import SearchSpace, generator_for
 from nas.core.strategy import Strategy
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Start, Trial, curve_of
@@ -20,94 +21,48 @@ Decision = Literal["continue", "stop"]
 _MOST_KILLS = 3  # a candidate that takes its process with it, out of memory, must not do so for ever
 
 
-class Record(Protocol):
-    """Where a search writes down what happens; the study of a run, or nothing at all."""
-
-    def asked(self, trial: Trial, event: int) -> None:
-        """A trial begins; `event` counts asks and tells together."""
-
-    def measured(self, trial: Trial, measurement: Measurement) -> None:
-        """A running trial has been measured."""
-
-    def told(self, trial: Trial, event: int) -> None:
-        """A trial has ended."""
-
-    def restarted(self, trial: Trial) -> int:
-        """A trial that an earlier session left running begins again; gives how many times it has by now."""
-
-    def retried(self, trial: Trial, reason: str) -> None:
-        """A trial whose worker died begins again within this session; its measurements so far count no more."""
-
-
-class InMemory:
-    """A record that writes nothing: for searches whose trials live in this process alone."""
-
-    def asked(self, trial: Trial, event: int) -> None:
-        """Nothing to write."""
-
-    def measured(self, trial: Trial, measurement: Measurement) -> None:
-        """Nothing to write."""
-
-    def told(self, trial: Trial, event: int) -> None:
-        """Nothing to write."""
-
-    def restarted(self, trial: Trial) -> int:
-        """Never before."""
-        return 1
-
-    def retried(self, trial: Trial, reason: str) -> None:
-        """Nothing to write."""
+def set_deadline(seconds: float | None, clock: Callable[[], float] = time.monotonic) -> Callable[[], bool]:
+    """Return what says whether as many seconds have passed since this call; they never have if None."""
+    end = math.inf if seconds is None else clock() + seconds
+    return lambda: clock() >= end
 
 
 @dataclass(frozen=True)
-class Event:
-    """An ask or a tell of an earlier session, to be executed again."""
+class Limits:
+    """When a search begins no further trial.
 
-    number: int
-    kind: Literal["ask", "tell"]
-    trial: Trial
+    Attributes:
+        trials: how many trials there shall be in all, those of earlier sessions included.
+        failures: the search ends once more trials than this have failed; None for no limit.
+        over: asked before every trial whether the search is over, such as by `set_deadline`.
+    """
 
-
-class Limits(Protocol):
-    """Says when to begin no further trial."""
-
-    def reached(self) -> bool:
-        """Whether it is time to end."""
-
-
-class TimeLimit:
-    """Reached once `seconds` have passed since construction; never if None."""
-
-    def __init__(self, seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._end = None if seconds is None else clock() + seconds
-
-    def reached(self) -> bool:
-        """Whether the time is over."""
-        return self._end is not None and self._clock() >= self._end
+    trials: int
+    failures: int | None = None
+    over: Callable[[], bool] = lambda: False
 
 
-class NoTime:
-    """A limit that was reached already."""
+@dataclass(frozen=True)
+class Hooks:
+    """What a session does within a search.
 
-    def reached(self) -> bool:
-        """Always."""
-        return True
+    Attributes:
+        early_stopping: asked after every epoch of a candidate whether to stop it; None for never.
+        start: gives what a trial begins from, or None for nothing.
+        follow_up: gives what is to be made of trials that have ended, once the strategy has no more to do; None where
+            nothing is left, or nothing before another trial ends. The strategy neither sees nor counts it.
+        blame_kills: whether a candidate that ran in several sessions that were killed is taken to have killed them;
+            not where candidates run in processes of their own.
+    """
+
+    early_stopping: EarlyStopping | None = None
+    start: Callable[[Trial, Search], Start | None] = lambda trial, search: None
+    follow_up: Callable[[Search], Proposal | None] = lambda search: None
+    blame_kills: bool = True
 
 
 class Search:
-    """Owns the strategy and the record; three methods turn it.
-
-    Args:
-        trials: how many trials there shall be in all, those of earlier sessions included.
-        history: the events of earlier sessions in their order; trials asked and never told are run again.
-        max_failures: end once more trials than this have failed; None for no limit.
-        early_stopping: asked after every epoch of a candidate whether to stop it; None for never.
-        start: what a trial begins from; None for a search in which all begin from nothing.
-        follow_up: of all trials begun, what is to be made of those that ended, once the strategy has no more to do;
-            None where nothing is left, or nothing before another trial ends. The strategy neither sees nor counts it.
-        blame_kills: whether a candidate that ran in several sessions that were killed is taken to have killed them;
-            not where candidates run in processes of their own.
+    """Owns the strategy and the record; `next`, `report` and `end` turn it.
 
     Raises:
         ReplayMismatch: the strategy, executed again, proposes something else than was recorded.
@@ -121,55 +76,44 @@ class Search:
         record: Record,
         *,
         seed: int,
-        trials: int,
-        history: tuple[Event, ...] = (),
-        max_failures: int | None = None,
-        limit: Limits | None = None,
-        early_stopping: EarlyStopping | None = None,
-        start: Callable[[Trial], Start | None] | None = None,
-        follow_up: Callable[[Sequence[Trial]], Proposal | None] | None = None,
-        blame_kills: bool = True,
+        limits: Limits,
+        hooks: Hooks | None = None,
     ) -> None:
         self._space, self._strategy, self.objectives, self._record = space, strategy, objectives, record
-        self._seed, self.trials, self._max_failures = seed, trials, max_failures
-        self._limit, self._blame_kills = limit or TimeLimit(None), blame_kills
-        self._early_stopping = early_stopping
+        self._seed, self.limits, self._hooks = seed, limits, hooks or Hooks()
         self._reasons: dict[int, str] = {}  # of running trials that are to be stopped
-        self._start = start or (lambda trial: None)
-        self._follow_up = follow_up or (lambda trials: None)
         self.ended: list[Trial] = []
         self.failures = 0
         self._running: dict[int, Trial] = {}  # those to be run again included
-        self._again: deque[Trial] = deque()
+        self._interrupted: deque[Trial] = deque()  # by the end of an earlier session
         self._asked = self._followed = 0
         self._events = 0
         self._exhausted = False
-        self._replay(history)
+        self._replay(record.history())
 
-    def _replay(self, history: tuple[Event, ...]) -> None:
+    def _replay(self, history: Sequence[Event]) -> None:
         for event in history:
             trial = event.trial
             if event.kind == "tell":
-                self._again.remove(self._running.pop(trial.number))
-                self._told(trial)
-            elif not trial.job.counted:
-                self._begun_before(replace(trial, measurements=(), outcome=None, losses=(), curve={}))
+                self._interrupted.remove(self._running.pop(trial.number))
+                self._tell(trial)
             else:
-                proposal = self._strategy.ask(trial.number)
-                if proposal is None or _asked(proposal) != _asked(trial.proposal):
-                    raise ReplayMismatch(
-                        f"trial {trial.number} was recorded as genotype {trial.genotype.id}, but the strategy "
-                        f"now proposes {proposal.genotype.id if proposal else 'nothing'}: the code, the strategy's "
-                        "options or the libraries have changed since; start a new run"
-                    )
-                self._begun_before(
-                    replace(trial, proposal=proposal, measurements=(), outcome=None, losses=(), curve={})
-                )
+                fresh = replace(trial, measurements=(), outcome=None, losses=(), curve={})
+                if trial.job.counted:
+                    fresh = replace(fresh, proposal=self._ask_again(trial))
+                self._begin(fresh)
+                self._interrupted.append(fresh)
             self._events = event.number + 1
 
-    def _begun_before(self, fresh: Trial) -> None:
-        self._begin(fresh)
-        self._again.append(fresh)
+    def _ask_again(self, trial: Trial) -> Proposal:
+        proposal, recorded = self._strategy.ask(trial.number), trial.proposal
+        if proposal is None or (proposal.genotype, proposal.job) != (recorded.genotype, recorded.job):
+            raise ReplayMismatch(
+                f"trial {trial.number} was recorded as genotype {trial.genotype.id}, but the strategy "
+                f"now proposes {proposal.genotype.id if proposal else 'nothing'}: the code, the strategy's "
+                "options or the libraries have changed since; start a new run"
+            )
+        return proposal
 
     def _begin(self, trial: Trial) -> None:
         self._running[trial.number] = trial
@@ -180,27 +124,27 @@ class Search:
 
     def next(self) -> Trial | None:
         """The next trial to evaluate; None to wait for one that runs, or for ever if none does."""
-        while self._again:
-            trial = self._again.popleft()
-            killed = self._record.restarted(trial)
-            if killed < _MOST_KILLS or not self._blame_kills:
-                return replace(trial, start=self._start(trial))
-            self.end(trial, Outcome("failed", f"the process was killed {killed} times while it was evaluated"))
+        while self._interrupted:
+            trial = self._interrupted.popleft()
+            kills = self._record.record_restart(trial)
+            if kills < _MOST_KILLS or not self._hooks.blame_kills:
+                return replace(trial, start=self._hooks.start(trial, self))
+            self.end(trial, Outcome("failed", f"the process was killed {kills} times while it was evaluated"))
         number = self._asked + self._followed
-        proposal = self._proposed(number)
+        proposal = self._propose(number)
         if proposal is None:
             return None
         trial = Trial(number, proposal, seed=int(generator_for(self._seed, number, 1).integers(2**31)))
-        self._record.asked(trial, self._events)
+        self._record.record_ask(trial, self._events)
         self._events += 1
         self._begin(trial)
-        return replace(trial, start=self._start(trial))
+        return replace(trial, start=self._hooks.start(trial, self))
 
-    def _proposed(self, number: int) -> Proposal | None:
+    def _propose(self, number: int) -> Proposal | None:
         """The strategy's next proposal, and when it has no more and none of its trials runs, the next follow-up."""
-        if self._too_many_failures:
+        if self.limits.failures is not None and self.failures > self.limits.failures:
             return None
-        if not (self._exhausted or self._asked >= self.trials or self._limit.reached()):
+        if not (self._exhausted or self._asked >= self.limits.trials or self.limits.over()):
             proposal = self._strategy.ask(number)
             if proposal is not None:
                 self._space.validate(proposal.genotype)
@@ -208,12 +152,12 @@ class Search:
             self._exhausted = not self._running
             if not self._exhausted:
                 return None
-        return self._next_follow_up()
+        return self._follow_up()
 
-    def _next_follow_up(self) -> Proposal | None:
+    def _follow_up(self) -> Proposal | None:
         if any(trial.job.counted for trial in self._running.values()):
             return None
-        return self._follow_up((*self.ended, *self._running.values()))
+        return self._hooks.follow_up(self)
 
     def report(self, trial: Trial, measurement: Measurement) -> Decision:
         """Take notice of a measurement and say whether to go on with the trial."""
@@ -222,28 +166,29 @@ class Search:
         curve = {**running.curve, **curve_of([light], self.objectives[0])}
         running = replace(running, measurements=(*running.measurements, light), curve=curve)
         self._running[trial.number] = running
-        self._record.measured(running, measurement)
-        if self._early_stopping is None or not _compared(running) or measurement.epoch not in curve:
+        self._record.record_measurement(running, measurement)
+        rule = self._hooks.early_stopping
+        if rule is None or not isinstance(running.job, Train) or measurement.epoch not in curve:
             return "continue"
         if trial.number not in self._reasons:
-            everyone = (*self.ended, *self._running.values())
-            others = [other for other in everyone if other.number != trial.number and _compared(other)]
-            reason = self._early_stopping.reason_to_stop(running, others)
+            # only the learning curve of a candidate's whole training can be compared
+            others = [one for one in self.begun if one.number != trial.number and isinstance(one.job, Train)]
+            reason = rule.reason_to_stop(running, others)
             if reason is None:
                 return "continue"
             self._reasons[trial.number] = reason
         return "stop"
 
-    def again(self, trial: Trial, reason: str) -> None:
-        """The trial, whose worker died, is evaluated again from its beginning: what was measured is forgotten."""
+    def retry(self, trial: Trial, reason: str) -> None:
+        """Let a trial whose worker died be evaluated again from its beginning: what was measured is forgotten."""
         self._running[trial.number] = replace(self._running[trial.number], measurements=(), curve={})
         self._reasons.pop(trial.number, None)
-        self._record.retried(trial, reason)
+        self._record.record_retry(trial, reason)
 
     def end(self, trial: Trial, outcome: Outcome) -> Trial:
-        """The trial is over: tell the strategy, and give the trial with all that is known of it.
+        """Tell the strategy that a trial is over, and return the trial with all that is known of it.
 
-        Of a trial that `report` said to stop the reason is that of the rule, whatever the outcome has.
+        The outcome of a trial that `report` said to stop gets its reason from the rule of early stopping.
         """
         running = self._running.pop(trial.number)
         reason = self._reasons.pop(trial.number, None)
@@ -259,12 +204,12 @@ class Search:
         else:
             losses = tuple(float("inf") for _ in self.objectives)
         ended = replace(running, outcome=outcome, losses=losses)
-        self._record.told(ended, self._events)
+        self._record.record_tell(ended, self._events)
         self._events += 1
-        self._told(ended)
+        self._tell(ended)
         return ended
 
-    def _told(self, trial: Trial) -> None:
+    def _tell(self, trial: Trial) -> None:
         if trial.job.counted:
             self._strategy.tell(trial)
         self.ended.append(trial)
@@ -276,8 +221,9 @@ class Search:
         return list(self._running.values())
 
     @property
-    def _too_many_failures(self) -> bool:
-        return self._max_failures is not None and self.failures > self._max_failures
+    def begun(self) -> list[Trial]:
+        """All trials so far, those that have ended first."""
+        return [*self.ended, *self._running.values()]
 
     @property
     def exhausted(self) -> bool:
@@ -286,9 +232,9 @@ class Search:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing runs and nothing further can begin by the strategy's or the trials' leave."""
-        over = not self._running and (self._exhausted or self._asked >= self.trials)
-        return over and self._next_follow_up() is None
+        """Whether no trial runs, and neither the strategy nor a follow-up can begin another."""
+        over = not self._running and (self._exhausted or self._asked >= self.limits.trials)
+        return over and self._follow_up() is None
 
     @property
     def only_first(self) -> bool:
@@ -300,13 +246,3 @@ class Search:
         """The trial that the strategy recommends; None before any has succeeded."""
         number = self._strategy.recommend()
         return next((trial for trial in self.ended if trial.number == number), None)
-
-
-def _compared(trial: Trial) -> bool:
-    """Whether its learning curve is that of a candidate's whole training."""
-    return isinstance(trial.job, Train)
-
-
-def _asked(proposal: Proposal) -> tuple[Genotype, Job]:
-    """What is evaluated, as opposed to where it comes from."""
-    return proposal.genotype, proposal.job

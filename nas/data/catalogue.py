@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from nas.core.errors import UserError, unknown_name
-from nas.data.source import Source
+from nas.core.imports import has_module, import_part
+from nas.data.source import Request, Source, UnsplitData
 from nas.data.sources import SOURCES
 
 SIZE_RULE = (
@@ -52,12 +53,32 @@ def find_source(name: str) -> tuple[Source, str]:
         UserError: there is no such source, or its argument is missing.
     """
     source, argument = _look_up(name)
+    if source is None and argument.isidentifier() and has_module(name.partition(":")[0]):
+        return _own_source(name), ""
     if source is None:
-        raise unknown_name("--dataset", name, data_set_names())
+        raise unknown_name("--dataset", name, [*data_set_names(), "module:function"])
     if source.argument is not None and not argument:
         missing = {"PATH": "path", "NAME": "data set"}[source.argument]
         raise UserError("--dataset", name, source.pattern, why=f"names no {missing}")
     return source, argument
+
+
+def _own_source(name: str) -> Source:
+    """A user's own source, ``module:function``: the function takes nothing and gives an UnsplitData.
+
+    Raises:
+        UserError: there is no such function.
+    """
+    function = import_part("--dataset", name, name, "function")
+
+    def load(request: Request) -> UnsplitData:
+        data = function()
+        if not isinstance(data, UnsplitData):
+            why = f"it gives a {type(data).__name__}"
+            raise UserError("--dataset", name, "a function that gives a nas.data.source.UnsplitData", why=why)
+        return data
+
+    return Source(name, "a function of one's own", load)
 
 
 def strip_transformations(name: str) -> str:

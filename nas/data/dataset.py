@@ -131,6 +131,12 @@ class Dataset:
         return f"{len(self.train)} to train, {len(self.validation)} to validate, {len(self.test)} to test"
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """What is known of each example: its label, its vector, both or nothing."""
+        known = {"label": self.train.labels, "vector": self.train.vectors}
+        return tuple(name for name, tensor in known.items() if tensor is not None)
+
+    @property
     def condition(self) -> Condition | None:
         """What a conditional model may be told of an example: its vector, else its label, else nothing."""
         if self.train.vectors is not None:

@@ -1,4 +1,4 @@
-"""One step of an evaluation, and what it means if it raises: the same for every executor."""
+"""The steps of an evaluation, and what an exception means for its trial: the same for every executor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Ended:
+class EvaluationEnd:
     """An evaluation is over.
 
     Attributes:
@@ -27,42 +27,42 @@ class Ended:
     trace: str = ""
 
 
-def begun(evaluator: Evaluator, trial: Trial) -> Generator[Measurement, None, None]:
-    """The measurements of a trial, to be closed; what the evaluator does to begin happens with the first."""
+def begin_evaluation(evaluator: Evaluator, trial: Trial) -> Generator[Measurement, None, None]:
+    """Yield the measurements of a trial; the evaluator is called with the first, when what it raises is caught."""
     yield from evaluator.evaluate(trial)
 
 
-def advance(measurements: Iterator[Measurement]) -> Measurement | Ended:
-    """The next measurement, its metrics plain finite floats, or the evaluation's end.
+def advance(measurements: Iterator[Measurement]) -> Measurement | EvaluationEnd:
+    """Return the next measurement, its metrics plain finite floats, or the end of the evaluation.
 
     Raises:
         UserError: what the user asked for cannot be done, whatever the candidate.
     """
     try:
-        return _finite(next(measurements))
+        return _check_finite(next(measurements))
     except StopIteration:
-        return Ended(Outcome("complete"))
+        return EvaluationEnd(Outcome("complete"))
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - recorded as the outcome, with its reason
-        outcome = outcome_of(error)
+        outcome = classify_error(error)
         foreseen = outcome.kind != "failed" or isinstance(error, CandidateFailure)
-        return Ended(outcome, "" if foreseen else "".join(traceback.format_exception(error)))
+        return EvaluationEnd(outcome, "" if foreseen else "".join(traceback.format_exception(error)))
 
 
-def log_failure(trial: Trial, ended: Ended) -> None:
-    """Tell those who want to know why a candidate failed, and where if nobody foresaw it."""
+def log_failure(trial: Trial, ended: EvaluationEnd) -> None:
+    """Log why a candidate failed, with a traceback where nobody foresaw it."""
     if ended.outcome.failed:
         log.debug("trial %d: %s", trial.number, "\n".join(filter(None, (ended.outcome.reason, ended.trace))))
 
 
-def stopped_after(measurement: Measurement) -> Outcome:
-    """How a trial ends that the search has stopped."""
+def describe_stop(measurement: Measurement) -> Outcome:
+    """Describe how a trial ends that the search has stopped."""
     return Outcome("stopped", f"stopped early after epoch {measurement.epoch}")
 
 
-def outcome_of(error: Exception) -> Outcome:
-    """What an exception of an evaluation means for its trial."""
+def classify_error(error: Exception) -> Outcome:
+    """Classify an exception of an evaluation as an outcome of its trial."""
     kind: OutcomeKind = "failed"
     if isinstance(error, CandidateFailure):
         kind = error.kind
@@ -73,7 +73,7 @@ def outcome_of(error: Exception) -> Outcome:
     return Outcome(kind, text or type(error).__name__)
 
 
-def _finite(measurement: Measurement) -> Measurement:
+def _check_finite(measurement: Measurement) -> Measurement:
     """The measurement with its metrics as plain floats, unless one is not a finite number.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One worker, in this process."""
+"""The executor that evaluates one trial after the other in this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nas.core.evaluator import Evaluator
 from nas.core.executor import Executor
 from nas.core.search import Search
 from nas.core.trial import Outcome, Trial
-from nas.executors.evaluation import Ended, advance, begun, log_failure, stopped_after
+from nas.executors.evaluation import EvaluationEnd, advance, begin_evaluation, describe_stop, log_failure
 
 
 class Inline(Executor):
@@ -27,12 +27,12 @@ class Inline(Executor):
 
 
 def _outcome(search: Search, evaluator: Evaluator, trial: Trial) -> Outcome:
-    with contextlib.closing(begun(evaluator, trial)) as measurements:
+    with contextlib.closing(begin_evaluation(evaluator, trial)) as measurements:
         while True:
             # only what the candidate does is its outcome: a fault of the record's, a full disk, ends the search
             found = advance(measurements)
-            if isinstance(found, Ended):
+            if isinstance(found, EvaluationEnd):
                 log_failure(trial, found)
                 return found.outcome
             if search.report(trial, found) == "stop":
-                return stopped_after(found)
+                return describe_stop(found)

@@ -11,6 +11,7 @@ import jinja2
 
 from nas.core.evaluator import Deliverable
 from nas.core.genotype import Genotype
+from nas.core.metric import format_value
 from nas.core.space import Shape
 
 
@@ -22,6 +23,7 @@ class Card:
     description: str
     genotype: Genotype
     shape: Shape
+    kind: str
     dataset: str
     parts: str
     notes: tuple[str, ...]
@@ -39,31 +41,35 @@ class Card:
     versions: Mapping[str, str] = field(default_factory=dict)
     protocol: Mapping[str, str | int | float] = field(default_factory=dict)
 
+    @property
+    def dimensions(self) -> str:
+        """What the numbers of `shape` count, in words."""
+        return _DIMENSIONS[self.kind]
 
-def _markdown(text: object) -> str:
+
+_DIMENSIONS = {"image": "channels, height, width", "vector": "numbers", "sequence": "channels, steps"}
+
+
+def _escape_markdown(text: object) -> str:
     """Text that Markdown and HTML show as it is, on one line."""
     line = " ".join(str(text).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]|#])", r"\\\1", line)
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{value:.5g}"
-
-
-def _code(genotype: Genotype) -> str:
+def _indent_code(genotype: Genotype) -> str:
     """An indented block: nothing inside it can end it."""
     pretty = json.dumps(json.loads(genotype.text), indent=2)
     return "\n".join("    " + line for line in pretty.splitlines())
 
 
-def in_docstring(text: str) -> str:
-    """A text that cannot end the docstring it stands in."""
+def escape_docstring(text: str) -> str:
+    """Escape a text so that it cannot end the docstring it stands in."""
     text = text.encode(errors="replace").decode()  # file names may hold surrogates
     return " ".join(text.split()).replace("\\", "\\\\").replace('"', "'")
 
 
-def environment() -> jinja2.Environment:
+def make_environment() -> jinja2.Environment:
     """The templates of this package. What they make is Python or Markdown, whose own filters escape it."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("nas.export"),
@@ -71,10 +77,15 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters |= {"md": _markdown, "number": _number, "code": _code, "in_docstring": in_docstring}
+    made.filters |= {
+        "md": _escape_markdown,
+        "number": format_value,
+        "code": _indent_code,
+        "in_docstring": escape_docstring,
+    }
     return made
 
 
 def render_card(card: Card, formats: Sequence[str], part: Deliverable) -> str:
     """The card of a part of a model as Markdown."""
-    return environment().get_template("README.md.jinja").render(card=card, formats=formats, part=part)
+    return make_environment().get_template("README.md.jinja").render(card=card, formats=formats, part=part)

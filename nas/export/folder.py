@@ -16,15 +16,15 @@ from types import ModuleType
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from nas.core.errors import ExportMismatch, UserError, unknown_name
 from nas.core.evaluator import Deliverable
 from nas.export import FORMATS
-from nas.export.card import Card, environment, in_docstring, render_card
+from nas.export.card import Card, escape_docstring, make_environment, render_card
 from nas.export.onnx import export_onnx, run_onnx
 from nas.export.program import export_program, run_program
-from nas.export.python_source import check_names, python_source
+from nas.export.python_source import check_names, print_source
 
 _TOLERANCE = 1e-4
 _SAMPLES = 16
@@ -56,7 +56,7 @@ def export_model(part: Deliverable, directory: Path, *, card: Card, formats: Seq
     if not all(len(values) for values in part.inputs.values()):
         raise UserError("samples", tuple(part.inputs), "one example or more", why="holds none")
     directory = directory.resolve()  # "." has no name to rename, and a link's target is what is replaced
-    if directory.exists() and not _replaceable(directory):
+    if directory.exists() and not _is_replaceable(directory):
         raise UserError("--output", str(directory), "a new folder, or an earlier export", why="holds something else")
     model = copy.deepcopy(part.module).cpu().to(memory_format=torch.contiguous_format).eval()
     inputs = {name: values[:_SAMPLES].cpu().contiguous() for name, values in part.inputs.items()}
@@ -67,13 +67,13 @@ def export_model(part: Deliverable, directory: Path, *, card: Card, formats: Seq
         folder.chmod(0o755)
         with torch.random.fork_rng(devices=[]):  # the printed model draws new weights before it loads the kept ones
             _write(part, folder, card, formats)
-            _verify(model, _as_float(inputs), folder, formats)
+            _verify(part, _convert_to_float(inputs), folder, formats)
         _move(folder, directory)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _replaceable(directory: Path) -> bool:
+def _is_replaceable(directory: Path) -> bool:
     return directory.is_dir() and (
         not any(directory.iterdir())
         or (
@@ -85,27 +85,29 @@ def _replaceable(directory: Path) -> bool:
 
 def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) -> None:
     model = part.module
-    source = python_source(model)
+    source = print_source(model)
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / "weights.safetensors", metadata={"format": "pt"})
     save_file(dict(part.inputs), folder / "samples.safetensors")
     # a batch of one would be taken as fixed
-    batch = {name: _several(values, 2) for name, values in _as_float(part.inputs).items()}
-    text = environment().get_template(f"{part.program}.py.jinja").render(
-        title=in_docstring(card.title),
-        description=in_docstring(card.description),
+    batch = {name: _repeat_single(values, 2) for name, values in _convert_to_float(part.inputs).items()}
+    text = make_environment().get_template(f"{part.program}.py.jinja").render(
+        title=escape_docstring(card.title),
+        description=escape_docstring(card.description),
         shape=card.shape,
         source=source,
         settings=part.settings,
+        inputs=tuple(part.inputs),
+        outputs=part.outputs,
     )  # fmt: skip
     check_names(text)
     (folder / "model.py").write_text(text, encoding="utf-8", errors="replace")
     if part.program in PICTURES:
-        _run_program_file(folder / "model.py", folder / PICTURES[part.program])
+        _run_file(folder / "model.py", folder / PICTURES[part.program])
     if "python" not in formats:
         (folder / "model.py").unlink()
     if "onnx" in formats:
-        export_onnx(model, batch, part.output, folder / "model.onnx")
+        export_onnx(model, batch, part.outputs, folder / "model.onnx")
     if "program" in formats:
         export_program(model, batch, folder / "model.pt2")
     (folder / "README.md").write_text(render_card(card, formats, part), encoding="utf-8", errors="replace")
@@ -113,46 +115,58 @@ def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) 
         file.chmod(0o644)  # safetensors makes its files for the owner alone
 
 
-def _run_program_file(path: Path, picture: Path) -> None:
+def _run_file(path: Path, picture: Path) -> None:
     """Run the file as its user will; what it draws is kept.
 
     Raises:
         ExportMismatch: it does not end well.
     """
     with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
-        code = _imported(path).main(["--output", str(picture)])
+        code = _import_file(path).main(["--output", str(picture)])
     if code:
         raise ExportMismatch(f"{path.name}: ends with exit code {code}: {said.getvalue().strip()}")
 
 
-def _verify(model: nn.Module, inputs: Mapping[str, Tensor], folder: Path, formats: Sequence[str]) -> None:
-    runs: dict[str, tuple[str, Callable[[Path, Mapping[str, Tensor]], Tensor]]] = {
+def _verify(part: Deliverable, inputs: Mapping[str, Tensor], folder: Path, formats: Sequence[str]) -> None:
+    runs: dict[str, tuple[str, Callable[[Path, Mapping[str, Tensor]], Tensor | tuple[Tensor, ...]]]] = {
         "python": ("model.py", _run_python),
         "onnx": ("model.onnx", run_onnx),
         "program": ("model.pt2", run_program),
     }
     one = {name: values[:1] for name, values in inputs.items()}
-    several = {name: _several(values, 3) for name, values in inputs.items()}
+    several = {name: _repeat_single(values, 3) for name, values in inputs.items()}
     for name in formats:
         file, run = runs[name]
         for batch in (one, several):
             with torch.no_grad():
-                wanted, found = model(*batch.values()), run(folder / file, batch)
-            scale = max(1.0, float(wanted.abs().max()))
-            difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
-            if not difference <= _TOLERANCE * scale:
-                raise ExportMismatch(
-                    f"{file}: its outputs differ from the trained model's by {difference:.2g} in a batch of "
-                    f"{len(wanted)} (allowed: {_TOLERANCE * scale:.2g})"
-                )
+                outputs = [_as_tuple(given) for given in (part.module(*batch.values()), run(folder / file, batch))]
+            if {len(given) for given in outputs} != {len(part.outputs)}:
+                counts, names = " and ".join(str(len(given)) for given in outputs), ", ".join(part.outputs)
+                raise ExportMismatch(f"{file}: the model and it give {counts} outputs; their names are {names}")
+            for wanted, found in zip(*outputs, strict=True):
+                _check_equal(file, wanted, found)
 
 
-def _several(values: Tensor, count: int) -> Tensor:
+def _as_tuple(given: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (given,) if isinstance(given, Tensor) else tuple(given)
+
+
+def _check_equal(file: str, wanted: Tensor, found: Tensor) -> None:
+    scale = max(1.0, float(wanted.abs().max()))
+    difference = float((wanted - found).abs().max()) if wanted.shape == found.shape else float("inf")
+    if not difference <= _TOLERANCE * scale:
+        raise ExportMismatch(
+            f"{file}: its outputs differ from the trained model's by {difference:.2g} in a batch of "
+            f"{len(wanted)} (allowed: {_TOLERANCE * scale:.2g})"
+        )
+
+
+def _repeat_single(values: Tensor, count: int) -> Tensor:
     """The examples themselves, or the only one repeated."""
     return values if len(values) > 1 else values.repeat(count, *[1] * (values.dim() - 1))
 
 
-def _imported(path: Path) -> ModuleType:
+def _import_file(path: Path) -> ModuleType:
     """The file as a module of its own, which nothing else will find."""
     spec = importlib.util.spec_from_file_location(f"exported_{uuid.uuid4().hex}", path)
     assert spec is not None
@@ -163,8 +177,8 @@ def _imported(path: Path) -> ModuleType:
     return module
 
 
-def _run_python(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
-    result: Tensor = _imported(path).load()(*inputs.values())
+def _run_python(path: Path, inputs: Mapping[str, Tensor]) -> Tensor | tuple[Tensor, ...]:
+    result: Tensor | tuple[Tensor, ...] = _import_file(path).load()(*inputs.values())
     return result
 
 
@@ -182,5 +196,5 @@ def _move(folder: Path, directory: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _as_float(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _convert_to_float(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: values.float() / 255 if values.dtype == torch.uint8 else values for name, values in inputs.items()}

@@ -6,23 +6,23 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 
-def export_onnx(model: nn.Module, inputs: Mapping[str, Tensor], output: str, path: Path) -> None:
+def export_onnx(model: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
     """Write `model` to one file; its inputs are named and shaped like `inputs`, (N >= 2, ...) each."""
     batch = torch.export.Dim("batch", min=1)
-    with quiet():
+    with silence_exporter():
         torch.onnx.export(
             model,
             tuple(inputs.values()),
             str(path),
             input_names=list(inputs),
-            output_names=[output],
+            output_names=list(outputs),
             dynamic_shapes=tuple({0: batch} for _ in inputs),
             dynamo=True,
             external_data=False,
@@ -30,7 +30,7 @@ def export_onnx(model: nn.Module, inputs: Mapping[str, Tensor], output: str, pat
         )
 
 
-def run_onnx(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
+def run_onnx(path: Path, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
     """What the file gives for these inputs, by onnxruntime on the CPU."""
     import onnxruntime
 
@@ -38,13 +38,13 @@ def run_onnx(path: Path, inputs: Mapping[str, Tensor]) -> Tensor:
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    result = session.run(None, {name: values.numpy() for name, values in inputs.items()})
-    return torch.from_numpy(result[0])
+    results = session.run(None, {name: values.numpy() for name, values in inputs.items()})
+    return tuple(torch.from_numpy(result) for result in results)
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the exporter's progress, warnings and log to itself: it reports on details of its own."""
+def silence_exporter() -> Iterator[None]:
+    """Silence the progress, warnings and log of torch's exporter, which are about details of its own."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

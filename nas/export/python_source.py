@@ -26,20 +26,20 @@ _WIDTH = 100
 _NOT_KEPT = {"self", "device", "dtype", "min_value", "max_value", "_weight", "_freeze"}
 
 
-def python_source(model: nn.Module) -> str:
-    """The classes that `model` needs, and a function ``build`` that makes it anew, without its weights.
+def print_source(model: nn.Module) -> str:
+    """Print the classes that `model` needs, and a function ``build`` that makes it anew, without its weights.
 
     Raises:
         NotExportable: naming the module at fault.
     """
     _check_nothing_is_shared(model)
-    expression = _expression(model, "model", indent=4)
-    classes = "\n\n\n".join(_class_source(kind)[0] for kind in own_classes(model))
+    expression = _print_call(model, "model", indent=4)
+    classes = "\n\n\n".join(_find_source(kind)[0] for kind in list_classes(model))
     build = f'def build() -> nn.Module:\n    """The architecture, with new weights."""\n    return {expression}\n'
     return f"{classes}\n\n\n{build}" if classes else build
 
 
-def own_classes(model: nn.Module) -> list[type[nn.Module]]:
+def list_classes(model: nn.Module) -> list[type[nn.Module]]:
     """The classes in a tree that are not torch's, each after those that it derives from, names or contains.
 
     Raises:
@@ -49,10 +49,10 @@ def own_classes(model: nn.Module) -> list[type[nn.Module]]:
     ordered: list[type[nn.Module]] = []
 
     def visit(kind: type[nn.Module]) -> None:
-        if kind in seen or _of_torch(kind):
+        if kind in seen or _is_torchs(kind):
             return
         seen.add(kind)
-        for needed in _class_source(kind)[1]:
+        for needed in _find_source(kind)[1]:
             visit(needed)
         ordered.append(kind)
 
@@ -81,7 +81,7 @@ def check_names(source: str) -> None:
 
 
 def _check_nothing_is_shared(model: nn.Module) -> None:
-    """Source would make two of a tensor that the model has once: a layer used twice, or tied weights."""
+    """Refuse a layer that is used twice and tied weights: printed source would make two tensors of one."""
     places: dict[int, str] = {}
     parameters, buffers = model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)
     for path, tensor in (*parameters, *buffers):
@@ -90,11 +90,11 @@ def _check_nothing_is_shared(model: nn.Module) -> None:
             raise NotExportable(f"model.{path}: is the same as model.{first}")
 
 
-def _of_torch(kind: type[nn.Module]) -> bool:
+def _is_torchs(kind: type[nn.Module]) -> bool:
     return kind.__module__.split(".")[0] == "torch"
 
 
-def _class_source(kind: type[nn.Module]) -> tuple[str, list[type[nn.Module]]]:
+def _find_source(kind: type[nn.Module]) -> tuple[str, list[type[nn.Module]]]:
     """A class's source, and the classes, not torch's, that it names."""
     try:
         source = textwrap.dedent(inspect.getsource(kind))
@@ -110,27 +110,27 @@ def _class_source(kind: type[nn.Module]) -> tuple[str, list[type[nn.Module]]]:
         if isinstance(node, ast.Name) and node.id not in known | bound:
             value: Any = getattr(module, node.id, None)
             module_class = isinstance(value, type) and issubclass(value, nn.Module)
-            if not module_class or _of_torch(value) or value.__name__ != node.id:
+            if not module_class or _is_torchs(value) or value.__name__ != node.id:
                 raise NotExportable(f"{kind.__qualname__}: its source uses {node.id}, which is not torch's")
             named.setdefault(value)
     return source.rstrip(), list(named)
 
 
-def _expression(module: nn.Module, path: str, indent: int) -> str:
+def _print_call(module: nn.Module, path: str, indent: int) -> str:
     """The constructor's call; nested modules go on lines of their own, four blanks deeper."""
-    prefix = "nn." if _of_torch(type(module)) else ""
+    prefix = "nn." if _is_torchs(type(module)) else ""
     name = prefix + type(module).__name__
     if prefix and not hasattr(nn, type(module).__name__):
         raise NotExportable(f"{path}: {type(module).__qualname__} is not in torch.nn")
     if type(module) is nn.Sequential:
         if [*module._modules] != [str(i) for i in range(len(module))]:
             raise NotExportable(f"{path}: a Sequential whose children have names")
-        children = [_expression(child, f"{path}.{key}", indent + 4) for key, child in module.named_children()]
-        return _call(name, children, indent)
-    return _call(name, list(_arguments(module, path, indent + 4)), indent)
+        children = [_print_call(child, f"{path}.{key}", indent + 4) for key, child in module.named_children()]
+        return _lay_out_call(name, children, indent)
+    return _lay_out_call(name, list(_print_arguments(module, path, indent + 4)), indent)
 
 
-def _call(name: str, arguments: list[str], indent: int) -> str:
+def _lay_out_call(name: str, arguments: list[str], indent: int) -> str:
     line = f"{name}({', '.join(arguments)})"
     if "\n" not in line and len(line) + indent <= _WIDTH:
         return line
@@ -138,9 +138,13 @@ def _call(name: str, arguments: list[str], indent: int) -> str:
     return f"{name}(\n" + "".join(f"{blank}{argument},\n" for argument in arguments) + " " * indent + ")"
 
 
-def _arguments(module: nn.Module, path: str, indent: int) -> Iterator[str]:
+def _print_arguments(module: nn.Module, path: str, indent: int) -> Iterator[str]:
     positional = True
-    for parameter in inspect.signature(type(module).__init__).parameters.values():
+    recurrent = isinstance(module, (nn.GRU, nn.LSTM))  # whose constructors only say that they take anything
+    constructor = nn.RNNBase.__init__ if recurrent else type(module).__init__
+    for parameter in inspect.signature(constructor).parameters.values():
+        if recurrent and parameter.name == "mode":
+            continue
         if parameter.name in _NOT_KEPT or parameter.kind is parameter.VAR_KEYWORD:
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
@@ -153,38 +157,40 @@ def _arguments(module: nn.Module, path: str, indent: int) -> Iterator[str]:
         value = getattr(module, parameter.name)
         if parameter.name == "bias" and (value is None or isinstance(value, Tensor)):
             value = value is not None
-        value = _simplified(module, value, parameter.default)
-        if parameter.default is not parameter.empty and _same(value, parameter.default):
+        value = _simplify(module, value, parameter.default)
+        if parameter.default is not parameter.empty and _is_same(value, parameter.default):
             positional = False
             continue
-        text = _text(value, f"{path}.{parameter.name}", indent)
+        text = _print_value(value, f"{path}.{parameter.name}", indent)
         required = parameter.default is parameter.empty
         positional = positional and parameter.kind is not parameter.KEYWORD_ONLY and required
         yield text if positional else f"{parameter.name}={text}"
 
 
-def _simplified(module: nn.Module, value: Any, default: Any) -> Any:
-    """Torch stores (3, 3) for a kernel of 3; shapes of one's own stay as they are."""
-    if not _of_torch(type(module)) or isinstance(module, (nn.Unflatten, nn.LayerNorm)):
+def _simplify(module: nn.Module, value: Any, default: Any) -> Any:
+    """Torch stores (3, 3) or, of one dimension, (3,) for a kernel of 3; shapes of one's own stay as they are."""
+    if not _is_torchs(type(module)) or isinstance(module, (nn.Unflatten, nn.LayerNorm)):
         return value
-    repeated = isinstance(value, tuple) and len(value) > 1 and len(set(value)) == 1
+    repeated = isinstance(value, tuple) and len(set(value)) == 1
     return value[0] if repeated and not isinstance(default, tuple) else value
 
 
-def _same(value: Any, default: Any) -> bool:
+def _is_same(value: Any, default: Any) -> bool:
     return type(value) is type(default) and bool(value == default)
 
 
-def _text(value: Any, path: str, indent: int) -> str:
+def _print_value(value: Any, path: str, indent: int) -> str:
     if isinstance(value, (nn.ModuleDict, dict)):
-        items = [f"{key!r}: {_text(item, f'{path}.{key}', indent)}" for key, item in value.items()]
-        return _bracketed("{", items, "}", indent)
+        items = [f"{key!r}: {_print_value(item, f'{path}.{key}', indent)}" for key, item in value.items()]
+        return _lay_out_items("{", items, "}", indent)
     if isinstance(value, (nn.ModuleList, list)):
-        return _bracketed("[", [_text(item, f"{path}.{i}", indent) for i, item in enumerate(value)], "]", indent)
+        return _lay_out_items(
+            "[", [_print_value(item, f"{path}.{i}", indent) for i, item in enumerate(value)], "]", indent
+        )
     if isinstance(value, nn.Module):
-        return _expression(value, path, indent)
+        return _print_call(value, path, indent)
     if isinstance(value, tuple):
-        inner = ", ".join(_text(item, path, indent) for item in value)
+        inner = ", ".join(_print_value(item, path, indent) for item in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
@@ -193,7 +199,7 @@ def _text(value: Any, path: str, indent: int) -> str:
     raise NotExportable(f"{path}: a {type(value).__name__} cannot be written as source")
 
 
-def _bracketed(left: str, items: list[str], right: str, indent: int) -> str:
+def _lay_out_items(left: str, items: list[str], right: str, indent: int) -> str:
     line = f"{left}{', '.join(items)}{right}"
     if "\n" not in line and len(line) + indent <= _WIDTH:
         return line

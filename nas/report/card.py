@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from nas.core.job import PruneChannels
 from nas.export.card import Card
-from nas.study.pruned_versions import percent
+from nas.study.pruned_versions import format_percent
 
 if TYPE_CHECKING:
     from nas.study.run import Candidate
 
 
-def card_of(candidate: Candidate) -> Card:
-    """What is told of a trial's model."""
+def make_card(candidate: Candidate) -> Card:
+    """Make the model card of a trial."""
     run, trial = candidate.run, candidate.trial
     data, space, evaluator = run.parts.data, run.parts.space, run.parts.evaluator
     best = run.candidate(None).number == trial.number
@@ -24,11 +24,12 @@ def card_of(candidate: Candidate) -> Card:
         description=candidate.description,
         genotype=trial.genotype,
         shape=data.shape,
+        kind=data.domains[0].kind,
         dataset=run.data_name,
-        parts=f"{data.counts}; {math.prod(data.shape)} values an image",
+        parts=f"{data.counts}; {math.prod(data.shape)} values each",
         notes=data.notes,
         objectives=tuple(objective.name for objective in run.objectives),
-        pruned=_pruned(candidate),
+        pruned=_describe_pruning(candidate),
         on_front=any(one.number == trial.number for one in run.front()),
         metrics=trial.metrics,
         test=(run.tested if best else {}) or candidate.test(),
@@ -43,7 +44,7 @@ def card_of(candidate: Candidate) -> Card:
     )
 
 
-def _pruned(candidate: Candidate) -> str:
+def _describe_pruning(candidate: Candidate) -> str:
     """What was removed from which trial; nothing of a trial that is no pruned version."""
     job, whole = candidate.trial.job, candidate.unpruned
     if not isinstance(job, PruneChannels):
@@ -58,4 +59,4 @@ def _pruned(candidate: Candidate) -> str:
         versions.append(parent)
     epochs = sum(len(version.measurements) for version in versions)
     trained = f"then trained for {epochs} epoch{'s' if epochs > 1 else ''} more"
-    return f"Pruned by {percent(job.ratio)} from trial {whole.number}: {', '.join(costs)}; {trained}"
+    return f"Pruned by {format_percent(job.ratio)} from trial {whole.number}: {', '.join(costs)}; {trained}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,8 +16,8 @@ from nas.core.trial import Objective, Trial
 _NAMED = 12  # more numbers would cover each other
 
 
-def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
-    """A PNG of the objective of every candidate, and of the best so far.
+def draw_progress(trials: Sequence[Trial], objective: Objective) -> bytes:
+    """Draw a PNG of the objective of every candidate, and of the best so far.
 
     What was stopped early, or scored with a supernet's weights, is hollow, and never the best; failures and supernets
     are lines.
@@ -25,8 +25,7 @@ def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
     good = [trial for trial in trials if trial.outcome is not None and trial.outcome.scored]
     supernets = [trial.number for trial in trials if trial.outcome is not None and trial.outcome.kind == "supernet"]
     bad = [trial.number for trial in trials if trial.outcome is not None and trial.outcome.failed]
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = make_figure(8, 3.2)
     axes = figure.add_subplot()
     numbers = [trial.number for trial in good]
     values = [trial.metrics[objective.name] for trial in good]
@@ -49,8 +48,7 @@ def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
         steps = [*best, (numbers[-1], best[-1][1])]
         axes.step([number for number, _ in steps], [value for _, value in steps], where="post", color="#c05621",
                   label="best so far")  # fmt: skip
-    if values and min(values) > 0 and max(values) > 5 * min(values):
-        axes.set_yscale("log")
+    _scale(axes.set_yscale, values)
     for number in bad:
         axes.axvline(number, color="#e53e3e", linewidth=0.8, alpha=0.5)
     for index, number in enumerate(supernets):
@@ -60,17 +58,16 @@ def progress_figure(trials: Sequence[Trial], objective: Objective) -> bytes:
     axes.set_ylabel(f"validation {objective.name}")
     if good:
         axes.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return encode_png(figure)
 
 
-def curves_figure(trials: Sequence[Trial], objective: Objective, best: int | None) -> bytes:
-    """A PNG of the learning curves of all candidates: the best stands out, and crosses are where trials were stopped.
+def draw_curves(trials: Sequence[Trial], objective: Objective, best: int | None) -> bytes:
+    """Draw a PNG of all candidates' learning curves: the best stands out, and crosses are where trials were stopped.
 
     Args:
         best: the number of the trial that is named the best.
     """
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = make_figure(8, 3.2)
     axes = figure.add_subplot()
     sharing = [trial for trial in trials if trial.job.completion != "complete"]
     curves = [trial for trial in trials if trial.curve and trial not in sharing]
@@ -92,26 +89,24 @@ def curves_figure(trials: Sequence[Trial], objective: Objective, best: int | Non
                 markevery=[len(epochs) - 1], markeredgecolor="#4a5568",
             )  # fmt: skip
             last = kind
-    if everything and min(everything) > 0 and max(everything) > 5 * min(everything):
-        axes.set_yscale("log")
+    _scale(axes.set_yscale, everything)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"validation {objective.name}")
     if last is not None:
         axes.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return encode_png(figure)
 
 
-def front_figure(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bytes:
-    """A PNG of every trial by the first objective and each of the others; the front stands out, with its numbers."""
+def draw_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bytes:
+    """Draw a PNG of every trial by the first objective and each other; the front stands out, with its numbers."""
     good = [trial for trial in trials if trial.outcome is not None and trial.outcome.scored]
     good = [trial for trial in good if not trial.provisional] or good  # what was stopped is on no front
     front = [good[index] for index in pareto_front([trial.losses for trial in good])]
     rest = [trial for trial in good if trial not in front]
     named = [front[index] for index in most_spread([trial.losses for trial in front], _NAMED)]
     first, *others = objectives
-    figure = Figure(figsize=(max(8, 5 * len(others)), 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = make_figure(max(8, 5 * len(others)), 4)
     for axes, other in zip(figure.subplots(1, len(others), squeeze=False)[0], others, strict=True):
 
         def places(some: Sequence[Trial], other: Objective = other) -> tuple[list[float], list[float]]:
@@ -124,20 +119,33 @@ def front_figure(trials: Sequence[Trial], objectives: Sequence[Objective]) -> by
         for trial, x, y in zip(named, *places(named), strict=True):
             axes.annotate(str(trial.number), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
         for values, scale in zip(places(good), (axes.set_xscale, axes.set_yscale), strict=True):
-            if min(values) > 0 and max(values) > 5 * min(values):
-                scale("log")
+            _scale(scale, values)
         axes.tick_params(which="both", labelsize=7)  # small: a logarithm over one decade labels all its ticks
-        axes.set_xlabel(_labelled(first))
-        axes.set_ylabel(_labelled(other))
+        axes.set_xlabel(_label_axis(first))
+        axes.set_ylabel(_label_axis(other))
         axes.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return encode_png(figure)
 
 
-def _labelled(objective: Objective) -> str:
+def _label_axis(objective: Objective) -> str:
     return f"{objective.name} ({'less' if objective.direction == 'minimize' else 'more'} is better)"
 
 
-def _png(figure: Figure) -> bytes:
+def _scale(set_scale: Callable[[str], None], values: Sequence[float]) -> None:
+    """Scale an axis logarithmically where the greatest value is many times the least."""
+    if values and min(values) > 0 and max(values) > 5 * min(values):
+        set_scale("log")
+
+
+def make_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of this size in inches, drawn without a display."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def encode_png(figure: Figure) -> bytes:
+    """Encode a figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from nas.core.job import TrainSupernet
-from nas.report.figures import curves_figure, front_figure, progress_figure
+from nas.core.metric import format_value
+from nas.report.figures import draw_curves, draw_front, draw_progress
 
 if TYPE_CHECKING:
     from nas.core.trial import Trial
@@ -19,7 +20,7 @@ _PICTURES = 20
 
 
 def render(run: Run) -> str:
-    """The page; everything in it is escaped, pictures are part of it."""
+    """Render the page of a run; everything in it is escaped, pictures are part of it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("nas.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -29,36 +30,34 @@ def render(run: Run) -> str:
     return environment.get_template("report.html.jinja").render(
         run=run,
         counts=run.counts(),
-        environment=_environment(run),
-        figure=_as_url(progress_figure(trials, run.objective)),
-        curves=_as_url(curves_figure(trials, run.objective, best)) if long else "",
+        environment=_read_environment(run),
+        figure=_encode_url(draw_progress(trials, run.objective)),
+        curves=_encode_url(draw_curves(trials, run.objective, best)) if long else "",
         front=[trial.number for trial in run.front()],
-        front_figure=_as_url(front_figure(trials, run.objectives)) if len(run.objectives) > 1 and ranked else "",
-        rows=[_row(run, trial) for trial in ranked[:_PICTURES]],
-        supernets=[_supernet(run, trial) for trial in trials if trial.outcome and trial.outcome.kind == "supernet"],
+        front_figure=_encode_url(draw_front(trials, run.objectives)) if len(run.objectives) > 1 and ranked else "",
+        rows=[_make_row(run, trial) for trial in ranked[:_PICTURES]],
+        supernets=[
+            _describe_supernet(run, trial) for trial in trials if trial.outcome and trial.outcome.kind == "supernet"
+        ],
         failed=[trial for trial in trials if trial.outcome is not None and trial.outcome.failed],
         shown=_PICTURES,
         tested=run.tested,
     )
 
 
-def _row(run: Run, trial: Trial) -> dict[str, Any]:
+def _make_row(run: Run, trial: Trial) -> dict[str, Any]:
     candidate = run.candidate(trial.number)
     picture = run.study.picture(trial.number)
     return {
         "trial": trial,
-        "values": [_number(trial.metrics[objective.name]) for objective in run.objectives],
+        "values": [format_value(trial.metrics[objective.name]) for objective in run.objectives],
         "description": candidate.description,
         "remarks": candidate.remarks,
-        "picture": _as_url(picture) if picture is not None else "",
+        "picture": _encode_url(picture) if picture is not None else "",
     }
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1000 else f"{value:.5g}"
-
-
-def _supernet(run: Run, trial: Trial) -> dict[str, Any]:
+def _describe_supernet(run: Run, trial: Trial) -> dict[str, Any]:
     derived = trial.measurements[-1].derived
     return {
         "trial": trial,
@@ -67,10 +66,10 @@ def _supernet(run: Run, trial: Trial) -> dict[str, Any]:
     }
 
 
-def _as_url(png: bytes) -> str:
+def _encode_url(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def _environment(run: Run) -> dict[str, Any]:
+def _read_environment(run: Run) -> dict[str, Any]:
     recorded: dict[str, Any] = json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
     return recorded

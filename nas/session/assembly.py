@@ -1,66 +1,45 @@
-"""A configuration put together: names become the parts of a search, and the space becomes what was asked for."""
+"""The parts of a search, made from a configuration and checked against each other."""
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from nas import registry
 from nas.config import ALL_EXAMPLES, RunConfig
-from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Evaluator
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
 from nas.core.job import TrainFinalist, TrainPortion
-from nas.core.space import Conditionable, Restrictable, SearchSpace, Traceable, check_arising
+from nas.core.space import Conditionable, SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
+from nas.session.data import choose_device, load_run_data
+from nas.session.given import NO_OBJECTS, Given
 from nas.session.option_checks import (
     check_growth,
     check_prunable,
     check_strategy,
-    early_stopping_of,
-    strategy_of,
+    configure_strategy,
+    plan_early_stopping,
 )
+from nas.session.restrictions import assume_restrictions, load_space, restore_assumptions, restrict_space
 from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.one_shot import OneShot
 from nas.strategies.usual_first import UsualFirst, find_usual
 from nas.study.parts import Parts
 
-if TYPE_CHECKING:
-    from nas.data.dataset import Dataset
-    from nas.data.pairs import DomainPair
+TRAIN = "train"
+"""What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 
 DEFAULT_FINALISTS = 2
 SEARCH_EPOCH = 6_000
 """Examples that an epoch of a search shows at most, where the user says nothing."""
-TRAIN = "train"
-"""What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
-ARRAYS = "arrays"
-"""The name of data that was given as arrays."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """Objects that a caller passes instead of names."""
-
-    space: SearchSpace | None = None
-    data: Dataset | DomainPair | None = None
-    data_b: Dataset | None = None
-    strategy: Callable[..., Strategy] | None = None
-    evaluator: Callable[..., Evaluator] | None = None
-    genotype: Genotype | None = None
-    early_stopping: Callable[..., EarlyStopping] | None = None
-
-
-NO_OBJECTS = Given()
 
 
 def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assumption, ...] | None = None) -> Parts:
-    """Everything that a search needs. Of a genotype to be trained nothing is narrowed and nothing assumed.
+    """Make everything that a search needs. Where a genotype is trained, the objectives restrict nothing.
 
     Args:
         assumed: what the run assumed when it began, on whatever machine; None for a new run.
@@ -71,14 +50,14 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     new = assumed is None
     trained = None if config.genotype is None else Genotype(config.genotype)
     executor = _make_executor(config)
-    space = space_of(config, given)
-    strategy = _strategy_class(config, given, trained)
-    early_stopping = early_stopping_of(config, given.early_stopping, strategy)
-    space = _restrict(space, config)
-    device = _choose_device(config.device)
+    space = load_space(config, given)
+    strategy = _load_strategy(config, given, trained)
+    early_stopping = plan_early_stopping(config, given.early_stopping, strategy)
+    space = restrict_space(space, config)
+    device = choose_device(config.device)
     maker = given.evaluator or _find_evaluator(config, space)
-    kind = _capabilities(maker)
-    data = _load_data(config, given, space, kind)
+    kind = _read_capabilities(maker)
+    data = load_run_data(config, given, space, kind)
     if isinstance(space, Conditionable):
         space = space.conditioned(data.condition)
     if trained is not None:
@@ -86,7 +65,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         check_genotype(trained, space)
     epoch_size = _choose_epoch_size(config, kind)
     epochs = config.epochs or max(DEFAULT_EPOCHS, kind.usual_epochs(data, epoch_size))
-    options = _evaluator_options(config, kind, epochs)
+    options = _collect_evaluator_options(config, kind, epochs)
     if kind.sizes_epochs:
         options["epoch_size"] = epoch_size
 
@@ -99,18 +78,23 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         return made
 
     evaluator = make_evaluator(space)
-    objectives = _objectives_of(evaluator, config)
+    objectives = _choose_objectives(evaluator, config, new=new)
     names = [objective.name for objective in objectives]
-    space, assumed = _assume(space, evaluator, names, config) if assumed is None else _as_before(space, assumed)
+    if assumed is None:
+        space, assumed = assume_restrictions(space, evaluator, names, config)
+    else:
+        space = restore_assumptions(space, assumed)
     if assumed:
         evaluator = make_evaluator(space)
     _check_jobs(config, evaluator, space, new=new)
 
     def make_strategy(of: SearchSpace) -> Strategy:
-        made = strategy_of(config, strategy, of)
+        made = configure_strategy(config, strategy, of)
         check_strategy(made, evaluator, epochs, config)
         plain = not (made.trains_supernets or made.trains_portions or made.begins_with_usual)
-        usual = find_usual(of, config.seed) if config.usual and plain and config.trials > 1 else None
+        usual = (
+            find_usual(of, config.seed) if config.usual and plain and config.trials > 1 and trained is None else None
+        )
         return made if usual is None else UsualFirst(made, usual)
 
     stopping, rule = early_stopping(objectives[0], epochs, evaluator)
@@ -123,7 +107,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
 
 
 def _count_finalists(config: RunConfig, evaluator: Evaluator, strategy: Callable[..., Strategy]) -> int:
-    """How many of the best are trained in full at the end, the usual genotype beside them; by default 2 where it pays.
+    """Count the best trials that are trained in full at the end, beside the usual genotype; by default 2 where it pays.
 
     Raises:
         UserError: finals are asked for where there can be none.
@@ -143,8 +127,21 @@ def _count_finalists(config: RunConfig, evaluator: Evaluator, strategy: Callable
     return 0 if none else DEFAULT_FINALISTS if config.finalists is None else config.finalists
 
 
-def _strategy_class(config: RunConfig, given: Given, trained: Genotype | None) -> Callable[..., Strategy]:
-    """What makes the strategy, with its options checked before data is loaded.
+def _choose_epoch_size(config: RunConfig, kind: type[Capabilities]) -> int | None:
+    """Choose how many examples an epoch shows at most: of a search not all of a large set, so that it looks often.
+
+    Raises:
+        UserError: the evaluator's epochs have no size that could be chosen.
+    """
+    if config.epoch_size is not None and not kind.sizes_epochs and config.epoch_size < ALL_EXAMPLES:
+        fits = "evaluators whose epochs can be shorter, such as autoencoder, gan and cyclegan"
+        raise UserError("--epoch-size", config.epoch_size, fits)
+    searching = config.genotype is None and kind.sizes_epochs
+    return config.epoch_size or (SEARCH_EPOCH if searching else None)
+
+
+def _load_strategy(config: RunConfig, given: Given, trained: Genotype | None) -> Callable[..., Strategy]:
+    """Return what makes the strategy, and check its options before data is loaded.
 
     Raises:
         UserError: it is unknown, or does not take an option; or there is a genotype, which needs none.
@@ -162,7 +159,7 @@ def _strategy_class(config: RunConfig, given: Given, trained: Genotype | None) -
 
 
 def _find_evaluator(config: RunConfig, space: SearchSpace) -> Any:
-    """The evaluator that the user names, else that of the space's task.
+    """Find the evaluator that the user names, else that of the space's task.
 
     Raises:
         UserError: there is none of this name.
@@ -173,26 +170,13 @@ def _find_evaluator(config: RunConfig, space: SearchSpace) -> Any:
     return registry.load("evaluator", config.evaluator or space.task)
 
 
-def _capabilities(maker: Any) -> type[Capabilities]:
-    """What is known of evaluators before there is one; of those that a function makes, the defaults."""
+def _read_capabilities(maker: Any) -> type[Capabilities]:
+    """Return the capabilities that an evaluator's class declares; the defaults where a function makes the evaluator."""
     return maker if isinstance(maker, type) and issubclass(maker, Capabilities) else Evaluator
 
 
-def _choose_epoch_size(config: RunConfig, kind: type[Capabilities]) -> int | None:
-    """How many examples an epoch shows at most: of a search not all of a large set, so that it can look often enough.
-
-    Raises:
-        UserError: the evaluator's epochs have no size that could be chosen.
-    """
-    if config.epoch_size is not None and not kind.sizes_epochs and config.epoch_size < ALL_EXAMPLES:
-        fits = "evaluators whose epochs can be shorter, such as autoencoder, gan and cyclegan"
-        raise UserError("--epoch-size", config.epoch_size, fits)
-    searching = config.genotype is None and kind.sizes_epochs
-    return config.epoch_size or (SEARCH_EPOCH if searching else None)
-
-
-def _evaluator_options(config: RunConfig, kind: type[Capabilities], epochs: int) -> dict[str, Any]:
-    """The options of this kind of evaluator alone.
+def _collect_evaluator_options(config: RunConfig, kind: type[Capabilities], epochs: int) -> dict[str, Any]:
+    """Collect the options that only some evaluators take.
 
     Raises:
         UserError: it does not take one that the user has given.
@@ -208,13 +192,16 @@ def _evaluator_options(config: RunConfig, kind: type[Capabilities], epochs: int)
     return options
 
 
-def _objectives_of(evaluator: Evaluator, config: RunConfig) -> tuple[Objective, ...]:
-    """The metrics to optimise: those that were asked for, else the evaluator's first.
+def _choose_objectives(evaluator: Evaluator, config: RunConfig, *, new: bool) -> tuple[Objective, ...]:
+    """Choose the metrics to optimise: those that were asked for, else the evaluator's first.
 
     Raises:
         UserError: there is no such metric, or it makes no objective.
     """
-    known = evaluator.objectives
+    known = dict(evaluator.objectives)
+    if not new:  # what an earlier version began with is gone on with
+        others = {name: metric for name, metric in evaluator.metrics.items() if name not in known}
+        known |= {name: Objective(name, metric.direction or "maximize") for name, metric in others.items()}
     for name in config.objective or ():
         metric = evaluator.metrics.get(name)
         if metric is None:
@@ -239,7 +226,7 @@ def _check_jobs(config: RunConfig, evaluator: Evaluator, space: SearchSpace, *, 
 
 
 def _make_executor(config: RunConfig) -> Executor:
-    """Who evaluates.
+    """Make the executor.
 
     Raises:
         UserError: it is unknown, or does not take the options given, or cannot train in full.
@@ -252,7 +239,7 @@ def _make_executor(config: RunConfig) -> Executor:
 
 
 def check_genotype(genotype: Genotype, space: SearchSpace) -> None:
-    """Refuse to train a genotype that is none of this space, as the data conditions it.
+    """Refuse to train a genotype that is not one of this space, as the data conditions it.
 
     Raises:
         UserError: naming the path to the fault.
@@ -261,155 +248,3 @@ def check_genotype(genotype: Genotype, space: SearchSpace) -> None:
         space.validate(genotype)
     except InvalidGenotype as error:
         raise UserError("GENOTYPE", genotype.id, f"a genotype of the space {space.name}", why=str(error)) from None
-
-
-def space_of(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
-    """The space itself, not narrowed."""
-    if given.space is not None:
-        return given.space
-    space: SearchSpace = registry.make("space", config.space, registry.load("space", config.space))
-    return space
-
-
-def _restrict(space: SearchSpace, config: RunConfig) -> SearchSpace:
-    for option, wanted in (
-        ("--restrict", {site: tuple(values) for site, values in config.restrict.items()}),
-        ("--pin", {site: (value,) for site, value in config.pin.items()}),
-    ):
-        if not wanted:
-            continue
-        if not isinstance(space, Restrictable):
-            raise UserError(option, next(iter(wanted)), "nothing: this space cannot be narrowed")
-        space = space.restrict(wanted, option)
-    if isinstance(space, Restrictable) and config.pin and config.restrict:
-        # what --restrict asked for may arise no longer since --pin
-        check_arising(space.choices(), config.restrict, "--restrict", "never arises together with the other options")
-    return space
-
-
-def fix_architecture(config: RunConfig, genotype: Genotype, given: Given = NO_OBJECTS) -> RunConfig:
-    """The configuration with every decision of `genotype` pinned that is not about training: HPO alone.
-
-    What the genotype decides and the other options let no longer arise is not pinned.
-
-    Raises:
-        UserError: the genotype is of another space, or the other options contradict it.
-    """
-    space, source = space_of(config, given), config.from_
-    narrowed = _restrict(space, config)
-    if not isinstance(space, Traceable) or not isinstance(narrowed, Restrictable):
-        raise UserError("--from", source, "spaces that list and narrow their decisions", why=f"{space.name} does not")
-    try:
-        decisions = space.trace(genotype)
-    except InvalidGenotype as error:
-        raise UserError("--from", source, f"a genotype of the space {space.name}", why=str(error)) from None
-    left = narrowed.choices()
-    pins = {}
-    for site, value in ((d.choice.site, d.value) for d in decisions if d.choice.role != "hyperparameter"):
-        if site not in left:
-            continue
-        if value not in left[site].values:
-            pinned = any(fnmatch.fnmatchcase(site, pattern) for pattern in config.pin)
-            others = ", ".join(map(str, left[site].values))
-            why = f"has {site} = {value}, which --{'pin' if pinned else 'restrict'} excludes"
-            raise UserError("--from", source, f"a genotype with {site} = {others}", why=why)
-        pins[site] = value
-    return config.model_copy(update={"pin": {**pins, **config.pin}, "from_": None})
-
-
-def _assume(
-    space: SearchSpace, evaluator: Evaluator, objectives: Sequence[str], config: RunConfig
-) -> tuple[SearchSpace, tuple[Assumption, ...]]:
-    """Restrict what the objectives need restricted and the user has said nothing about.
-
-    Raises:
-        UserError: two objectives need what excludes each other.
-    """
-    if not isinstance(space, Restrictable):
-        return space, ()
-    made: dict[str, Assumption] = {}
-    decided = [*config.pin, *config.restrict]
-    for objective in objectives:
-        for assumption in evaluator.assumptions(objective):
-            site = assumption.site
-            choice = space.choices().get(site)
-            if choice is None or any(fnmatch.fnmatchcase(site, pattern) for pattern in decided):
-                continue
-            values = tuple(value for value in choice.values if value in assumption.values)
-            if not values and site in made:
-                first, wanted = made[site], ", ".join(map(str, assumption.values))
-                raise UserError(
-                    "--objective", objective, "objectives that one candidate can have",
-                    why=f"needs {site} = {wanted} ({assumption.reason}), "
-                    f"which is {', '.join(map(str, first.values))} already ({first.reason})",
-                )  # fmt: skip
-            if not values or values == choice.values:
-                continue
-            space = space.restrict({site: values}, "--objective")
-            made[site] = Assumption(site, values, assumption.reason)
-    return space, tuple(made.values())
-
-
-def _as_before(space: SearchSpace, assumed: tuple[Assumption, ...]) -> tuple[SearchSpace, tuple[Assumption, ...]]:
-    for assumption in assumed:
-        assert isinstance(space, Restrictable)
-        space = space.restrict({assumption.site: assumption.values}, "--objective")
-    return space, assumed
-
-
-def _load_data(config: RunConfig, given: Given, space: SearchSpace, kind: type[Capabilities]) -> Dataset | DomainPair:
-    """The data that the space's models and the evaluator are for.
-
-    Raises:
-        UserError: it is of another kind, there is one set too many or too few, or one cannot be used.
-    """
-    both = [one for one in space.data_kinds if one in kind.data_kinds]
-    if not both:
-        fits = f"evaluators of data of the kind {' or '.join(space.data_kinds)}"
-        raise UserError("--evaluator", config.evaluator or space.task, fits, why=f"does not fit --space {space.name}")
-    data = _load(config, given, paired="image_pair" in both)
-    if data.kind not in both:
-        why = f"its examples are of the kind {data.kind}"
-        raise UserError(
-            "--dataset", data.name, f"data of the kind {' or '.join(both)}, for --space {space.name}", why=why
-        )
-    return data
-
-
-def _load(config: RunConfig, given: Given, *, paired: bool) -> Dataset | DomainPair:
-    from nas.data.loading import load_data
-    from nas.data.pairs import DomainPair, load_pair, make_pair
-
-    if paired and config.dataset_b is None:
-        why = f"--space {config.space} translates between two sets of images"
-        raise UserError("--dataset-b", None, "the other data set, such as inverted:digits", why=why)
-    if config.dataset_b is not None and not paired:
-        why = f"--space {config.space} takes one data set"
-        raise UserError("--dataset-b", config.dataset_b, "spaces that translate, such as cyclegan", why=why)
-    if isinstance(given.data, DomainPair):
-        return given.data
-    for option, name, found in (("data", config.dataset, given.data), ("data_b", config.dataset_b, given.data_b)):
-        if name == ARRAYS and found is None:
-            raise UserError(option, ARRAYS, "the arrays that the run was begun with", why="must be given again")
-    options: dict[str, Any] = {
-        "seed": config.seed,
-        "train_size": config.train_size,
-        "image_size": config.image_size,
-        "data_dir": config.data_dir,
-        "strict": config.strict,
-    }
-    if config.dataset_b is None:
-        return given.data or load_data(config.dataset, **options)
-    if given.data is None and given.data_b is None:
-        return load_pair(config.dataset, config.dataset_b, **options)
-    first = given.data or load_data(config.dataset, **options)
-    return make_pair(first, given.data_b or load_data(config.dataset_b, **options))
-
-
-def _choose_device(wanted: str) -> str:
-    import torch
-
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise UserError("--device", "cuda", "auto, cpu", why="PyTorch finds no CUDA device here")
-    return "cuda" if available and wanted != "cpu" else "cpu"

@@ -1,4 +1,4 @@
-"""How far a training in full has come, on disk, and the evaluator that goes on from there."""
+"""The checkpoint of a training in full on disk, and the evaluator that goes on from it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nas.core.metric import Metric
 from nas.core.trial import Measurement, Trial
 from nas.study.files import write_atomically
 
-FILE = "checkpoint.zip"
+CHECKPOINT_FILE = "checkpoint.zip"
 """Where a run keeps how far its training has come, until it has ended."""
 _CONTENTS, _ARTIFACTS = "contents.json", "artifacts/"
 
 
 @dataclass(frozen=True)
-class Reached:
+class TrainingProgress:
     """How far a training has come.
 
     Attributes:
@@ -40,20 +40,20 @@ class Reached:
         """The last epoch that was measured; 0 before the first."""
         return self.measurements[-1].epoch if self.measurements else 0
 
-    def after(self, measurement: Measurement) -> Reached:
-        """With one more measurement, whose checkpoint, if it brings one, is to be gone on from."""
+    def add(self, measurement: Measurement) -> TrainingProgress:
+        """Return the progress after one more measurement, with its checkpoint where it brings one."""
         artifacts = {**self.artifacts, **measurement.artifacts}
         checkpoint = artifacts.pop(CHECKPOINT, self.checkpoint)
-        return Reached((*self.measurements, replace(measurement, artifacts={})), artifacts, checkpoint)
+        return TrainingProgress((*self.measurements, replace(measurement, artifacts={})), artifacts, checkpoint)
 
-    def again(self) -> Iterator[Measurement]:
-        """All measurements so far, the last with the artifacts."""
+    def replay(self) -> Iterator[Measurement]:
+        """Yield all measurements so far, the last with the artifacts."""
         yield from self.measurements[:-1]
         for last in self.measurements[-1:]:
             yield replace(last, artifacts=self.artifacts)
 
     def write(self, path: Path) -> None:
-        """Keep it in one file, which is there whole or not at all.
+        """Write the progress to one file, which is there whole or not at all.
 
         Raises:
             UserError: the disk is full, or the like; it is not the candidate that has failed.
@@ -76,8 +76,8 @@ class Reached:
             raise UserError("checkpoint", str(path), allowed, why=error.strerror or str(error)) from error
 
     @classmethod
-    def read(cls, path: Path) -> Reached:
-        """What `write` has kept; the beginning where there is no such file.
+    def read(cls, path: Path) -> TrainingProgress:
+        """Read what `write` has written; where there is no such file, nothing is done yet.
 
         Raises:
             UserError: the file is damaged.
@@ -97,22 +97,22 @@ class Reached:
         return cls(measurements, artifacts, checkpoint)
 
 
-class Checkpointed(Evaluator):
-    """The evaluator as a search sees it, which trains its one candidate in full and keeps on disk how far it is.
+class CheckpointingEvaluator(Evaluator):
+    """Trains the one candidate of a run in full, and keeps a checkpoint on disk.
 
-    What was measured before an interruption is given again as it was, and the training goes on from there. So a run
-    that was interrupted has the same record as one that was not.
+    Measurements from before an interruption are yielded again as they were, and the training goes on from there. So a
+    run that was interrupted has the same record as one that was not.
 
     Args:
         path: the file that it is kept in.
         every: how many epochs are between two checkpoints.
-        seen: shown every measurement of this session.
+        show: called with every measurement of this session.
     """
 
     def __init__(
-        self, evaluator: Evaluator, path: Path, *, every: int, seen: Callable[[Trial, Measurement], None]
+        self, evaluator: Evaluator, path: Path, *, every: int, show: Callable[[Trial, Measurement], None]
     ) -> None:
-        self._evaluator, self._path, self._every, self._seen = evaluator, path, every, seen
+        self._evaluator, self._path, self._every, self._show = evaluator, path, every, show
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -125,12 +125,12 @@ class Checkpointed(Evaluator):
         Raises:
             UserError: what was kept is damaged or of another training, or nothing can be kept.
         """
-        reached = Reached.read(self._path)
-        yield from reached.again()
+        reached = TrainingProgress.read(self._path)
+        yield from reached.replay()
         for measurement in self._evaluator.train(trial, reached.checkpoint, every=self._every):
-            reached = reached.after(measurement)
+            reached = reached.add(measurement)
             if CHECKPOINT in measurement.artifacts:
                 reached.write(self._path)
-            self._seen(trial, measurement)
+            self._show(trial, measurement)
             light = {name: data for name, data in measurement.artifacts.items() if name != CHECKPOINT}
             yield replace(measurement, artifacts=light)

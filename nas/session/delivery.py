@@ -1,4 +1,7 @@
-"""What a run hands over: exported models, and the page that reports it."""
+"""Exported models of a run, and the page that reports it.
+
+Exporters, templates and figures are imported when something is delivered, so that a search begins without them.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,6 @@ from typing import Any
 
 from nas.core.errors import UserError, unknown_name
 from nas.export import FORMATS
-from nas.export.folder import export_model as write_model
-from nas.report.card import card_of
-from nas.report.html import render
 from nas.study.files import write_atomically
 from nas.study.remote.working_copy import copy_back
 from nas.study.run import Candidate, Run
@@ -35,6 +35,8 @@ def export_model(
         UserError: its weights were not kept, it has no such part, or the folder holds something else.
         ExportMismatch: a format's outputs differ from the model's.
     """
+    from nas.export.folder import export_model as write_model
+    from nas.report.card import make_card
 
     best = run.candidate(None)
     candidate = candidate or best
@@ -48,7 +50,7 @@ def export_model(
         directory = run.path / ("best" if candidate.number == best.number else f"export-{candidate.number:04d}")
         if part != usual:
             directory = directory.with_name(f"{directory.name}-{part}")
-    write_model(deliverables[part], directory, card=card_of(candidate), formats=formats or FORMATS)
+    write_model(deliverables[part], directory, card=make_card(candidate), formats=formats or FORMATS)
     _copy_changed(run, directory)
     return directory
 
@@ -88,6 +90,7 @@ def export_front(run: Run, *, directory: Path | None = None, formats: tuple[str,
 
 def write_report(run: Run) -> Path:
     """Draw the run as a page: ``report.html`` in its folder."""
+    from nas.report.html import render
 
     path = run.path / "report.html"
     write_atomically(path, render(run).encode(errors="replace"))
@@ -96,6 +99,6 @@ def write_report(run: Run) -> Path:
 
 
 def _copy_changed(run: Run, path: Path) -> None:
-    """Copy to the run's URL, if it has one, what was written; a session does so by itrun."""
+    """Copy to the run's URL, if it has one, what was written; a session does so by itself."""
     if not run.study.owned and path.resolve().is_relative_to(run.path.resolve()):
         copy_back(run.path)

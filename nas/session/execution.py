@@ -1,41 +1,43 @@
-"""A search turned to its end by this process, and its best tested and delivered."""
+"""A session with a run: its search runs to its end, and the best is tested and delivered."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from nas.config import seconds
+from nas.config import parse_duration
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
-from nas.core.job import TrainPortion
-from nas.core.search import NoTime, Search, TimeLimit
+from nas.core.job import TrainFinalist, TrainPortion
+from nas.core.search import Hooks, Limits, Search, set_deadline
 from nas.core.trial import Measurement, Proposal, Trial
-from nas.session.checkpoint import FILE, Checkpointed
+from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
 from nas.session.delivery import export_model, write_report
-from nas.session.finals import RESERVE, FinalsOfRun
-from nas.session.warm_start import forget_checkpoints, start_of
+from nas.session.finals import RESERVE, FinalsHook
+from nas.session.warm_start import forget_checkpoints, load_start
 from nas.study.parts import Parts
-from nas.study.pruned_versions import follow_ups, origin_of
-from nas.study.remote.working_copy import copied_back
-from nas.study.run import Candidate, Run, best_first
+from nas.study.pruned_versions import find_unpruned, make_follow_up
+from nas.study.remote.working_copy import copy_while_running
+from nas.study.run import Candidate, Run, sort_trials
+from nas.study.study import Study
 
 log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
-    """Who is shown how a run goes on."""
+    """Shows how a run goes on."""
 
     def begin(self, run: Run, search: Search) -> None:
-        """Once, before the first trial."""
+        """Show the run, before its first trial."""
 
-    def measured(self, trial: Trial, measurement: Measurement) -> None:
-        """An epoch of a training in full; of a search's trials they are not shown."""
+    def show_measurement(self, trial: Trial, measurement: Measurement) -> None:
+        """Show an epoch of a training in full; a search does not show those of its trials."""
 
-    def ended(self, trial: Trial) -> None:
-        """A trial has ended."""
+    def show_trial(self, trial: Trial) -> None:
+        """Show a trial that has ended."""
 
 
 def check_executor(parts: Parts) -> None:
@@ -49,103 +51,116 @@ def check_executor(parts: Parts) -> None:
 
 def run_search(run: Run, progress: Progress | None, *, searching: bool = True) -> Run:
     """Run the search to its end, then test and export the best; if not `searching`, only what follows it."""
-    with copied_back(run.path) as copy:
+    with copy_while_running(run.path) as copy:
         return _run_to_end(run, progress, copy, searching=searching)
 
 
 def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *, searching: bool) -> Run:
     """As `run_search`; `copy` is called whenever there is something new that must not be lost."""
-    parts, config, study = run.parts, run.config, run.study
     check_protocol(run)
-
-    limit = None if config.time_limit is None else seconds(config.time_limit)
-    exploring = limit
-    if limit is not None and parts.finalists:
-        exploring = max(0.1, (limit - RESERVE) * (1 - config.final_share))
-    finals = FinalsOfRun(
-        study,
-        parts.finalists if searching else 0,
-        config.final_share,
-        parts.usual,
-        best=lambda: None if search.best is None else search.best.number,
-        end=None if limit is None else time.monotonic() + limit,
-    )
-
-    def best_number() -> int | None:
-        best = finals.winner(search.ended) or search.best
-        return None if best is None else best.number
-
-    def follow(trials: Sequence[Trial]) -> Proposal | None:
-        part = finals.next_part(trials)
-        return part if part is not None or finals.running(trials) else pruned_version(trials)
-
-    pruned_version = follow_ups(
-        tuple(config.prune),
-        {int(number): tuple(ratios) for number, ratios in study.notes.get("prune", {}).items()},
-        best_number,
-        len(parts.objectives),
-        kept=lambda number: study.weights_path(number).is_file(),
-    )
-    heirs = parts.space if config.weight_sharing == "inherit" else None
-    search = Search(
-        parts.space,
-        parts.strategy(parts.space),
-        parts.objectives,
-        study,
-        seed=config.seed,
-        trials=run.target,
-        history=study.history(parts.objectives),
-        max_failures=config.max_failures if searching else None,
-        limit=TimeLimit(exploring) if searching else NoTime(),
-        early_stopping=parts.early_stopping,
-        start=lambda trial: start_of(trial, search, study, heirs),
-        follow_up=follow,
-        blame_kills=not parts.executor.isolated,
-    )
+    finals = _make_finals(run, searching=searching)
+    search = _make_search(run, finals, searching=searching)
     if progress is not None:
         progress.begin(run, search)
-    kept: list[Trial] = []
+    weights = _WeightsOfTheBest(run.study, run.config.keep_weights)
+    for trial in search.ended:
+        weights.remove_worst(trial)
 
-    def keep(trial: Trial) -> None:
-        complete = trial.outcome is not None and trial.outcome.kind == "complete" and trial.job.counted
-        if config.keep_weights is None or not complete:  # others have no weights, or a supernet's, which are shared yet
-            return
-        kept[:] = best_first([*kept, trial])
-        if len(kept) > config.keep_weights:
-            study.weights_path(kept.pop().number).unlink(missing_ok=True)
-
-    for earlier in search.ended:
-        keep(earlier)
-
-    def ended(trial: Trial) -> None:
-        keep(trial)
+    def end_trial(trial: Trial) -> None:
+        weights.remove_worst(trial)
         if isinstance(trial.job, TrainPortion):
-            forget_checkpoints(search, study)
-        finals.ended(trial)
+            forget_checkpoints(search, run.study)
+        finals.forget_checkpoints(trial)
         copy()
         if progress is not None:
-            progress.ended(trial)
+            progress.show_trial(trial)
 
-    began = time.monotonic()
-    try:
-        parts.executor.run(search, _evaluator_with_checkpoint(run, progress, copy), ended)
-        (study.path / FILE).unlink(missing_ok=True)
-    except KeyboardInterrupt:
-        study.interrupted()
-        raise
-    finally:
-        before = study.notes.get("seconds", 0.0)
-        study.note("seconds", round(before + time.monotonic() - began, 3))
+    with _note_seconds(run.study):
+        run.parts.executor.run(search, _add_checkpoints(run, progress, copy), end_trial)
+        (run.path / CHECKPOINT_FILE).unlink(missing_ok=True)
     run.exhausted = search.exhausted
-    best = finals.winner(search.ended) or search.best
-    if best is not None:
-        own = best.number  # a pruned version of it may even be better
-        versions = [t for t in search.ended if t.outcome and t.outcome.scored and origin_of(t, search.ended) == own]
-        study.note("recommended", {"number": best_first(versions or [best])[0].number, "after": len(search.ended)})
+    _note_recommended(run.study, search, finals.find_best(search))
     if run.ranked():
         deliver_best(run, run.candidate(None))
-    study.note("finished", len(search.ended))
+    run.study.note("finished", len(search.ended))
     return run
+
+
+def _make_finals(run: Run, *, searching: bool) -> FinalsHook:
+    """The finals of a run; if not `searching`, none begin."""
+    parts, config = run.parts, run.config
+    limit = None if config.time_limit is None else time.monotonic() + parse_duration(config.time_limit)
+    return FinalsHook(run.study, parts.finalists if searching else 0, config.final_share, parts.usual, limit)
+
+
+def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
+    """The search of a run, its earlier sessions replayed; if not `searching`, no trial of the strategy begins."""
+    parts, config, study = run.parts, run.config, run.study
+    heirs = parts.space if config.weight_sharing == "inherit" else None
+    limits = Limits(run.target, over=lambda: True)
+    if searching:
+        time_limit = None if config.time_limit is None else parse_duration(config.time_limit)
+        if time_limit is not None and parts.finalists:
+            time_limit = max(0.1, (time_limit - RESERVE) * (1 - config.final_share))
+        limits = Limits(run.target, config.max_failures, set_deadline(time_limit))
+    asked = {int(number): tuple(ratios) for number, ratios in study.notes.get("prune", {}).items()}
+    prune = make_follow_up(
+        tuple(config.prune), asked, lambda number: study.weights_path(number).is_file(), finals.find_best
+    )
+
+    def follow_up(search: Search) -> Proposal | None:
+        part = finals.propose_part(search)
+        racing = any(isinstance(trial.job, TrainFinalist) for trial in search.running)
+        return part if part is not None or racing else prune(search)
+
+    hooks = Hooks(
+        early_stopping=parts.early_stopping,
+        start=lambda trial, search: load_start(trial, search, study, heirs),
+        follow_up=follow_up,
+        blame_kills=not parts.executor.isolated,
+    )
+    strategy = parts.make_strategy(parts.space)
+    return Search(parts.space, strategy, parts.objectives, study, seed=config.seed, limits=limits, hooks=hooks)
+
+
+class _WeightsOfTheBest:
+    """Removes the weights of all trials but the best `count`; of none where it is None."""
+
+    def __init__(self, study: Study, count: int | None) -> None:
+        self._study, self._count = study, count
+        self._kept: list[Trial] = []
+
+    def remove_worst(self, trial: Trial) -> None:
+        """Count a trial that has ended, and remove the weights of the worst if there are too many."""
+        complete = trial.outcome is not None and trial.outcome.kind == "complete" and trial.job.counted
+        if self._count is None or not complete:  # others have no weights, or a supernet's, which are shared yet
+            return
+        self._kept = sort_trials([*self._kept, trial])
+        if len(self._kept) > self._count:
+            self._study.weights_path(self._kept.pop().number).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _note_seconds(study: Study) -> Iterator[None]:
+    """Add the seconds that pass to those of the run, and note whether the user has ended the session."""
+    began = time.monotonic()
+    try:
+        yield
+    except KeyboardInterrupt:
+        study.record_interruption()
+        raise
+    finally:
+        study.note("seconds", round(study.notes.get("seconds", 0.0) + time.monotonic() - began, 3))
+
+
+def _note_recommended(study: Study, search: Search, winner: Trial | None) -> None:
+    """Note which trial has won, or the version of it that is better still."""
+    if winner is None:
+        return
+    own = winner.number
+    versions = [t for t in search.ended if t.outcome and t.outcome.scored and find_unpruned(t, search.ended) == own]
+    best = sort_trials(versions or [winner])[0]
+    study.note("recommended", {"number": best.number, "after": len(search.ended)})
 
 
 def check_protocol(run: Run) -> None:
@@ -167,18 +182,18 @@ def check_protocol(run: Run) -> None:
         raise UserError("RUN", str(run.path), allowed, why=f"does not compare with new scores: {why}")
 
 
-def _evaluator_with_checkpoint(run: Run, progress: Progress | None, copy: Callable[[], None]) -> Evaluator:
-    """The run's, which of a training goes on from its checkpoint."""
+def _add_checkpoints(run: Run, progress: Progress | None, copy: Callable[[], None]) -> Evaluator:
+    """The run's evaluator, which goes on from its checkpoint where the run is a training in full."""
     evaluator, config = run.parts.evaluator, run.config
     if config.genotype is None:
         return evaluator
 
-    def seen(trial: Trial, measurement: Measurement) -> None:
+    def show(trial: Trial, measurement: Measurement) -> None:
         copy()  # the checkpoint
         if progress is not None:
-            progress.measured(trial, measurement)
+            progress.show_measurement(trial, measurement)
 
-    return Checkpointed(evaluator, run.path / FILE, every=config.checkpoint_every, seen=seen)
+    return CheckpointingEvaluator(evaluator, run.path / CHECKPOINT_FILE, every=config.checkpoint_every, show=show)
 
 
 def deliver_best(run: Run, best: Candidate) -> None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from nas.core.evaluator import CHECKPOINT
 from nas.core.genotype import Genotype
 from nas.core.job import Train, TrainFinalist
+from nas.core.search import Search
 from nas.core.trial import Proposal, Trial
 from nas.study.study import Study
 
@@ -54,7 +55,7 @@ RESERVE = 8.0
 """Seconds of a time limit that are left for testing and exporting the winner."""
 
 
-class FinalsOfRun:
+class FinalsHook:
     """The finals of one run: when they begin, which part is next, and who has won.
 
     Args:
@@ -62,7 +63,6 @@ class FinalsOfRun:
         count: of the best candidates; 0 for no finals.
         share: of the time that is theirs.
         usual: the usual genotype, which is always among them.
-        best: gives the number that the strategy recommends.
         end: when the run's time is up, by the clock `now`; None for no limit.
     """
 
@@ -72,28 +72,23 @@ class FinalsOfRun:
         count: int,
         share: float,
         usual: Genotype | None,
-        best: Callable[[], int | None],
         end: float | None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._study, self._count, self._share, self._usual = study, count, share, usual
-        self._best, self._end, self._now = best, end, now
+        self._end, self._now = end, now
 
-    def next_part(self, trials: Sequence[Trial]) -> Proposal | None:
-        """What is to be trained next, once the strategy has no more to propose; None to wait, or if nothing is."""
-        finals = self._find(trials)
-        return None if finals is None else next_part(finals, trials)
+    def propose_part(self, search: Search) -> Proposal | None:
+        """Propose what is to be trained next, once the strategy has no more; None to wait, or if nothing is."""
+        finals = self._find(search)
+        return None if finals is None else next_part(finals, search.begun)
 
-    def running(self, trials: Sequence[Trial]) -> bool:
-        """Whether a finalist is being trained."""
-        return any(isinstance(trial.job, TrainFinalist) and trial.outcome is None for trial in trials)
+    def find_best(self, search: Search) -> Trial | None:
+        """Find the winner of the finals; where there are none, the trial that the strategy recommends."""
+        finals = self._read(search.begun)
+        return (None if finals is None else find_winner(finals, search.begun)) or search.best
 
-    def winner(self, trials: Sequence[Trial]) -> Trial | None:
-        """The best finalist so far; None where there are no finals of these trials."""
-        finals = self._recorded(trials)
-        return None if finals is None else winner_of(finals, trials)
-
-    def ended(self, trial: Trial) -> None:
+    def forget_checkpoints(self, trial: Trial) -> None:
         """Remove the checkpoints that nothing goes on from once a finalist's part has ended."""
         if not isinstance(trial.job, TrainFinalist):
             return
@@ -102,21 +97,22 @@ class FinalsOfRun:
             if number is not None:
                 self._study.weights_path(number, CHECKPOINT).unlink(missing_ok=True)
 
-    def _recorded(self, trials: Sequence[Trial]) -> Finals | None:
+    def _read(self, trials: Sequence[Trial]) -> Finals | None:
         note = self._study.notes.get("finals")
         if note is None or note["after"] != sum(trial.job.counted for trial in trials):
             return None
         return Finals(note["after"], note["seconds"], tuple(note["candidates"]))
 
-    def _find(self, trials: Sequence[Trial]) -> Finals | None:
+    def _find(self, search: Search) -> Finals | None:
         """The finals of these trials: those that have begun, or new ones."""
         if not self._count:
             return None
-        recorded = self._recorded(trials)
+        recorded = self._read(search.begun)
         if recorded is not None:
             return recorded
-        explored = [trial for trial in trials if trial.job.counted]
-        candidates = choose_finalists(explored, self._best(), self._usual, self._count)
+        explored = [trial for trial in search.begun if trial.job.counted]
+        best = None if search.best is None else search.best.number
+        candidates = choose_finalists(explored, best, self._usual, self._count)
         if not candidates:
             return None
         if self._end is None:
@@ -213,7 +209,7 @@ def _candidate_of(trial: Trial) -> int:
     return trial.job.candidate
 
 
-def winner_of(finals: Finals, trials: Sequence[Trial]) -> Trial | None:
+def find_winner(finals: Finals, trials: Sequence[Trial]) -> Trial | None:
     """The finalist's trial of least loss, of those that have ended; None where none has."""
     own = [t for t in trials if isinstance(t.job, TrainFinalist) and t.job.after == finals.after]
     ended = [t for t in own if t.outcome is not None and t.outcome.kind == "complete"]

@@ -1,4 +1,4 @@
-"""Runs and genotypes by what users call them."""
+"""Runs, trials and genotypes, found by what users call them."""
 
 from __future__ import annotations
 
@@ -7,52 +7,54 @@ from pathlib import Path
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
-from nas.session.opening import open_run
+from nas.session.assembly import assemble
 from nas.study.files import JOURNAL
-from nas.study.remote.urls import is_url, place_of, url_of
-from nas.study.remote.working_copy import RECORD, bring_up_to_date, located, names_at
-from nas.study.run import Candidate
+from nas.study.parts import Parts
+from nas.study.remote.urls import describe_place, find_url, is_url
+from nas.study.remote.working_copy import RECORD, bring_up_to_date, list_names_at, locate_run
+from nas.study.run import Candidate, Run, load_assumptions, load_config
+from nas.study.study import Study
 
 log = logging.getLogger(__name__)
 
 
 def find_run(run: str, runs_dir: Path) -> Path:
-    """The folder that a run's name in `runs_dir`, its path or its URL stands for.
+    """Find the folder of a run by its name in `runs_dir`, its path or its URL.
 
-    Of a URL, or a name at one, it is the working copy, brought up to date.
+    Where the run lies at a URL, that is its working copy, brought up to date.
 
     Raises:
         UserError: there is none; the nearest name is suggested. Or the URL cannot be read.
     """
     if is_url(run):
-        return located(run)
+        return locate_run(run)
     given, named = Path(run), runs_dir / run
-    if url_of(runs_dir) is not None:
-        if run in names_in(runs_dir):
+    if find_url(runs_dir) is not None:
+        if run in list_run_names(runs_dir):
             bring_up_to_date(named)
             return named
     elif run and named.is_dir():
         return named
     if given.is_dir():
         return given
-    names = names_in(runs_dir)
+    names = list_run_names(runs_dir)
     if not names:
-        raise UserError("RUN", run, f"the folder of a run; {place_of(runs_dir)} holds none", why="does not exist")
+        raise UserError("RUN", run, f"the folder of a run; {describe_place(runs_dir)} holds none", why="does not exist")
     raise unknown_name("RUN", run, names)
 
 
-def names_in(directory: Path) -> list[str]:
-    """The names of the runs in a directory; of a URL's, of all folders there."""
-    if url_of(directory) is not None:
-        return names_at(directory)
+def list_run_names(directory: Path) -> list[str]:
+    """List the names of the runs in a directory; at a URL, of all folders there."""
+    if find_url(directory) is not None:
+        return list_names_at(directory)
     if not directory.is_dir():
         return []
     return sorted(p.name for p in directory.iterdir() if (p / JOURNAL).is_file() and not p.name.startswith("."))
 
 
-def runs_in(directory: Path) -> list[Path]:
-    """The folders of runs in a directory, by name; of a URL's, with what a list is made from."""
-    paths = [directory / name for name in names_in(directory)]
+def list_runs(directory: Path) -> list[Path]:
+    """List the folders of the runs in a directory by name; from a URL, what a list needs is copied first."""
+    paths = [directory / name for name in list_run_names(directory)]
     for path in paths:
         try:
             bring_up_to_date(path, only=RECORD)
@@ -61,8 +63,8 @@ def runs_in(directory: Path) -> list[Path]:
     return [path for path in paths if (path / JOURNAL).is_file()]
 
 
-def run_and_trial(source: str, runs_dir: Path) -> tuple[Path, int | None]:
-    """The folder and the number that RUN[:TRIAL] stands for; None without a number.
+def find_run_and_trial(source: str, runs_dir: Path) -> tuple[Path, int | None]:
+    """Find the folder and the number that RUN[:TRIAL] stands for; the number is None where none is given.
 
     Raises:
         UserError: there is no such run.
@@ -73,8 +75,8 @@ def run_and_trial(source: str, runs_dir: Path) -> tuple[Path, int | None]:
     return find_run(run, runs_dir), int(number)
 
 
-def architecture_from(source: str, runs_dir: Path, option: str) -> Candidate | Genotype:
-    """What RUN[:TRIAL] stands for, a trial of a run and by default its best, or a file with a genotype.
+def find_architecture(source: str, runs_dir: Path, option: str) -> Candidate | Genotype:
+    """Find the architecture that RUN[:TRIAL] (by default the best trial) or the file of a genotype stands for.
 
     Args:
         option: how the user gave it, for messages.
@@ -85,7 +87,7 @@ def architecture_from(source: str, runs_dir: Path, option: str) -> Candidate | G
     try:
         if Path(source).is_file():
             return Genotype.parse(Path(source).read_text(encoding="utf-8"))
-        path, trial = run_and_trial(source, runs_dir)
+        path, trial = find_run_and_trial(source, runs_dir)
         return open_run(path).best if trial is None else open_run(path).candidate(trial)
     except (InvalidGenotype, UnicodeDecodeError) as error:
         why = f"is no genotype: {error}"
@@ -95,11 +97,26 @@ def architecture_from(source: str, runs_dir: Path, option: str) -> Candidate | G
         raise UserError(option, source, allowed, why=error.why or f"there is no trial {error.value}") from None
 
 
-def genotype_from(source: str, runs_dir: Path) -> Genotype:
-    """The genotype that ``--from`` names; see `architecture_from`.
+def find_genotype(source: str, runs_dir: Path) -> Genotype:
+    """Find the genotype that ``--from`` names; see `find_architecture`.
 
     Raises:
         UserError: as there.
     """
-    found = architecture_from(source, runs_dir, "--from")
+    found = find_architecture(source, runs_dir, "--from")
     return found if isinstance(found, Genotype) else found.genotype
+
+
+def open_run(path: Path | str) -> Run:
+    """Open an existing run, whose space, data and evaluator are loaded when first needed.
+
+    Raises:
+        UserError: there is no run at `path`.
+    """
+    path = Path(path)
+    config = load_config(path)
+    return Run(Study.read(path), config, None, _load_parts)
+
+
+def _load_parts(run: Run) -> Parts:
+    return assemble(run.config, assumed=load_assumptions(run.study))

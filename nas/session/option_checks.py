@@ -1,4 +1,4 @@
-"""What makes trials cheaper, or their models, put together and checked: of options that fit each other."""
+"""Checks that options fit each other: the strategy, early stopping, portions, growth, pruning and inheritance."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ With four epochs asha would look after the first, which says little (docs/benchm
 _PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to remove
 
 
-def early_stopping_of(
+def plan_early_stopping(
     config: RunConfig, given: Callable[..., EarlyStopping] | None, strategy: Callable[..., Strategy]
 ) -> Callable[[Objective, int, Evaluator], tuple[str, EarlyStopping]]:
-    """What makes the rule, with its name, once the first objective, the epochs and the evaluator are known.
+    """Return a function that makes the rule, with its name, of the first objective, the epochs and the evaluator.
 
     Args:
         given: what makes the rule, where the caller has passed an object.
 
     Raises:
-        UserError: of this and of what it gives: a rule or an option that is unknown, or one that does not fit.
+        UserError: here or when the function is called: a rule or an option is unknown, or does not fit.
     """
     asked, trained = config.early_stopping, config.genotype is not None
     if trained and asked not in (None, "none"):
@@ -51,7 +51,7 @@ def early_stopping_of(
         if name == "none" and config.stop_set:
             rules = "--early-stopping asha, hyperband, median or plateau with it"
             raise UserError("--stop-set", next(iter(config.stop_set)), rules, why="nothing is stopped early here")
-        registry.keywords("--stop-set", rule, name, config.stop_set)
+        registry.convert_options("--stop-set", rule, name, config.stop_set)
         return rule
 
     if asked is not None:
@@ -75,8 +75,8 @@ def early_stopping_of(
     return make
 
 
-def strategy_of(config: RunConfig, strategy: Callable[..., Strategy], space: SearchSpace) -> Strategy:
-    """The strategy that was named, alone or within one that shares the weights of a supernet."""
+def configure_strategy(config: RunConfig, strategy: Callable[..., Strategy], space: SearchSpace) -> Strategy:
+    """Make the strategy that was named, within `OneShot` where a supernet's weights are shared."""
 
     def make(within: SearchSpace, trials: int) -> Strategy:
         made = registry.make_strategy(strategy, config.strategy, within, seed=config.seed, trials=trials, given=given)

@@ -1,4 +1,4 @@
-"""Smaller versions of a finished run's trials, made as trials of the run."""
+"""``nas prune``: smaller versions of a finished run's trials, made as further trials of the run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.job import PruneChannels
-from nas.session.assembly import NO_OBJECTS, Given, assemble
+from nas.session.assembly import assemble
 from nas.session.execution import Progress, run_search
+from nas.session.given import NO_OBJECTS, Given
 from nas.session.option_checks import check_prunable
-from nas.study.run import Run, config_of, recorded_assumptions
+from nas.study.run import Run, load_assumptions, load_config
 from nas.study.study import Study
 
 
@@ -31,11 +32,11 @@ def prune_run(
     Raises:
         UserError: bad ratios, a trial that cannot be pruned, or a run that is in use or not at its end.
     """
-    config = config_of(path)
+    config = load_config(path)
     config = config.model_copy(update={"prune": RunConfig.checked({"prune": list(ratios)}).prune})
     study = Study.reopen(path)
     try:
-        parts = assemble(config, given, recorded_assumptions(study))
+        parts = assemble(config, given, load_assumptions(study))
         check_prunable(parts.evaluator, parts.space, config)
         study.space = parts.space
         run = Run(study, config.model_copy(update={"prune": []}), parts)
@@ -49,7 +50,7 @@ def prune_run(
 
 
 def _note_ratios(run: Run, ratios: tuple[float, ...], trial: int | None) -> None:
-    """Note in the run what is to be pruned; see `prune`."""
+    """Note in the run what is to be pruned; see `prune_run`."""
     if trial is not None:
         chosen = [run.candidate(trial)]
     elif len(run.objectives) == 1:

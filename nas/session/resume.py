@@ -1,4 +1,4 @@
-"""A run gone on with, after an interruption or for more trials."""
+"""``nas resume``: a run goes on, after an interruption or for more trials."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from nas.config import EXECUTOR_OPTIONS, RunConfig
 from nas.core.errors import UserError
-from nas.session.assembly import NO_OBJECTS, Given, assemble
+from nas.session.assembly import assemble
 from nas.session.execution import Progress, check_executor, run_search
-from nas.study.run import Run, config_of, recorded_assumptions
+from nas.session.given import NO_OBJECTS, Given
+from nas.study.run import Run, load_assumptions, load_config
 from nas.study.study import Study
 
 
@@ -32,7 +33,7 @@ def resume_run(
         UserError: no such run, it is in use, or its data has changed.
         ReplayMismatch: the strategy no longer proposes what it did.
     """
-    config = config_of(path)
+    config = load_config(path)
     if config.early_stopping is None:  # it was begun before there was any
         config = config.model_copy(update={"early_stopping": "none"})
     if who:
@@ -45,7 +46,7 @@ def resume_run(
         trials = RunConfig.checked({"trials": trials}).trials
     study = Study.reopen(path)
     try:
-        parts = assemble(config, given, recorded_assumptions(study))
+        parts = assemble(config, given, load_assumptions(study))
         study.space = parts.space
         recorded = study.notes.get("data")
         if recorded not in (None, found := parts.data.fingerprint):
@@ -56,7 +57,7 @@ def resume_run(
                 why=f"{' and '.join(config.data_sets)} is now {found}",
             )
         if trials is not None:
-            done = sum(trial.job.counted for trial in study.trials(parts.objectives))
+            done = sum(trial.job.counted for trial in study.trials())
             if trials < done:
                 raise UserError("--trials", trials, f"{done} or more", why=f"{done} trials were begun already")
             study.note("trials", trials)

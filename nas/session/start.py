@@ -1,4 +1,4 @@
-"""A run begun: its folder made, its search turned to its end."""
+"""``nas search`` and ``nas train``: a new run, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.data.catalogue import absolute_name
-from nas.session.assembly import NO_OBJECTS, Given, assemble, fix_architecture
+from nas.session.assembly import assemble
 from nas.session.environment import describe_environment
 from nas.session.execution import Progress, check_executor, run_search
-from nas.session.lookup import genotype_from, names_in
-from nas.study.remote.working_copy import begin, refuse_taken
+from nas.session.given import NO_OBJECTS, Given
+from nas.session.lookup import find_genotype, list_run_names
+from nas.session.restrictions import fix_architecture
+from nas.study.remote.working_copy import publish_run, refuse_taken_name
 from nas.study.run import Run
 from nas.study.study import Study
 
@@ -33,7 +35,7 @@ def start_run(
     """
     source = config.from_
     if source is not None and config.genotype is None:
-        genotype = given.genotype or genotype_from(source, config.runs_dir)
+        genotype = given.genotype or find_genotype(source, config.runs_dir)
         config = fix_architecture(config, genotype, given)
     parts = assemble(config, given)
     names = zip(("dataset", "dataset_b"), config.data_sets, strict=False)
@@ -49,10 +51,10 @@ def start_run(
     )
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
-    parts.strategy(parts.space)  # options that do not fit are refused before a folder is made
+    parts.make_strategy(parts.space)  # options that do not fit are refused before a folder is made
     check_executor(parts)
     path = config.runs_dir / (config.name or _find_free_name(config))
-    refuse_taken(path)
+    refuse_taken_name(path)
     environment = json.dumps(describe_environment(parts.device), indent=2, sort_keys=True) + "\n"
     files = {"config.yaml": config.to_yaml(), "environment.json": environment}
     study = Study.create(path, parts.space, parts.objectives, files)
@@ -61,7 +63,7 @@ def start_run(
         run.remember_data()
         if source is not None:
             study.note("from", source)
-        begin(path)
+        publish_run(path)
         return run_search(run, progress)
     finally:
         study.close()
@@ -71,11 +73,11 @@ def _find_free_name(config: RunConfig) -> str:
     data = "-".join(_plain_text(name.rpartition("/")[2]) or "data" for name in config.data_sets)
     strategy = _plain_text(config.strategy.rpartition(":")[2]) or "strategy"
     stem = f"{data[:40]}-{strategy[:40]}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    taken = names_in(config.runs_dir)
+    taken = list_run_names(config.runs_dir)
     return next(name for n in range(1, 1000) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
 
 
 def _plain_text(text: str) -> str:
-    """A text as part of a run's name: letters, digits and dashes."""
+    """Reduce a text to what a run's name may hold: letters, digits and dashes."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")

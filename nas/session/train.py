@@ -11,11 +11,11 @@ from nas.core.errors import UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.core.job import PruneChannels
 from nas.session.assembly import TRAIN
-from nas.session.lookup import architecture_from
-from nas.study.remote.urls import runs_folder
+from nas.session.lookup import find_architecture
+from nas.study.remote.urls import find_runs_folder
 from nas.study.run import Candidate
 
-INHERITED = (
+INHERITED_OPTIONS = (
     "space",
     "dataset",
     "dataset_b",
@@ -29,14 +29,14 @@ INHERITED = (
     "data_dir",
     "strict",
 )
-"""The options that a training has from the run of its architecture, unless it is given them."""
+"""The options that a training inherits from the run of its architecture, unless they are given."""
 _OWN = ("epochs", "executor", "name", "runs_dir", "checkpoint_every")
-OF_THE_DATA = ("dataset", "dataset_b", "train_size", "image_size", "data_dir", "strict")
-"""Those of them that go with the data set."""
+DATA_OPTIONS = ("dataset", "dataset_b", "train_size", "image_size", "data_dir", "strict")
+"""The inherited options that belong to the data set: given another set, none of them is inherited."""
 
 
-def config_to_train(architecture: str | Candidate | Genotype, options: Mapping[str, Any]) -> RunConfig:
-    """What ``nas train`` is asked to do: the options given, and what else the candidate's run was asked for.
+def make_training_config(architecture: str | Candidate | Genotype, options: Mapping[str, Any]) -> RunConfig:
+    """Make the configuration of ``nas train``: the options given, and the others as in the candidate's run.
 
     A genotype alone says which space it is of. Another data set than the run's brings its own size. Unless options
     say where, the new run lies beside that of the candidate.
@@ -48,19 +48,19 @@ def config_to_train(architecture: str | Candidate | Genotype, options: Mapping[s
         UserError: there is no such thing, its space is unknown, or an option is unknown or faulty.
     """
     for name in options:
-        if name not in (*INHERITED, *_OWN):
-            raise unknown_name("option of a training", name, (*INHERITED, *_OWN))
+        if name not in (*INHERITED_OPTIONS, *_OWN):
+            raise unknown_name("option of a training", name, (*INHERITED_OPTIONS, *_OWN))
     found = architecture
     if isinstance(found, str):
-        runs_dir = runs_folder(options.get("runs_dir", "runs"))
-        found, options = architecture_from(found, runs_dir, "RUN"), {**options, "runs_dir": runs_dir}
+        runs_dir = find_runs_folder(options.get("runs_dir", "runs"))
+        found, options = find_architecture(found, runs_dir, "RUN"), {**options, "runs_dir": runs_dir}
     if isinstance(found, Candidate) and isinstance(found.trial.job, PruneChannels):
         name, whole = found.run.path.name, found.unpruned.number
         why = "is pruned, and a training in full begins with the whole network"
         raise UserError("RUN", f"{name}:{found.number}", f"trials that are not, such as {name}:{whole}", why=why)
     if isinstance(found, Candidate):
         config, genotype, source = found.run.config, found.genotype, f"{found.run.path.name}:{found.number}"
-        names = [name for name in INHERITED if "dataset" not in options or name not in OF_THE_DATA]
+        names = [name for name in INHERITED_OPTIONS if "dataset" not in options or name not in DATA_OPTIONS]
         inherited: dict[str, Any] = {name: getattr(config, name) for name in (*names, "runs_dir")}
     else:
         genotype, source = found, architecture if isinstance(architecture, str) else f"genotype {found.id}"

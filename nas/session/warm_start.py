@@ -1,4 +1,4 @@
-"""What trials begin from: what earlier ones have left in the run's folder."""
+"""Warm starts: trials that begin from the weights or the checkpoint of an earlier trial."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from nas.core.trial import Start, Trial
 from nas.study.study import Study
 
 
-def start_of(trial: Trial, search: Search, study: Study, heirs: SearchSpace | None) -> Start | None:
-    """What a trial begins from; None where it begins from nothing.
+def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | None) -> Start | None:
+    """Load what a trial begins from; None where it begins from nothing.
 
     Args:
         heirs: the space, where children begin from their parents' weights.
 
     Raises:
-        UserError: it begins from what is gone.
+        UserError: what it begins from is no longer there.
     """
     match trial.job:
         case Train():
@@ -35,13 +35,15 @@ def start_of(trial: Trial, search: Search, study: Study, heirs: SearchSpace | No
         case ScoreWithSupernet(supernet=source):
             name = WEIGHTS
         case PruneChannels():
-            return _left_by(trial.proposal.parents[0], trial, study)
+            return _load_weights(trial.proposal.parents[0], trial, study)
         case _:
             assert_never(trial.job)
     if source is None:
-        if isinstance(trial.job, TrainFinalist):
-            return None
-        return None if heirs is None else heritage_of(trial, search.ended, study.weights_path, heirs)
+        return (
+            None
+            if heirs is None or isinstance(trial.job, TrainFinalist)
+            else load_parent(trial, search.ended, study.weights_path, heirs)
+        )
     path = study.weights_path(source, name)
     try:
         tensors = path.read_bytes()
@@ -53,8 +55,8 @@ def start_of(trial: Trial, search: Search, study: Study, heirs: SearchSpace | No
     return Start(source, genotype, tensors)
 
 
-def _left_by(number: int, trial: Trial, study: Study) -> Start | None:
-    """The weights that a trial of the same genotype has left; None where they were not kept: then the trial fails."""
+def _load_weights(number: int, trial: Trial, study: Study) -> Start | None:
+    """Load the weights of a trial of the same genotype; None where they were not kept, which fails the new trial."""
     path = study.weights_path(number)
     return Start(number, trial.genotype, path.read_bytes()) if path.is_file() else None
 
@@ -62,8 +64,8 @@ def _left_by(number: int, trial: Trial, study: Study) -> Start | None:
 def forget_checkpoints(search: Search, study: Study) -> None:
     """Remove the checkpoints that no trial can go on from any more.
 
-    A member may go on from what any other was after as many portions; and what a running trial goes on from is needed
-    should it be run again.
+    Those stay that a member of the population may still copy, which are of trials that came at least as far as the
+    member that is furthest behind, and those that running trials began from, which may have to be run again.
     """
     reached: dict[int, int] = {}  # the last portion of each member that has ended
     ended = {trial.number: trial.job for trial in search.ended if isinstance(trial.job, TrainPortion)}
@@ -80,13 +82,13 @@ def forget_checkpoints(search: Search, study: Study) -> None:
             path.unlink()
 
 
-def heritage_of(
+def load_parent(
     trial: Trial, ended: Sequence[Trial], weights_path: Callable[[int], Path], space: SearchSpace
 ) -> Start | None:
-    """What a child begins from: the parent whose network is most like its own, if it was scored and left weights.
+    """Load the weights of the parent whose network is most like the child's, among those scored with weights kept.
 
-    Of parents that are equally alike it is the first, the fitter where there is one. What repeats a parent's genotype
-    begins from nothing, as that did: it is evaluated again to learn about the noise.
+    Of parents that are equally alike the first is taken, which is the fitter one where the strategy knows. A child with
+    the genotype of a parent begins from nothing, as the parent did: it is evaluated again to learn about the noise.
     """
     if isinstance(trial.job, TrainSupernet):
         return None
@@ -97,12 +99,14 @@ def heritage_of(
     able = [p for p in parents if p.outcome is not None and p.outcome.scored and weights_path(p.number).is_file()]
     if not able:
         return None
-    own = _network(trial.genotype, space)
-    best = max(able, key=lambda parent: _shared(own, _network(parent.genotype, space)))  # the first of equals
+    own = _list_network_decisions(trial.genotype, space)
+    best = max(
+        able, key=lambda parent: _count_shared(own, _list_network_decisions(parent.genotype, space))
+    )  # the first of equals
     return Start(best.number, best.genotype, weights_path(best.number).read_bytes())
 
 
-def _network(genotype: Genotype, space: SearchSpace) -> Mapping[str, Value]:
+def _list_network_decisions(genotype: Genotype, space: SearchSpace) -> Mapping[str, Value]:
     """The decisions about the network, by site, and not those about its training."""
     if not isinstance(space, Traceable):
         return {site: value for site, value in genotype.content.items() if isinstance(value, (str, int, float))}
@@ -110,5 +114,5 @@ def _network(genotype: Genotype, space: SearchSpace) -> Mapping[str, Value]:
     return {d.choice.site: d.value for d in decisions if d.choice.role != "hyperparameter"}
 
 
-def _shared(one: Mapping[str, Value], other: Mapping[str, Value]) -> int:
+def _count_shared(one: Mapping[str, Value], other: Mapping[str, Value]) -> int:
     return len(one.items() & other.items())

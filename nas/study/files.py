@@ -1,4 +1,4 @@
-"""The files of a run: there whole or not at all, and written by the one process that owns the run."""
+"""The files of a run: written whole or not at all, by the one process that owns the run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def hold_signals() -> Iterator[None]:
     """Hold Ctrl-C and SIGTERM back while the journal is written: in there they could leave its lock behind."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread alone
@@ -57,8 +57,8 @@ def undisturbed() -> Iterator[None]:
             signal.raise_signal(held[0])
 
 
-def owned(path: Path) -> filelock.BaseFileLock:
-    """The lock of the run in this folder, taken.
+def lock_run(path: Path) -> filelock.BaseFileLock:
+    """Take the lock of the run in this folder.
 
     Raises:
         RunInUse: another process has it.
@@ -83,7 +83,7 @@ def in_use(path: Path) -> bool:
         return False
 
 
-def repair(journal: Path) -> None:
+def repair_journal(journal: Path) -> None:
     """Undo what a killed writer can leave behind: temporary files and folders, half a line at the journal's end, and
     the journal's own lock.
 

@@ -28,7 +28,7 @@ class Parts:
     data: Dataset | DomainPair
     objectives: tuple[Objective, ...]
     assumptions: tuple[Assumption, ...]
-    strategy: Callable[[SearchSpace], Strategy]
+    make_strategy: Callable[[SearchSpace], Strategy]
     executor: Executor
     device: str
     epochs: int

@@ -1,4 +1,4 @@
-"""What is done of a search's trials after it: pruning the best ones."""
+"""Pruned versions of trials: which of them a run still misses, and which trial each is a version of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nas.core.job import PruneChannels
 from nas.core.pareto import pareto_front
+from nas.core.search import Search
 from nas.core.trial import Proposal, Trial
 
 log = logging.getLogger(__name__)
@@ -15,29 +16,28 @@ Ratios = tuple[float, ...]
 """Shares of a candidate's channels to be removed, rising: each version is made from the one before."""
 
 
-def follow_ups(
+def make_follow_up(
     ratios: Ratios,
     asked: Mapping[int, Ratios],
-    best: Callable[[], int | None],
-    objectives: int,
     kept: Callable[[int], bool],
-) -> Callable[[Sequence[Trial]], Proposal | None]:
-    """What gives, of all trials begun, the next pruned version that is missing, or None; see nas.core.search.Search.
+    best: Callable[[Search], Trial | None] = lambda search: search.best,
+) -> Callable[[Search], Proposal | None]:
+    """Make the hook that proposes the next pruned version that a search misses; see nas.core.search.Hooks.
 
-    Which they are follows from the trials alone, so a run that was interrupted misses none and has none twice.
+    Which versions are missing follows from the trials alone, so a run that was interrupted makes each of them once.
 
     Args:
         ratios: for the best trial, or of several objectives for the members of the front.
         asked: for other trials, by their numbers.
-        best: the number of the best trial, where there is one objective.
         kept: whether a trial's weights are there.
+        best: gives the best trial; by default the one that the strategy recommends.
     """
     left_out: set[int] = set()
 
-    def next_one(trials: Sequence[Trial]) -> Proposal | None:
-        wanted = dict(asked)
+    def propose_version(search: Search) -> Proposal | None:
+        wanted, trials = dict(asked), search.begun
         if ratios:
-            for number in _best(trials, best, objectives):
+            for number in _list_best(search, best(search)):
                 if not kept(number):
                     if number not in left_out:
                         log.warning("trial %d is not pruned: its weights were not kept", number)
@@ -46,32 +46,34 @@ def follow_ups(
                 wanted[number] = tuple(sorted({*ratios, *wanted.get(number, ())}))
         done = {trial.number: trial for trial in trials}
         for number in sorted(wanted):
-            proposal = _missing(done[number], wanted[number], trials) if number in done else None
+            proposal = _propose_missing(done[number], wanted[number], trials) if number in done else None
             if proposal is not None:
                 return proposal
         return None
 
-    return next_one
+    return propose_version
 
 
-def _best(trials: Sequence[Trial], best: Callable[[], int | None], objectives: int) -> list[int]:
-    if objectives == 1:
-        number = best()
-        return [] if number is None else [number]
-    own = [t for t in trials if t.outcome is not None and t.outcome.scored and t.job.counted]
+def _list_best(search: Search, best: Trial | None) -> list[int]:
+    """The number of the best trial, or of several objectives those of the front."""
+    if len(search.objectives) == 1:
+        return [] if best is None else [best.number]
+    own = [t for t in search.begun if t.outcome is not None and t.outcome.scored and t.job.counted]
     return [own[index].number for index in pareto_front([trial.losses for trial in own])]
 
 
-def _missing(trial: Trial, ratios: Iterable[float], trials: Sequence[Trial]) -> Proposal | None:
-    """The first ratio of which there is no version yet, from the last version before it."""
+def _propose_missing(trial: Trial, ratios: Iterable[float], trials: Sequence[Trial]) -> Proposal | None:
+    """Propose the version of the least ratio that there is none of yet, made from the version before it."""
     number = trial.number
-    pruned = [(v.job.ratio, v) for v in trials if isinstance(v.job, PruneChannels) and origin_of(v, trials) == number]
+    pruned = [
+        (v.job.ratio, v) for v in trials if isinstance(v.job, PruneChannels) and find_unpruned(v, trials) == number
+    ]
     versions = dict(pruned)
     before = trial
     for ratio in sorted(ratios):
         version = versions.get(ratio)
         if version is None:
-            origin = f"pruned {percent(ratio)} of trial {number}"
+            origin = f"pruned {format_percent(ratio)} of trial {number}"
             return Proposal(trial.genotype, (before.number,), origin, PruneChannels(ratio))
         if version.outcome is None or not version.outcome.scored:
             return None  # it runs, or there is nothing to go on from
@@ -79,13 +81,13 @@ def _missing(trial: Trial, ratios: Iterable[float], trials: Sequence[Trial]) -> 
     return None
 
 
-def percent(ratio: float) -> str:
-    """``50%``, ``33.3%``."""
+def format_percent(ratio: float) -> str:
+    """Format a share as ``50%`` or ``33.3%``."""
     return f"{100 * ratio:.3g}%"
 
 
-def origin_of(trial: Trial, trials: Sequence[Trial]) -> int:
-    """The number of the trial that a pruned one is a version of; its own where it is none."""
+def find_unpruned(trial: Trial, trials: Sequence[Trial]) -> int:
+    """Find the number of the trial that a pruned one is a version of; its own number where it is not pruned."""
     by_number = {one.number: one for one in trials}
     while isinstance(trial.job, PruneChannels):
         trial = by_number[trial.proposal.parents[0]]

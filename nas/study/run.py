@@ -1,4 +1,4 @@
-"""A run: its folder, its configuration and its trials, looked at."""
+"""A run as users look at it: its folder, its configuration, its trials and what can be made of them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from nas.core.trial import Objective, Trial
 from nas.data.catalogue import shorten_name
 from nas.study.files import JOURNAL
 from nas.study.parts import Parts
-from nas.study.pruned_versions import origin_of, percent
+from nas.study.pruned_versions import find_unpruned, format_percent
 from nas.study.study import Study
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def recorded_assumptions(study: Study) -> tuple[Assumption, ...] | None:
-    """What the run assumed when it began; None where it had not come so far."""
+def load_assumptions(study: Study) -> tuple[Assumption, ...] | None:
+    """Load the restrictions that the objectives needed when the run began; None where it ended before noting them."""
     noted = study.notes.get("assumptions")
     return None if noted is None else tuple(Assumption(site, tuple(values), why) for site, values, why in noted)
 
 
-def config_of(path: Path) -> RunConfig:
-    """The configuration of the run in this folder.
+def load_config(path: Path) -> RunConfig:
+    """Load the configuration of the run in this folder.
 
     Raises:
         UserError: it is no run's.
@@ -106,8 +106,7 @@ class Run:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """What is optimised."""
-        pairs = zip(self.study.objective_names, self.study.directions, strict=True)
-        return tuple(Objective(name, direction) for name, direction in pairs)
+        return self.study.objectives
 
     @property
     def objective(self) -> Objective:
@@ -117,7 +116,7 @@ class Run:
     @property
     def trials(self) -> list[Trial]:
         """Every trial so far, by number; one that runs, or ran when its process was killed, has no outcome."""
-        return self.study.trials(self.objectives)
+        return self.study.trials()
 
     @property
     def target(self) -> int:
@@ -129,7 +128,7 @@ class Run:
 
         Those that were stopped early come after all complete ones.
         """
-        return best_first(
+        return sort_trials(
             [t for t in self.trials if t.outcome is not None and t.outcome.kind in ("complete", "stopped")]
         )
 
@@ -232,8 +231,8 @@ class Run:
         return " and ".join(shorten_name(name) for name in self.config.data_sets)
 
 
-def best_first(trials: Sequence[Trial]) -> list[Trial]:
-    """Trials by non-dominated front, then by the first objective, then by number; stopped ones after all others."""
+def sort_trials(trials: Sequence[Trial]) -> list[Trial]:
+    """Sort trials by non-dominated front, then the first objective, then number; stopped ones after all others."""
     by_number = sorted(trials, key=lambda trial: trial.number)
     ranked = [by_number[index] for index in ranking([trial.losses for trial in by_number])]
     return sorted(ranked, key=lambda trial: trial.stopped)
@@ -265,19 +264,19 @@ class Candidate:
         """One line that says what the architecture is."""
         text = self.run.space.describe(self.genotype, self.run.shape)
         job = self.trial.job
-        return f"{text}; pruned by {percent(job.ratio)}" if isinstance(job, PruneChannels) else text
+        return f"{text}; pruned by {format_percent(job.ratio)}" if isinstance(job, PruneChannels) else text
 
     @property
     def unpruned(self) -> Candidate:
         """The trial that this is a pruned version of; itself where it is none."""
         trials = self.run.trials
-        return Candidate(self.run, trials[origin_of(self.trial, trials)])
+        return Candidate(self.run, trials[find_unpruned(self.trial, trials)])
 
     @property
     def remarks(self) -> list[str]:
         """What was done to make its training cheaper, in words."""
         remarks = []
-        if inherited := inheritance_of(self.trial, self.run.config.weight_sharing):
+        if inherited := describe_inheritance(self.trial, self.run.config.weight_sharing):
             remarks.append(f"inherited {inherited}")
         if "stages" in self.metrics:
             stages, last = int(self.metrics["stages"]), int(self.metrics["stage"])
@@ -304,9 +303,9 @@ class Candidate:
             )
         model = self.run.space.build(self.genotype, self.run.shape)
         if isinstance(self.trial.job, PruneChannels):
-            from evaluators.pruning.pruning import restored
+            from evaluators.pruning.pruning import load_pruned_model
 
-            return restored(model, path.read_bytes())[0].eval()
+            return load_pruned_model(model, path.read_bytes())[0].eval()
         model.load_state_dict(load_file(path))
         return model.eval()
 
@@ -317,8 +316,8 @@ class Candidate:
         return tested
 
 
-def inheritance_of(trial: Trial, sharing: str) -> str:
-    """What a trial of a run has inherited, in words; empty where there is nothing to say."""
+def describe_inheritance(trial: Trial, sharing: str) -> str:
+    """Say in words what a trial of a run has inherited; empty where there is nothing to say."""
     metrics = trial.measurements[0].metrics if trial.measurements else {}
     if "inherited" in metrics:
         return f"{metrics['inherited']:.0%} of the parameters from trial {metrics['inherited_from']:.0f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import math
 import shutil
 import tempfile
@@ -22,11 +23,11 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.genotype import Genotype
-from nas.core.search import Event
+from nas.core.record import Event
 from nas.core.space import SearchSpace, Traceable
-from nas.core.trial import Direction, Measurement, Objective, Trial
-from nas.study.files import FOLDERS, JOURNAL, in_use, owned, repair, undisturbed, write_atomically
-from nas.study.trial_records import trial_of, when_asked, when_told
+from nas.core.trial import Measurement, Objective, Trial
+from nas.study.files import FOLDERS, JOURNAL, hold_signals, in_use, lock_run, repair_journal, write_atomically
+from nas.study.trial_records import decode_trial, encode_ask, encode_tell
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -95,7 +96,7 @@ class Study:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return cls(path, space, lock=owned(path))
+        return cls(path, space, lock=lock_run(path))
 
     @classmethod
     def reopen(cls, path: Path, space: SearchSpace | None = None) -> Self:
@@ -104,10 +105,10 @@ class Study:
         Raises:
             RunInUse: another process owns it.
         """
-        lock = owned(path)
+        lock = lock_run(path)
         (path / "artifacts").mkdir(exist_ok=True)  # an empty folder is lost where a run is copied file by file
-        repair(path / JOURNAL)
-        return cls._opened(path, space, lock)
+        repair_journal(path / JOURNAL)
+        return cls._open(path, space, lock)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -116,13 +117,13 @@ class Study:
         Raises:
             UserError: its study cannot be read.
         """
-        return cls._opened(path, None, None)
+        return cls._open(path, None, None)
 
     @classmethod
-    def _opened(cls, path: Path, space: SearchSpace | None, lock: filelock.BaseFileLock | None) -> Self:
+    def _open(cls, path: Path, space: SearchSpace | None, lock: filelock.BaseFileLock | None) -> Self:
         try:
             study = cls(path, space, lock=lock)
-            _ = study.objective_names, study._frozen()
+            _ = study.objectives, study._read_frozen()
         except (KeyError, ValueError, TypeError) as error:  # what Optuna says to a journal that makes no sense
             if lock is not None:
                 lock.release()
@@ -140,24 +141,24 @@ class Study:
         return self._lock is not None and self._lock.is_locked
 
     def close(self) -> None:
-        """Give the run free to other processes."""
+        """Release the run to other processes."""
         if self._lock is not None:
             self._lock.release()
 
-    # -- writing: nas.core.search.Record
+    # -- writing: nas.core.record.Record
 
     @property
     def _study_id(self) -> int:
         return self._storage.get_study_id_from_name(STUDY_NAME)
 
-    @undisturbed()
+    @hold_signals()
     def note(self, name: str, value: Any) -> None:
         """Remember something of the run as a whole; `value` is JSON."""
         self._storage.set_study_user_attr(self._study_id, name, value)
 
-    @undisturbed()
-    def asked(self, trial: Trial, event: int) -> None:
-        """A trial begins: one entry in the journal, so that it is there whole or not at all."""
+    @hold_signals()
+    def record_ask(self, trial: Trial, event: int) -> None:
+        """Write down that a trial begins, in one entry of the journal, so that it is there whole or not at all."""
         parameters, distributions = self._parameters(trial.genotype)
         template = FrozenTrial(
             number=-1,
@@ -167,7 +168,7 @@ class Study:
             datetime_complete=None,
             params=parameters,
             distributions=distributions,
-            user_attrs=when_asked(trial, event),
+            user_attrs=encode_ask(trial, event),
             system_attrs={},
             intermediate_values={},
             trial_id=-1,
@@ -184,10 +185,10 @@ class Study:
             distributions[decision.choice.site] = CategoricalDistribution(decision.choice.values)
         return parameters, dict(distributions)
 
-    @undisturbed()
-    def measured(self, trial: Trial, measurement: Measurement) -> None:
-        """Another epoch is done: the first objective is reported to the study."""
-        value = measurement.metrics.get(self.objective_names[0])
+    @hold_signals()
+    def record_measurement(self, trial: Trial, measurement: Measurement) -> None:
+        """Report the first objective after an epoch to the study, and hold the artifacts until the trial ends."""
+        value = measurement.metrics.get(self.objectives[0].name)
         if value is not None:
             identifier = self._trial_id(trial.number)
             if measurement.epoch > self._before_restart.get(trial.number, math.inf):  # it has come further than ever
@@ -197,24 +198,24 @@ class Study:
         kept = self._latest_artifacts.setdefault(trial.number, {})
         kept.update(measurement.artifacts)
 
-    @undisturbed()
-    def told(self, trial: Trial, event: int) -> None:
-        """A trial has ended. Its state is written last: what is killed before has not ended."""
+    @hold_signals()
+    def record_tell(self, trial: Trial, event: int) -> None:
+        """Write down that a trial has ended. Its state comes last: killed before, the process runs the trial again."""
         assert trial.outcome is not None
         identifier = self._trial_id(trial.number)
-        self._keep(trial, identifier)
+        self._keep_artifacts(trial, identifier)
         taken = set(self._storage.get_trial(identifier).user_attrs)
-        for name, value in when_told(trial, event, taken).items():
+        for name, value in encode_tell(trial, event, taken).items():
             self._storage.set_trial_user_attr(identifier, name, value)
         state = _STATES.get(trial.outcome.kind, TrialState.FAIL)
         values = None
         if trial.outcome.scored:
-            values = [trial.metrics[name] for name in self.objective_names]
+            values = [trial.metrics[objective.name] for objective in self.objectives]
         self._storage.set_trial_state_values(identifier, state, values)
 
-    @undisturbed()
-    def restarted(self, trial: Trial) -> int:
-        """A trial that a killed session left running begins again; gives how often it has by now."""
+    @hold_signals()
+    def record_restart(self, trial: Trial) -> int:
+        """Write down that a trial of a killed session begins again; returns how often it has by now."""
         identifier = self._trial_id(trial.number)
         frozen = self._storage.get_trial(identifier)
         self._before_restart[trial.number] = max(frozen.intermediate_values, default=0)
@@ -222,28 +223,30 @@ class Study:
         self._storage.set_trial_user_attr(identifier, _RESTARTS, times)
         return times
 
-    @undisturbed()
-    def retried(self, trial: Trial, reason: str) -> None:
-        """A trial whose worker died begins again; why is kept with it."""
+    @hold_signals()
+    def record_retry(self, trial: Trial, reason: str) -> None:
+        """Write down that a trial whose worker died begins again, and why."""
         identifier = self._trial_id(trial.number)
         reasons = self._storage.get_trial(identifier).user_attrs.get(_RETRIES, [])
         self._storage.set_trial_user_attr(identifier, _RETRIES, [*reasons, reason])
         self._latest_artifacts.pop(trial.number, None)
 
-    @undisturbed()
-    def interrupted(self) -> None:
-        """The user ends the session: the trials that run are not to blame for it."""
-        for frozen in self._frozen():
+    @hold_signals()
+    def record_interruption(self) -> None:
+        """Write down that the user ends the session, so that the running trials are not blamed for it."""
+        for frozen in self._read_frozen():
             if not frozen.state.is_finished():
                 # the restart to come makes it 0 again
                 self._storage.set_trial_user_attr(frozen._trial_id, _RESTARTS, -1)
 
-    def _keep(self, trial: Trial, identifier: int) -> None:
+    def _keep_artifacts(self, trial: Trial, identifier: int) -> None:
         for name, data in self._latest_artifacts.pop(trial.number, {}).items():
             if name in (WEIGHTS, CHECKPOINT):
                 write_atomically(self.weights_path(trial.number, name), data)
                 continue
-            if self._artifact(identifier, name) == data:  # kept by a session that was killed before the trial's end
+            if (
+                self._read_artifact(identifier, name) == data
+            ):  # kept by a session that was killed before the trial's end
                 continue
             with tempfile.TemporaryDirectory(dir=self.path / "artifacts", prefix=".") as folder:
                 file = Path(folder) / name
@@ -268,31 +271,25 @@ class Study:
         """What was remembered of the run as a whole."""
         return self._storage.get_study_user_attrs(self._study_id)
 
-    @property
-    def objective_names(self) -> list[str]:
+    @functools.cached_property
+    def objectives(self) -> tuple[Objective, ...]:
         """The metrics that are optimised."""
-        if not hasattr(self, "_objective_names"):
-            self._objective_names: list[str] = list(self.notes["objectives"])
-        return self._objective_names
+        pairs = zip(self.notes["objectives"], self._storage.get_study_directions(self._study_id), strict=True)
+        minimize = optuna.study.StudyDirection.MINIMIZE
+        return tuple(Objective(name, "minimize" if found == minimize else "maximize") for name, found in pairs)
 
-    @property
-    def directions(self) -> list[Direction]:
-        """Whether each objective is minimised or maximised."""
-        directions = self._storage.get_study_directions(self._study_id)
-        return ["minimize" if d == optuna.study.StudyDirection.MINIMIZE else "maximize" for d in directions]
-
-    def trials(self, objectives: tuple[Objective, ...]) -> list[Trial]:
+    def trials(self) -> list[Trial]:
         """Every trial so far, running ones included, by number."""
-        return [trial_of(frozen, objectives) for frozen in self._frozen()]
+        return [decode_trial(frozen, self.objectives) for frozen in self._read_frozen()]
 
-    def _frozen(self) -> list[FrozenTrial]:
+    def _read_frozen(self) -> list[FrozenTrial]:
         return self._storage.get_all_trials(self._study_id, deepcopy=False)
 
-    def history(self, objectives: tuple[Objective, ...]) -> tuple[Event, ...]:
+    def history(self) -> tuple[Event, ...]:
         """The asks and tells in their order, to be executed again."""
         events = []
-        for frozen in self._frozen():
-            trial = trial_of(frozen, objectives)
+        for frozen in self._read_frozen():
+            trial = decode_trial(frozen, self.objectives)
             events.append(Event(frozen.user_attrs["asked"], "ask", trial))
             if frozen.state.is_finished():
                 events.append(Event(frozen.user_attrs["told"], "tell", trial))
@@ -308,9 +305,9 @@ class Study:
 
     def picture(self, number: int) -> bytes | None:
         """A trial's picture as PNG; None if it has none."""
-        return self._artifact(self._trial_id(number), "*.png")
+        return self._read_artifact(self._trial_id(number), "*.png")
 
-    def _artifact(self, identifier: int, pattern: str) -> bytes | None:
+    def _read_artifact(self, identifier: int, pattern: str) -> bytes | None:
         """The latest file of a trial whose name is like this; None if it has none."""
         frozen = self._storage.get_trial(identifier)
         for meta in reversed(get_all_artifact_meta(frozen, storage=self._storage)):
@@ -321,5 +318,5 @@ class Study:
 
     def started_at(self) -> str:
         """When the first trial began, as ISO time; empty before."""
-        begun = [frozen.datetime_start for frozen in self._frozen() if frozen.datetime_start]
+        begun = [frozen.datetime_start for frozen in self._read_frozen() if frozen.datetime_start]
         return min(begun).isoformat(timespec="seconds") if begun else ""

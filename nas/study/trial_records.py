@@ -1,4 +1,4 @@
-"""A trial as the study keeps it: Optuna's trial, with what is ours as its user attributes."""
+"""Trials as Optuna keeps them, encoded in user attributes, and decoded."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial, cur
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-_END = 6  # the journal's operation that sets a trial's state, which `Study.told` alone does
+_END = 6  # the journal's operation that sets a trial's state, which `Study.record_tell` alone does
 
 
-def when_asked(trial: Trial, event: int) -> dict[str, Any]:
-    """The attributes of a trial that begins, the ask being this event of the run."""
+def encode_ask(trial: Trial, event: int) -> dict[str, Any]:
+    """Encode a trial that begins; its ask is this event of the run."""
     proposal = trial.proposal
     return {
         "genotype": trial.genotype.text,
@@ -28,12 +28,12 @@ def when_asked(trial: Trial, event: int) -> dict[str, Any]:
         "origin": proposal.origin,
         "seed": trial.seed,
         "asked": event,
-        **attributes_of_job(proposal.job),
+        **encode_job(proposal.job),
     }
 
 
-def attributes_of_job(job: Job) -> dict[str, Any]:
-    """A job as JSON has it, under a name for each kind; nothing for the usual one."""
+def encode_job(job: Job) -> dict[str, Any]:
+    """Encode a job for JSON, under a name for each kind; a plain training needs nothing."""
     match job:
         case Train():
             return {}
@@ -51,8 +51,8 @@ def attributes_of_job(job: Job) -> dict[str, Any]:
             assert_never(job)
 
 
-def job_of_attributes(attributes: Mapping[str, Any]) -> Job:
-    """The inverse of `attributes_of_job`; earlier versions wrote the same names, with null for what was not asked."""
+def decode_job(attributes: Mapping[str, Any]) -> Job:
+    """Decode what `encode_job` has encoded; earlier versions wrote the same names, with null for what was not asked."""
     if (portion := attributes.get("portion")) is not None:
         return TrainPortion(**portion)
     if (plan := attributes.get("supernet")) is not None:
@@ -66,11 +66,11 @@ def job_of_attributes(attributes: Mapping[str, Any]) -> Job:
     return Train()
 
 
-def when_told(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
-    """The attributes of a trial that has ended, the tell being this event of the run.
+def encode_tell(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
+    """Encode a trial that has ended; its tell is this event of the run.
 
     Args:
-        taken: the names of those it has already, which metrics of these names do not overwrite.
+        taken: names of attributes that the trial has already, which metrics of the same names do not overwrite.
     """
     assert trial.outcome is not None
     attributes: dict[str, Any] = {"told": event, "outcome": trial.outcome.kind, "reason": trial.outcome.reason}
@@ -81,14 +81,14 @@ def when_told(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
     return metrics | attributes | {"epochs": [{"epoch": m.epoch, **m.metrics} for m in trial.measurements]}
 
 
-def trial_of(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
-    """The trial that is recorded, running or ended."""
+def decode_trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
+    """Decode a trial that is recorded, running or ended."""
     attributes = frozen.user_attrs
     proposal = Proposal(
         Genotype(attributes["genotype"]),
         tuple(attributes["parents"]),
         origin=attributes["origin"],
-        job=job_of_attributes(attributes),
+        job=decode_job(attributes),
     )
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())
@@ -113,8 +113,8 @@ def trial_of(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Trial:
     return Trial(frozen.number, proposal, attributes["seed"], measurements, outcome, losses, curve)
 
 
-def tells_an_end(lines: bytes) -> bool:
-    """Whether lines of a journal, the last perhaps a half, tell that a trial has ended."""
+def has_ended_trial(lines: bytes) -> bool:
+    """Whether a trial has ended according to these lines of a journal, of which the last may be cut off."""
     for line in lines.splitlines():
         try:
             entry = json.loads(line)

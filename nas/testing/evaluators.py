@@ -60,7 +60,7 @@ class EvaluatorContract:
             for measurement in evaluator.evaluate(Trial(0, Proposal(genotype), 1)):
                 assert default in measurement.metrics
                 assert all(math.isfinite(value) for value in measurement.metrics.values())
-                assert set(measurement.metrics) <= set(evaluator.objectives)
+                assert set(measurement.metrics) <= set(evaluator.metrics)
 
     def test_the_same_trial_gives_the_same_numbers(self) -> None:
         for genotype in self.genotypes():

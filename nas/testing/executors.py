@@ -11,7 +11,8 @@ import pytest
 
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
-from nas.core.search import Decision, Event, InMemory, Search
+from nas.core.record import InMemory, Record
+from nas.core.search import Decision, Hooks, Limits, Search
 from nas.core.trial import Measurement, Trial
 from nas.executors.inline import Inline
 from nas.strategies.evolution import Evolution
@@ -28,23 +29,15 @@ from nas.testing.toys import (
 
 
 class Diary(InMemory):
-    """Keeps what a search writes down."""
+    """A record that counts the retries of each trial."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.lock = threading.RLock()  # as a study has: it cannot be sent to another process
-        self.events: list[Event] = []
         self.retries: Counter[int] = Counter()
 
-    def asked(self, trial: Trial, event: int) -> None:
-        """An ask."""
-        self.events.append(Event(event, "ask", trial))
-
-    def told(self, trial: Trial, event: int) -> None:
-        """A tell."""
-        self.events.append(Event(event, "tell", trial))
-
-    def retried(self, trial: Trial, reason: str) -> None:
-        """Another attempt."""
+    def record_retry(self, trial: Trial, reason: str) -> None:
+        """Count it."""
         assert reason
         self.retries[trial.number] += 1
 
@@ -58,11 +51,18 @@ class Stopping(Search):
         return "stop" if trial.number == 3 else decision
 
 
-def toy_search(kind: type[Search] = Search, trials: int = 12, **options: Any) -> Search:
+def toy_search(
+    kind: type[Search] = Search,
+    trials: int = 12,
+    *,
+    record: Record | None = None,
+    failures: int | None = None,
+    hooks: Hooks | None = None,
+) -> Search:
     """Evolution on the toys."""
-    space = ToySpace()
-    record = options.pop("record", InMemory())
-    return kind(space, Evolution(space, seed=1, trials=12), (LOSS,), record, seed=1, trials=trials, **options)
+    space, limits = ToySpace(), Limits(trials, failures)
+    strategy = Evolution(space, seed=1, trials=12)
+    return kind(space, strategy, (LOSS,), record or InMemory(), seed=1, limits=limits, hooks=hooks)
 
 
 class ExecutorContract:
@@ -110,21 +110,21 @@ class ExecutorContract:
     @pytest.mark.parametrize("when", ["asked", "measured"])
     def test_a_fault_of_the_record_is_not_blamed_on_the_candidate(self, when: str) -> None:
         class FullDisk(InMemory):
-            def asked(self, trial: Trial, event: int) -> None:
+            def record_ask(self, trial: Trial, event: int) -> None:
                 if when == "asked":
                     raise OSError(28, "No space left on device")
 
-            def measured(self, trial: Trial, measurement: Measurement) -> None:
+            def record_measurement(self, trial: Trial, measurement: Measurement) -> None:
                 raise OSError(28, "No space left on device")
 
-        search = Search(ToySpace(), Random(ToySpace(), seed=0, trials=2), (LOSS,), FullDisk(), seed=0, trials=2)
+        search = Search(ToySpace(), Random(ToySpace(), seed=0, trials=2), (LOSS,), FullDisk(), seed=0, limits=Limits(2))
         with pytest.raises(OSError, match="No space"):
             self.make().run(search, ToyEvaluator(ToySpace()), lambda trial: None)
         assert search.ended == []
 
     def test_it_ends_after_too_many_failures(self) -> None:
         failing: dict[int, Exception] = {number: RuntimeError("no") for number in range(12)}
-        search = self._run(ToyEvaluator(ToySpace(), failing=failing), max_failures=3)
+        search = self._run(ToyEvaluator(ToySpace(), failing=failing), failures=3)
         assert search.failures == 4
 
     def test_a_trial_that_the_search_stops_is_stopped(self) -> None:
@@ -161,10 +161,10 @@ class ProcessExecutorContract(ExecutorContract):
         assert all([m.epoch for m in trial.measurements] == [1, 2] for trial in search.ended)
         events = [event.number for event in diary.events]
         assert events == list(range(24))
-        resumed = toy_search(history=tuple(diary.events))  # a ReplayMismatch, if the order were another
+        resumed = toy_search(record=InMemory(diary.events))  # a ReplayMismatch, if the order were another
         assert [trial.number for trial in resumed.ended] == [trial.number for trial in search.ended]
         for cut in range(24):
-            again = toy_search(history=tuple(diary.events[:cut]))
+            again = toy_search(record=InMemory(diary.events[:cut]))
             asked = [event.trial for event in diary.events[:cut] if event.kind == "ask"]
             told = {event.trial.number for event in diary.events[:cut] if event.kind == "tell"}
             running = [trial for trial in asked if trial.number not in told]

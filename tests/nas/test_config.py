@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from nas.config import RunConfig, read_yaml, seconds
+from nas.config import RunConfig, parse_duration, read_yaml
 from nas.core.errors import UserError
 
 
@@ -10,13 +10,13 @@ from nas.core.errors import UserError
     [("90", 90), (90, 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("1h30m", 5400), ("2d", 172800)],
 )
 def test_durations(text, value):
-    assert seconds(text) == value
+    assert parse_duration(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "ten", "10 x", "-5m", "0s", "5mm"])
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError, match="duration"):
-        seconds(text)
+        parse_duration(text)
     with pytest.raises(UserError, match="--time-limit"):
         RunConfig.checked({"time_limit": text})
 

@@ -13,6 +13,7 @@ CARD = Card(
     description="description",
     genotype=Genotype.of("toy", 1, {}),
     shape=(1, 8, 8),
+    kind="image",
     dataset="digits",
     parts="10 to train",
     notes=(),

@@ -5,8 +5,7 @@ import time
 import pytest
 
 from nas.core.errors import UserError
-from nas.core.search import Event, InMemory
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 
 
 class Until:
@@ -18,27 +17,14 @@ class Until:
     def begin(self, run, search):
         self._study = run.study
 
-    def measured(self, trial, measurement):
+    def show_measurement(self, trial, measurement):
         pass
 
-    def ended(self, trial):
+    def show_trial(self, trial):
         self.checkpoints.append(len(self._study.checkpoints()))
         self._left -= 1
         if self._left == 0:
             raise KeyboardInterrupt
-
-
-class Diary(InMemory):
-    """Keeps the asks and tells in their order, as a run's study does."""
-
-    def __init__(self):
-        self.events = []
-
-    def asked(self, trial, event):
-        self.events.append(Event(event, "ask", trial))
-
-    def told(self, trial, event):
-        self.events.append(Event(event, "tell", trial))
 
 
 def journal_trials(path):

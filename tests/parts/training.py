@@ -21,7 +21,7 @@ def check_that_other_hyperparameters_go_on_from_a_state(training, epoch):
     faster = training(2, seed=2, generator_learning_rate=0.01, beta1=0.9)
     faster.restore(state)
     assert same(numbers(faster), numbers(one))
-    (group,) = faster._optimisers["generator"].param_groups
+    (group,) = faster.generator_optimiser.param_groups
     assert (group["lr"], group["betas"][0]) == (0.01, 0.9)
     epoch(one)
     epoch(faster)

@@ -1,4 +1,4 @@
-"""What Ray Tune asks for, answered by the search: a searcher, a scheduler, a stopper and a callback."""
+"""Ray Tune's searcher, scheduler, stopper and callback, through which Tune drives the search."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ray.tune.search import Searcher
 
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
+from nas.core.process import set_environment
 from nas.core.trial import Outcome
 from nas.executors.ray_tune.attempts import Attempts
-from nas.executors.ray_tune.cluster import environment
-from nas.executors.ray_tune.serialization import Parcel, Sending
+from nas.executors.ray_tune.serialization import Packer, Parcel
 from nas.executors.ray_tune.worker import BEGUN, ENDED, MEASURED, REFUSED, Worker
 
 _SETTINGS = {
@@ -37,20 +37,20 @@ class Over(BaseException):
     """Ends Tune's loop at once: it passes by all that Tune catches."""
 
 
-class Asked(Protocol):
-    """The search as Tune's adapters see it: `Course`, or what asks one that is elsewhere."""
+class SearchInTune(Protocol):
+    """The search as Tune's adapters see it: `Course`, or a `RemoteCourse` that asks one in another process."""
 
     def suggest(self, key: str) -> dict[str, Any] | str | None:
         """The next trial as Tune's configuration; None to wait, or Tune's word for the end."""
 
-    def stepped(self, key: str, result: dict[str, Any]) -> bool:
-        """Take notice of what a worker's step brought; gives whether to go on."""
+    def handle_step(self, key: str, result: dict[str, Any]) -> bool:
+        """Report the result of a worker's step to the search; returns whether to go on."""
 
-    def died(self, key: str, message: str) -> None:
-        """An attempt has ended by an error that was none of the evaluation's."""
+    def handle_death(self, key: str, message: str) -> None:
+        """End or retry an attempt whose worker died."""
 
     def watch(self) -> bool:
-        """Called several times a second; gives whether Tune shall end.
+        """Kill what takes too long; called several times a second. Returns whether Tune shall end.
 
         Raises:
             Over: at once.
@@ -58,7 +58,7 @@ class Asked(Protocol):
 
 
 class Course:
-    """The search in Tune's hands: what the adapters share.
+    """The search that Tune drives; its adapters share it.
 
     No exception is raised through Tune, which would take it for a trial's fault: `fault` is kept and ends the loop.
 
@@ -71,7 +71,7 @@ class Course:
         self.fault: Exception | None = None
         self.cut = False
         self.parcels: dict[str, Parcel] = {}
-        self._sending = Sending()
+        self._packer = Packer()
 
     def __getstate__(self) -> None:
         """Tune writes down whatever it holds, once at least; nothing of the search is its to keep."""
@@ -86,48 +86,48 @@ class Course:
         try:
             trial = None if self.over else self.attempts.next(key)
             if trial is not None:
-                self.parcels[key] = self._sending.parcel(trial)
+                self.parcels[key] = self._packer.pack(trial)
                 return {"parcel": self.parcels[key]}
         except Exception as error:  # noqa: BLE001 - raised again when Tune has ended
             self.fault = error
         # where nothing runs Tune would wait for a trial for ten minutes, whatever else it is told
         return str(Searcher.FINISHED) if self.over or self.attempts.over else None
 
-    def stepped(self, key: str, result: dict[str, Any]) -> bool:
-        """Take notice of what a worker's step brought; gives whether to go on."""
+    def handle_step(self, key: str, result: dict[str, Any]) -> bool:
+        """Report the result of a worker's step to the search; returns whether to go on."""
         if self.over:
             return True  # nothing of it counts, and Tune is about to end
         try:
-            return self._stepped(key, result)
+            return self._take(key, result)
         except Exception as error:  # noqa: BLE001 - raised again when Tune has ended
             self.fault = error
             return True
 
-    def _stepped(self, key: str, result: dict[str, Any]) -> bool:
+    def _take(self, key: str, result: dict[str, Any]) -> bool:
         if BEGUN in result:
             self.parcels.pop(key).empty()
-            self.attempts.begun(key, functools.partial(ray.kill, result[BEGUN]))
+            self.attempts.note_begin(key, functools.partial(ray.kill, result[BEGUN]))
         elif MEASURED in result:
-            return self.attempts.measured(key, result[MEASURED])
+            return self.attempts.report(key, result[MEASURED])
         elif ENDED in result:
-            return self.attempts.ended(key, result[ENDED])
+            return self.attempts.end(key, result[ENDED])
         elif REFUSED in result:
             refusal: UserError = result[REFUSED]
             raise refusal
         return True
 
-    def died(self, key: str, message: str) -> None:
-        """An attempt has ended by an error that was none of the evaluation's; `message` is Ray's."""
+    def handle_death(self, key: str, message: str) -> None:
+        """End or retry an attempt whose worker died; `message` is Ray's."""
         if self.over:
             return
         try:
             self.parcels.pop(key, None)
-            self.attempts.died(key, meaning(message))
+            self.attempts.handle_death(key, classify_death(message))
         except Exception as fault:  # noqa: BLE001 - raised again when Tune has ended
             self.fault = fault
 
     def watch(self) -> bool:
-        """Called several times a second: kill what takes too long. Gives whether Tune shall end."""
+        """Kill what takes too long; called several times a second. Returns whether Tune shall end."""
         if not self.over:
             self.attempts.watch()
         elif self._at_once:
@@ -137,8 +137,8 @@ class Course:
         return self.over
 
 
-class _Suggesting(Searcher):
-    def __init__(self, course: Asked) -> None:
+class _Searcher(Searcher):
+    def __init__(self, course: SearchInTune) -> None:
         super().__init__()
         self._course = course
 
@@ -155,22 +155,22 @@ class _Suggesting(Searcher):
         """A search is restored by its study."""
 
 
-class _Deciding(FIFOScheduler):
-    def __init__(self, course: Asked) -> None:
+class _Scheduler(FIFOScheduler):
+    def __init__(self, course: SearchInTune) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._course = course
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        go_on = self._course.stepped(trial.trial_id, result)
+        go_on = self._course.handle_step(trial.trial_id, result)
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         file = trial.error_file
-        self._course.died(trial.trial_id, "" if file is None else Path(file).read_text(errors="replace"))
+        self._course.handle_death(trial.trial_id, "" if file is None else Path(file).read_text(errors="replace"))
 
 
-class _Watching(tune.Stopper):
-    def __init__(self, course: Asked) -> None:
+class _Stopper(tune.Stopper):
+    def __init__(self, course: SearchInTune) -> None:
         self._course = course
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -180,7 +180,7 @@ class _Watching(tune.Stopper):
         return self._course.watch()
 
 
-class _Forgetting(tune.Callback):
+class _Callback(tune.Callback):
     """Takes out of Tune's results what the search has been given: weights and pictures would stay in memory."""
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
@@ -188,8 +188,8 @@ class _Forgetting(tune.Callback):
             result.pop(name, None)
 
 
-def sent(evaluator: Evaluator) -> list[Any]:
-    """The evaluator in the object store, behind its reference, which Tune would resolve if it lay open.
+def store_evaluator(evaluator: Evaluator) -> list[Any]:
+    """Put the evaluator into the object store; its reference is in a list, as Tune would resolve a bare one.
 
     Raises:
         UserError: it cannot be pickled.
@@ -201,25 +201,25 @@ def sent(evaluator: Evaluator) -> list[Any]:
         raise UserError("--executor", "ray", "evaluators that can be pickled, or inline", why=why) from error
 
 
-def turn(course: Asked, evaluator: list[Any], folder: str, *, workers: int, cpus: int, gpus: float) -> None:
+def run_tune(course: SearchInTune, evaluator: list[Any], folder: str, *, workers: int, cpus: int, gpus: float) -> None:
     """Let Tune run the trials until the search is over.
 
     Args:
-        evaluator: as it was `sent`.
+        evaluator: as `store_evaluator` gives it.
         folder: for what Tune insists on writing.
     """
     worker = tune.with_resources(
         tune.with_parameters(Worker, evaluator=evaluator, threads=cpus),
         {"cpu": cpus, "gpu": gpus} if gpus else {"cpu": cpus},
     )
-    with environment(_SETTINGS), contextlib.suppress(Over):
+    with set_environment(_SETTINGS), contextlib.suppress(Over):
         tune.run(
             worker,
             name="search",
-            search_alg=_Suggesting(course),
-            scheduler=_Deciding(course),
-            stop=_Watching(course),
-            callbacks=[_Forgetting()],
+            search_alg=_Searcher(course),
+            scheduler=_Scheduler(course),
+            stop=_Stopper(course),
+            callbacks=[_Callback()],
             num_samples=-1,
             max_concurrent_trials=workers,  # so many workers are started at once, and not one after the other
             storage_path=folder,
@@ -231,8 +231,8 @@ def turn(course: Asked, evaluator: list[Any], folder: str, *, workers: int, cpus
         )
 
 
-def meaning(message: str) -> Outcome:
-    """What Ray's message about a worker that is no more means for the trial that it evaluated."""
+def classify_death(message: str) -> Outcome:
+    """Classify Ray's message about a worker that died as an outcome of the trial that it evaluated."""
     text = " ".join(message.split())
     if "running low on memory" in text:
         used = re.search(r"was (\S+ used / \S+ limit)", text)

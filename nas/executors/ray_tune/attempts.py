@@ -1,4 +1,4 @@
-"""The search as workers see it that may die: which trial is whose, what runs too long, what is tried again."""
+"""Attempts to evaluate trials by workers that may die: which trial is whose, what takes too long, what is retried."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nas.core.search import Search
 from nas.core.trial import Measurement, Outcome, Trial
-from nas.executors.evaluation import Ended, log_failure, stopped_after
+from nas.executors.evaluation import EvaluationEnd, describe_stop, log_failure
 
 
 @dataclass
@@ -51,21 +51,21 @@ class Attempts:
         self._search, self._progress, self._clock = search, progress, clock
         self._workers, self._retries, self._timeout = workers, retries, timeout
         self._running: dict[str, Attempt] = {}
-        self._again: deque[Trial] = deque()
+        self._to_retry: deque[Trial] = deque()
         self._died: dict[int, int] = {}  # trial -> how many workers it has cost
         self._waiting = False  # the search had nothing to begin, and nothing has ended since
 
     @property
     def over(self) -> bool:
         """Whether nothing runs and the search has nothing more to begin."""
-        return self._waiting and not self._running and not self._again
+        return self._waiting and not self._running and not self._to_retry
 
     def next(self, key: str) -> Trial | None:
         """The trial that attempt `key` is of; None to wait for one that runs, or for ever if it is over."""
         if len(self._running) >= self._workers:
             return None
-        if self._again:
-            trial: Trial | None = self._again.popleft()
+        if self._to_retry:
+            trial: Trial | None = self._to_retry.popleft()
         elif self._waiting:  # a strategy that waits need not be asked ten times a second
             return None
         else:
@@ -76,21 +76,21 @@ class Attempts:
         self._running[key] = Attempt(trial)
         return trial
 
-    def begun(self, key: str, kill: Callable[[], None]) -> None:
-        """A worker has begun with the attempt; `kill` ends it."""
+    def note_begin(self, key: str, kill: Callable[[], None]) -> None:
+        """Note that a worker has begun with the attempt; `kill` ends the worker."""
         attempt = self._running[key]
         attempt.since, attempt.kill = self._clock(), kill
 
-    def measured(self, key: str, measurement: Measurement) -> bool:
-        """Take notice of a measurement; gives whether to go on."""
+    def report(self, key: str, measurement: Measurement) -> bool:
+        """Report a measurement to the search; returns whether to go on."""
         attempt = self._running[key]
         if attempt.overdue or self._search.report(attempt.trial, measurement) == "continue":
             return True
-        self._end(key, stopped_after(measurement))
+        self._end(key, describe_stop(measurement))
         return False
 
-    def ended(self, key: str, ended: Ended) -> bool:
-        """The evaluation is over by itself; gives whether to go on, which is to wait for the end of a killed worker."""
+    def end(self, key: str, ended: EvaluationEnd) -> bool:
+        """End the trial whose evaluation is over; returns whether to wait for the end of a worker that was killed."""
         attempt = self._running[key]
         if attempt.overdue:
             return True
@@ -98,8 +98,8 @@ class Attempts:
         self._end(key, ended.outcome)
         return False
 
-    def died(self, key: str, outcome: Outcome) -> None:
-        """The worker is gone; `outcome` is what that means for the trial if it is not tried again."""
+    def handle_death(self, key: str, outcome: Outcome) -> None:
+        """Retry the trial of a worker that died, or end it with `outcome` where it was retried often enough."""
         attempt = self._running[key]
         number = attempt.trial.number
         if attempt.overdue:
@@ -109,8 +109,8 @@ class Attempts:
         self._died[number] = self._died.get(number, 0) + 1
         if self._died[number] <= self._retries:
             del self._running[key]
-            self._search.again(attempt.trial, outcome.reason)
-            self._again.append(attempt.trial)
+            self._search.retry(attempt.trial, outcome.reason)
+            self._to_retry.append(attempt.trial)
             return
         times = f" ({self._died[number]} times)" if self._retries else ""
         self._end(key, Outcome(outcome.kind, outcome.reason + times))
@@ -128,7 +128,7 @@ class Attempts:
                 attempt.kill()
 
     def kill_all(self) -> None:
-        """End every worker at once; their trials are not ended, and run again on resuming."""
+        """Kill every worker; their trials do not end, and are run again on resuming."""
         for attempt in self._running.values():
             if attempt.kill is not None:
                 attempt.kill()

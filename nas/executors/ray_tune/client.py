@@ -1,4 +1,4 @@
-"""Ray's client, from outside the cluster: Tune's loop runs in there, and asks the search, which stays here."""
+"""Ray's client, outside the cluster: Tune's loop runs in the cluster, and asks the search in this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from nas.executors.ray_tune.adapters import Course, Over, turn
+from nas.executors.ray_tune.adapters import Course, Over, run_tune
 from nas.executors.ray_tune.cluster import folder
 from nas.executors.ray_tune.serialization import Parcel
 from nas.executors.ray_tune.worker import BEGUN
@@ -18,7 +18,7 @@ _OVER = "over"
 
 
 class Desk:
-    """An actor in the cluster, between Tune, which asks one thing after the other, and the search, which answers."""
+    """An actor in the cluster that passes Tune's questions to the search, one after the other, and its answers back."""
 
     def __init__(self) -> None:
         self._asked: asyncio.Queue[tuple[str, tuple[Any, ...]]] = asyncio.Queue()
@@ -41,7 +41,7 @@ class Desk:
         await self._answers.put(value)
 
 
-class Asking:
+class RemoteCourse:
     """The search as Tune's adapters see it in the cluster; see nas.executors.ray_tune.adapters.Course."""
 
     def __init__(self, desk: Any) -> None:
@@ -58,16 +58,16 @@ class Asking:
             self._parcels[key] = found["parcel"]
         return found
 
-    def stepped(self, key: str, result: dict[str, Any]) -> bool:
+    def handle_step(self, key: str, result: dict[str, Any]) -> bool:
         """What a worker's step brought."""
         if BEGUN in result:
             self._parcels.pop(key).empty()
-        return bool(self._ask("stepped", key, result))
+        return bool(self._ask("handle_step", key, result))
 
-    def died(self, key: str, message: str) -> None:
+    def handle_death(self, key: str, message: str) -> None:
         """An attempt has ended by an error."""
         self._parcels.pop(key, None)
-        self._ask("died", key, message)
+        self._ask("handle_death", key, message)
 
     def watch(self) -> bool:
         """Called several times a second."""
@@ -80,30 +80,30 @@ class Asking:
         return ray.get(self._desk.ask.remote(what, arguments))
 
 
-def turn_from_outside(course: Course, evaluator: list[Any], *, workers: int, cpus: int, gpus: float) -> None:
-    """As nas.executors.ray_tune.adapters.turn, with Tune in the cluster that this process is a client of.
+def run_tune_remotely(course: Course, evaluator: list[Any], *, workers: int, cpus: int, gpus: float) -> None:
+    """As nas.executors.ray_tune.adapters.run_tune, with Tune in the cluster that this process is a client of.
 
     What Tune has begun there ends with the client's connection, however that ends.
     """
     desk: Any = ray.remote(num_cpus=0)(Desk).remote()
-    loop = ray.remote(num_cpus=0, max_retries=0)(_turned).remote(desk, evaluator, workers, cpus, gpus)
+    loop = ray.remote(num_cpus=0, max_retries=0)(_run_tune_there).remote(desk, evaluator, workers, cpus, gpus)
     while True:
         question = ray.get(desk.next.remote(_PATIENCE))
         if question is not None:
             what, arguments = question
-            ray.get(desk.answer.remote(_answered(course, what, arguments)))
+            ray.get(desk.answer.remote(_answer(course, what, arguments)))
         elif ray.wait([loop], timeout=0)[0]:
             break
     ray.get(loop)
 
 
-def _answered(course: Course, what: str, arguments: tuple[Any, ...]) -> Any:
+def _answer(course: Course, what: str, arguments: tuple[Any, ...]) -> Any:
     try:
         return getattr(course, what)(*arguments)
     except Over:
         return _OVER
 
 
-def _turned(desk: Any, evaluator: list[Any], workers: int, cpus: int, gpus: float) -> None:
+def _run_tune_there(desk: Any, evaluator: list[Any], workers: int, cpus: int, gpus: float) -> None:
     with folder() as place:
-        turn(Asking(desk), evaluator, str(place), workers=workers, cpus=cpus, gpus=gpus)
+        run_tune(RemoteCourse(desk), evaluator, str(place), workers=workers, cpus=cpus, gpus=gpus)

@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +22,7 @@ import ray
 from ray._private import ray_constants
 
 from nas.core.errors import UserError
+from nas.core.process import set_environment
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _LOOPBACK = ("127.0.0.1", "::1")
 _TOKEN = secrets.token_hex(32)  # without one Ray leaves one in the home folder; it keeps to a process's first
 
 
-def in_session() -> bool:
+def has_session() -> bool:
     """Whether this process has a session already, which is not ours to end."""
     return bool(ray.is_initialized())
 
@@ -51,19 +52,19 @@ def session(address: str | None, *, cpus: int, gpus: int) -> Iterator[Path]:
     Raises:
         UserError: there is no such cluster, or it lets nobody in.
     """
-    with _quiet(), folder() as place:
-        if in_session():
+    with _silence_ray(), folder() as place:
+        if has_session():
             yield place
             return
         try:
-            with _handlers_kept():
+            with _keep_handlers():
                 if address is not None:
                     _join(address)
                 else:
-                    _begin(place, cpus, gpus)
+                    _start(place, cpus, gpus)
             yield place
         finally:
-            with _handlers_kept():
+            with _keep_handlers():
                 ray.shutdown()
                 if address is None:
                     _end_processes_of(place)
@@ -84,7 +85,7 @@ def _join(address: str) -> None:
             raise UserError("--address", address, "auto or HOST:PORT of a cluster that runs", why=why) from error
 
 
-def _begin(folder: Path, cpus: int, gpus: int) -> None:
+def _start(folder: Path, cpus: int, gpus: int) -> None:
     """A session on loopback alone, with a token of its own, without dashboard and without statistics.
 
     Ray answers on every network unless it believes that the machine can be no part of a cluster, which on Linux is
@@ -93,7 +94,7 @@ def _begin(folder: Path, cpus: int, gpus: int) -> None:
     changes = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         changes["RAY_AUTH_TOKEN"] = _TOKEN
-    with environment(changes), _replaced(ray_constants, "ENABLE_RAY_CLUSTER", False):
+    with set_environment(changes), _replace_attribute(ray_constants, "ENABLE_RAY_CLUSTER", False):
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -110,22 +111,7 @@ def _begin(folder: Path, cpus: int, gpus: int) -> None:
 
 
 @contextlib.contextmanager
-def environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a while."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_ray() -> Iterator[None]:
     """Nothing of Ray's reaches the terminal; what matters to a search is told by its outcomes.
 
     What Ray tells of its nodes it would print on standard output, whatever one says about logs.
@@ -134,19 +120,19 @@ def _quiet() -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.CRITICAL + 1)
     try:
-        with _replaced(ray._private.worker, "print_to_stdstream", _told):
+        with _replace_attribute(ray._private.worker, "print_to_stdstream", _log_message):
             yield
     finally:
         logger.setLevel(before)
 
 
-def _told(message: dict[str, Any], *_: Any, **__: Any) -> None:
+def _log_message(message: dict[str, Any], *_: Any, **__: Any) -> None:
     for line in message["lines"]:
         log.debug("Ray: %s", line)
 
 
 @contextlib.contextmanager
-def _replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+def _replace_attribute(module: ModuleType, name: str, value: Any) -> Iterator[None]:
     before = getattr(module, name)
     setattr(module, name, value)
     try:
@@ -156,7 +142,7 @@ def _replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _handlers_kept() -> Iterator[None]:
+def _keep_handlers() -> Iterator[None]:
     """Ray installs a handler for SIGTERM; ours stay."""
     if threading.current_thread() is not threading.main_thread():
         yield

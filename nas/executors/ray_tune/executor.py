@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.executor import Executor
+from nas.core.process import count_cores
 from nas.core.search import Search
 from nas.core.trial import Trial
 from nas.executors.ray_tune.attempts import Attempts
@@ -60,13 +61,13 @@ class RayTune(Executor):
         Raises:
             UserError: too few cores or GPUs, GPUs that the evaluator does not use, or there is no such cluster.
         """
-        from nas.executors.ray_tune.cluster import in_session, session
+        from nas.executors.ray_tune.cluster import has_session, session
 
-        if self._address is None and not in_session():
-            self._room(*_machine())
+        if self._address is None and not has_session():
+            self._count_workers(*_count_machine())
         else:
             with session(self._address, cpus=0, gpus=0):
-                self._room(*_cluster())
+                self._count_workers(*_count_cluster())
         if (device == "cuda") != (self._gpus > 0):
             allowed = "a share of a GPU such as 0.25, or --device cpu" if device == "cuda" else "0"
             raise UserError("--gpus-per-trial", self._gpus, allowed, why=f"the evaluator computes on {device}")
@@ -79,31 +80,31 @@ class RayTune(Executor):
             KeyboardInterrupt: the user has had enough; the trials that ran are run again on resuming.
         """
         from nas.executors.ray_tune.adapters import Course
-        from nas.executors.ray_tune.cluster import in_session, session
+        from nas.executors.ray_tune.cluster import has_session, session
 
-        at_once = not in_session()  # who was there before us stays, and what we have begun there is to be cleared
-        workers = self._room(*_machine()) if at_once and self._address is None else 0
-        gpus = _rounded_up(workers * self._gpus)
+        at_once = not has_session()  # who was there before us stays, and what we have begun there is to be cleared
+        workers = self._count_workers(*_count_machine()) if at_once and self._address is None else 0
+        gpus = math.ceil(workers * self._gpus)
         with session(self._address, cpus=workers * self._cpus, gpus=gpus) as folder:
-            workers = self._room(*_cluster())
+            workers = self._count_workers(*_count_cluster())
             attempts = Attempts(search, progress, workers=workers, retries=self._retries, timeout=self._timeout)
             course = Course(attempts, at_once=at_once)
-            with _orderly_end(course):
+            with _end_orderly(course):
                 self._turn(course, evaluator, folder, workers)
             if course.fault is not None:
                 raise course.fault
 
     def _turn(self, course: Course, evaluator: Evaluator, folder: Path, workers: int) -> None:
-        from nas.executors.ray_tune.adapters import sent, turn
-        from nas.executors.ray_tune.client import turn_from_outside
+        from nas.executors.ray_tune.adapters import run_tune, store_evaluator
+        from nas.executors.ray_tune.client import run_tune_remotely
 
         size: dict[str, Any] = {"workers": workers, "cpus": self._cpus, "gpus": self._gpus}
         if self._address is not None and self._address.startswith(CLIENT):
-            turn_from_outside(course, sent(evaluator), **size)
+            run_tune_remotely(course, store_evaluator(evaluator), **size)
         else:
-            turn(course, sent(evaluator), str(folder), **size)
+            run_tune(course, store_evaluator(evaluator), str(folder), **size)
 
-    def _room(self, cpus: int, gpus: float, where: str) -> int:
+    def _count_workers(self, cpus: int, gpus: float, where: str) -> int:
         """How many workers there shall be.
 
         Raises:
@@ -125,27 +126,22 @@ class RayTune(Executor):
         return self._workers or most
 
 
-def _machine() -> tuple[int, float, str]:
+def _count_machine() -> tuple[int, float, str]:
     """Cores and GPUs of this machine that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     import torch
 
-    return cores, float(torch.cuda.device_count()), "this machine"
+    return count_cores(), float(torch.cuda.device_count()), "this machine"
 
 
-def _cluster() -> tuple[int, float, str]:
+def _count_cluster() -> tuple[int, float, str]:
     import ray
 
     found = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return int(found.get("CPU", 0)), float(found.get("GPU", 0)), "the Ray cluster"
 
 
-def _rounded_up(number: float) -> int:
-    return -int(-number // 1)
-
-
 @contextlib.contextmanager
-def _orderly_end(course: Any) -> Iterator[None]:
+def _end_orderly(course: Any) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end Tune's loop between two of its steps, and then do what they do otherwise.
 
     A second one does it at once.

@@ -1,4 +1,4 @@
-"""Trials on their way to workers of Ray's, and what they start from, in its object store."""
+"""How trials are sent to Ray's workers, and the tensors that they start from put into its object store."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Parcel:
     def __repr__(self) -> str:
         return "Parcel()"  # Tune makes names of it
 
-    def opened(self) -> Trial:
-        """The trial, whole; the parcel is empty then.
+    def unpack(self) -> Trial:
+        """Return the whole trial, and empty the parcel.
 
         Raises:
             ray.exceptions.RayError: what it starts from is lost.
@@ -46,18 +46,18 @@ class Parcel:
         return replace(trial, start=replace(trial.start, tensors=ray.get(place)))
 
     def empty(self) -> None:
-        """The trial has arrived, or is over."""
+        """Forget the trial, which has arrived or is over."""
         self._trial = self._start = None
 
 
-class Sending:
+class Packer:
     """Puts what trials start from into the object store, once for all those that start from the same."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Any] = OrderedDict()  # the latest last
 
-    def parcel(self, trial: Trial) -> Parcel:
-        """The trial, to be sent."""
+    def pack(self, trial: Trial) -> Parcel:
+        """Pack a trial, to be sent."""
         if trial.start is None:
             return Parcel(trial)
         tensors = trial.start.tensors

@@ -1,4 +1,4 @@
-"""What runs in a worker process of Ray: evaluations, one after the other, a step an epoch."""
+"""The worker process of Ray: it evaluates one trial after the other, an epoch a step."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ray import tune
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.trial import Measurement
-from nas.executors.evaluation import Ended, advance, begun
+from nas.executors.evaluation import EvaluationEnd, advance, begin_evaluation
 from nas.executors.ray_tune.serialization import Parcel
 
 BEGUN, MEASURED, ENDED, REFUSED = "begun", "measured", "ended", "refused"
-"""What a step brings: the worker's own handle, a Measurement, an Ended, or the UserError that ends the search."""
+"""What a step brings: the worker's handle, a Measurement, an EvaluationEnd, or the UserError that ends the search."""
 
 
 class Worker(tune.Trainable):
@@ -51,7 +51,7 @@ class Worker(tune.Trainable):
         parcel: Parcel = config["parcel"]
         self._announced = False
         if self._refusal is None:
-            self._measurements = begun(self._evaluator, parcel.opened())
+            self._measurements = begin_evaluation(self._evaluator, parcel.unpack())
 
     def step(self) -> dict[str, Any]:
         """First that the worker has begun, then a measurement each, then the end."""
@@ -65,7 +65,7 @@ class Worker(tune.Trainable):
             found = advance(self._measurements)
         except UserError as error:
             return {REFUSED: error}
-        return {ENDED if isinstance(found, Ended) else MEASURED: found}
+        return {ENDED if isinstance(found, EvaluationEnd) else MEASURED: found}
 
     def cleanup(self) -> None:
         """Leave the evaluation, however far it is."""

@@ -30,16 +30,16 @@ class Store:
 
         self.url = url
         self._folders: set[str] = set()  # those that are sure to be there
-        self._fs, self._root = self._asked(lambda: url_to_fs(url))
-        self._asked(self._fs.invalidate_cache)
+        self._fs, self._root = self._call(lambda: url_to_fs(url))
+        self._call(self._fs.invalidate_cache)
 
-    def _asked(self, call: Callable[[], Result]) -> Result:
+    def _call(self, call: Callable[[], Result]) -> Result:
         try:
             return call()
         except FileNotFoundError as error:
-            raise Absent(_said(error)) from error
+            raise Absent(_describe_error(error)) from error
         except Exception as error:
-            raise StoreFailed(_said(error)) from error
+            raise StoreFailed(_describe_error(error)) from error
 
     def names(self) -> list[tuple[str, dict[str, Any]]]:
         """What is directly in the folder, hidden things aside.
@@ -47,13 +47,13 @@ class Store:
         Raises:
             UserError: a name leads out of it.
         """
-        return self._inside("")
+        return self._list_folder("")
 
-    def _inside(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
+    def _list_folder(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
         # not fs.find, which takes a store that does not answer for one that is empty
         above = self._path(folder)
         found = []
-        for info in self._asked(lambda: self._fs.ls(above.rstrip("/") or "/", detail=True)):
+        for info in self._call(lambda: self._fs.ls(above.rstrip("/") or "/", detail=True)):
             full = str(info["name"]).rstrip("/")
             if full == above.rstrip("/"):  # how some stores keep an empty folder
                 continue
@@ -71,26 +71,26 @@ class Store:
         while folders:
             folder = folders.pop()
             try:
-                inside = self._inside(folder)
+                inside = self._list_folder(folder)
             except Absent:  # it was there a moment ago
                 continue
             for name, info in inside:
                 if info["type"] == "directory":
                     folders.append(f"{folder}{name}/")
-                elif belongs(folder + name):
+                elif is_of_run(folder + name):
                     found[folder + name] = _identity(info)
         return found
 
     def identity(self, name: str) -> str | None:
         """What tells the contents of a file from others; None where it is not there."""
         try:
-            return _identity(self._asked(lambda: self._fs.info(self._path(name))))
+            return _identity(self._call(lambda: self._fs.info(self._path(name))))
         except Absent:
             return None
 
     def read(self, name: str) -> bytes:
         """A file's contents."""
-        return bytes(self._asked(lambda: self._fs.cat_file(self._path(name))))
+        return bytes(self._call(lambda: self._fs.cat_file(self._path(name))))
 
     def write(self, name: str, data: bytes) -> str:
         """Put a file there, whole or not at all; gives what tells its contents from others."""
@@ -99,13 +99,13 @@ class Store:
         path = self._path(name)
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            self._asked(lambda: self._fs.makedirs(folder, exist_ok=True))
+            self._call(lambda: self._fs.makedirs(folder, exist_ok=True))
             self._folders.add(folder)
         if isinstance(self._fs, LocalFileSystem):
-            self._asked(lambda: write_atomically(Path(path), data))
+            self._call(lambda: write_atomically(Path(path), data))
         else:
-            self._asked(lambda: self._put(path, data))
-        return _identity(self._asked(lambda: self._fs.info(path)))
+            self._call(lambda: self._put(path, data))
+        return _identity(self._call(lambda: self._fs.info(path)))
 
     def _put(self, path: str, data: bytes) -> None:
         with self._fs.transaction:  # where a file is not put as a whole anyway, it is moved into place
@@ -114,13 +114,13 @@ class Store:
     def remove(self, name: str) -> None:
         """Take a file away, if it is there."""
         with contextlib.suppress(Absent):
-            self._asked(lambda: self._fs.rm_file(self._path(name)))
+            self._call(lambda: self._fs.rm_file(self._path(name)))
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
 
 
-def belongs(name: str) -> bool:
+def is_of_run(name: str) -> bool:
     """Whether a file belongs to the run, and not to who works on it."""
     return not any(part.startswith(".") or part == "__pycache__" for part in name.split("/")) and name[-5:] != ".lock"
 
@@ -131,5 +131,5 @@ def _identity(info: dict[str, Any]) -> str:
     return f"{info.get('size')} {found.timestamp() if hasattr(found, 'timestamp') else found}"
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

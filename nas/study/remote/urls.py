@@ -1,4 +1,4 @@
-"""URLs as places of runs, and the folders here in which the runs of a URL are worked on."""
+"""URLs of runs, and the local folders of their working copies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def is_url(place: str | Path) -> bool:
     return isinstance(place, str) and "://" in place
 
 
-def runs_folder(place: str | Path, option: str = "--runs-dir") -> Path:
-    """The folder here where the runs of a place are worked on: itself, or of a URL the folder of its working copies.
+def find_runs_folder(place: str | Path, option: str = "--runs-dir") -> Path:
+    """Find the local folder of the runs of a place: the folder itself, or for a URL the folder of its working copies.
 
-    That is a folder of the cache, whose name is the whole URL: so no other record of it is needed.
+    Working copies lie in the cache, in a folder whose name is the whole URL, so that no other record is needed.
 
     Args:
         option: how the user gave it, for messages.
@@ -35,29 +35,29 @@ def runs_folder(place: str | Path, option: str = "--runs-dir") -> Path:
         if isinstance(place, Path) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(place)):
             raise UserError(option, str(place), ALLOWED, why="looks like a URL, which must be given as text")
         return Path(place)
-    url = _normal(str(place), option)
+    url = _normalise(str(place), option)
     name = quote(url, safe="")
     if len(name) > _LONGEST:
         raise UserError(option, url, f"a URL that is shorter by {len(name) - _LONGEST}", why="is too long")
-    return _copies() / name
+    return _copies_folder() / name
 
 
-def run_folder(url: str, option: str = "RUN") -> Path:
-    """The folder here of the run at a URL.
+def find_run_folder(url: str, option: str = "RUN") -> Path:
+    """Find the local folder of the run at a URL.
 
     Raises:
-        UserError: as `runs_folder`, or the URL is no run's.
+        UserError: as `find_runs_folder`, or the URL is no run's.
     """
     scheme, _, rest = url.partition("://")
     above, _, name = rest.rstrip("/").rpartition("/")
     if not is_plain(name):
-        raise UserError(option, _without_secrets(url), "the URL of a run, such as s3://bucket/runs/name")
-    return runs_folder(f"{scheme}://{above or ('/' if rest.startswith('/') else '')}", option) / name
+        raise UserError(option, _hide_secrets(url), "the URL of a run, such as s3://bucket/runs/name")
+    return find_runs_folder(f"{scheme}://{above or ('/' if rest.startswith('/') else '')}", option) / name
 
 
-def url_of(path: Path) -> str | None:
-    """The URL whose copy a folder here is, of runs or of one run; None of any other folder."""
-    path, copies = path.resolve(), _copies()
+def find_url(path: Path) -> str | None:
+    """Find the URL that a local folder of runs, or of one run, is a copy of; None for any other folder."""
+    path, copies = path.resolve(), _copies_folder()
     if not path.is_relative_to(copies) or path == copies:
         return None
     name, *inner = path.relative_to(copies).parts
@@ -65,9 +65,9 @@ def url_of(path: Path) -> str | None:
     return "/".join([url.removesuffix("/"), *inner]) if is_url(url) else None
 
 
-def place_of(path: Path) -> str:
-    """Where a run lies, for messages: its URL if it has one, else its folder."""
-    return url_of(path) or str(path)
+def describe_place(path: Path) -> str:
+    """Say in messages where a run lies: at its URL if it has one, else in its folder."""
+    return find_url(path) or str(path)
 
 
 def is_plain(name: str) -> bool:
@@ -75,14 +75,14 @@ def is_plain(name: str) -> bool:
     return bool(name) and not name.startswith(".") and not set(name) & {"/", "\\", "\0"}
 
 
-def _copies() -> Path:
+def _copies_folder() -> Path:
     return data_directory(None).resolve() / "runs"
 
 
-def _normal(url: str, option: str) -> str:
-    """The same URL for the same place, checked."""
+def _normalise(url: str, option: str) -> str:
+    """Check a URL, and write it in the one way that each place has."""
     scheme, _, rest = url.partition("://")
-    shown = _without_secrets(url)
+    shown = _hide_secrets(url)
     if shown != url:
         allowed = "a URL without secrets; fsspec's protocols have files and variables of their own for them"
         raise UserError(option, shown, allowed, why="has a password or a query in it")
@@ -92,8 +92,8 @@ def _normal(url: str, option: str) -> str:
     return f"{scheme}://{rest.rstrip('/')}"
 
 
-def _without_secrets(url: str) -> str:
-    """A URL that may be shown: without its password and its query."""
+def _hide_secrets(url: str) -> str:
+    """Hide the password and the query of a URL that is shown."""
     scheme, _, rest = url.partition("://")
     if scheme in _LOCAL:
         return url

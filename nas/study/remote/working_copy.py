@@ -1,4 +1,4 @@
-"""Runs at a URL of fsspec: each has a working copy here, brought up to date before it is read, and copied back.
+"""Working copies of runs at a URL of fsspec: brought up to date before they are read, and copied back.
 
 Object stores cannot append and know no locks, so a run is always worked on in a folder of this machine. What is copied
 is decided file by file from what both sides were when they were last alike. The journal decides the rest: it only
@@ -20,9 +20,9 @@ import filelock
 
 from nas.core.errors import GoneOnElsewhere, NotCopied, UserError
 from nas.study.files import JOURNAL, in_use, write_atomically
-from nas.study.remote.store import Absent, Store, StoreFailed, belongs
-from nas.study.remote.urls import run_folder, url_of
-from nas.study.trial_records import tells_an_end
+from nas.study.remote.store import Absent, Store, StoreFailed, is_of_run
+from nas.study.remote.urls import find_run_folder, find_url
+from nas.study.trial_records import has_ended_trial
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ Result = TypeVar("Result")
 
 
 Sides = tuple[str | None, str | None]
-"""What a file is here, and at the URL; see `_here` and nas.study.remote.store."""
+"""What a file is here, and at the URL; see `_identify` and nas.study.remote.store."""
 NOWHERE: Sides = (None, None)
 
 
 @contextlib.contextmanager
-def _memory(path: Path) -> Iterator[dict[str, Sides]]:
+def _open_memory(path: Path) -> Iterator[dict[str, Sides]]:
     """What each file was, here and there, when both were last alike; what is changed in it is kept, whatever happens.
 
     One process at a time.
@@ -69,18 +69,18 @@ def bring_up_to_date(path: Path, *, only: Sequence[str] | None = None) -> None:
     Raises:
         UserError: there is no such run, the store does not answer, or both sides have gone on without the other.
     """
-    url = url_of(path)
+    url = find_url(path)
     if url is None or (path.is_dir() and in_use(path)):
         return
     try:
-        _patiently(lambda: _update(path, url, only))
+        _retry(lambda: _update(path, url, only))
     except StoreFailed as error:
         raise UserError("RUN", url, "a place that can be read", why=f"cannot be read ({error})") from None
 
 
 def _update(path: Path, url: str, only: Sequence[str] | None) -> None:
     store = Store(url)
-    with _memory(path) as known:
+    with _open_memory(path) as known:
         ours, there = _read(path / JOURNAL), store.identity(JOURNAL)
         if there is None:
             if only is not None or (ours and JOURNAL not in known):
@@ -88,21 +88,21 @@ def _update(path: Path, url: str, only: Sequence[str] | None) -> None:
             left = f" any more; what was copied of it here lies in {path}" if ours else ""
             raise UserError("RUN", url, "a run that is there (nas list shows them)", why=f"does not exist{left}")
         unchanged = ours and there == known.get(JOURNAL, NOWHERE)[1]
-        theirs = b"" if unchanged else _whole(store.read(JOURNAL))  # before what it names
+        theirs = b"" if unchanged else _cut_half_line(store.read(JOURNAL))  # before what it names
         behind = not ours.startswith(theirs)
-        if behind and not theirs.startswith(ours) and tells_an_end(_beyond(ours, theirs)):
+        if behind and not theirs.startswith(ours) and has_ended_trial(_find_new_lines(ours, theirs)):
             allowed = f"a run that one machine alone has gone on with; move {path} away to take what is there"
             raise UserError("RUN", url, allowed, why=f"has gone on there, and otherwise in {path}")
         files = store.files() if only is None else {name: store.identity(name) for name in only}
         for name in set(files) - {JOURNAL}:
-            now, (here, last) = _here(path / name), known.get(name, NOWHERE)
+            now, (here, last) = _identify(path / name), known.get(name, NOWHERE)
             newer = files[name] != last and (behind or now == here)
             if files[name] is not None and (newer or now is None):  # what was removed is removed once more if it must
                 _take(store, path, name)
-                known[name] = _here(path / name), files[name]
+                known[name] = _identify(path / name), files[name]
         if behind:
             write_atomically(path / JOURNAL, theirs)
-            known[JOURNAL] = _here(path / JOURNAL), there
+            known[JOURNAL] = _identify(path / JOURNAL), there
         for name in set(known) - set(files) if behind and only is None else ():
             (path / name).unlink(missing_ok=True)
             del known[name]
@@ -128,30 +128,30 @@ def copy_back(path: Path, *, once: bool = False, look: bool = False) -> None:
         GoneOnElsewhere: the run was gone on with from another machine; nothing is overwritten.
         NotCopied: the store does not answer; another call copies what is missing.
     """
-    url = url_of(path)
+    url = find_url(path)
     if url is None:
         return
     try:
-        _patiently(lambda: _copy_back(path, url, look), () if once else PAUSES)
+        _retry(lambda: _copy_back(path, url, look), () if once else PAUSES)
     except StoreFailed as error:
         raise NotCopied(url, path, f"cannot be written to ({error})") from None
 
 
 def _copy_back(path: Path, url: str, look: bool) -> None:
     store = Store(url)
-    with _memory(path) as known:
-        of_journal, journal = _here(path / JOURNAL), _whole(_read(path / JOURNAL))
+    with _open_memory(path) as known:
+        of_journal, journal = _identify(path / JOURNAL), _cut_half_line(_read(path / JOURNAL))
         there = store.identity(JOURNAL)
         if there is None:
             known.clear()  # nothing is there yet, or any more
-        elif there != known.get(JOURNAL, NOWHERE)[1] and not journal.startswith(_whole(store.read(JOURNAL))):
+        elif there != known.get(JOURNAL, NOWHERE)[1] and not journal.startswith(_cut_half_line(store.read(JOURNAL))):
             raise GoneOnElsewhere(url, path, "has gone on from elsewhere, and is left as it is")
         for name in set(known) - set(store.files()) if look else ():
             del known[name]
         names = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
-        names = [name for name in names if belongs(name)]
+        names = [name for name in names if is_of_run(name)]
         for name in sorted(names, key=_journal_last):
-            here = of_journal if name == JOURNAL else _here(path / name)
+            here = of_journal if name == JOURNAL else _identify(path / name)
             if here not in (None, known.get(name, NOWHERE)[0]):  # None: an export has been replaced meanwhile
                 known[name] = here, store.write(name, journal if name == JOURNAL else _read(path / name))
         for name in set(known) - set(names):
@@ -160,16 +160,16 @@ def _copy_back(path: Path, url: str, look: bool) -> None:
 
 
 @contextlib.contextmanager
-def copied_back(path: Path) -> Iterator[Callable[[], None]]:
-    """A session with a run: it is copied back whenever what is given is called, and at the end.
+def copy_while_running(path: Path) -> Iterator[Callable[[], None]]:
+    """Copy a run back to its URL at the end of a session, and whenever the session calls the function it is given.
 
-    What cannot be copied in between is warned of, and copied with the next.
+    A copy that fails in between is warned of, and made up for by the next.
 
     Raises:
         GoneOnElsewhere: at the beginning or at the end, the run was gone on with from another machine.
         NotCopied: at the end, something is missing at the URL.
     """
-    if url_of(path) is None:
+    if find_url(path) is None:
         yield lambda: None
         return
     gone_on = False
@@ -199,7 +199,7 @@ def copied_back(path: Path) -> Iterator[Callable[[], None]]:
     copy_back(path, look=True)
 
 
-def begin(path: Path) -> None:
+def publish_run(path: Path) -> None:
     """Copy a run that has just been made to its URL for the first time; if that fails, take it away here too.
 
     Raises:
@@ -209,39 +209,39 @@ def begin(path: Path) -> None:
         copy_back(path)
     except NotCopied as error:
         shutil.rmtree(path)
-        raise UserError("--runs-dir", url_of(path.parent), "a place that can be written to", why=error.why) from None
+        raise UserError("--runs-dir", find_url(path.parent), "a place that can be written to", why=error.why) from None
 
 
-def refuse_taken(path: Path) -> None:
+def refuse_taken_name(path: Path) -> None:
     """Refuse to make a run at a URL where something is already.
 
     Raises:
         UserError: there is, or the store does not answer.
     """
-    url, above = url_of(path), url_of(path.parent)
+    url, above = find_url(path), find_url(path.parent)
     if url is None:
         return
     try:
-        taken = _patiently(lambda: bool(_names(url)))
+        taken = _retry(lambda: bool(_list_names(url)))
     except StoreFailed as error:
         raise UserError("--runs-dir", above, "a place that can be reached", why=f"cannot be read ({error})") from None
     if taken:
         raise UserError("--name", path.name, f"a name that is not in {above} yet", why="this run exists")
 
 
-def names_at(runs_dir: Path) -> list[str]:
-    """The names of what may be runs at the URL of a folder of working copies; none of any other folder.
+def list_names_at(runs_dir: Path) -> list[str]:
+    """List what may be runs at the URL of a folder of working copies; nothing for any other folder.
 
-    What could never be copied there is among them, and what was taken away there is not.
+    Runs that could never be copied there are among them, and runs that were removed there are not.
 
     Raises:
         UserError: the store does not answer.
     """
-    url = url_of(runs_dir)
+    url = find_url(runs_dir)
     if url is None:
         return []
     try:
-        found = _patiently(lambda: _names(url))
+        found = _retry(lambda: _list_names(url))
     except StoreFailed as error:
         raise UserError("--runs-dir", url, "a place that can be read", why=f"cannot be read ({error})") from None
     here = runs_dir.iterdir() if runs_dir.is_dir() else ()
@@ -249,28 +249,28 @@ def names_at(runs_dir: Path) -> list[str]:
     return sorted(own | {name for name, info in found if info["type"] == "directory"})
 
 
-def _names(url: str) -> list[tuple[str, dict[str, Any]]]:
+def _list_names(url: str) -> list[tuple[str, dict[str, Any]]]:
     try:
         return Store(url).names()
     except Absent:
         return []
 
 
-def located(run: str | Path) -> Path:
-    """The folder of a run by its path or its URL; what a URL names is brought up to date.
+def locate_run(run: str | Path) -> Path:
+    """Find the folder of a run by its path or its URL; the copy of a URL is brought up to date.
 
     Raises:
         UserError: as `bring_up_to_date`, or the URL is none of a run.
     """
     if not isinstance(run, str) or "://" not in run:
         return Path(run)
-    path = run_folder(run)
+    path = find_run_folder(run)
     bring_up_to_date(path)
     return path
 
 
-def _patiently(call: Callable[[], Result], pauses: Sequence[float] | None = None) -> Result:
-    """What a call gives, tried again after pauses where the store fails."""
+def _retry(call: Callable[[], Result], pauses: Sequence[float] | None = None) -> Result:
+    """Make a call, and again after each of the pauses where the store fails."""
     for pause in PAUSES if pauses is None else pauses:
         try:
             return call()
@@ -280,7 +280,7 @@ def _patiently(call: Callable[[], Result], pauses: Sequence[float] | None = None
     return call()
 
 
-def _here(file: Path) -> str | None:
+def _identify(file: Path) -> str | None:
     try:
         stat = file.stat()
     except FileNotFoundError:
@@ -292,8 +292,8 @@ def _read(file: Path) -> bytes:
     return file.read_bytes() if file.is_file() else b""
 
 
-def _whole(journal: bytes) -> bytes:
-    """A journal without half a line at its end, which a kill may have left."""
+def _cut_half_line(journal: bytes) -> bytes:
+    """Remove half a line from the end of a journal, which a kill may have left."""
     return journal[: journal.rfind(b"\n") + 1]
 
 
@@ -301,7 +301,7 @@ def _journal_last(name: str) -> tuple[bool, str]:
     return name == JOURNAL, name
 
 
-def _beyond(ours: bytes, theirs: bytes) -> bytes:
-    """The lines of one journal from where it differs from another."""
+def _find_new_lines(ours: bytes, theirs: bytes) -> bytes:
+    """Find the lines of one journal from where it differs from another."""
     same = next((at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), len(theirs))
     return ours[ours.rfind(b"\n", 0, same) + 1 :]

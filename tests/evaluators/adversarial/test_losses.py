@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from evaluators.adversarial.diff_augment import POLICIES, diff_augmented
+from evaluators.adversarial.diff_augment import POLICIES, diff_augment
 from evaluators.adversarial.losses import (
     ADVERSARIAL_LOSSES,
     HARD_TARGETS,
@@ -283,7 +283,7 @@ def test_clipping_bounds_every_weight_and_leaves_the_small_ones():
 
 
 def augmented(images, policy, seed=0):
-    return diff_augmented(images, policy, torch.Generator().manual_seed(seed))
+    return diff_augment(images, policy, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))

@@ -2,7 +2,7 @@
 
 import math
 
-from evaluators.adversarial.collapse import collapse
+from evaluators.adversarial.collapse import find_collapse
 from evaluators.adversarial.snapshots import Snapshot, Snapshots
 
 
@@ -46,11 +46,15 @@ def test_training_ends_where_images_are_alike_and_a_sound_snapshot_is_kept():
 
 def test_the_collapse_rule():
     good = {"sample_deviation": 0.2, "modes": 10.0, "label_entropy": math.log(10), "coverage": 0.5}
-    assert collapse(good, 0.25, 10) is None
-    assert collapse(good | {"sample_deviation": 0.0624}, 0.25, 10).startswith("sample_deviation 0.0624 is under 0.0625")
+    assert find_collapse(good, 0.25, 10) is None
+    assert find_collapse(good | {"sample_deviation": 0.0624}, 0.25, 10).startswith(
+        "sample_deviation 0.0624 is under 0.0625"
+    )
     five, four = ({"modes": float(m), "label_entropy": math.log(m) - 1e-9} for m in (5, 4))
-    assert collapse(good | five, 0.25, 10) is None
-    assert "modes 4 is under 50% of the 10 classes" in collapse(good | four, 0.25, 10)
-    assert collapse(good | {"modes": 2.0, "label_entropy": math.log(6)}, 0.25, 10) is None  # blurred, and all different
-    assert collapse(good | {"coverage": 0.0}, 0.25, 10) is None  # where there are labels, modes say it
-    assert collapse(good | {"coverage": 0.01}, 0.25, 0).startswith("coverage 0.01")
+    assert find_collapse(good | five, 0.25, 10) is None
+    assert "modes 4 is under 50% of the 10 classes" in find_collapse(good | four, 0.25, 10)
+    assert (
+        find_collapse(good | {"modes": 2.0, "label_entropy": math.log(6)}, 0.25, 10) is None
+    )  # blurred, and all different
+    assert find_collapse(good | {"coverage": 0.0}, 0.25, 10) is None  # where there are labels, modes say it
+    assert find_collapse(good | {"coverage": 0.01}, 0.25, 0).startswith("coverage 0.01")

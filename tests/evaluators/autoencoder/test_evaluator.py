@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load
 
-from evaluators.autoencoder.losses import training_loss, with_noise
-from evaluators.autoencoder.scores import scores_of
+from evaluators.autoencoder.losses import add_noise, training_loss
+from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory
-from evaluators.pictures import picture_of_rows
+from evaluators.pictures import render_rows
 from evaluators.training.augmentations import AUGMENTATIONS
 from evaluators.training.optimisers import OPTIMISERS
 from evaluators.training.schedules import SCHEDULES
@@ -76,7 +76,7 @@ def test_the_last_measurement_brings_weights_that_score_the_same(tiny):
     *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 1))
     model = SPACE.build(genotype, tiny.shape)
     model.load_state_dict(load(last.artifacts["weights.safetensors"]))
-    again = scores_of(model, evaluator.task._validation, SPACE.hyperparameters(genotype), 1).metrics
+    again = score_reconstructions(model, evaluator.task._validation, SPACE.hyperparameters(genotype), 1).metrics
     assert again["mse"] == pytest.approx(last.metrics["mse"], rel=1e-4)
     assert set(evaluator.test(genotype, model, 1)) == {"mse", "psnr", "ssim"}
 
@@ -125,7 +125,7 @@ def test_the_variational_loss_is_summed_over_pixels_and_latents_and_averaged_ove
 
 
 def test_noise_has_the_variance_that_is_asked_for():
-    noisy = with_noise(torch.zeros(50, 1, 20, 20), 0.1, torch.Generator().manual_seed(0))
+    noisy = add_noise(torch.zeros(50, 1, 20, 20), 0.1, torch.Generator().manual_seed(0))
     assert noisy.var().item() == pytest.approx(0.1, rel=0.05)
 
 
@@ -190,7 +190,7 @@ def test_assumptions_pin_the_latent_below_the_size_of_the_image(tiny):
 
 
 def test_pictures_are_png_of_the_rows(tmp_path):
-    (tmp_path / "p.png").write_bytes(picture_of_rows([torch.rand(5, 3, 8, 8)] * 2))
+    (tmp_path / "p.png").write_bytes(render_rows([torch.rand(5, 3, 8, 8)] * 2))
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.size == (5 * 34, 2 * 34)
         assert picture.mode == "RGB"

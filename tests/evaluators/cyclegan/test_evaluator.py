@@ -15,8 +15,8 @@ import evaluators.cyclegan.task
 from evaluators.cyclegan.task import CycleGanTask
 from evaluators.cyclegan.training import CycleGanTraining
 from evaluators.metrics.cost import PeakMemory
-from evaluators.metrics.samples import sample_scores
-from evaluators.metrics.translations import OF_CLASSES, pair_protocol, translation_scores
+from evaluators.metrics.samples import score_samples
+from evaluators.metrics.translations import OF_CLASSES, join_protocols, score_translations
 from nas import registry
 from nas.core.errors import Collapsed, Diverged
 from nas.core.space import sample
@@ -71,8 +71,8 @@ def inverted(images):
 def test_perfect_translators_score_as_real_images_and_doing_nothing_does_not(pair):
     targets = CycleGanTask.make_evaluator(SPACE, pair, epochs=1).task._targets
     perfect, nothing = (
-        translation_scores(targets, inverted, inverted),
-        translation_scores(targets, unchanged, unchanged),
+        score_translations(targets, inverted, inverted),
+        score_translations(targets, unchanged, unchanged),
     )
     for name in ("fid", "fid_a", "fid_b"):
         assert 3 * perfect[name] < nothing[name]
@@ -93,14 +93,14 @@ def test_a_moment_of_training_finds_the_inversion():
     """From unpaired images alone, and image by image: digits stay what they are."""
     data = little_digits(480)
     evaluator = CycleGanTask.make_evaluator(SPACE, data, epochs=1)
-    nothing = translation_scores(evaluator.task._targets, unchanged, unchanged)
+    nothing = score_translations(evaluator.task._targets, unchanged, unchanged)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = TinyCycleGan(data.shape, dropout=0.0)
     changed = {"identity_weight": 0.0, "batch": 4, "generator_learning_rate": 0.005, "linear_decay": False}
     training = CycleGanTraining(model, USUAL | changed, 1, 1)
     training.epoch((data.a.train, data.b.train), PeakMemory(torch.device("cpu")))
-    found = translation_scores(evaluator.task._targets, *evaluator.task._translate(training.average.network))
+    found = score_translations(evaluator.task._targets, *evaluator.task._translate(training.average.network))
     assert 4 * found["fid_a"] < nothing["fid_a"]
     assert 4 * found["fid_b"] < nothing["fid_b"]
     assert found["label_agreement"] > 0.6  # by chance a tenth
@@ -113,7 +113,7 @@ def test_a_direction_that_makes_one_image_shows_in_the_lesser_of_both(pair):
     def constant(images):
         return torch.full_like(images, 0.5)
 
-    scores = translation_scores(targets, constant, inverted)
+    scores = score_translations(targets, constant, inverted)
     assert scores["sample_deviation"] == 0
     assert scores["fid_b"] > scores["fid_a"]
 
@@ -125,7 +125,7 @@ def test_what_is_translated_is_of_the_validation_part_and_in_the_end_of_the_test
             mine = {image.numpy().tobytes() for image in target.sources.examples}
             assert mine <= {image.numpy().tobytes() for image in getattr(other, part).examples}
             assert len(target.sources) == target.reference.samples
-    protocol = pair_protocol(evaluator.task._targets)
+    protocol = join_protocols(evaluator.task._targets)
     assert protocol["a sources_sha256"] != protocol["b sources_sha256"]
     assert protocol["a extractor_sha256"] != protocol["b extractor_sha256"]
     assert protocol["a part"] == "train and validation"
@@ -138,11 +138,11 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(pair, monkeypa
     falsified, true = iter([50.0, 5.0, 9.0]), {}
 
     def scores(*args):
-        found, number = translation_scores(*args), next(falsified)
+        found, number = score_translations(*args), next(falsified)
         true[number] = found
         return found | {"fid": number}
 
-    monkeypatch.setattr(evaluators.cyclegan.task, "translation_scores", scores)
+    monkeypatch.setattr(evaluators.cyclegan.task, "score_translations", scores)
     measurements = measured(pair, NOISY, epochs=3)
     monkeypatch.undo()
     assert [m.metrics["fid"] for m in measurements] == [50, 5, 5]
@@ -154,7 +154,7 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(pair, monkeypa
     model = SPACE.build(NOISY, pair.shape)
     model.load_state_dict(load(measurements[-1].artifacts["weights.safetensors"]))
     with torch.no_grad():
-        again = translation_scores(evaluator.task._targets, model.eval().a_to_b, model.b_to_a)
+        again = score_translations(evaluator.task._targets, model.eval().a_to_b, model.b_to_a)
     for name, value in true[5.0].items():
         assert again[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
     tested = evaluator.test(NOISY, model, 1)
@@ -180,7 +180,7 @@ def test_pictures_costs_and_objectives(pair):
     assert last.metrics["parameters"] == sum(p.numel() for half in halves for p in half.parameters())
     assert last.metrics["multiply_adds"] == 2 * (8 * 9 * 64 + 8 * 9 * 64)
     assert json.loads(last.artifacts["protocol.json"])["b samples"] == len(pair.a.validation)
-    assert set(last.metrics) == set(CycleGanTask.make_evaluator(SPACE, pair, epochs=1).objectives)
+    assert set(last.metrics) == set(CycleGanTask.make_evaluator(SPACE, pair, epochs=1).metrics)
 
 
 @pytest.mark.usefixtures("lenient")
@@ -188,7 +188,7 @@ def test_without_labels_nothing_is_said_of_classes():
     data = little_digits(100, labels=False)
     evaluator = CycleGanTask.make_evaluator(SPACE, data, epochs=1)
     assert not set(OF_CLASSES) & set(evaluator.objectives)
-    assert set(measured(data, epochs=1)[-1].metrics) == set(evaluator.objectives)
+    assert set(measured(data, epochs=1)[-1].metrics) == set(evaluator.metrics)
 
 
 def test_domains_of_other_classes_have_no_modes_in_common(pair):
@@ -196,7 +196,7 @@ def test_domains_of_other_classes_have_no_modes_in_common(pair):
     data = replace(pair, b=other)
     evaluator = CycleGanTask.make_evaluator(SPACE, data, epochs=1)
     assert not set(OF_CLASSES) & set(evaluator.objectives)
-    assert not set(OF_CLASSES) & set(translation_scores(evaluator.task._targets, inverted, inverted))
+    assert not set(OF_CLASSES) & set(score_translations(evaluator.task._targets, inverted, inverted))
 
 
 class Constant(TinyCycleGanSpace):
@@ -255,11 +255,11 @@ def test_what_is_assumed_and_registered(pair):
 
 
 def test_what_is_scored_is_the_average_of_the_translators(pair, monkeypatch):
-    """What is scored is the average: sample_scores sees the images that the kept weights make."""
+    """What is scored is the average: score_samples sees the images that the kept weights make."""
     seen = []
     monkeypatch.setattr(
-        "evaluators.metrics.translations.sample_scores",
-        lambda samples, *rest: seen.append(samples) or sample_scores(samples, *rest),
+        "evaluators.metrics.translations.score_samples",
+        lambda samples, *rest: seen.append(samples) or score_samples(samples, *rest),
     )
     trainings = []
     epoch = CycleGanTraining.epoch

@@ -85,7 +85,7 @@ def test_the_whole_objective_in_numbers(identity):
     """Equation 3 and section 5.2, of constant images a = 0.5 and b = 1, by hand."""
     toy = CycleGanTraining(Toy(), USUAL | {"identity_weight": identity, "buffer": 0, "linear_decay": False}, 1, 0)
     a, b = torch.full((2, 1, 4, 4), 0.5), torch.full((2, 1, 4, 4), 1.0)
-    loss, judged = toy._step(a, b, MEMORY, True)
+    loss, judged = toy._step(a, b)
     fake_b, fake_a = 0.5 * 0.5 + 0.25, 1.5 * 1 - 0.25  # 0.5 and 1.25
     fooling = ((-fake_b + 1) - 1) ** 2 + (2 * fake_a - 1) ** 2
     cycle = 2 * abs(1.5 * fake_b - 0.25 - 0.5) + 2 * abs(0.5 * fake_a + 0.25 - 1)
@@ -247,7 +247,7 @@ def test_rates_fall_linearly_over_the_second_half(decay):
     found = []
     for progress in (0.0, 0.25, 0.5, 0.75, 0.95):
         one._set_rates(progress)
-        found.append([optimiser.param_groups[0]["lr"] for optimiser in one._optimisers.values()])
+        found.append([optimiser.param_groups[0]["lr"] for optimiser in one.optimisers.values()])
     falling = [1, 1, 1, 0.5, 0.1] if decay else [1] * 5
     assert found == [pytest.approx([0.01 * factor, 0.0016 * factor]) for factor in falling]
 

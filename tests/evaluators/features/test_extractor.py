@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from evaluators.features import extractor as extractors
-from evaluators.features.extractor import extractor_for
-from evaluators.features.training import FeatureNetwork, contrastive_loss, rotated, viewed
+from evaluators.features.extractor import load_extractor
+from evaluators.features.training import FeatureNetwork, augment_view, contrastive_loss, rotate_images
 from nas.core.errors import UserError
 from nas.data.dataset import Split
 from nas.data.loading import load_arrays
@@ -34,13 +34,13 @@ def test_an_extractor_is_trained_once_and_is_the_same_in_another_folder_with_oth
     data = small(labels, channels=channels)
     torch.manual_seed(5)
     state, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    first = extractor_for(data, directory=tmp_path / "a")
+    first = load_extractor(data, directory=tmp_path / "a")
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.get_num_threads() == threads
     files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()}
-    again = extractor_for(data, directory=tmp_path / "a")
+    again = load_extractor(data, directory=tmp_path / "a")
     torch.set_num_threads(threads + 1)  # sums over more threads are others
-    other = extractor_for(data, directory=tmp_path / "b")
+    other = load_extractor(data, directory=tmp_path / "b")
     torch.set_num_threads(threads)
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()} == files
     assert first.sha256 == again.sha256 == other.sha256
@@ -61,7 +61,7 @@ def test_an_extractor_is_trained_once_and_is_the_same_in_another_folder_with_oth
 @pytest.mark.usefixtures("short")
 def test_extractors_are_kept_beside_downloaded_data(tmp_path, monkeypatch):
     monkeypatch.setenv("NAS_DATA_DIR", str(tmp_path))
-    extractor_for(small())
+    load_extractor(small())
     kept = {path.suffix for path in (tmp_path / "features").iterdir()}
     assert {".safetensors", ".json"} <= kept
     assert not any(path.name.startswith(".") for path in (tmp_path / "features").iterdir())
@@ -71,10 +71,10 @@ def test_extractors_are_kept_beside_downloaded_data(tmp_path, monkeypatch):
 def test_other_data_and_other_recipes_have_their_own_files(tmp_path, monkeypatch):
     data = small()
     for labels in (data.train.labels, 1 - data.train.labels):
-        extractor_for(replace(data, train=Split(data.train.examples, labels)), directory=tmp_path)
-    extractor_for(data, directory=tmp_path, kind="self_supervised")
+        load_extractor(replace(data, train=Split(data.train.examples, labels)), directory=tmp_path)
+    load_extractor(data, directory=tmp_path, kind="self_supervised")
     monkeypatch.setattr(extractors, "RECIPES", {"classifier": replace(SHORT["classifier"], learning_rate=0.1)})
-    extractor_for(data, directory=tmp_path)
+    load_extractor(data, directory=tmp_path)
     names = {path.name for path in tmp_path.glob("*.safetensors")}
     assert len(names) == 4
 
@@ -83,7 +83,7 @@ def test_other_data_and_other_recipes_have_their_own_files(tmp_path, monkeypatch
 @pytest.mark.usefixtures("short")
 def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, caplog, damage):
     data = small()
-    whole = extractor_for(data, directory=tmp_path).sha256
+    whole = load_extractor(data, directory=tmp_path).sha256
     tensors, about = next(tmp_path.glob("*.safetensors")), next(tmp_path.glob("*.json"))
     content = bytearray(tensors.read_bytes())
     if damage == "cut":
@@ -100,17 +100,17 @@ def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, caplog, damage):
     else:
         about.write_text(json.dumps({**json.loads(about.read_text()), "data": "0" * 64}))
     with caplog.at_level(logging.WARNING):
-        assert extractor_for(data, directory=tmp_path).sha256 == whole
+        assert load_extractor(data, directory=tmp_path).sha256 == whole
     assert "damaged and is made anew" in caplog.text
     caplog.clear()
-    assert extractor_for(data, directory=tmp_path).sha256 == whole
+    assert load_extractor(data, directory=tmp_path).sha256 == whole
     assert not caplog.records
 
 
 @pytest.mark.usefixtures("short")
 def test_where_nothing_can_be_kept_it_says_so(tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    assert extractor_for(small(), directory=tmp_path / "file").classes
+    assert load_extractor(small(), directory=tmp_path / "file").classes
     assert "is not kept" in caplog.text
 
 
@@ -118,27 +118,27 @@ def test_where_nothing_can_be_kept_it_says_so(tmp_path, caplog):
 def test_labels_that_are_not_worth_predicting_are_left_alone(tmp_path):
     data = small()
     one_each = replace(data, train=Split(data.train.examples, torch.arange(len(data.train))), classes=("x",) * 500)
-    assert extractor_for(one_each, directory=tmp_path).classes == ()
+    assert load_extractor(one_each, directory=tmp_path).classes == ()
     all_alike = replace(data, train=Split(data.train.examples, torch.zeros(len(data.train), dtype=torch.int64)))
-    assert extractor_for(all_alike, directory=tmp_path).classes == ()
+    assert load_extractor(all_alike, directory=tmp_path).classes == ()
     with pytest.raises(UserError, match="--features 'classifier': all images of tiny have one label"):
-        extractor_for(all_alike, directory=tmp_path, kind="classifier")
+        load_extractor(all_alike, directory=tmp_path, kind="classifier")
     with pytest.raises(UserError, match="has no labels"):
-        extractor_for(small(labels=False), directory=tmp_path, kind="classifier")
+        load_extractor(small(labels=False), directory=tmp_path, kind="classifier")
     with pytest.raises(UserError, match="did you mean 'inception'"):
-        extractor_for(data, directory=tmp_path, kind="incepton")
+        load_extractor(data, directory=tmp_path, kind="incepton")
 
 
 @pytest.mark.usefixtures("short")
 def test_images_that_are_all_equal_still_have_features(tmp_path):
     data = load_arrays({"x_train": np.full((20, 4, 6), 7, np.uint8)})
-    extractor = extractor_for(data, directory=tmp_path)
+    extractor = load_extractor(data, directory=tmp_path)
     assert extractor.features(data.train.examples).isfinite().all()
 
 
 @pytest.mark.usefixtures("short")
 def test_images_of_another_shape_are_refused(tmp_path):
-    extractor = extractor_for(small(), directory=tmp_path)
+    extractor = load_extractor(small(), directory=tmp_path)
     with pytest.raises(ValueError, match=r"\(1, 8, 8\)"):
         extractor.features(torch.rand(2, 1, 9, 9))
 
@@ -154,7 +154,7 @@ def test_inception_without_its_weights_is_refused_in_one_line(tmp_path, monkeypa
     monkeypatch.setattr(torch.hub, "urlopen", refuse)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(UserError, match=r"--features 'inception'.*no network") as error:
-        extractor_for(small(), kind="inception")
+        load_extractor(small(), kind="inception")
     assert "inception_v3_google" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -167,13 +167,13 @@ def test_inception_takes_its_weights_from_torch_hubs_cache(tmp_path, monkeypatch
     file = tmp_path / "checkpoints" / "inception_v3_google-0cc3c7bd.pth"
     file.parent.mkdir()
     torch.save(inception_v3(weights=None, init_weights=False).state_dict(), file)
-    extractor = extractor_for(small(), kind="inception")
+    extractor = load_extractor(small(), kind="inception")
     assert extractor.features(torch.rand(2, 1, 8, 8)).shape == (2, 2048)
     assert extractor.logits(torch.rand(2, 1, 8, 8)) is None
     assert "299" in extractor.resize
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(UserError, match="cannot be downloaded or read"):
-        extractor_for(small(), kind="inception")
+        load_extractor(small(), kind="inception")
 
 
 def test_the_contrastive_loss_is_the_papers():
@@ -189,10 +189,10 @@ def test_the_contrastive_loss_is_the_papers():
 @pytest.mark.parametrize("shape", [(1, 6, 6), (3, 5, 9)])
 def test_views_are_images_and_turns_are_told(shape):
     images = torch.rand(64, *shape, generator=torch.Generator().manual_seed(0))
-    turned, turns = rotated(images, torch.Generator().manual_seed(1))
+    turned, turns = rotate_images(images, torch.Generator().manual_seed(1))
     assert set(turns.tolist()) == ({0, 1, 2, 3} if shape[1] == shape[2] else {0, 2})
     for image, result, turn in zip(images, turned, turns.tolist(), strict=True):
         assert torch.equal(torch.rot90(image, turn, (1, 2)), result)
-    views = viewed(images, torch.Generator().manual_seed(2))
+    views = augment_view(images, torch.Generator().manual_seed(2))
     assert views.shape == images.shape
     assert 0 <= float(views.min()) <= float(views.max()) <= 1

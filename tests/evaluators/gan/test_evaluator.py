@@ -14,8 +14,8 @@ import evaluators.pictures
 from evaluators.gan.task import GanTask
 from evaluators.gan.training import GanTraining
 from evaluators.metrics.cost import PeakMemory
-from evaluators.metrics.samples import sample_scores
-from evaluators.pictures import animated_picture, sheet
+from evaluators.metrics.samples import score_samples
+from evaluators.pictures import draw_rows, render_gif
 from nas import registry
 from nas.config import RunConfig
 from nas.core.errors import Collapsed, Diverged, OutOfMemory
@@ -26,7 +26,8 @@ from nas.data.dataset import Split
 from nas.data.source import UnsplitData
 from nas.data.sources import digits
 from nas.data.splitting import split_data
-from nas.session.assembly import Given, assemble
+from nas.session.assembly import assemble
+from nas.session.given import Given
 from nas.testing import EvaluatorContract
 from tests.parts.extractors import quick_extractors
 from tests.parts.gan import USUAL, TinyGan, TinyGanSpace
@@ -99,12 +100,12 @@ def test_the_best_snapshot_is_kept_and_its_weights_score_the_same(some_digits, m
     true = {}
 
     def scores(*args):
-        found = sample_scores(*args)
+        found = score_samples(*args)
         number = next(falsified)
         true[number] = found
         return found | {"fid": number}
 
-    monkeypatch.setattr(evaluators.gan.task, "sample_scores", scores)
+    monkeypatch.setattr(evaluators.gan.task, "score_samples", scores)
     measurements = measured(some_digits, epochs=4)
     monkeypatch.undo()
     assert [m.metrics["fid"] for m in measurements] == [50, 5, 5, 5]
@@ -163,11 +164,13 @@ def test_pictures_protocol_and_progress(some_digits):
 
 
 def test_animated_pictures_are_in_colour_and_not_too_long():
-    frames = [sheet([torch.rand(3, 3, 9, 7, generator=torch.Generator().manual_seed(n))] * 2, 24) for n in range(70)]
-    kept = [frames[index] for index in evaluators.pictures._spread(len(frames))]
+    frames = [
+        draw_rows([torch.rand(3, 3, 9, 7, generator=torch.Generator().manual_seed(n))] * 2, 24) for n in range(70)
+    ]
+    kept = [frames[index] for index in evaluators.pictures._spread_indices(len(frames))]
     assert len(kept) == 30
     assert (kept[0], kept[-1]) == (frames[0], frames[-1])
-    with Image.open(io.BytesIO(animated_picture(kept))) as picture:
+    with Image.open(io.BytesIO(render_gif(kept))) as picture:
         assert picture.n_frames == 30
         assert picture.size == frames[0].size == (3 * (7 * 4 + 2), 2 * (9 * 4 + 2))
         picture.seek(29)
@@ -222,8 +225,8 @@ def test_a_training_in_full_goes_on_though_images_are_alike_and_says_so_at_its_e
     some_digits, monkeypatch
 ):
     """A search would have given up; the patience and the rule for images that are alike are tested for Snapshots."""
-    monkeypatch.setattr("evaluators.adversarial.snapshots.deviation_collapse", lambda *found: "all alike")
-    monkeypatch.setattr("evaluators.adversarial.snapshots.collapse", lambda *found: "all alike")
+    monkeypatch.setattr("evaluators.adversarial.snapshots.find_deviation_collapse", lambda *found: "all alike")
+    monkeypatch.setattr("evaluators.adversarial.snapshots.find_collapse", lambda *found: "all alike")
     trial = Trial(0, Proposal(PLAIN), 1)
     found = {}
     for method in ("evaluate", "train"):
@@ -239,9 +242,9 @@ def test_a_training_in_full_goes_on_though_images_are_alike_and_says_so_at_its_e
 
 def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
     def scores(*args):
-        return sample_scores(*args) | {"sample_deviation": 1.0, "modes": 1.0, "label_entropy": 0.1}
+        return score_samples(*args) | {"sample_deviation": 1.0, "modes": 1.0, "label_entropy": 0.1}
 
-    monkeypatch.setattr(evaluators.gan.task, "sample_scores", scores)
+    monkeypatch.setattr(evaluators.gan.task, "score_samples", scores)
     measurements, reason = run(GanTask.make_evaluator(SPACE, some_digits, epochs=3))
     assert len(measurements) == 3
     assert "modes 1 is under 50% of the 10 classes" in reason
@@ -253,7 +256,7 @@ def test_without_labels_nothing_is_said_of_modes(some_digits):
     data = split_data("plain", UnsplitData(Split(source)), seed=0, train_size=None)
     evaluator = GanTask.make_evaluator(SPACE, data, epochs=1)
     assert not {"modes", "label_entropy"} & set(evaluator.objectives)
-    assert set(measured(data, epochs=1, space=SPACE)[-1].metrics) == set(evaluator.objectives)
+    assert set(measured(data, epochs=1, space=SPACE)[-1].metrics) == set(evaluator.metrics)
 
 
 def test_what_is_told_is_what_is_made(some_digits):
@@ -314,7 +317,7 @@ def test_a_pair_that_grows_keeps_a_snapshot_of_the_whole(some_digits, monkeypatc
     """The first two of four epochs are of smaller pairs: their better scores do not count."""
     falsified = iter([1.0, 2.0, 7.0, 9.0])
     monkeypatch.setattr(
-        evaluators.gan.task, "sample_scores", lambda *args: sample_scores(*args) | {"fid": next(falsified)}
+        evaluators.gan.task, "score_samples", lambda *args: score_samples(*args) | {"fid": next(falsified)}
     )
     space = registry.load("space", "gan")().conditioned(None)
     wanted = {"generator": "cells", "generator_stages": 2, "generator_width": 16, "latent": 16, "spectral_norm": True}

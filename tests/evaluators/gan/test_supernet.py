@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.gan.bilevel import PairSupernetTraining, _halves
+from evaluators.gan.bilevel import PairSupernetTraining, _split_indices
 from nas.core.errors import Diverged, UserError
 from nas.core.supernet import SupernetPlan, probabilities
 from nas.data.dataset import Split
@@ -116,7 +116,7 @@ def test_alphas_move_without_the_weights_and_weights_without_the_alphas(monkeypa
 
 
 def test_weights_and_alphas_see_halves_of_their_own(monkeypatch):
-    seen, unseen = _halves(101, 3)
+    seen, unseen = _split_indices(101, 3)
     assert sorted([*seen.tolist(), *unseen.tolist()]) == list(range(101))
     shown = {"weights": set(), "alphas": set()}
     update, loss = PairSupernetTraining._update_discriminator, PairSupernetTraining._discriminator_loss

@@ -37,8 +37,8 @@ def test_the_evaluator_trains_supernets_of_pairs_that_are_told_labels():
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_features", "no_export")
 def test_a_run_searches_pairs_by_gradient_and_trains_what_is_derived(tmp_path, monkeypatch):
-    monkeypatch.setattr("evaluators.adversarial.snapshots.collapse", lambda *found: None)
-    monkeypatch.setattr("evaluators.adversarial.snapshots.deviation_collapse", lambda *found: None)
+    monkeypatch.setattr("evaluators.adversarial.snapshots.find_collapse", lambda *found: None)
+    monkeypatch.setattr("evaluators.adversarial.snapshots.find_deviation_collapse", lambda *found: None)
     pins = {"generator_width": 16, "discriminator_width": 16, "generator_stages": 1, "discriminator_stages": 1,
             "generator_cell.nodes": 1, "discriminator_cell.nodes": 1}  # fmt: skip
     run = nas.search(data="digits", space="gan", strategy="darts", trials=3, epochs=1, train_size=192, pin=pins,

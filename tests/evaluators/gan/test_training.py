@@ -9,7 +9,7 @@ from torch import nn
 
 from evaluators.adversarial.diff_augment import POLICIES
 from evaluators.adversarial.losses import ADVERSARIAL_LOSSES
-from evaluators.gan.training import GanTraining, noise_like
+from evaluators.gan.training import GanTraining, sample_noise
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.moving_average import MovingAverage
 from nas.core.errors import Diverged, UserError
@@ -89,7 +89,7 @@ def test_an_epoch_is_a_number_of_generator_updates_whatever_the_discriminators(r
     one = training(1, discriminator_steps=rounds)
     judged, steps = [], {"generator": 0, "discriminator": 0}
     one.model.discriminator.register_forward_pre_hook(lambda module, inputs: judged.append(inputs[0].detach()))
-    for name, optimiser in one._optimisers.items():
+    for name, optimiser in (("generator", one.generator_optimiser), ("discriminator", one.discriminator_optimiser)):
         optimiser.register_step_post_hook(lambda *_, name=name: steps.__setitem__(name, steps[name] + 1))
     one.epoch(data(count), MEMORY)
     updates = max(1, count // 64)
@@ -115,8 +115,8 @@ def test_the_generators_step_leaves_the_discriminator_and_the_other_way_round():
         def compare(*_, other=other, before=before):
             assert all(torch.equal(v, before[k]) for k, v in networks[other].named_parameters())
 
-        one._optimisers[name].register_step_pre_hook(remember)
-        one._optimisers[name].register_step_post_hook(compare)
+        one.optimisers[f"{name}_optimiser"].register_step_pre_hook(remember)
+        one.optimisers[f"{name}_optimiser"].register_step_post_hook(compare)
     one.epoch(data(), MEMORY)
     assert all(parameter.requires_grad for parameter in one.model.discriminator.parameters())
 
@@ -225,8 +225,7 @@ def test_instance_noise_falls_linearly_to_nothing():
     one = training(4, instance_noise=0.2, instance_noise_decay=0.5)
     found = []
     for epoch in range(4):
-        one.epochs_done = epoch
-        found += [one._instance_noise(0.0), one._instance_noise(0.5)]
+        found += [one._instance_noise(epoch / 4), one._instance_noise((epoch + 0.5) / 4)]
     assert found == pytest.approx([0.2, 0.15, 0.1, 0.05, 0, 0, 0, 0])
     grey = Split(torch.full((64, 1, 8, 8), 0.5))
     seen = []
@@ -245,7 +244,7 @@ def test_batch_normalisation_has_the_momentum_that_was_decided():
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
 @pytest.mark.parametrize("scale", [0.5, 1.4])
 def test_both_kinds_of_noise_have_the_scale_as_their_deviation(kind, scale):
-    noise = noise_like({"noise": kind, "noise_scale": scale}, 20_000, 3, torch.Generator().manual_seed(0), CPU)
+    noise = sample_noise({"noise": kind, "noise_scale": scale}, 20_000, 3, torch.Generator().manual_seed(0), CPU)
     assert noise.shape == (20_000, 3)
     assert noise.std().item() == pytest.approx(scale, rel=0.02)
     assert noise.mean().item() == pytest.approx(0, abs=0.02)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.inheritance.transfer import inherit
+from evaluators.inheritance.transfer import inherit_weights
 from nas import registry
 from nas.core.space import sample
 from search_spaces.autoencoder.space import AutoencoderSpace
@@ -65,7 +65,7 @@ def pair_outputs(model):
 def child_and_parent(space, changed, common=None):
     """Both models, and what the child has inherited."""
     parent, child = made(space, 1, **(common or {})), made(space, 2, **(common or {}), **changed)
-    return child, parent, inherit(child, parent, once if space is AUTOENCODERS else pair_once)
+    return child, parent, inherit_weights(child, parent, once if space is AUTOENCODERS else pair_once)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_child_that_is_only_wider_computes_what_its_parent_does(wider):
     smaller = {"encoder_cell__node1__operation0": "conv_1x1", "width_growth": 1.5}
     child, parent, found = child_and_parent(AUTOENCODERS, {}, smaller)
     child = made(AUTOENCODERS, 2, **(smaller | wider))
-    found = inherit(child, parent, once)
+    found = inherit_weights(child, parent, once)
     assert found.part > 0
     torch.testing.assert_close(once(child), once(parent), rtol=0, atol=1e-6)
     child.train()
@@ -144,7 +144,7 @@ def test_equal_shapes_that_mean_other_things_are_not_copied():
 
     child, parent = flattening(16, 4), flattening(4, 2)
     before = [tensor.clone() for tensor in child.state_dict().values()]
-    found = inherit(child, parent, once)
+    found = inherit_weights(child, parent, once)
     assert found.share == 0
     assert not found.tensors
     assert all(torch.equal(*both) for both in zip(before, child.state_dict().values(), strict=True))
@@ -166,11 +166,11 @@ def test_edges_of_a_graph_are_those_between_nodes_that_belong_together():
         model(torch.rand(2, 4, 5, 5))
 
     parent, child = cell((0,), (0, 1)), cell((0,), (1, 1))
-    found = inherit(child, parent, run)
+    found = inherit_weights(child, parent, run)
     assert found.tensors["0.nodes.1.operations.0.0.weight"] == "0.nodes.1.operations.1.0.weight"
     assert not any(name.startswith("0.nodes.1.operations.1.") for name in found.tensors)
     depthwise = Node((0,), [nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.BatchNorm2d(4), nn.SiLU())])
-    assert not inherit(nn.Sequential(Cell([depthwise], (1,))), cell((0,)), run).tensors
+    assert not inherit_weights(nn.Sequential(Cell([depthwise], (1,))), cell((0,)), run).tensors
 
 
 @pytest.mark.parametrize(
@@ -220,11 +220,11 @@ def test_whatever_is_drawn_inherits_all_of_itself_and_what_a_mutant_can(name):
     generator = np.random.default_rng(1)
     genotype = sample(space, generator)
     parent, same = (space.build(genotype, shape) for _ in range(2))
-    found = inherit(same, parent, run)
+    found = inherit_weights(same, parent, run)
     assert (found.whole, found.part) == (pytest.approx(1), 0)  # also of what was not run: tensors as they are
     assert all(torch.equal(tensor, parent.state_dict()[key]) for key, tensor in same.state_dict().items())
     mutant = space.build(space.mutate(genotype, generator)[0], shape)
-    assert 0 <= inherit(mutant, parent, run).share <= 1
+    assert 0 <= inherit_weights(mutant, parent, run).share <= 1
     assert all(tensor.isfinite().all() for tensor in mutant.state_dict().values())
 
 
@@ -236,6 +236,6 @@ def test_what_is_wrapped_around_a_layer_belongs_to_that_layer():
         return nn.Sequential(*layers)
 
     child, parent = judging(16, 4), judging(4, 2)
-    assert not inherit(child, parent, once).tensors
-    same = inherit(judging(4, 2), parent, once)
+    assert not inherit_weights(child, parent, once).tensors
+    same = inherit_weights(judging(4, 2), parent, once)
     assert {"2.left", "2.right", "2.layer.weight"} < set(same.tensors)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from evaluators.metrics.cost import PeakMemory, multiply_adds, parameters
+from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_parameters
 from evaluators.metrics.likelihood import (
     bernoulli_log_likelihood,
     gaussian_log_likelihood,
@@ -65,17 +65,17 @@ def test_kl_is_torchs_summed_over_latents():
 def test_costs_by_hand():
     model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Flatten(), nn.Linear(8 * 6 * 6, 10))
     images = torch.rand(5, 3, 6, 6)
-    assert parameters(model) == (3 * 9 + 1) * 8 + (288 + 1) * 10
-    assert multiply_adds(model, images) == 36 * 8 * 3 * 9 + 288 * 10
+    assert count_parameters(model) == (3 * 9 + 1) * 8 + (288 + 1) * 10
+    assert count_multiply_adds(model, images) == 36 * 8 * 3 * 9 + 288 * 10
     depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
-    assert multiply_adds(depthwise, torch.rand(1, 8, 6, 6)) == 36 * 8 * 9
+    assert count_multiply_adds(depthwise, torch.rand(1, 8, 6, 6)) == 36 * 8 * 9
     transposed = nn.ConvTranspose2d(4, 2, 4, 2, 1)
-    assert multiply_adds(transposed, torch.rand(1, 4, 3, 3)) == 9 * 4 * 2 * 16
+    assert count_multiply_adds(transposed, torch.rand(1, 4, 3, 3)) == 9 * 4 * 2 * 16
 
 
 def test_counting_leaves_the_model_as_it_was():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train()
-    multiply_adds(model, torch.rand(2, 1, 5, 5))
+    count_multiply_adds(model, torch.rand(2, 1, 5, 5))
     assert model.training
     assert torch.equal(model[1].running_mean, torch.zeros(2))
 

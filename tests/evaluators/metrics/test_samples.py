@@ -17,20 +17,20 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from benchmarks.damaged_images import damaged
 from evaluators.features import extractor as extractors
-from evaluators.features.extractor import extractor_for
+from evaluators.features.extractor import load_extractor
 from evaluators.metrics.samples import (
     Reference,
-    confidences,
-    confident_shares,
+    count_modes,
     density_and_coverage,
+    find_confidences,
+    find_confident_shares,
     frechet_distance,
     kernel_distance,
     label_entropy,
-    modes_hit,
-    projected,
-    reference_of,
+    make_reference,
+    project_images,
     sample_deviation,
-    sample_scores,
+    score_samples,
     sliced_wasserstein,
 )
 from nas.core.errors import Diverged, UserError
@@ -113,19 +113,23 @@ def test_the_sliced_wasserstein_distance_is_scipys_along_each_direction():
     vectors /= np.linalg.norm(vectors, axis=0)
     first, second = real.flatten(1).numpy(), fake.flatten(1).numpy()
     each = [scipy.stats.wasserstein_distance(first @ v, second @ v) for v in vectors.T]
-    assert sliced_wasserstein(projected(real, 20), projected(fake, 20)) == pytest.approx(np.mean(each), rel=1e-4)
+    assert sliced_wasserstein(project_images(real, 20), project_images(fake, 20)) == pytest.approx(
+        np.mean(each), rel=1e-4
+    )
     # of images moved by d it is the mean of |d.v| over the sphere: |d| (2 / (pi P))^1/2 for many pixels P
     images = torch.rand(20, 1, 20, 20)
-    moved = sliced_wasserstein(projected(images, 5_000), projected(images + 0.5, 5_000))
+    moved = sliced_wasserstein(project_images(images, 5_000), project_images(images + 0.5, 5_000))
     assert moved == pytest.approx(0.5 * math.sqrt(2 / math.pi), rel=0.03)
 
 
 def test_modes_and_label_entropy_by_hand():
     certain = 20 * F.one_hot(torch.arange(4).repeat_interleave(torch.tensor([50, 47, 2, 1]))).float()
     confident, shares = torch.full((4,), 0.9), torch.tensor([0.25, 0.25, 0.25, 0.04])
-    assert modes_hit(certain, confident, shares) == 3  # the third has less than a quarter of its share, the last has it
-    assert modes_hit(torch.zeros(100, 4), confident, shares) == 0  # no prediction is confident
-    assert modes_hit(certain, confident, confident_shares(certain, confident)) == 4
+    assert (
+        count_modes(certain, confident, shares) == 3
+    )  # the third has less than a quarter of its share, the last has it
+    assert count_modes(torch.zeros(100, 4), confident, shares) == 0  # no prediction is confident
+    assert count_modes(certain, confident, find_confident_shares(certain, confident)) == 4
     assert label_entropy(certain) == pytest.approx(scipy.stats.entropy([50, 47, 2, 1]), rel=1e-4)
     assert label_entropy(torch.zeros(100, 4)) == pytest.approx(math.log(4))
 
@@ -134,9 +138,9 @@ def test_a_class_the_classifier_is_rarely_sure_of_counts_from_its_upper_quartile
     sure, unsure = torch.tensor([0.99, 0.95, 0.95, 0.95, 0.5]), torch.linspace(0.6, 0.8, 5)
     probabilities = torch.cat([torch.stack([sure, 1 - sure], 1), torch.stack([1 - unsure, unsure], 1)])
     logits = F.pad(probabilities.log(), (0, 1), value=-100)  # a third class that nothing is
-    found = confidences(logits)
+    found = find_confidences(logits)
     assert found.tolist() == pytest.approx([0.9, 0.75, 0.9])
-    assert confident_shares(logits, found).tolist() == pytest.approx([0.4, 0.2, 0])
+    assert find_confident_shares(logits, found).tolist() == pytest.approx([0.4, 0.2, 0])
 
 
 def test_sample_deviation_by_hand():
@@ -152,38 +156,38 @@ def tiny_scored(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extractors, "RECIPES", SHORT)
         data = small(count=200)
-        return data, extractor_for(data, directory=tmp_path_factory.mktemp("features"))
+        return data, load_extractor(data, directory=tmp_path_factory.mktemp("features"))
 
 
 def test_scores_have_their_names_and_repeat(tiny_scored):
     data, extractor = tiny_scored
-    reference = reference_of(data, extractor)
+    reference = make_reference(data, extractor)
     assert reference.protocol.part == "train and validation"
     assert reference.samples == len(data.train) + len(data.validation)
     samples = torch.rand(reference.samples, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    scores = sample_scores(samples, extractor, reference)
+    scores = score_samples(samples, extractor, reference)
     named = "fid kid density coverage modes label_entropy sliced_wasserstein sample_deviation"
     assert set(scores) == set(named.split())
     assert all(type(value) is float and math.isfinite(value) for value in scores.values())
-    assert sample_scores(samples, extractor, reference_of(data, extractor)) == scores
+    assert score_samples(samples, extractor, make_reference(data, extractor)) == scores
     one = samples[:1].expand_as(samples)
-    collapsed = sample_scores(one, extractor, reference)
+    collapsed = score_samples(one, extractor, reference)
     assert collapsed["sample_deviation"] == 0
     assert collapsed["coverage"] < 0.2
     with pytest.raises(Diverged, match="not finite"):
-        sample_scores(samples.log().log(), extractor, reference)
+        score_samples(samples.log().log(), extractor, reference)
     with pytest.raises(ValueError, match="samples"):
-        sample_scores(samples[1:], extractor, reference)
+        score_samples(samples[1:], extractor, reference)
     with pytest.raises(ValueError, match="extractor"):
-        sample_scores(samples, replace(extractor, sha256="0"), reference)
+        score_samples(samples, replace(extractor, sha256="0"), reference)
 
 
 @pytest.mark.usefixtures("short")
 def test_without_classes_there_are_no_modes(tmp_path):
     data = small(labels=False)
-    extractor = extractor_for(data, directory=tmp_path)
-    reference = reference_of(data, extractor)
-    scores = sample_scores(torch.rand(reference.samples, 1, 8, 8), extractor, reference)
+    extractor = load_extractor(data, directory=tmp_path)
+    reference = make_reference(data, extractor)
+    scores = score_samples(torch.rand(reference.samples, 1, 8, 8), extractor, reference)
     assert not {"modes", "label_entropy"} & set(scores)
     assert reference.shares is None
 
@@ -193,8 +197,8 @@ def test_the_reference_is_never_the_test_part(tiny_scored):
     large = replace(data, validation=data.validation.take(torch.arange(1_000) % len(data.validation)))
     for given in (data, large):
         hidden = replace(given, test=Split(torch.full_like(given.test.examples, 255)))
-        assert reference_of(hidden, extractor).protocol == reference_of(given, extractor).protocol
-    assert reference_of(large, extractor).protocol.part == "validation"
+        assert make_reference(hidden, extractor).protocol == make_reference(given, extractor).protocol
+    assert make_reference(large, extractor).protocol.part == "validation"
 
 
 @pytest.mark.usefixtures("short")
@@ -204,7 +208,7 @@ def test_protocols_are_equal_if_everything_is(tiny_scored, tmp_path):
     protocol = Reference(images, extractor).protocol
     assert protocol == Reference(images.clone(), extractor).protocol
     assert json.loads(json.dumps(protocol.as_dict())) == protocol.as_dict()
-    other = extractor_for(data, directory=tmp_path, kind="self_supervised")
+    other = load_extractor(data, directory=tmp_path, kind="self_supervised")
     others = {
         "reference_size": Reference(images[1:], extractor).protocol,
         "samples": Reference(images, extractor, samples=10).protocol,
@@ -230,10 +234,10 @@ def test_too_few_images_are_refused(tiny_scored):
 def damaged_scores(data, kind, count):
     """The scores of damaged images of the test part, which the extractor has not seen, and its accuracy."""
     with TemporaryDirectory() as folder:
-        extractor = extractor_for(data, directory=Path(folder), kind=kind)
-    reference = reference_of(data, extractor, samples=count)
+        extractor = load_extractor(data, directory=Path(folder), kind=kind)
+    reference = make_reference(data, extractor, samples=count)
     sets = damaged(data.test, count)
-    return {name: sample_scores(samples, extractor, reference) for name, samples in sets.items()}, extractor.accuracy
+    return {name: score_samples(samples, extractor, reference) for name, samples in sets.items()}, extractor.accuracy
 
 
 def rising(scores, metric, *names):

@@ -10,13 +10,20 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from evaluators.networks import as_safetensors
-from evaluators.pruning.channels import NothingToPrune, channels_of, selected, sizes_of
-from evaluators.pruning.pruning import epochs_of, importance, kept_of, restored, texts_of, weakest_removed
+from evaluators.models import serialise_tensors
+from evaluators.pruning.channels import NothingToPrune, find_channels, find_sizes, select_channels
+from evaluators.pruning.pruning import (
+    choose_channels,
+    count_epochs,
+    count_kept,
+    load_pruned_model,
+    score_channels,
+    write_sizes,
+)
 from nas.core.job import PruneChannels
 from nas.core.space import Condition, sample
 from nas.core.trial import Proposal, Trial
-from nas.export.python_source import python_source
+from nas.export.python_source import print_source
 from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.autogan.space import AutoganSpace
@@ -102,14 +109,14 @@ def of_living(x, groups, weight=None, bias=None, eps=1e-5):
 
 @torch.no_grad()
 def check_that_removing_what_is_zero_changes_nothing(model, calls, ratio, generator):
-    channels = channels_of(randomised(model), calls)
+    channels = find_channels(randomised(model), calls)
     scores = copy.deepcopy(model)
     for parameter in scores.parameters():  # any channels may be the weakest
         parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    kept = weakest_removed(scores, channels, {n: kept_of(len(own), ratio) for n, own in channels.groups.items()})
+    kept = choose_channels(scores, channels, {n: count_kept(len(own), ratio) for n, own in channels.groups.items()})
     if not kept:
         return None
-    smaller = selected(model, channels, kept)
+    smaller = select_channels(model, channels, kept)
     silenced = without(model, channels, kept)
     for path, inputs in calls.items():
         with pytest.MonkeyPatch.context() as patch:
@@ -144,20 +151,22 @@ def test_removing_channels_that_are_zero_changes_nothing(name, seed, ratio):
     calls = calls_of(model, shape)
     if name == "adversarialnas" and leads_nowhere(model, calls):
         with pytest.raises(NothingToPrune):
-            channels_of(model, calls)
+            find_channels(model, calls)
         return
     made = check_that_removing_what_is_zero_changes_nothing(model, calls, ratio, torch.Generator().manual_seed(seed))
     if made is None:
         return
     channels, kept, smaller = made
-    sizes = sizes_of(model, channels, kept)
-    again, found = restored(space.build(genotype, shape), as_safetensors(smaller.state_dict(), texts_of(sizes)))
+    sizes = find_sizes(model, channels, kept)
+    again, found = load_pruned_model(
+        space.build(genotype, shape), serialise_tensors(smaller.state_dict(), write_sizes(sizes))
+    )
     assert found == sizes
     for path, inputs in calls.items():
         assert torch.equal(again.eval().get_submodule(path)(*inputs), smaller.get_submodule(path)(*inputs))
         part = smaller.get_submodule(path)
         printed: dict = {"torch": torch, "nn": nn, "F": F, "Tensor": torch.Tensor}
-        exec(python_source(part), printed)
+        exec(print_source(part), printed)
         copied = printed["build"]()
         copied.load_state_dict(part.state_dict())
         assert torch.equal(copied.eval()(*inputs), part(*inputs))
@@ -183,7 +192,7 @@ IMAGE = {"": (torch.rand(1, 1, 6, 6),)}
 
 
 def test_sums_and_depthwise_convolutions_couple_and_concatenations_do_not():
-    channels = channels_of(Block(), IMAGE)
+    channels = find_channels(Block(), IMAGE)
     assert {name: len(own) for name, own in channels.groups.items()} == {"start": 4, "branch": 6}
     branch = channels.groups["branch"]
     for axis in (("branch.weight", 0), ("branch.bias", 0), ("other.0.weight", 0), ("other.1.running_mean", 0),
@@ -192,7 +201,7 @@ def test_sums_and_depthwise_convolutions_couple_and_concatenations_do_not():
     assert np.array_equal(channels.axes["end.weight", 1], [*channels.groups["start"], *branch])
     assert ("end.weight", 0) not in channels.axes  # the output keeps its size
     assert ("start.weight", 1) not in channels.axes
-    smaller = selected(Block(), channels, {"branch": [1, 5]})
+    smaller = select_channels(Block(), channels, {"branch": [1, 5]})
     assert (smaller.other[2].in_channels, smaller.other[2].groups, smaller.end.in_channels) == (2, 2, 6)
     assert smaller.other[1].num_features == 2
 
@@ -204,7 +213,7 @@ def test_sums_and_depthwise_convolutions_couple_and_concatenations_do_not():
 )  # fmt: skip
 def test_what_is_not_understood_keeps_its_channels(unknown):
     with pytest.raises(NothingToPrune):
-        channels_of(Block(unknown), IMAGE)
+        find_channels(Block(unknown), IMAGE)
 
 
 def test_what_depends_on_the_number_of_channels_is_found_out():
@@ -212,7 +221,7 @@ def test_what_depends_on_the_number_of_channels_is_found_out():
         return x / x.shape[1]
 
     with pytest.raises(NothingToPrune, match="every channel twice"):
-        channels_of(Block(averaged), IMAGE)
+        find_channels(Block(averaged), IMAGE)
 
 
 class Wide(nn.Module):
@@ -231,13 +240,13 @@ def test_classes_with_numbers_of_their_own_say_which_are_channels():
     def model():
         return nn.Sequential(nn.Conv2d(1, 4, 1), Wide(4), nn.Conv2d(4, 5, 1), Crop(2, 2), nn.Conv2d(5, 1, 1))
 
-    assert set(channels_of(model(), IMAGE).groups) == {"2"}
+    assert set(find_channels(model(), IMAGE).groups) == {"2"}
     told_class = type("Told", (Wide,), {"channel_arguments": (("channels", "input"),)})
     told = model()
     told[1] = told_class(4)
-    channels = channels_of(told, IMAGE)
+    channels = find_channels(told, IMAGE)
     assert set(channels.groups) == {"0", "1.layer", "2"}
-    assert selected(told, channels, {"0": [0]})[1].channels == 1
+    assert select_channels(told, channels, {"0": [0]})[1].channels == 1
 
 
 @pytest.mark.parametrize(
@@ -245,12 +254,12 @@ def test_classes_with_numbers_of_their_own_say_which_are_channels():
 )
 def test_group_normalisation_keeps_groups_of_one_size(width, count, groups, left):
     model = nn.Sequential(nn.Conv2d(1, width, 1), nn.GroupNorm(8, width), nn.Conv2d(width, 1, 1))
-    channels = channels_of(model, IMAGE)
-    kept = weakest_removed(model, channels, {"0": count})
-    smaller = selected(model, channels, kept)
+    channels = find_channels(model, IMAGE)
+    kept = choose_channels(model, channels, {"0": count})
+    smaller = select_channels(model, channels, kept)
     assert (smaller[1].num_groups, smaller[1].num_channels) == (groups, left)
     with pytest.raises(ValueError, match="as many channels in each group"):
-        selected(model, channels, {"0": [0, 1, width - 1]} if width > 8 else {"0": [0, 0, 7]})
+        select_channels(model, channels, {"0": [0, 1, width - 1]} if width > 8 else {"0": [0, 0, 7]})
 
 
 def test_the_weakest_channels_are_those_of_the_least_weights():
@@ -258,10 +267,10 @@ def test_the_weakest_channels_are_those_of_the_least_weights():
     with torch.no_grad():
         model[0].weight.copy_(torch.tensor([[4.0], [1.0], [3.0], [2.0]]).expand(4, 3))
         model[2].weight.fill_(0.5)
-    channels = channels_of(model, {"": (torch.rand(1, 3),)})
+    channels = find_channels(model, {"": (torch.rand(1, 3),)})
     # magnitudes in units of each layer's mean, the mean of both layers
-    assert importance(model, channels)["0"] == pytest.approx([(m / 2.5 + 1) / 2 for m in (4, 1, 3, 2)])
-    assert weakest_removed(model, channels, {"0": 2}) == {"0": [0, 2]}
+    assert score_channels(model, channels)["0"] == pytest.approx([(m / 2.5 + 1) / 2 for m in (4, 1, 3, 2)])
+    assert choose_channels(model, channels, {"0": 2}) == {"0": [0, 2]}
 
 
 def test_repeated_channels_leave_the_function_as_it_is():
@@ -269,8 +278,8 @@ def test_repeated_channels_leave_the_function_as_it_is():
     torch.manual_seed(0)
     with torch.no_grad():
         model = randomised(Block()).eval()
-        wider = selected(
-            model, channels_of(model, IMAGE), {"branch": [0, 0, 0, 1, 2, 3, 3, 4, 5], "start": [0, 1, 1, 2, 3]}
+        wider = select_channels(
+            model, find_channels(model, IMAGE), {"branch": [0, 0, 0, 1, 2, 3, 3, 4, 5], "start": [0, 1, 1, 2, 3]}
         )
         assert wider.end.in_channels == 14
         assert torch.allclose(wider(*IMAGE[""]), model(*IMAGE[""]), atol=1e-6)
@@ -278,7 +287,7 @@ def test_repeated_channels_leave_the_function_as_it_is():
 
 @pytest.mark.parametrize(("count", "ratio", "kept"), [(8, 0.5, 4), (8, 0.7, 3), (10, 0.7, 3), (4, 0.9, 2), (1, 0.9, 1)])
 def test_at_least_two_channels_stay(count, ratio, kept):
-    assert kept_of(count, ratio) == kept
+    assert count_kept(count, ratio) == kept
 
 
 @pytest.mark.parametrize(
@@ -287,5 +296,5 @@ def test_at_least_two_channels_stay(count, ratio, kept):
 )
 def test_versions_are_fine_tuned_for_a_fifth_of_the_epochs_or_enough_updates(epochs, updates, trained):
     genotype = sample(SPACES["autoencoder"], np.random.default_rng(0))
-    assert epochs_of(Trial(1, Proposal(genotype, (0,), job=PruneChannels(0.5)), 0), epochs, updates) == trained
-    assert epochs_of(Trial(0, Proposal(genotype), 0), epochs, updates) == epochs
+    assert count_epochs(Trial(1, Proposal(genotype, (0,), job=PruneChannels(0.5)), 0), epochs, updates) == trained
+    assert count_epochs(Trial(0, Proposal(genotype), 0), epochs, updates) == epochs

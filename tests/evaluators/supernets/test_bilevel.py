@@ -6,7 +6,7 @@ from torch import nn
 
 from evaluators.metrics.cost import PeakMemory
 from evaluators.supernets.bilevel import first_order, second_order
-from evaluators.supernets.gradient import SupernetTraining
+from evaluators.supernets.darts import SupernetTraining
 from nas.core.supernet import SupernetPlan, probabilities
 from search_spaces.cells.supernet import MixedEdge
 from search_spaces.supernet import Architecture

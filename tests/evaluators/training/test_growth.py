@@ -10,9 +10,9 @@ from safetensors.torch import load
 from torch import nn
 
 import nas
-from evaluators.autoencoder.scores import scores_of
+from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
-from evaluators.training.growth import Growth, blocks_of
+from evaluators.training.growth import Growth, find_blocks
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.trial import Proposal, Trial
@@ -26,32 +26,32 @@ DEEP = {"stages": 3, "encoder_cell__nodes": 2}
 
 
 def test_blocks_are_what_can_be_left_out_in_the_order_of_depth():
-    assert blocks_of(made(AUTOENCODERS, 0, **DEEP), once) == [
+    assert find_blocks(made(AUTOENCODERS, 0, **DEEP), once) == [
         ["encoder.1", "encoder.3", "encoder.5"],
         ["decoder.4", "decoder.8", "decoder.12"],
     ]
     pair = made(GANS, 0, generator="cells", discriminator="cells", spectral_norm=True)
-    assert blocks_of(pair, pair_once) == [
+    assert find_blocks(pair, pair_once) == [
         [f"generator.layers.cells.{stage}.second" for stage in range(3)],
         [f"discriminator.features.{place}" for place in (1, 3, 5)],
     ]
-    assert blocks_of(made(AUTOENCODERS, 0, network="fully_connected"), once) == []
+    assert find_blocks(made(AUTOENCODERS, 0, network="fully_connected"), once) == []
     block = nn.Sequential(build_convolution(4, 4, 3, "batch", "relu"), nn.Identity())
     graph = nn.Sequential(nn.Conv2d(1, 4, 3), Cell([Node((0,), [block])], (1,)), block, block, nn.AvgPool2d(2))
-    assert blocks_of(graph, lambda model: model(images())) == [["1"]]  # neither an edge nor what is called twice
+    assert find_blocks(graph, lambda model: model(images())) == [["1"]]  # neither an edge nor what is called twice
 
 
 @torch.no_grad()
 def test_without_its_blocks_it_computes_what_a_network_without_them_does():
     model = made(AUTOENCODERS, 1, **DEEP)
     bare, whole = copy.deepcopy(model), once(model)
-    for name in (name for row in blocks_of(model, once) for name in row):
+    for name in (name for row in find_blocks(model, once) for name in row):
         bare.set_submodule(name, nn.Identity())
-    growth = Growth(model, blocks_of(model, once), 8)
-    growth.to(0)
+    growth = Growth(model, find_blocks(model, once), 8)
+    growth.set_time(0)
     assert torch.equal(once(model), once(bare))
     assert model.state_dict().keys() == copy.deepcopy(model).state_dict().keys()
-    growth.to(8)
+    growth.set_time(8)
     assert torch.equal(once(model), whole)
 
 
@@ -70,12 +70,12 @@ def test_to_switch_on_a_group_changes_nothing_at_that_moment(epochs, blocks, sha
         assert set(stages) == set(range(1, growth.stages + 1))
         assert stages.count(growth.stages) >= epochs / 2
         for epoch in range(1, epochs + 1):
-            growth.to(epoch - 1e-9)
+            growth.set_time(epoch - 1e-9)
             before = model(x)
-            growth.to(epoch)
+            growth.set_time(epoch)
             assert torch.equal(model(x), before)
         assert torch.equal(model(x), whole)
-        growth.to(growth._starts[0] + share / 2)  # between, a block is between its input and its output
+        growth.set_time(growth._starts[0] + share / 2)  # between, a block is between its input and its output
         first = model[0].forward._forward(x)
         torch.testing.assert_close(model[0](x), x + share * (first - x))
 
@@ -86,9 +86,9 @@ def test_what_is_new_is_trained_first_and_then_all():
     trained = {}
     for time in (0, 0.9, 1, 1.25, 1.5, 1.9, 2, 2.25, 2.5, 3.9):
         model.zero_grad()
-        growth.to(time)
+        growth.set_time(time)
         model(images()).square().sum().backward()
-        growth.hold()
+        growth.mask_gradients()
         trained[time] = [place for place in range(3) if model[place][0].weight.grad is not None]
     assert trained == {0: [0], 0.9: [0], 1: [], 1.25: [1], 1.5: [0, 1], 1.9: [0, 1], 2: [], 2.25: [2],
                        2.5: [0, 1, 2], 3.9: [0, 1, 2]}  # fmt: skip
@@ -106,7 +106,7 @@ def test_an_autoencoder_grows_and_what_is_kept_is_the_whole():
     assert {measurement.metrics["stages"] for measurement in grown} == {3}
     model = AUTOENCODERS.build(genotype(AUTOENCODERS, batch_size=16), data.shape)
     model.load_state_dict(load(grown[-1].artifacts["weights.safetensors"]))
-    again = scores_of(
+    again = score_reconstructions(
         model, evaluator.task._validation, evaluator.space.hyperparameters(genotype(AUTOENCODERS)), 1
     ).metrics
     assert again["mse"] == pytest.approx(grown[-1].metrics["mse"], rel=1e-4)

@@ -2,14 +2,14 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.training.muon import Muon, orthogonal
+from evaluators.training.muon import Muon, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (4, 30), (30, 4), (64, 576), (2, 2000)])
 def test_the_singular_values_come_near_one(shape):
     torch.manual_seed(0)
     left, _, right = torch.linalg.svd(torch.randn(shape), full_matrices=False)
-    made = orthogonal(left @ torch.diag(torch.logspace(0, -1.5, len(right))) @ right)
+    made = orthogonalise(left @ torch.diag(torch.logspace(0, -1.5, len(right))) @ right)
     values = torch.linalg.svdvals(made)
     assert values.min() > 0.6
     assert values.max() < 1.25
@@ -17,7 +17,7 @@ def test_the_singular_values_come_near_one(shape):
 
 
 def test_nothing_stays_nothing():
-    assert torch.equal(orthogonal(torch.zeros(3, 5)), torch.zeros(3, 5))
+    assert torch.equal(orthogonalise(torch.zeros(3, 5)), torch.zeros(3, 5))
 
 
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this PyTorch has no Muon to compare with")

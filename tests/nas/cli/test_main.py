@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 from tests.parts.command_line import QUICK
 
 pytestmark = pytest.mark.usefixtures("no_report")

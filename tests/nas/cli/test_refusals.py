@@ -1,6 +1,8 @@
 """What the command line refuses: in one line, with exit code 2, and nothing is left."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,10 @@ from tests.parts.command_line import SHORT, refused
         (["search", "--dataset", "mnits"], "did you mean 'mnist'"),
         (["search", "--executor", "rya"], "--executor 'rya'"),
         (["search", "--objective", "mes"], "did you mean 'mse'"),
+        (["search", "--objective", "kl"], "codes that ignore the image have the least"),
+        (["search", "--space", "gan", "--objective", "density"], "is best at a value of its own"),
+        (["search", "--space", "gan", "--objective", "sample_deviation"], "pure noise deviates most"),
+        (["search", "--space", "gan", "--objective", "epoch_fid"], "not of the weights that are kept"),
         (["search", "--trials", "0"], "--trials 0"),
         (["search", "--trials", "x"], "--trials"),
         (["search", "--pin", "latent=17"], "latent=17"),
@@ -53,6 +59,20 @@ def test_bad_input_gets_one_line_and_exit_code_2(arguments, message, capsys, tmp
     monkeypatch.chdir(tmp_path)
     assert message in refused(capsys, *arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_ends_with_is_not_imported_to_refuse_bad_input(tmp_path):
+    """Figures, templates and exporters take seconds to import."""
+    program = (
+        "import sys\nfrom nas.cli import run\n"
+        "for option, value in (('trials', 'x'), ('strategy', 'evolutoin'), ('set', 'populaton=4')):\n"
+        "    assert run(['search', f'--{option}', value]) == 2\n"
+        "assert 'nas.session.start' in sys.modules\n"
+        "heavy = {'torch', 'matplotlib', 'jinja2', 'onnx', 'nas.export.folder', 'nas.report.html'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_a_run_that_exists_a_trial_that_does_not_and_an_unknown_format(searched, capsys):

@@ -8,7 +8,7 @@ import shutil
 import filelock
 
 from nas.cli import run as nas
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 
 
 def test_list_show_and_export(searched, capsys, tmp_path):
@@ -71,13 +71,13 @@ def test_an_export_replaces_nothing_that_is_not_an_export(searched, tmp_path, ca
 def test_a_narrow_table_drops_columns_rather_than_digits(searched):
     from rich.console import Console
 
-    from nas.cli.display import best_table
+    from nas.cli.display import make_best_table
 
     folder, _, _ = searched
     run = open_run(folder / "runs" / "five")
     wide, narrow = (Console(width=width, record=True, quiet=False, file=io.StringIO()) for width in (200, 60))
     for out in (wide, narrow):
-        out.print(best_table(run, run.ranked(), out))
+        out.print(make_best_table(run, run.ranked(), out))
     texts = [out.export_text() for out in (wide, narrow)]
     value = f"{run.ranked()[0].metrics['mse']:.5g}"
     assert all(value in text for text in texts)

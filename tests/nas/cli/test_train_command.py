@@ -12,7 +12,7 @@ from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.trial import Measurement
-from nas.session.checkpoint import FILE
+from nas.session.checkpoint import CHECKPOINT_FILE
 from nas.testing.toys import ToySpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import draw_no_report, tiny_data
@@ -123,7 +123,7 @@ def test_a_training_has_one_trial_and_a_damaged_checkpoint_is_told(tmp_path, mon
     monkeypatch.undo()
     with pytest.raises(UserError, match=r"--trials 2: cut is a training, of one trial"):
         nas.resume(tmp_path / "cut", trials=2, **PARTS)
-    file = tmp_path / "cut" / FILE
+    file = tmp_path / "cut" / CHECKPOINT_FILE
     whole = file.read_bytes()
     file.write_bytes(whole[:-30])
     with pytest.raises(UserError, match=r"is damaged.*without it the training begins again"):

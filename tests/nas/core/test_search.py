@@ -5,13 +5,13 @@ import itertools
 import pytest
 
 from nas.core.errors import ReplayMismatch
-from nas.core.search import InMemory, Search, TimeLimit
+from nas.core.record import InMemory
+from nas.core.search import Hooks, Limits, Search, set_deadline
 from nas.core.trial import Measurement, Outcome, Start
 from nas.executors.inline import Inline
 from nas.strategies.evolution import Evolution
 from nas.testing import ExecutorContract
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
-from tests.parts.interrupting import Diary
 
 
 class TestInline(ExecutorContract):
@@ -19,10 +19,11 @@ class TestInline(ExecutorContract):
         return Inline()
 
 
-def search(trials=10, seed=0, **options):
+def search(trials=10, seed=0, record=None, hooks=None, **limits):
     space = ToySpace()
-    record = options.pop("record", InMemory())
-    return Search(space, Evolution(space, seed=seed, trials=10), (LOSS,), record, seed=seed, trials=trials, **options)
+    strategy = Evolution(space, seed=seed, trials=10)
+    limits = Limits(trials, **limits)
+    return Search(space, strategy, (LOSS,), record or InMemory(), seed=seed, limits=limits, hooks=hooks)
 
 
 def run(machine):
@@ -32,26 +33,26 @@ def run(machine):
 
 @pytest.mark.parametrize("cut", range(0, 21))
 def test_resuming_after_any_event_goes_on_as_if_nothing_had_happened(cut):
-    diary = Diary()
+    diary = InMemory()
     whole = run(search(record=diary))
-    resumed = search(history=tuple(diary.events[:cut]))
+    resumed = search(record=InMemory(diary.events[:cut]))
     assert run(resumed) == whole
     assert [trial.number for trial in resumed.ended] == list(range(10))
 
 
 def test_a_resumed_trial_keeps_its_seed():
-    diary = Diary()
+    diary = InMemory()
     machine = search(record=diary)
     first = machine.next()
-    again = search(history=tuple(diary.events)).next()
+    again = search(record=InMemory(diary.events)).next()
     assert (again.number, again.seed, again.genotype) == (first.number, first.seed, first.genotype)
 
 
 def test_another_strategy_is_not_resumed():
-    diary = Diary()
+    diary = InMemory()
     run(search(record=diary))
     with pytest.raises(ReplayMismatch, match="trial 0"):
-        search(seed=1, history=tuple(diary.events))
+        search(seed=1, record=InMemory(diary.events))
 
 
 def test_trials_can_run_at_once_and_end_in_any_order():
@@ -85,7 +86,7 @@ def test_a_metric_that_is_not_finite_is_a_divergence():
 
 def test_no_trial_begins_after_the_time_limit():
     clock = itertools.count().__next__
-    machine = search(limit=TimeLimit(4, clock))
+    machine = search(over=set_deadline(4, clock))
     assert 0 < len(run(machine)) < 10
 
 
@@ -95,17 +96,17 @@ def test_a_seed_of_a_trial_depends_on_its_number_and_the_runs_seed():
 
 
 def test_a_trial_begins_from_what_the_search_is_told_also_when_it_runs_again():
-    def first_of(trial):
+    def first_of(trial, search):
         return Start(0, trial.genotype, b"tensors") if trial.number else None
 
-    diary = Diary()
-    machine = search(record=diary, start=first_of)
+    diary = InMemory()
+    machine = search(record=diary, hooks=Hooks(start=first_of))
     begun = [machine.next(), machine.next()]
     assert [trial.start for trial in begun] == [None, Start(0, begun[1].genotype, b"tensors")]
     machine.report(begun[1], Measurement(1, {"loss": 1.0}))
     assert machine.end(begun[1], Outcome("complete")).start is None  # the search holds no tensors
     assert [event.trial.start for event in diary.events] == [None] * 3
-    again = search(history=tuple(diary.events[:2]), start=first_of)
+    again = search(record=InMemory(diary.events[:2]), hooks=Hooks(start=first_of))
     assert [again.next().start for _ in range(2)] == [trial.start for trial in begun]
 
 
@@ -118,7 +119,7 @@ def test_files_are_the_records_not_the_searchs():
     class Keeping(InMemory):
         files = 0
 
-        def measured(self, trial, measurement):
+        def record_measurement(self, trial, measurement):
             self.files += len(measurement.artifacts)
 
     record = Keeping()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,3 +88,25 @@ def test_listing_the_data_sets_needs_no_torch():
     listed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert "npy:PATH" in listed
     assert listed.endswith("\n[]\n")
+
+
+def test_a_function_of_ones_own_is_a_source(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("own_rows.py").write_text(
+        "import torch\n"
+        "from nas.data.dataset import Split\n"
+        "from nas.data.source import UnsplitData\n"
+        "def rows():\n    return UnsplitData(Split(torch.rand(20, 3)))\n"
+        "def wrong():\n    return 3\n"
+    )
+    data = load_data("own_rows:rows", train_size=10)
+    assert (data.name, data.kind, len(data.train)) == ("own_rows:rows", "vector", 10)
+    for name, why in (
+        ("own_rows:wrong", "it gives a int; allowed: a function that gives a nas.data.source.UnsplitData"),
+        ("own_rows:none", "own_rows has no none"),
+        ("own_rows.deeper:rows", "No module named"),
+        ("folde:rows", "did you mean 'folder:PATH'.*module:function"),
+    ):
+        with pytest.raises(UserError, match=why):
+            load_data(name)

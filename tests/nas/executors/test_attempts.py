@@ -3,13 +3,13 @@
 import pytest
 
 from nas.core.trial import Measurement, Outcome
-from nas.executors.evaluation import Ended
-from nas.executors.ray_tune.adapters import meaning
+from nas.executors.evaluation import EvaluationEnd
+from nas.executors.ray_tune.adapters import classify_death
 from nas.executors.ray_tune.attempts import Attempts
 from nas.testing.executors import Diary, toy_search
 
 DIED = Outcome("failed", "the worker died: SIGKILL")
-DONE = Ended(Outcome("complete"))
+DONE = EvaluationEnd(Outcome("complete"))
 
 
 class Clock:
@@ -38,12 +38,12 @@ def test_no_more_run_at_once_than_there_are_workers(clock):
     assert [made.next(key).number for key in "ab"] == [0, 1]
     assert made.next("c") is None
     assert not made.over
-    made.measured("b", Measurement(1, {"loss": 1.0}))
-    made.ended("b", DONE)
+    made.report("b", Measurement(1, {"loss": 1.0}))
+    made.end("b", DONE)
     assert made.next("c").number == 2
     for key in "ac":
-        made.measured(key, Measurement(1, {"loss": 1.0}))
-        made.ended(key, DONE)
+        made.report(key, Measurement(1, {"loss": 1.0}))
+        made.end(key, DONE)
     assert not made.over  # nobody has asked yet whether there is more
     assert made.next("d") is None
     assert made.over
@@ -57,7 +57,7 @@ def test_a_strategy_that_waits_is_not_asked_again_before_something_has_ended(clo
     first = made.next("a")
     assert [made.next(key) for key in "bcd"] == [None] * 3
     assert len(asked) == 2
-    made.ended("a", DONE)
+    made.end("a", DONE)
     assert made.next("e").number == first.number + 1
 
 
@@ -66,9 +66,9 @@ def test_a_trial_whose_worker_dies_is_tried_again_so_often_and_its_measurements_
     made, search, diary = attempts(clock, retries=retries, trials=1)
     trial = made.next("0")
     for attempt in range(retries + 1):
-        made.begun(str(attempt), lambda: None)
-        made.measured(str(attempt), Measurement(1, {"loss": float(attempt)}))
-        made.died(str(attempt), DIED)
+        made.note_begin(str(attempt), lambda: None)
+        made.report(str(attempt), Measurement(1, {"loss": float(attempt)}))
+        made.handle_death(str(attempt), DIED)
         if attempt < retries:
             assert made.next(str(attempt + 1)) == trial
     (ended,) = search.ended
@@ -83,8 +83,8 @@ def test_a_trial_to_be_tried_again_comes_before_new_ones_and_keeps_the_search_al
     made, _, _ = attempts(clock, workers=2, trials=2)
     first, _ = made.next("a"), made.next("b")
     assert made.next("c") is None
-    made.died("a", DIED)
-    made.ended("b", DONE)
+    made.handle_death("a", DIED)
+    made.end("b", DONE)
     assert not made.over
     assert made.next("c") == first
 
@@ -95,7 +95,7 @@ def test_what_takes_too_long_is_killed_once_and_not_tried_again(clock):
     made.next("a")
     clock.now = 100.0  # the worker was long in coming
     made.watch()
-    made.begun("a", lambda: killed.append(clock.now))
+    made.note_begin("a", lambda: killed.append(clock.now))
     clock.now = 110.0
     made.watch()
     assert killed == []
@@ -103,10 +103,10 @@ def test_what_takes_too_long_is_killed_once_and_not_tried_again(clock):
     made.watch()
     made.watch()
     assert killed == [110.1]
-    assert made.measured("a", Measurement(1, {"loss": 1.0}))  # it was on its way; the worker's end is waited for
-    assert made.ended("a", DONE)
+    assert made.report("a", Measurement(1, {"loss": 1.0}))  # it was on its way; the worker's end is waited for
+    assert made.end("a", DONE)
     assert search.ended == []
-    made.died("a", DIED)
+    made.handle_death("a", DIED)
     (ended,) = search.ended
     assert ended.outcome.kind == "failed"
     assert "--trial-timeout" in ended.outcome.reason
@@ -144,4 +144,4 @@ The task may or may not have been executed on the actor.""",
 
 @pytest.mark.parametrize(("message", "outcome"), MESSAGES)
 def test_rays_messages_are_understood(message, outcome):
-    assert meaning(message) == outcome
+    assert classify_death(message) == outcome

@@ -12,11 +12,11 @@ import pytest
 
 from nas.core.errors import UserError
 from nas.executors.ray_tune import cluster as ray_session
-from nas.executors.ray_tune.adapters import sent
-from nas.executors.ray_tune.client import turn_from_outside
+from nas.executors.ray_tune.adapters import store_evaluator
+from nas.executors.ray_tune.client import run_tune_remotely
 from nas.executors.ray_tune.cluster import session
 from nas.executors.ray_tune.executor import RayTune
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 from nas.testing import ProcessExecutorContract
 from tests.parts.command_line import QUICK, finished, process
 from tests.parts.interrupting import journal_trials
@@ -26,7 +26,7 @@ class Outside(RayTune):
     """Lets Tune's loop run in another process of the session that this one has."""
 
     def _turn(self, course, evaluator, folder, workers):
-        turn_from_outside(course, sent(evaluator), workers=workers, cpus=self._cpus, gpus=self._gpus)
+        run_tune_remotely(course, store_evaluator(evaluator), workers=workers, cpus=self._cpus, gpus=self._gpus)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_from_outside_a_cluster_killed_and_gone_on_with(tmp_path, head):
     assert sorted(found) == list(range(8))
     for _ in range(600):  # Ray waits half a minute for a client that is gone to come back
         names = [p.info["name"] or "" for p in psutil.process_iter(["name"])]
-        if not any(re.match(r"ray::(Worker|Desk|_turned)", name) for name in names):
+        if not any(re.match(r"ray::(Worker|Desk|_run_tune_there)", name) for name in names):
             break
         time.sleep(0.1)
     else:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from nas.cli import run as nas
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 from tests.parts.command_line import QUICK, SHORT, finished, process, refused
 from tests.parts.interrupting import journal_trials
 

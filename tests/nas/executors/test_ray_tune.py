@@ -12,7 +12,8 @@ import ray
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.metric import Metric, metrics_by_name
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Search
 from nas.core.trial import Measurement, Start
 from nas.executors.ray_tune.cluster import folders, session
 from nas.executors.ray_tune.executor import RayTune
@@ -57,9 +58,10 @@ class Heavy(Evaluator):
 
 class Keeping(InMemory):
     def __init__(self):
+        super().__init__()
         self.files = {}
 
-    def measured(self, trial, measurement):
+    def record_measurement(self, trial, measurement):
         self.files[trial.number] = {name: len(data) for name, data in measurement.artifacts.items()}
 
 

@@ -18,12 +18,15 @@ from nas.core.space import sample
 from nas.export import folder
 from nas.export.card import Card, render_card
 from nas.export.onnx import run_onnx
-from nas.export.python_source import _expression, python_source
+from nas.export.python_source import _print_call, print_source
 from search_spaces.autoencoder.space import AutoencoderSpace
+from tests.parts.export import CARD
 
 
 def export_model(model, images, directory, **options):
-    folder.export_model(Deliverable(model, {"images": images}, "reconstructions", "autoencoder"), directory, **options)
+    folder.export_model(
+        Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder"), directory, **options
+    )
 
 
 SPACE = AutoencoderSpace().restrict({"latent": (8,), "width": (8, 16), "decoder_width": (8,), "hidden_width": (64,)})
@@ -45,6 +48,7 @@ def card(genotype, shape=(1, 8, 8)):
         description='a "description" with \\ and """ in it',
         genotype=genotype,
         shape=shape,
+        kind="image",
         dataset="digits",
         parts="10 to train",
         notes=(),
@@ -134,7 +138,7 @@ def test_onnx_takes_any_batch(exported, batch):
     directory, model, images = exported
     with torch.no_grad():
         assert torch.allclose(
-            run_onnx(directory / "model.onnx", {"images": images[:batch]}), model(images[:batch]), atol=1e-4
+            run_onnx(directory / "model.onnx", {"images": images[:batch]})[0], model(images[:batch]), atol=1e-4
         )
 
 
@@ -147,14 +151,14 @@ def test_running_the_file_draws_a_picture(exported, tmp_path, capsys):
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (3 * (4 * 10 + 2), 2 * (4 * 13 + 2))
     Image.new("L", (50, 40), 200).save(tmp_path / "mine.png")
-    assert folder._imported(directory / "model.py").main([*drawing, str(tmp_path / "mine.png")]) == 0
+    assert folder._import_file(directory / "model.py").main([*drawing, str(tmp_path / "mine.png")]) == 0
     assert "1 reconstructed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["none.png"], ["--count", "0"]])
 def test_wrong_input_of_the_file_is_refused(exported, arguments):
     with pytest.raises(SystemExit) as ended:
-        sys.exit(folder._imported(exported[0] / "model.py").main(arguments))  # as it does where it is run
+        sys.exit(folder._import_file(exported[0] / "model.py").main(arguments))  # as it does where it is run
     assert ended.value.code == 2
 
 
@@ -193,7 +197,7 @@ def test_folders_of_others_are_not_overwritten_and_earlier_exports_are(tmp_path)
 def test_the_card_escapes_what_users_supply():
     genotype, _ = candidate(0, (1, 8, 8), network="fully_connected")
     nasty = replace(card(genotype), dataset="<img src=x onerror=alert(1)>|`x`", notes=("</details>\n# head",))
-    text = render_card(nasty, ("python",), Deliverable(nn.Identity(), {}, "reconstructions", "autoencoder"))
+    text = render_card(nasty, ("python",), Deliverable(nn.Identity(), {}, ("reconstructions",), "autoencoder"))
     assert "<img" not in text
     assert "</details>" not in text
     assert "\n# head" not in text
@@ -214,7 +218,7 @@ def test_cells_of_every_encoding_print_as_source(cells, seed):
 
 def check_that_source_builds(genotype, model, shape):
     names = {"torch": torch, "nn": nn, "F": nn.functional, "Tensor": torch.Tensor, "__name__": "printed"}
-    source = "from __future__ import annotations\n" + python_source(model)
+    source = "from __future__ import annotations\n" + print_source(model)
     exec(compile(source, "model.py", "exec"), names)
     again = names["build"]()
     again.load_state_dict(model.state_dict())
@@ -253,7 +257,7 @@ def check_that_source_builds(genotype, model, shape):
     ],
 )
 def test_layers_print_as_what_makes_them(module):
-    again = eval(_expression(module, "model", 0), {"nn": nn})
+    again = eval(_print_call(module, "model", 0), {"nn": nn})
     assert repr(again) == repr(module)
     assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in module.state_dict().items()}
 
@@ -267,4 +271,25 @@ def test_what_cannot_be_printed_is_named():
             return x
 
     with pytest.raises(NotExportable, match=r"model\.1.*width"):
-        python_source(nn.Sequential(nn.ReLU(), Forgets(3)))
+        print_source(nn.Sequential(nn.ReLU(), Forgets(3)))
+
+
+class Halves(nn.Module):
+    """Two outputs."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x + 1, x * 2
+
+
+@pytest.mark.parametrize("names", [("more", "double"), ("one",)])
+def test_a_tuple_of_outputs_is_exported_under_its_names(names, tmp_path):
+    part = Deliverable(Halves(), {"x": torch.rand(3, 4)}, names, "model")
+    if len(names) == 1:
+        with pytest.raises(ExportMismatch, match=r"model\.py: .* 2 and 2 outputs; their names are one"):
+            folder.export_model(part, tmp_path / "it", card=CARD, formats=("python",))
+        return
+    folder.export_model(part, tmp_path / "it", card=CARD)
+    more, double = run_onnx(tmp_path / "it" / "model.onnx", dict(part.inputs))
+    assert torch.allclose(more, part.inputs["x"] + 1)
+    assert torch.allclose(double, part.inputs["x"] * 2)
+    assert "more, double = network(x)" in (tmp_path / "it" / "README.md").read_text()

@@ -75,7 +75,7 @@ def generator(module, condition="none", example=None, noise="normal"):
         "condition": condition,
         "classes": CLASSES if condition == "label" else (),
     }
-    return Deliverable(module, inputs, "images", "generator", settings)
+    return Deliverable(module, inputs, ("images",), "generator", settings)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def program(tmp_path):
 
     def make(part):
         export_model(part, tmp_path / "x", card=CARD, formats=("python",))
-        module = folder._imported(tmp_path / "x" / "model.py")
+        module = folder._import_file(tmp_path / "x" / "model.py")
 
         def run(*arguments):
             assert module.main([*arguments, "--output", str(tmp_path / "out.png")]) == 0
@@ -174,7 +174,7 @@ def test_a_discriminator_scores_pictures(tmp_path):
     part = Deliverable(
         Critic(3),
         {"images": torch.rand(4, 1, 8, 8), "condition": torch.tensor([0, 1, 2, 0])},
-        "scores",
+        ("scores",),
         "discriminator",
         {"condition": "label"},
     )

@@ -22,7 +22,7 @@ IMAGES = torch.rand(4, 1, 8, 8)
 
 
 def export(model, directory, samples=IMAGES, formats=("python",)):
-    part = Deliverable(model, {"images": samples}, "reconstructions", "autoencoder")
+    part = Deliverable(model, {"images": samples}, ("reconstructions",), "autoencoder")
     export_model(part, directory, card=CARD, formats=formats)
 
 
@@ -57,7 +57,7 @@ def test_any_tree_that_keeps_the_rule_is_exported(model, tmp_path):
         (nn.Sequential(parts.NamesTorchsClass()), "uses ReLU"),
         (nn.Sequential(parts.Image()), "Image: .*rename"),
         (nn.Sequential(OrderedDict(a=nn.ReLU())), "model: .*names"),
-        (nn.Sequential(nn.GRU(3, 4)), r"model\.0: GRU"),
+        (nn.Sequential(nn.RNN(3, 4)), r"model\.0: RNN"),
         (reused(), r"model\.2\.weight: is the same as model\.0\.weight"),
         (tied(), r"model\.1\.weight: is the same as model\.0\.weight"),
     ],
@@ -118,7 +118,7 @@ def test_an_earlier_export_outlives_a_failed_move(tmp_path, monkeypatch):
 def program(tmp_path_factory):
     directory = tmp_path_factory.mktemp("program") / "x"
     export(nn.Identity(), directory)
-    return folder._imported(directory / "model.py"), directory / "model.py"
+    return folder._import_file(directory / "model.py"), directory / "model.py"
 
 
 def test_pictures_are_read_as_those_trained_on(program, tmp_path):

@@ -13,12 +13,12 @@ from torch import nn
 from evaluators.adversarial.snapshots import Snapshot, Snapshots
 from evaluators.metrics.cost import PeakMemory
 from evaluators.pictures import Film
-from evaluators.training.checkpoint import copied, moments_of, restore_moments
+from evaluators.training.checkpoint import copy_to_cpu, flatten_optimiser_state, load_optimiser_state
 from evaluators.training.optimisers import OPTIMISERS
 from nas.core.errors import UserError
 from nas.core.trial import Measurement
 from nas.data.dataset import Split
-from nas.session.checkpoint import FILE, Reached
+from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
 from nas.testing.spaces import disturb_global_generators
 from tests.parts.autoencoders import autoencoder_training
 
@@ -55,17 +55,17 @@ def test_the_state_of_every_optimiser_is_continued(name):
     whole, again = mixed(), mixed()
     optimiser = OPTIMISERS[name](whole.parameters(), lr=0.01, weight_decay=0.01)
     steps(whole, optimiser, 3, 0)
-    file, weights = save(copied(moments_of(optimiser))), save(copied(whole.state_dict()))
+    file, weights = save(copy_to_cpu(flatten_optimiser_state(optimiser))), save(copy_to_cpu(whole.state_dict()))
     steps(whole, optimiser, 3, 3)
 
     other = OPTIMISERS[name](again.parameters(), lr=0.01, weight_decay=0.01)
     again.load_state_dict(load(weights))
-    restore_moments(other, load(file))
+    load_optimiser_state(other, load(file))
     steps(again, other, 3, 3)
     for (key, tensor), continued in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(tensor, continued), key
-    for key, tensor in moments_of(optimiser).items():
-        assert torch.equal(tensor, moments_of(other)[key]), key
+    for key, tensor in flatten_optimiser_state(optimiser).items():
+        assert torch.equal(tensor, flatten_optimiser_state(other)[key]), key
 
 
 class Dropping(nn.Module):
@@ -159,7 +159,7 @@ def test_a_film_of_known_length_keeps_what_is_shown_and_is_continued():
 # -- what is on disk
 
 
-REACHED = Reached(
+REACHED = TrainingProgress(
     (Measurement(1, {"loss": 0.1}), Measurement(2, {"loss": np.float32(0.5)})),
     {"a.png": b"\x89PNG", "b.json": b"{}"},
     b"01" * 99,
@@ -167,11 +167,11 @@ REACHED = Reached(
 
 
 def test_what_is_reached_is_the_same_from_disk(tmp_path):
-    REACHED.write(tmp_path / FILE)
-    assert Reached.read(tmp_path / FILE) == REACHED
-    assert [m.artifacts for m in REACHED.again()] == [{}, REACHED.artifacts]
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
-    assert Reached.read(tmp_path / "none") == Reached()
+    REACHED.write(tmp_path / CHECKPOINT_FILE)
+    assert TrainingProgress.read(tmp_path / CHECKPOINT_FILE) == REACHED
+    assert [m.artifacts for m in REACHED.replay()] == [{}, REACHED.artifacts]
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
+    assert TrainingProgress.read(tmp_path / "none") == TrainingProgress()
 
 
 @settings(max_examples=100, deadline=None)
@@ -186,7 +186,7 @@ def test_a_damaged_file_is_one_line_wherever_it_is_damaged(tmp_path_factory, dat
         place = data.draw(st.integers(0, len(whole) - 1))
         path.write_bytes(whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))]) + whole[place + 1 :])
     try:
-        assert Reached.read(path) == REACHED  # dates and the like are damaged: nothing that is used
+        assert TrainingProgress.read(path) == REACHED  # dates and the like are damaged: nothing that is used
     except UserError as error:
         said = str(error)
         assert ("is damaged" in said, said.count("\n")) == (True, 0)

@@ -35,9 +35,9 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RECIPES, "self_supervised", replace(RECIPES["self_supervised"], images=1_000))
         patch.setattr(
-            "evaluators.adversarial.snapshots.collapse", lambda *found: None
+            "evaluators.adversarial.snapshots.find_collapse", lambda *found: None
         )  # a moment's training is all but collapsed
-        patch.setattr("evaluators.adversarial.snapshots.deviation_collapse", lambda *found: None)
+        patch.setattr("evaluators.adversarial.snapshots.find_deviation_collapse", lambda *found: None)
         options = {"trials": 1, "epochs": 1, "train_size": 64, "pin": TINY, "features": "self_supervised"}
         runs_dir = tmp_path_factory.mktemp("runs")
         with patch.context() as quicker:
@@ -50,7 +50,7 @@ def run(tmp_path_factory):
 def test_both_ways_are_exported_and_both_sets_are_named(run, tmp_path, capsys):
     best = run.path / "best"
     Image.fromarray(np.full((20, 10, 3), 200, dtype=np.uint8)).save(tmp_path / "mine.jpg")
-    module = folder._imported(best / "model.py")
+    module = folder._import_file(best / "model.py")
     assert module.main(["--input", str(tmp_path / "mine.jpg"), "--output", str(tmp_path / "out")]) == 0
     with Image.open(tmp_path / "out" / "mine.png") as picture:
         assert (picture.mode, picture.size) == ("L", (8, 8))
@@ -148,9 +148,9 @@ def program(tmp_path):
     """The program of a translator that inverts, and its folder."""
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     settings = {"source": 'npz:a"""b.npz', "target": "{{ b }}", "part": "a_to_b"}
-    part = Deliverable(Inverts(), {"images": images}, "translations", "translator", settings)
+    part = Deliverable(Inverts(), {"images": images}, ("translations",), "translator", settings)
     folder.export_model(part, tmp_path / "x", card=CARD, formats=("python",))
-    return folder._imported(tmp_path / "x" / "model.py"), tmp_path / "x"
+    return folder._import_file(tmp_path / "x" / "model.py"), tmp_path / "x"
 
 
 def test_a_folder_of_pictures_is_translated(program, tmp_path):

@@ -2,13 +2,17 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import nas
+from nas.core.evaluator import CHECKPOINT
+from nas.core.trial import Start
+from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
 from nas.session.delivery import export_model, write_report
-from nas.study.study import Study
+from nas.study.files import write_atomically
 
 RUNS = Path(__file__).parents[2] / "fixtures" / "runs"
 COUNTS = {
@@ -63,11 +67,65 @@ def test_an_earlier_run_goes_on_with_the_values_it_would_have_had(earlier):
     assert after[6].metrics["mse"] == pytest.approx(expected["mse"], rel=1e-4)  # processors differ in the last bits
 
 
-def test_an_earlier_record_is_replayed_by_every_kind_of_strategy(earlier):
-    for name in ("front", "stopped"):
-        path = earlier(name)
-        study = Study.reopen(path)
-        try:
-            assert study.history(nas.open_run(path).objectives)
-        finally:
-            study.close()
+def go_on(path):
+    """Two trials more; those of the earlier version are asserted to be as they were. Gives the new ones."""
+    before = nas.open_run(path).trials
+    run = nas.resume(path, trials=sum(trial.job.counted for trial in before) + 2)
+    replayed, new = run.trials[: len(before)], run.trials[len(before) :]
+    assert run.finished
+    assert replayed == before
+    assert all(trial.outcome is not None for trial in new)
+    return run, new
+
+
+@pytest.mark.usefixtures("no_report", "no_export")
+@pytest.mark.parametrize(
+    "name",
+    ["darts", "front", "gan", "pruned", "stopped", pytest.param("cyclegan", marks=pytest.mark.long)],
+)
+def test_an_earlier_run_goes_on_whatever_its_strategy(name, earlier):
+    _, new = go_on(earlier(name))
+    assert [trial.job.counted for trial in new].count(True) == 2
+    assert {trial.outcome.kind for trial in new} <= {"complete", "stopped", "collapsed", "supernet"}
+
+
+@pytest.mark.usefixtures("no_report", "no_export")
+def test_an_earlier_search_among_the_paths_of_a_supernet_had_come_to_its_end(earlier):
+    """It divides as many trials as it was first asked for among scores and trainings, and proposes no more."""
+    run, new = go_on(earlier("shared"))
+    assert run.exhausted
+    assert new == []
+
+
+@pytest.mark.usefixtures("no_report", "no_export")
+def test_an_earlier_run_of_portions_goes_on_from_the_checkpoints_that_its_trials_left(earlier, tmp_path):
+    """They are not among the files that are kept here, so the portions are trained again."""
+    path = earlier("portions")
+    run = nas.open_run(path)
+    without = shutil.copytree(path, tmp_path / "without")
+    with pytest.raises(nas.UserError, match=r"trial 8 begins from it; allowed: .*0004.safetensors among its checkp"):
+        nas.resume(without, trials=9)
+    starts = {}
+    for trial in run.trials:
+        start = starts.get(trial.job.continues)
+        *_, last = run.parts.evaluator.evaluate(replace(trial, measurements=(), start=start))
+        starts[trial.number] = Start(trial.number, trial.genotype, last.artifacts[CHECKPOINT])
+        write_atomically(run.study.weights_path(trial.number, CHECKPOINT), last.artifacts[CHECKPOINT])
+    _, new = go_on(path)
+    assert [(trial.number, trial.job.number) for trial in new] == [(8, 2), (9, 2)]
+
+
+@pytest.mark.usefixtures("no_report", "no_export")
+def test_an_earlier_training_goes_on_from_its_checkpoint(earlier):
+    path = earlier("interrupted")
+    assert TrainingProgress.read(path / CHECKPOINT_FILE).epoch == 2
+    (trial,) = nas.resume(path).trials
+    assert [m.epoch for m in trial.measurements] == [1, 2, 3]
+    assert trial.metrics["mse"] == pytest.approx(0.20004722135078143, rel=1e-4)  # as that version trained the last
+
+
+@pytest.mark.usefixtures("no_report", "no_export")
+def test_an_earlier_training_that_has_ended_is_left_as_it_is(earlier):
+    path = earlier("training")
+    before = nas.open_run(path).trials
+    assert nas.resume(path).trials == before

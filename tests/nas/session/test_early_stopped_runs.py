@@ -15,27 +15,28 @@ from nas.core.errors import Diverged, OutOfMemory, UserError
 from nas.core.evaluator import Evaluator
 from nas.core.job import Train, TrainSupernet
 from nas.core.metric import COST
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Hooks, Limits, Search
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Outcome, Proposal
 from nas.early_stopping import Asha
 from nas.executors.inline import Inline
-from nas.session.assembly import Given, assemble
+from nas.session.assembly import assemble
+from nas.session.given import Given
 from nas.strategies.optuna_samplers import GP, TPE
 from nas.strategies.random import Random
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace, curved
 from tests.conftest import tiny_data
-from tests.parts.interrupting import Diary
 
 EPOCHS = 9
 
 
-def search(history=(), record=None, rule=None, trials=14):
+def search(record=None, rule=None, trials=14):
     space = ToySpace()
     rule = rule or Asha(LOSS, epochs=EPOCHS, seed=0, first=1)
     return Search(
-        space, Random(space, seed=0, trials=trials), (LOSS,), record or InMemory(), seed=0, trials=trials,
-        history=history, early_stopping=rule,
+        space, Random(space, seed=0, trials=trials), (LOSS,), record or InMemory(), seed=0,
+        limits=Limits(trials), hooks=Hooks(early_stopping=rule),
     )  # fmt: skip
 
 
@@ -47,9 +48,9 @@ def run(machine):
 
 @pytest.mark.parametrize("cut", range(0, 29, 3))
 def test_a_resumed_search_decides_as_one_that_was_never_interrupted(cut):
-    diary = Diary()
+    diary = InMemory()
     whole = run(search(record=diary))
-    assert run(search(history=tuple(diary.events[:cut]))) == whole
+    assert run(search(record=InMemory(diary.events[:cut]))) == whole
     kinds = [outcome.kind for _, outcome, _, _ in whole]
     assert {"complete", "stopped", "diverged"} <= set(kinds)
     assert all(outcome.reason.startswith("asha: loss ") for _, outcome, _, _ in whole if outcome.kind == "stopped")
@@ -89,7 +90,8 @@ def test_supernets_are_neither_stopped_nor_compared_with():
     space = ToySpace()
     rule = Watching(LOSS, epochs=EPOCHS, seed=0, first=1)
     strategy = Alternating(space, seed=0, trials=6)
-    machine = Search(space, strategy, (LOSS,), InMemory(), seed=0, trials=6, early_stopping=rule)
+    hooks = Hooks(early_stopping=rule)
+    machine = Search(space, strategy, (LOSS,), InMemory(), seed=0, limits=Limits(6), hooks=hooks)
     trials = [machine.next() for _ in range(4)]
     for trial, loss in zip(trials, (0.0, 3.0, 9.0, 2.0), strict=True):
         assert machine.report(trial, Measurement(1, {"loss": loss})) == "continue"
@@ -223,7 +225,7 @@ def test_of_several_objectives_the_first_decides_and_the_front_is_of_complete_tr
     assert run.best.number == run.front()[0].number
     reasons = [trial.outcome.reason for trial in run.trials if trial.stopped]
     assert all(reason.startswith("asha: ssim -") and reason.endswith(" or more)") for reason in reasons)
-    frozen = [frozen for frozen in run.study._frozen() if frozen.state == optuna.trial.TrialState.PRUNED]
+    frozen = [frozen for frozen in run.study._read_frozen() if frozen.state == optuna.trial.TrialState.PRUNED]
     assert all(len(one.values) == 2 for one in frozen)
     assert cli(["show", str(run.path)]) == 0
     capsys.readouterr()

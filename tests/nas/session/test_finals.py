@@ -9,7 +9,7 @@ from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.job import Train, TrainFinalist
 from nas.core.trial import Measurement, Outcome, Proposal, Trial
-from nas.session.finals import RACING, Finals, choose_finalists, next_part, winner_of
+from nas.session.finals import RACING, Finals, choose_finalists, find_winner, next_part
 from tests.conftest import SMALL, export_only_python, tiny_data
 
 SECONDS = 100.0
@@ -73,7 +73,7 @@ def test_the_weaker_half_leaves_after_each_stage_and_the_winner_has_most_of_the_
     ]
     assert parts[-1].horizon == parts[-1].before + parts[-1].epochs
     assert [job.continues for job in parts] == [None, None, None, 6, 5, 8]
-    assert winner_of(finals, trials).number == 10
+    assert find_winner(finals, trials).number == 10
 
 
 def test_a_finalist_that_fails_is_out_and_nothing_is_left_where_all_do():
@@ -86,7 +86,7 @@ def test_a_finalist_that_fails_is_out_and_nothing_is_left_where_all_do():
     assert next_part(finals, [*EXPLORED, failed, other]).job.candidate == 4
     both = replace(failed, number=6, proposal=second)
     assert next_part(finals, [*EXPLORED, failed, both]) is None
-    assert winner_of(finals, [*EXPLORED, failed, both]) is None
+    assert find_winner(finals, [*EXPLORED, failed, both]) is None
 
 
 def test_a_stage_waits_for_all_of_the_one_before():

@@ -27,9 +27,9 @@ TINY = {
 def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "evaluators.adversarial.snapshots.collapse", lambda *found: None
+            "evaluators.adversarial.snapshots.find_collapse", lambda *found: None
         )  # a moment's training is all but collapsed
-        patch.setattr("evaluators.adversarial.snapshots.deviation_collapse", lambda *found: None)
+        patch.setattr("evaluators.adversarial.snapshots.find_deviation_collapse", lambda *found: None)
         folder = tmp_path_factory.mktemp("runs")
         yield nas.search(
             data="digits", space="gan", trials=2, epochs=1, train_size=200, pin=TINY, runs_dir=folder, name="told"

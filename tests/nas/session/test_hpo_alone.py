@@ -15,8 +15,8 @@ from nas.core.evaluator import Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement
-from nas.session.assembly import fix_architecture
-from nas.session.lookup import genotype_from
+from nas.session.lookup import find_genotype
+from nas.session.restrictions import fix_architecture
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 from tests.parts.command_line import refused
@@ -94,13 +94,13 @@ def test_the_pins_are_kept_so_that_the_config_repeats_it_without_the_other_run(r
 
 def test_every_way_to_name_an_architecture(run, tmp_path):
     best, third = run.best, run.candidate(2)
-    assert genotype_from(str(run.path), Path("elsewhere")) == best.genotype
-    assert genotype_from("first", run.path.parent) == best.genotype
-    assert genotype_from("first:2", run.path.parent) == third.genotype
-    assert genotype_from(f"{run.path}:2", Path("elsewhere")) == third.genotype
+    assert find_genotype(str(run.path), Path("elsewhere")) == best.genotype
+    assert find_genotype("first", run.path.parent) == best.genotype
+    assert find_genotype("first:2", run.path.parent) == third.genotype
+    assert find_genotype(f"{run.path}:2", Path("elsewhere")) == third.genotype
     file = tmp_path / "genotype.json"
     file.write_text(json.dumps(json.loads(third.genotype.text), indent=2))
-    assert genotype_from(str(file), Path("elsewhere")) == third.genotype
+    assert find_genotype(str(file), Path("elsewhere")) == third.genotype
     for name, given in {"a": third, "b": third.genotype, "c": file}.items():
         made = searched(tmp_path, from_=given, name=name, trials=1)
         assert decided(made.best.genotype, False) == decided(third.genotype, False)

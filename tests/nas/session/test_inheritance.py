@@ -9,11 +9,11 @@ from nas.core.job import TrainSupernet
 from nas.core.space import sample
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Outcome, Proposal, Trial
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 from nas.session.option_checks import check_inheritance
-from nas.session.warm_start import heritage_of
+from nas.session.warm_start import load_parent
 from nas.strategies.evolution import Evolution
-from nas.study.run import inheritance_of
+from nas.study.run import describe_inheritance
 from nas.testing.toys import ToyEvaluator, ToySpace
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import tiny_data
@@ -70,7 +70,7 @@ def test_children_begin_from_their_parents_also_after_an_interruption(tmp_path):
     search(tmp_path, "short", trials=3)
     assert results(nas.resume(tmp_path / "short", trials=6, data=tiny_data())) == results(whole)
 
-    said = inheritance_of(children[0], "inherit")
+    said = describe_inheritance(children[0], "inherit")
     assert said.endswith(f"% of the parameters from trial {children[0].proposal.parents[0]}")
     assert f"inherited {said}" in " ".join((whole.path / "report.html").read_text().split())
     assert open_run(whole.path).config.weight_sharing == "inherit"
@@ -80,7 +80,7 @@ def test_children_begin_from_their_parents_also_after_an_interruption(tmp_path):
 def test_without_sharing_nothing_is_inherited(tmp_path):
     run = search(tmp_path, "none", trials=3, weight_sharing="none")
     assert not any("inherited" in trial.metrics for trial in run.trials)
-    assert inheritance_of(run.trials[2], "none") == ""
+    assert describe_inheritance(run.trials[2], "none") == ""
 
 
 @pytest.mark.parametrize(
@@ -134,30 +134,30 @@ def test_of_two_parents_it_is_the_one_whose_network_is_more_alike(weights):
     )
     child = Trial(2, Proposal(USUAL, (0, 1)), 0)
     for order in ((near, far), (far, near)):
-        start = heritage_of(child, [ended(n, genotype) for n, genotype in enumerate(order)], weights, SPACE)
+        start = load_parent(child, [ended(n, genotype) for n, genotype in enumerate(order)], weights, SPACE)
         assert start.genotype == near
         assert start.tensors == b"tensors of %d" % order.index(near)
     alike = [ended(0, changed(USUAL, width=16)), ended(1, changed(USUAL, width=8))]
-    assert heritage_of(child, alike, weights, SPACE).number == 0  # the first named
+    assert load_parent(child, alike, weights, SPACE).number == 0  # the first named
 
 
 @pytest.mark.parametrize("kind", ["failed", "diverged", "collapsed", "out_of_memory", "supernet"])
 def test_parents_that_were_not_scored_give_nothing(kind, weights):
     child = Trial(2, Proposal(USUAL, (0,)), 0)
     other = changed(USUAL, width=16)
-    assert heritage_of(child, [ended(0, other)], weights, SPACE) is not None
-    assert heritage_of(child, [ended(0, other, kind)], weights, SPACE) is None
+    assert load_parent(child, [ended(0, other)], weights, SPACE) is not None
+    assert load_parent(child, [ended(0, other, kind)], weights, SPACE) is None
 
 
 def test_parents_without_weights_give_nothing_but_the_other_one_does(weights):
     """A trial that was stopped early has none."""
     others = [changed(USUAL, width=width) for width in (8, 16, 24)]
     trials = [ended(0, others[0]), ended(1, others[1]), ended(2, others[2], "stopped")]
-    assert heritage_of(Trial(3, Proposal(USUAL, (2,)), 0), trials, weights, SPACE) is None
-    assert heritage_of(Trial(3, Proposal(USUAL, (2, 1)), 0), trials, weights, SPACE).number == 1
+    assert load_parent(Trial(3, Proposal(USUAL, (2,)), 0), trials, weights, SPACE) is None
+    assert load_parent(Trial(3, Proposal(USUAL, (2, 1)), 0), trials, weights, SPACE).number == 1
 
 
 def test_what_is_evaluated_again_and_supernets_begin_from_nothing(weights):
-    assert heritage_of(Trial(1, Proposal(USUAL, (0,)), 0), [ended(0, USUAL)], weights, SPACE) is None
+    assert load_parent(Trial(1, Proposal(USUAL, (0,)), 0), [ended(0, USUAL)], weights, SPACE) is None
     supernet = Proposal(USUAL, (0,), job=TrainSupernet(SupernetPlan(epochs=3)))
-    assert heritage_of(Trial(1, supernet, 0), [ended(0, changed(USUAL, width=8))], weights, SPACE) is None
+    assert load_parent(Trial(1, supernet, 0), [ended(0, changed(USUAL, width=8))], weights, SPACE) is None

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 from tests.parts.command_line import QUICK, finished, process
 from tests.parts.interrupting import journal_trials, kill_when
 

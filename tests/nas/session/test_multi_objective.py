@@ -14,9 +14,10 @@ from nas.cli import run as cli
 from nas.core.evaluator import Evaluator
 from nas.core.metric import COST
 from nas.core.pareto import pareto_front
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Limits, Search
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial
-from nas.report.figures import front_figure
+from nas.report.figures import draw_front
 from nas.session.delivery import export_front, export_model, write_report
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
@@ -137,7 +138,7 @@ def test_directions_ties_and_failures(tmp_path, monkeypatch):
     again = nas.open_run(tmp_path / "x")
     assert [t.number for t in again.front()] == [1, 3, 0, 6]
     study = Study.read(run.path)
-    assert study._frozen()[2].values is None
+    assert study._read_frozen()[2].values is None
     assert study.directions == ["minimize", "maximize"]
 
 
@@ -215,7 +216,7 @@ def test_searching_on_the_command_line_reports_the_front(tmp_path, capsys, monke
 
 def test_every_member_of_the_front_is_exported(run, tmp_path, capsys, monkeypatch):
     output = tmp_path / "front"
-    monkeypatch.setattr("nas.session.opening.open_run", lambda path: run)  # its data has no name that could be loaded
+    monkeypatch.setattr("nas.session.lookup.open_run", lambda path: run)  # its data has no name that could be loaded
     assert cli(["export", str(run.path), "--front", "--format", "python", "--output", str(output)]) == 0
     folders = [f"trial-{t.number:04d}" for t in run.front()]
     assert capsys.readouterr().out.split() == [str(output / name) for name in folders]
@@ -270,7 +271,7 @@ def test_fronts_of_two_and_of_three_objectives_are_drawn():
         outcome = Outcome("complete") if number else Outcome("diverged", "nan")
         trials.append(Trial(number, trial.proposal, 0, trial.measurements, outcome, (mse, 1e5 * size, mse - 1)))
     for count in (2, 3):
-        assert front_figure(trials, objectives[:count]).startswith(b"\x89PNG")
+        assert draw_front(trials, objectives[:count]).startswith(b"\x89PNG")
 
 
 def test_the_dashboard_opens_a_study_of_several_objectives(run):
@@ -294,5 +295,5 @@ def test_a_strategy_says_whether_it_weighs_objectives():
         (Evolution, two, True), (Evolution, two[:1], False), (Weighing, two, False), (Weighing, two[:1], False),
     ):  # fmt: skip
         space = ToySpace()
-        search = Search(space, kind(space, seed=0, trials=5), objectives, InMemory(), seed=0, trials=5)
+        search = Search(space, kind(space, seed=0, trials=5), objectives, InMemory(), seed=0, limits=Limits(5))
         assert search.only_first == alone

@@ -10,8 +10,8 @@ from nas.core.evaluator import WEIGHTS, Evaluator
 from nas.core.genotype import Genotype
 from nas.core.job import ScoreWithSupernet, Train, TrainSupernet
 from nas.core.trial import Measurement
-from nas.session.assembly import Given
-from nas.session.opening import open_run
+from nas.session.given import Given
+from nas.session.lookup import open_run
 from nas.session.resume import resume_run
 from nas.session.start import start_run
 from nas.testing.toys import ToyEvaluator, toy_loss

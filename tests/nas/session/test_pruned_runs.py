@@ -7,15 +7,15 @@ import torch
 
 import nas
 import nas.session.execution
-from evaluators.autoencoder.scores import scores_of
+from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
-from evaluators.candidates import Candidates
+from evaluators.model_builder import ModelBuilder
 from nas.cli import run as command
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.job import PruneChannels, Train
 from nas.session.delivery import export_model
-from nas.session.opening import open_run
+from nas.session.lookup import open_run
 from nas.testing.toys import ToySpace
 
 OPTIONS = {
@@ -66,7 +66,7 @@ def test_a_version_s_weights_are_those_that_were_measured(pruned):
         assert parameters(candidate.model()) == candidate.metrics["parameters"]
         evaluator = pruned.parts.evaluator
         hyperparameters = evaluator.space.hyperparameters(candidate.genotype)
-        again = scores_of(candidate.model(), evaluator.task._validation, hyperparameters, 0).metrics
+        again = score_reconstructions(candidate.model(), evaluator.task._validation, hyperparameters, 0).metrics
         if candidate.genotype.content["family"] != "variational":
             assert again["mse"] == pytest.approx(candidate.metrics["mse"], rel=1e-4)
         assert candidate.test()["mse"] > 0
@@ -118,7 +118,7 @@ def test_other_trials_are_pruned_by_command_and_what_cannot_be_is_refused(pruned
 
 @pytest.mark.slow
 def test_an_interrupted_version_is_made_again_and_none_is_lost(tmp_path, monkeypatch):
-    made, calls = Candidates.made, []
+    made, calls = ModelBuilder.prepare, []
 
     def interrupted(self, trial):
         if not trial.job.counted:
@@ -127,7 +127,7 @@ def test_an_interrupted_version_is_made_again_and_none_is_lost(tmp_path, monkeyp
                 raise KeyboardInterrupt
         return made(self, trial)
 
-    monkeypatch.setattr(Candidates, "made", interrupted)
+    monkeypatch.setattr(ModelBuilder, "prepare", interrupted)
     with pytest.raises(KeyboardInterrupt):
         begun(tmp_path, prune=[0.5, 0.7])
     assert [t.outcome is None for t in open_run(tmp_path / "run").trials] == [False, False, False, True]

@@ -1,6 +1,7 @@
 """Pruned versions in a search: which are made, that the strategy does not see them, and that none is lost."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,13 +9,13 @@ from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.job import PruneChannels, Train
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Hooks, Limits, Search
 from nas.core.trial import Outcome, Proposal, Trial
 from nas.executors.inline import Inline
 from nas.strategies.evolution import Evolution
-from nas.study.pruned_versions import follow_ups, origin_of, percent
+from nas.study.pruned_versions import find_unpruned, format_percent, make_follow_up
 from nas.testing.toys import LOSS, ToyEvaluator, ToySpace
-from tests.parts.interrupting import Diary
 
 GENOTYPE = Genotype.of("toy", 1, {})
 
@@ -26,7 +27,9 @@ def trial(number, losses=(1.0,), prune=None, parents=(), kind="complete"):
 
 
 def made(ratios, trials, asked=(), best=None, objectives=1, kept=lambda number: True):
-    proposal = follow_ups(ratios, dict(asked), lambda: best, objectives, kept)(trials)
+    best = None if best is None else trials[best]
+    search = SimpleNamespace(begun=trials, best=best, objectives=(LOSS,) * objectives)
+    proposal = make_follow_up(ratios, dict(asked), kept)(search)
     return None if proposal is None else (proposal.parents, proposal.job.ratio, proposal.origin)
 
 
@@ -37,7 +40,7 @@ def test_each_version_is_made_from_the_one_before():
     assert made((0.5, 0.7), [*whole, half], best=1) == ((2,), 0.7, "pruned 70% of trial 1")
     most = trial(3, prune=0.7, parents=(2,))
     assert made((0.5, 0.7), [*whole, half, most], best=1) is None
-    assert origin_of(most, [*whole, half, most]) == 1
+    assert find_unpruned(most, [*whole, half, most]) == 1
     assert made((), whole, asked={0: (0.25,)}, best=1) == ((0,), 0.25, "pruned 25% of trial 0")
 
 
@@ -57,7 +60,7 @@ def test_what_has_left_no_weights_is_not_pruned(caplog):
 
 
 def test_ratios_are_said_as_percentages():
-    assert [percent(ratio) for ratio in (0.5, 0.55, 1 / 3)] == ["50%", "55%", "33.3%"]
+    assert [format_percent(ratio) for ratio in (0.5, 0.55, 1 / 3)] == ["50%", "55%", "33.3%"]
 
 
 @pytest.mark.parametrize("given", ["0", "1", "0.5,1.5", "half", "0.5,0.5", "nan", "-0.1", "", [0.5, True]])
@@ -85,14 +88,11 @@ class Watched(Evolution):
         super().tell(trial)
 
 
-def searched(trials=6, ratios=(0.5, 0.7), history=(), record=None):
-    space, made = ToySpace(), []
+def searched(trials=6, ratios=(0.5, 0.7), record=None):
+    space = ToySpace()
     strategy = Watched(space, seed=0, trials=10)
-    follow_up = follow_ups(ratios, {}, lambda: made[0].best.number, 1, lambda number: True)
-    machine = Search(
-        space, strategy, (LOSS,), record or InMemory(), seed=0, trials=trials, history=history, follow_up=follow_up
-    )
-    made.append(machine)
+    hooks = Hooks(follow_up=make_follow_up(ratios, {}, lambda number: True))
+    machine = Search(space, strategy, (LOSS,), record or InMemory(), seed=0, limits=Limits(trials), hooks=hooks)
     Inline().run(machine, ToyEvaluator(space), lambda trial: None)
     assert machine.finished
     return machine, strategy.seen
@@ -104,22 +104,22 @@ def described(machine):
 
 @pytest.mark.parametrize("cut", range(0, 17, 2))
 def test_whenever_it_is_interrupted_the_same_versions_are_made_once(cut):
-    diary = Diary()
+    diary = InMemory()
     whole, seen = searched(record=diary)
     best = whole.best.number
     assert [t.job for t in whole.ended] == [Train()] * 6 + [PruneChannels(0.5), PruneChannels(0.7)]
     assert [t.proposal.parents for t in whole.ended[6:]] == [(best,), (6,)]
     assert {number for _, number in seen} == set(range(6))  # the strategy sees none of them
-    resumed, again = searched(history=tuple(diary.events[:cut]))
+    resumed, again = searched(record=InMemory(diary.events[:cut]))
     assert described(resumed) == described(whole)
     assert again == seen
 
 
 def test_a_search_that_gets_more_trials_goes_on_after_the_versions():
-    diary = Diary()
+    diary = InMemory()
     searched(record=diary)
-    longer, seen = searched(trials=9, history=tuple(diary.events))
+    longer, seen = searched(trials=9, record=InMemory(diary.events))
     assert [number for kind, number in seen if kind == "ask"] == [*range(6), 8, 9, 10]
     assert [t.number for t in longer.ended] == list(range(len(longer.ended)))
-    versions = itertools.groupby(sorted(origin_of(t, longer.ended) for t in longer.ended if not t.job.counted))
+    versions = itertools.groupby(sorted(find_unpruned(t, longer.ended) for t in longer.ended if not t.job.counted))
     assert all(len(list(own)) == 2 for _, own in versions)

@@ -68,9 +68,9 @@ def test_what_was_known_of_a_finished_run_does_not_outlive_new_trials(tmp_path):
 def test_a_trial_whose_process_is_killed_again_and_again_has_failed(tmp_path):
     def kill(path, how):
         study = Study.reopen(path, AutoencoderSpace())
-        times = study.restarted(study.trials((AutoencoderTask.quality["mse"].objective,))[1])
+        times = study.record_restart(study.trials()[1])
         if how == "politely":
-            study.interrupted()
+            study.record_interruption()
         study.close()
         return times
 

@@ -21,7 +21,7 @@ from nas.cli import run as cli
 from nas.core.errors import Collapsed, UserError
 from nas.core.evaluator import CHECKPOINT
 from nas.core.trial import Proposal, Trial
-from nas.session.checkpoint import FILE, Checkpointed, Reached
+from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator, TrainingProgress
 from nas.study.study import Study
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.gan.space import GanSpace
@@ -38,7 +38,7 @@ def record(run):
     (trial,) = run.trials
     study = run.study
     files = sorted(path.read_bytes() for path in (run.path / "artifacts").rglob("*") if path.is_file())
-    reported = study._frozen()[0].intermediate_values
+    reported = study._read_frozen()[0].intermediate_values
     return trial.genotype, trial.seed, trial.measurements, trial.outcome, trial.losses, reported, files
 
 
@@ -48,7 +48,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path, monk
     """Before and after each write of a checkpoint, each entry of the journal, and the end of the trial."""
     whole = nas.train(TOY, EPOCHS, runs_dir=tmp_path, name="whole", checkpoint_every=every, **PARTS)
     assert whole.trials[0].outcome.kind == "complete"
-    assert not (whole.path / FILE).exists()
+    assert not (whole.path / CHECKPOINT_FILE).exists()
     moment = 0
     while True:
         events = iter(range(1000))
@@ -66,7 +66,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path, monk
         name = f"killed{moment}"
         with monkeypatch.context() as patch:
             patch.setattr(nas.session.checkpoint, "write_atomically", mortal(nas.session.checkpoint.write_atomically))
-            for method in ("asked", "measured", "told", "_keep"):
+            for method in ("record_ask", "record_measurement", "record_tell", "_keep_artifacts"):
                 patch.setattr(Study, method, mortal(getattr(Study, method)))
             try:
                 nas.train(TOY, EPOCHS, runs_dir=tmp_path, name=name, checkpoint_every=every, **PARTS)
@@ -74,13 +74,13 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path, monk
                 pass  # as it was meant
             else:
                 break
-        kept = Reached.read(tmp_path / name / FILE).epoch
+        kept = TrainingProgress.read(tmp_path / name / CHECKPOINT_FILE).epoch
         Counting.epochs_trained.clear()
         resumed = nas.resume(tmp_path / name, **PARTS)
         ended_before = not Counting.epochs_trained and kept == 0
         assert ended_before or Counting.epochs_trained == list(range(kept + 1, EPOCHS + 1))
         assert record(resumed) == record(whole)
-        assert not (resumed.path / FILE).exists()
+        assert not (resumed.path / CHECKPOINT_FILE).exists()
         moment += 1
     writes = 4 if every == 1 else 2
     assert moment == 2 * (writes + EPOCHS + 3)
@@ -89,15 +89,15 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path, monk
 @pytest.mark.usefixtures("no_report")
 def test_a_training_that_comes_further_each_time_may_be_killed_as_often_as_it_likes(tmp_path, monkeypatch):
     """And one that does not has failed, as in a search."""
-    measured, dying = Study.measured, {}
+    measured, dying = Study.record_measurement, {}
 
     def mortal(self, trial, measurement):
         measured(self, trial, measurement)
         if measurement.epoch == dying["after"]:
             raise Killed
 
-    monkeypatch.setattr(Study, "measured", mortal)
-    monkeypatch.setattr(Checkpointed, "__init__", Checkpointed.__init__)
+    monkeypatch.setattr(Study, "record_measurement", mortal)
+    monkeypatch.setattr(CheckpointingEvaluator, "__init__", CheckpointingEvaluator.__init__)
     for name, moments in (("further", [1, 2, 3, 4, 5, 6]), ("stuck", [1, 2, 2, 2, 2])):
         dying["after"] = moments[0]
         with pytest.raises(Killed):
@@ -116,7 +116,7 @@ def test_a_training_that_comes_further_each_time_may_be_killed_as_often_as_it_li
 @pytest.mark.usefixtures("no_report")
 def test_a_full_disk_is_not_the_candidates_fault(tmp_path, monkeypatch):
     def full(path, data):
-        if json.loads(Reached.read(path).checkpoint or b"[0]")[0] == 2:
+        if json.loads(TrainingProgress.read(path).checkpoint or b"[0]")[0] == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, data)
 
@@ -176,19 +176,19 @@ def quick_gans():
     import evaluators.adversarial.snapshots
 
     RECIPES["classifier"] = replace(RECIPES["classifier"], images=1_000)
-    evaluators.adversarial.snapshots.collapse = lambda *found: None
+    evaluators.adversarial.snapshots.find_collapse = lambda *found: None
 
 
 def dawdling():
     """In the process to be killed: from the second epoch on there is time to do it."""
     quick_gans()
-    write = Reached.write
+    write = TrainingProgress.write
 
     def slowly(self, path):
         write(self, path)
         time.sleep(self.epoch >= 2)
 
-    Reached.write = slowly
+    TrainingProgress.write = slowly
 
 
 def usual(space, **decisions):
@@ -201,7 +201,7 @@ def usual(space, **decisions):
 def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, tmp_path, monkeypatch):
     genotype = usual(GanSpace(), **TINY_GAN) if kind == "gan" else usual(AutoencoderSpace(), **SMALL)
     (tmp_path / "it.json").write_text(genotype.text)
-    monkeypatch.setattr("evaluators.adversarial.snapshots.collapse", None)
+    monkeypatch.setattr("evaluators.adversarial.snapshots.find_collapse", None)
     monkeypatch.setitem(RECIPES, "classifier", RECIPES["classifier"])
     quick_gans()
     options = {"data": "digits", "train_size": 320, "runs_dir": tmp_path}
@@ -214,13 +214,13 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
     running = subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=tmp_path, env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
     deadline = time.monotonic() + 120
-    while not (killed / FILE).is_file() or Reached.read(killed / FILE).epoch < 2:
+    while not (killed / CHECKPOINT_FILE).is_file() or TrainingProgress.read(killed / CHECKPOINT_FILE).epoch < 2:
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     running.send_signal(signal.SIGKILL)
     running.communicate()
-    reached = Reached.read(killed / FILE)
+    reached = TrainingProgress.read(killed / CHECKPOINT_FILE)
     assert 2 <= reached.epoch < 6
 
     resumed = nas.resume(killed)
@@ -242,7 +242,7 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, t
     assert files[0] == files[1]
     assert resumed.tested == whole.tested
     assert resumed.finished
-    assert not (killed / FILE).exists()
+    assert not (killed / CHECKPOINT_FILE).exists()
 
 
 def test_the_trial_of_a_run_is_trained_as_it_was_evaluated_but_for_its_seed(tiny):
@@ -270,4 +270,4 @@ def test_a_training_that_fails_says_why(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == "nas: the training failed: modes is 2 of 10, under 5\n"
     trial = nas.open_run("runs/bad").trials[0]
     assert (trial.outcome.kind, len(trial.measurements)) == ("collapsed", 2)
-    assert not Path("runs/bad", FILE).exists()
+    assert not Path("runs/bad", CHECKPOINT_FILE).exists()

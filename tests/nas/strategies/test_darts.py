@@ -10,18 +10,18 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 import nas
-from evaluators.metrics.cost import parameters
+from evaluators.metrics.cost import count_parameters
 from evaluators.training_evaluator import TrainingEvaluator
 from nas.cli import cli
 from nas.core.errors import Diverged, ReplayMismatch, UserError
 from nas.core.evaluator import Evaluator
 from nas.core.job import TrainSupernet
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Limits, Search
 from nas.core.trial import Measurement, Trial
 from nas.strategies.darts import Darts
 from nas.testing.toys import LOSS, RelaxableToySpace, ToyEvaluator, ToySpace, ended, toy_loss, toy_supernet
 from tests.conftest import export_only_python, tiny_data
-from tests.parts.interrupting import Diary
 
 
 def run(strategy, trials, failing=()):
@@ -141,7 +141,7 @@ def test_a_supernet_is_no_candidate_however_good_its_metrics():
                 yield Measurement(measurement.epoch, {"loss": -100.0}, derived=measurement.derived)
 
     space = RelaxableToySpace()
-    search = Search(space, Darts(space, seed=0, trials=6), (LOSS,), InMemory(), seed=0, trials=6)
+    search = Search(space, Darts(space, seed=0, trials=6), (LOSS,), InMemory(), seed=0, limits=Limits(6))
     Inline().run(search, Splendid(space), lambda trial: None)
     first = search.ended[0]
     assert (first.outcome.kind, first.outcome.failed, first.outcome.scored) == ("supernet", False, False)
@@ -182,7 +182,7 @@ def test_a_run_trains_the_supernet_and_exports_what_is_derived(finished):
     assert best.number > 0
     assert not finished.study.weights_path(0).exists()
     model = best.model()
-    assert parameters(model) == parameters(finished.space.build(best.genotype, (1, 8, 8)))
+    assert count_parameters(model) == count_parameters(finished.space.build(best.genotype, (1, 8, 8)))
     text = (finished.model_folder / "model.py").read_text()
     assert "Mixed" not in text
     assert "Architecture" not in text
@@ -254,7 +254,7 @@ def test_a_run_killed_after_its_supernet_goes_on_as_if_nothing_had_happened(fini
 
 @pytest.mark.usefixtures("no_export", "no_report")
 def test_a_run_killed_while_its_supernet_trains_trains_it_again(finished, tmp_path, monkeypatch):
-    from evaluators.supernets.gradient import SupernetTraining
+    from evaluators.supernets.darts import SupernetTraining
 
     epoch = SupernetTraining.epoch
     calls = []
@@ -276,20 +276,20 @@ def test_a_supernet_of_other_options_is_not_resumed():
 
     space = RelaxableToySpace()
 
-    def search(record, history=(), **options):
+    def search(record, **options):
         strategy = Darts(space, seed=0, trials=4, **options)
-        return Search(space, strategy, (LOSS,), record, seed=0, trials=4, history=history)
+        return Search(space, strategy, (LOSS,), record, seed=0, limits=Limits(4))
 
-    diary = Diary()
+    diary = InMemory()
     Inline().run(search(diary), SupernetToys(space), lambda trial: None)
-    assert len(search(InMemory(), tuple(diary.events)).ended) == 4
+    assert len(search(InMemory(diary.events)).ended) == 4
     with pytest.raises(ReplayMismatch):
-        search(InMemory(), tuple(diary.events), order=2)
+        search(InMemory(diary.events), order=2)
 
 
 @pytest.mark.usefixtures("no_export", "no_report")
 def test_a_supernet_that_diverges_is_a_failure_and_the_next_base_is_tried(tmp_path, monkeypatch):
-    from evaluators.supernets.gradient import SupernetTraining
+    from evaluators.supernets.darts import SupernetTraining
 
     epoch, calls = SupernetTraining.epoch, []
 

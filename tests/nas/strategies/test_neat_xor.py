@@ -5,7 +5,8 @@ import pytest
 
 from examples.xor import XOR, LogicEvaluator
 from nas.core.genotype import Genotype
-from nas.core.search import InMemory, Search
+from nas.core.record import InMemory
+from nas.core.search import Limits, Search
 from nas.core.trial import Outcome, Proposal, Trial
 from nas.executors.inline import Inline
 from nas.strategies.neat import Neat
@@ -28,9 +29,8 @@ class UntilSolved:
 def test_xor_is_solved_by_a_search():
     space, solved = NetworkSpace(), UntilSolved()
     strategy = Neat(space, seed=0, trials=30_000, population=150)
-    search = Search(
-        space, strategy, (LogicEvaluator.metrics["fitness"].objective,), InMemory(), seed=0, trials=30_000, limit=solved
-    )
+    objectives, limits = (LogicEvaluator.metrics["fitness"].objective,), Limits(30_000, over=solved.reached)
+    search = Search(space, strategy, objectives, InMemory(), seed=0, limits=limits)
     Inline().run(search, LogicEvaluator(space), solved)
     assert solved.trial is not None
     (outputs,) = zip(*space.function(solved.trial.genotype)([inputs for inputs, _ in XOR]), strict=True)

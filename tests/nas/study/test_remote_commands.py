@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 import nas
-from nas.session.checkpoint import FILE, Reached
+from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
 from nas.study.remote import urls
 from nas.study.remote import working_copy as remote
 from tests.parts.command_line import QUICK, finished, process, refused, said
@@ -39,7 +39,7 @@ def test_every_command_takes_urls(capsys, tmp_path, monkeypatch):
     code, out, err = said(capsys, "list", "--runs-dir", "memory://lab/runs", "--json")
     assert [(one["run"], one["state"]) for one in json.loads(out)] == [("ae", "ended")]
     assert err == ""
-    copy = urls.run_folder("memory://lab/runs/ae")
+    copy = urls.find_run_folder("memory://lab/runs/ae")
     assert set(files(copy)) == set(remote.RECORD)  # a list needs no weights
     shown = [said(capsys, "show", *which)[:2] for which in
              (["memory://lab/runs/ae"], ["ae", "--runs-dir", "memory://lab/runs"], [str(copy)])]  # fmt: skip
@@ -53,10 +53,10 @@ def test_every_command_takes_urls(capsys, tmp_path, monkeypatch):
     assert code == 0, err
     assert at_store("memory://lab/runs/ae") == files(copy)
     refused(capsys, "show", "memory://lab/runs/ae:0")
-    from nas.session.lookup import architecture_from, run_and_trial
+    from nas.session.lookup import find_architecture, find_run_and_trial
 
-    assert run_and_trial("memory://lab/runs/ae:1", tmp_path) == (copy, 1)
-    assert architecture_from("memory://lab/runs/ae:1", tmp_path, "--from").number == 1
+    assert find_run_and_trial("memory://lab/runs/ae:1", tmp_path) == (copy, 1)
+    assert find_architecture("memory://lab/runs/ae:1", tmp_path, "--from").number == 1
 
 
 def test_runs_that_are_not_there_are_told_by_their_urls(capsys, tmp_path, monkeypatch):
@@ -117,7 +117,7 @@ def test_a_training_goes_on_from_the_url_alone(monkeypatch, tmp_path):
     def until(path, **options):
         if lives[0]:
             copy(path, **options)
-            lives[0] -= (path / FILE).is_file()
+            lives[0] -= (path / CHECKPOINT_FILE).is_file()
         if not lives[0]:
             raise KeyboardInterrupt
 
@@ -126,10 +126,10 @@ def test_a_training_goes_on_from_the_url_alone(monkeypatch, tmp_path):
         nas.train(TOY, 4, runs_dir="memory://runs", name="t", **PARTS)
     monkeypatch.setattr(remote, "copy_back", copy)
     shutil.rmtree(tmp_path / "here")
-    assert Reached.read(remote.located("memory://runs/t") / FILE).epoch == 2
+    assert TrainingProgress.read(remote.locate_run("memory://runs/t") / CHECKPOINT_FILE).epoch == 2
     run = nas.resume("memory://runs/t", **PARTS)
     assert [m.epoch for m in run.trials[0].measurements] == [1, 2, 3, 4]
-    assert FILE not in at_store("memory://runs/t")
+    assert CHECKPOINT_FILE not in at_store("memory://runs/t")
 
 
 def test_help_imports_no_fsspec():

@@ -6,14 +6,14 @@ import urllib.request
 
 import pytest
 
-from nas.study.files import repair
+from nas.study.files import repair_journal
 from nas.study.study import Study
 from tests.parts.dashboard import dashboard
 
 
 def test_the_study_tells_everything(small_run):
     study = Study.read(small_run.path)
-    frozen = study._frozen()
+    frozen = study._read_frozen()
     assert [trial.user_attrs["asked"] for trial in frozen] == [0, 2, 4, 6]
     assert [trial.user_attrs["told"] for trial in frozen] == [1, 3, 5, 7]
     for trial in frozen:
@@ -34,12 +34,12 @@ def test_half_a_line_is_cut_off_and_whole_ones_stay(tmp_path):
     os.utime(tmp_path / ".best.k2j3", (0, 0))
     for name in (".best.young", ".lock", ".notes.of.mine"):  # perhaps another process's, the run's, the user's
         (tmp_path / name).touch()
-    repair(journal)
+    repair_journal(journal)
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"study.journal", ".lock", ".best.young", ".notes.of.mine", "artifacts"}
     assert not list(weights.iterdir())
     assert journal.read_bytes() == b'{"a":1}\n{"b":2}\n'
-    repair(journal)
+    repair_journal(journal)
     assert journal.read_bytes() == b'{"a":1}\n{"b":2}\n'
 
 

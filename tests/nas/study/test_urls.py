@@ -43,28 +43,30 @@ def test_bad_urls_are_told_in_a_line_before_anything_is_written(url, message, tm
 
 def test_a_url_is_one_place_and_one_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert urls.runs_folder("memory://a/b/") == urls.runs_folder("memory://a/b")
-    assert urls.runs_folder("file://runs") == urls.runs_folder(f"file://{tmp_path}/runs") != Path("runs")
-    assert urls.run_folder("memory://a/b/run") == urls.runs_folder("memory://a/b") / "run"
-    assert urls.run_folder("memory:///run") == urls.runs_folder("memory:///") / "run"
-    assert urls.url_of(urls.run_folder("memory://run")) == "memory://run"
-    assert urls.url_of(tmp_path) is None
-    assert urls.url_of(tmp_path / "here" / "runs" / "faces") is None  # NAS_DATA_DIR/runs as an ordinary folder of runs
-    assert urls.runs_folder("runs") == Path("runs")
+    assert urls.find_runs_folder("memory://a/b/") == urls.find_runs_folder("memory://a/b")
+    assert urls.find_runs_folder("file://runs") == urls.find_runs_folder(f"file://{tmp_path}/runs") != Path("runs")
+    assert urls.find_run_folder("memory://a/b/run") == urls.find_runs_folder("memory://a/b") / "run"
+    assert urls.find_run_folder("memory:///run") == urls.find_runs_folder("memory:///") / "run"
+    assert urls.find_url(urls.find_run_folder("memory://run")) == "memory://run"
+    assert urls.find_url(tmp_path) is None
+    assert (
+        urls.find_url(tmp_path / "here" / "runs" / "faces") is None
+    )  # NAS_DATA_DIR/runs as an ordinary folder of runs
+    assert urls.find_runs_folder("runs") == Path("runs")
     for url in ("memory://a/..", "memory://a/.hidden", "memory://"):
         with pytest.raises(nas.UserError, match="the URL of a run"):
-            urls.run_folder(url)
+            urls.find_run_folder(url)
 
 
 @given(st.text(st.characters(exclude_characters="?@\0", exclude_categories=["Cs"]), max_size=15))
 def test_every_url_is_got_back_from_its_folder(text):
-    folder = urls.runs_folder(f"memory://runs/{text}")
-    assert urls.url_of(folder) == f"memory://runs/{text}".rstrip("/")
-    assert folder.parent == urls.runs_folder("memory://x").parent
+    folder = urls.find_runs_folder(f"memory://runs/{text}")
+    assert urls.find_url(folder) == f"memory://runs/{text}".rstrip("/")
+    assert folder.parent == urls.find_runs_folder("memory://x").parent
 
 
 def test_a_configuration_takes_urls_and_keeps_none(tmp_path):
     config = RunConfig.checked({"runs_dir": "memory://runs"})
-    assert config.runs_dir == urls.runs_folder("memory://runs")
+    assert config.runs_dir == urls.find_runs_folder("memory://runs")
     assert "memory" not in config.to_yaml()
     assert not list(tmp_path.iterdir())

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("stores")
 def test_a_run_is_at_its_url_whole(scheme, tmp_path):
     url = f"{scheme}://{tmp_path}/kept/runs"
     run = search(url, trials=3, keep_weights=2)
-    assert run.path.parent == urls.runs_folder(url)
-    assert urls.url_of(run.path) == f"{url}/run"
+    assert run.path.parent == urls.find_runs_folder(url)
+    assert urls.find_url(run.path) == f"{url}/run"
     there = at_store(f"{url}/run")
     assert there == files(run.path)
     assert {"config.yaml", "environment.json", JOURNAL, "report.html"} <= set(there)
@@ -118,7 +118,7 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_anything_runs(fault
     Toy.at = {0: pytest.fail}
     with pytest.raises(nas.UserError, match=r"--runs-dir 'flaky://runs': cannot be (read|written to) .*away|Denied"):
         search("flaky://runs")
-    assert not urls.runs_folder("flaky://runs").is_dir() or not files(urls.runs_folder("flaky://runs"))
+    assert not urls.find_runs_folder("flaky://runs").is_dir() or not files(urls.find_runs_folder("flaky://runs"))
 
 
 def test_a_name_that_is_taken_there_is_refused(monkeypatch, tmp_path):
@@ -224,7 +224,7 @@ def test_a_run_that_another_machine_goes_on_with_meanwhile_is_not_overwritten(ca
         search("memory://runs", trials=4)
     assert ["nothing more is copied" in warning for warning in warnings(caplog)] == [True]
     assert at_store("memory://runs/run")[JOURNAL].endswith(b'{"op_code": 2}\n')
-    assert nas.open_run(urls.run_folder("memory://runs/run")).finished
+    assert nas.open_run(urls.find_run_folder("memory://runs/run")).finished
 
 
 LINES = st.lists(st.sampled_from([b'{"op_code": 2}\n', b'{"op_code": 6}\n', b'{"op_code": 8}\n']), max_size=4)
@@ -233,7 +233,7 @@ LINES = st.lists(st.sampled_from([b'{"op_code": 2}\n', b'{"op_code": 6}\n', b'{"
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shared=LINES, ours=LINES, theirs=LINES, half=st.sampled_from([b"", b'{"op_co']))
 def test_the_longer_of_two_journals_wins_and_no_end_of_a_trial_is_lost(shared, ours, theirs, half, tmp_path):
-    path = urls.run_folder("memory://law/run")
+    path = urls.find_run_folder("memory://law/run")
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     fs = MemoryFileSystem()

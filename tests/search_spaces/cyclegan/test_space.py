@@ -9,7 +9,7 @@ from torch import nn
 
 from nas import registry
 from nas.core.space import drawing, sample
-from nas.export.python_source import python_source
+from nas.export.python_source import print_source
 from nas.testing import TranslatorSpaceContract
 from search_spaces.cyclegan.space import BLOCKS, CycleGanSpace
 from search_spaces.operations.modules import SpectralNorm
@@ -189,7 +189,7 @@ def test_translators_print_as_source_that_builds_them(block, seed):
     model = SPACE.build(drawn(seed, **{"generator.block": block}), shape)
     TranslatorSpaceContract().check(model.train(), shape)
     names = {"torch": torch, "nn": nn, "F": nn.functional, "Tensor": torch.Tensor, "__name__": "printed"}
-    source = "from __future__ import annotations\n" + python_source(model.a_to_b)
+    source = "from __future__ import annotations\n" + print_source(model.a_to_b)
     exec(compile(source, "model.py", "exec"), names)
     again = names["build"]()
     again.load_state_dict(model.a_to_b.state_dict())

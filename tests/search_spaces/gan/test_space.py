@@ -11,7 +11,7 @@ from nas import registry
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.space import Condition, Conditionable, drawing, sample
 from nas.export.onnx import export_onnx, run_onnx
-from nas.export.python_source import python_source
+from nas.export.python_source import print_source
 from nas.testing import GanSpaceContract
 from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.autogan.space import AutoganSpace
@@ -310,7 +310,7 @@ def test_a_published_graph_holds_only_what_leads_to_its_output():
 
 def assert_source_builds(half, *inputs):
     names = {"torch": torch, "nn": nn, "F": nn.functional, "Tensor": torch.Tensor, "__name__": "printed"}
-    source = "from __future__ import annotations\n" + python_source(half)
+    source = "from __future__ import annotations\n" + print_source(half)
     exec(compile(source, "model.py", "exec"), names)
     again = names["build"]()
     again.load_state_dict(half.state_dict())
@@ -354,9 +354,9 @@ def test_both_halves_become_onnx_for_any_batch(generator, tmp_path):
     genotype = drawn(UNCONDITIONED, 3, generator=generator, minibatch=minibatch, spectral_norm=True)
     gan = UNCONDITIONED.build(genotype, (1, 9, 7)).eval()
     for half, shape in ((gan.generator, (gan.latent,)), (gan.discriminator, (1, 9, 7))):
-        export_onnx(half, {"inputs": torch.rand(5, *shape)}, "outputs", tmp_path / "half.onnx")
+        export_onnx(half, {"inputs": torch.rand(5, *shape)}, ["outputs"], tmp_path / "half.onnx")
         for images in (2, 5, 7):
             inputs = torch.rand(images, *shape)
             with torch.no_grad():
-                found = run_onnx(tmp_path / "half.onnx", {"inputs": inputs})
+                (found,) = run_onnx(tmp_path / "half.onnx", {"inputs": inputs})
                 assert torch.allclose(found, half(inputs), atol=1e-4)

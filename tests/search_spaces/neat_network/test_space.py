@@ -10,7 +10,7 @@ from examples.xor import XOR
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
 from nas.core.space import Evolvable, Genetic, sample
-from nas.export.python_source import python_source
+from nas.export.python_source import print_source
 from search_spaces.neat_network.space import NetworkSpace, _place
 
 SPACE = NetworkSpace()
@@ -66,7 +66,7 @@ def test_the_module_computes_the_same_and_is_exported(seed):
     expected = torch.tensor(SPACE.function(genotype)(rows.tolist()), dtype=torch.float64)
     assert torch.allclose(model(rows[:, :, None, None]), expected, atol=1e-6)
     names = {"torch": torch, "nn": torch.nn, "Tensor": torch.Tensor, "__name__": "printed"}
-    exec(compile("from __future__ import annotations\n" + python_source(model), "model.py", "exec"), names)
+    exec(compile("from __future__ import annotations\n" + print_source(model), "model.py", "exec"), names)
     assert torch.equal(names["build"]().double()(rows), model(rows))
 
 

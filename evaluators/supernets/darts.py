@@ -1,4 +1,4 @@
-"""A supernet of single networks whose operations a gradient chooses among (DARTS, Liu, Simonyan & Yang 2019)."""
+"""DARTS (Liu, Simonyan & Yang 2019): a supernet of single networks whose operations are chosen by gradient."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.metrics.cost import PeakMemory, parameters
-from evaluators.networks import initialised
-from evaluators.pictures import picture_of_rows
-from evaluators.supernets.bilevel import Architecture, architect, drawn_from, first_order, second_order
-from evaluators.training.optimisers import OPTIMISERS
+from evaluators.metrics.cost import PeakMemory, count_parameters
+from evaluators.models import initialise_model
+from evaluators.pictures import render_rows
+from evaluators.supernets.bilevel import (
+    Architecture,
+    draw_genotypes,
+    first_order,
+    make_architect,
+    move_alphas,
+    second_order,
+    select_weights,
+)  # fmt: skip
+from evaluators.training.optimisers import OPTIMISERS, set_learning_rate
 from evaluators.training.schedules import SCHEDULES
 from evaluators.training.selection import Scores
 from evaluators.training.single_network import Loss, augment
@@ -25,15 +33,15 @@ from nas.core.supernet import Relaxable, SupernetPlan, entropy
 from nas.core.trial import Measurement, Trial
 from nas.data.dataset import Split
 
-_COLLAPSED = 2  # epochs in a row with too many skips: among alphas that are nearly equal one alone is chance
+_COLLAPSED = 2  # epochs in a row with too many skips; a single one may be chance while alphas are nearly equal
 
 
 class SupernetTraining:
-    """The training of one supernet of single networks, an epoch at a time (Liu et al. 2019, algorithm 1).
+    """Trains one supernet of single networks, an epoch at a time (Liu et al. 2019, algorithm 1).
 
     Args:
         plan: completed.
-        loss: of the weights on one half, of the alphas on the other.
+        loss: the task's loss; the weights minimise it on one half of the data, the alphas on the other.
         data: the training part; its halves are drawn by the seed.
 
     Raises:
@@ -54,8 +62,7 @@ class SupernetTraining:
         self.model, self.plan, self.hyperparameters, self._task_loss = model, plan, dict(hyperparameters), loss
         self.architecture = cast(Architecture, model.architecture)
         self._alphas = list(self.architecture.parameters())
-        theirs = {id(parameter) for parameter in self._alphas}
-        self._weights = [parameter for parameter in model.parameters() if id(parameter) not in theirs]
+        self._weights = select_weights(model, self._alphas)
         self._device = self._weights[0].device
         self._generator = torch.Generator().manual_seed(seed)
         self._noise = torch.Generator(self._device).manual_seed(seed + 1)
@@ -66,12 +73,14 @@ class SupernetTraining:
         )
         self._size = min(hyperparameters["batch_size"], len(self._train))
         self._epochs, self._warm_up = plan.schedule
-        self._architect = architect(self._alphas, plan, len(self._train) // self._size * (self._epochs - self._warm_up))
+        self._architect = make_architect(
+            self._alphas, plan, len(self._train) // self._size * (self._epochs - self._warm_up)
+        )
         self._schedule = SCHEDULES[hyperparameters["schedule"]]
         self._epochs_done = 0
 
     def epoch(self, memory: PeakMemory) -> dict[str, float]:
-        """One pass over both halves; gives the mean ``training_loss`` and ``validation_loss`` on them.
+        """Pass over both halves once, and return the mean ``training_loss`` and ``validation_loss`` on them.
 
         Raises:
             Diverged: a loss or a log-weight is not finite.
@@ -102,8 +111,7 @@ class SupernetTraining:
     def _step(self, seen: Split, unseen: Split, progress: float) -> tuple[Tensor, Tensor]:
         """Update the alphas, then the weights (algorithm 1, lines 1 and 2)."""
         rate = self.hyperparameters["learning_rate"] * self._schedule(progress)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+        set_learning_rate(self._optimiser, rate)
         seeds = torch.randint(2**31, (2,), generator=self._generator).tolist()
         self.architecture.draw(progress, self._noise)
 
@@ -118,11 +126,12 @@ class SupernetTraining:
                 loss = validation()
         elif self.plan.order == 1:
             loss = validation()
-            self._move_alphas(first_order(loss, self._alphas))
+            move_alphas(self._architect, self._alphas, first_order(loss, self._alphas))
         else:
             with torch.no_grad():
                 loss = validation()
-            self._move_alphas(second_order(training, validation, self._weights, self._alphas, rate))
+            gradients = second_order(training, validation, self._weights, self._alphas, rate)
+            move_alphas(self._architect, self._alphas, gradients)
         self.architecture.draw(progress, self._noise)
         self._optimiser.zero_grad(set_to_none=True)
         fitted = training()
@@ -130,13 +139,8 @@ class SupernetTraining:
         self._optimiser.step()
         return fitted.detach(), loss.detach()
 
-    def _move_alphas(self, gradients: list[Tensor]) -> None:
-        for row, gradient in zip(self._alphas, gradients, strict=True):
-            row.grad = gradient
-        self._architect.step()
-
     def _loss(self, batch: Split, progress: float, seed: int) -> Tensor:
-        """The same function of weights and alphas whenever it is called with this seed."""
+        """Compute the loss of a batch, which is the same function of weights and alphas for the same seed."""
         generator = torch.Generator(self._device).manual_seed(seed)
         batch = augment(batch, self.hyperparameters, generator)
         return self._task_loss(self.model, batch, self.hyperparameters, progress, generator)
@@ -176,9 +180,9 @@ def measure_supernet(
     if not isinstance(space, Relaxable):
         raise UserError("--space", space.name, "a space that has supernets")
     device = train.examples.device
-    model = initialised(lambda: space.relax(base, shape, plan), trial.seed, device)
+    model = initialise_model(lambda: space.relax(base, shape, plan), trial.seed, device)
     memory = PeakMemory(device)
-    cost = {"parameters": float(parameters(model))}
+    cost = {"parameters": float(count_parameters(model))}
     training = SupernetTraining(model, plan, loss, space.hyperparameters(base), train, trial.seed)
     history = []
     in_a_row = 0
@@ -194,7 +198,7 @@ def measure_supernet(
         last = epoch == epochs or in_a_row == _COLLAPSED
         derived = [found.genotype] if meant else []
         if last:
-            derived += drawn_from(space, base, alphas, plan, trial.seed)
+            derived += draw_genotypes(space, base, alphas, plan, trial.seed)
         rest = {
             "skips": float(found.skips),
             "entropy": entropy(alphas),
@@ -203,7 +207,7 @@ def measure_supernet(
         }
         files = {"alphas.json": json.dumps(history).encode()}
         if scores.rows:
-            files[picture] = picture_of_rows(scores.rows)
+            files[picture] = render_rows(scores.rows)
         yield Measurement(epoch, {**scores.metrics, **losses, **cost, **rest}, files, tuple(derived))
         if last:
             return

@@ -1,4 +1,4 @@
-"""One supernet whose paths are the candidates: trained a path at a time, and scored path by path.
+"""Supernets whose paths are the candidates: trained a path at a time, and scored path by path.
 
 Guo et al. 2020 (SPOS) draw paths uniformly and search once the weights are trained; Pham et al. 2018 (ENAS) train the
 weights on what the strategy proposes, in turns with it.
@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from evaluators.networks import initialised
+from evaluators.models import initialise_model
 from evaluators.supernets.bilevel import Architecture
 from evaluators.supernets.recalibration import recalibrate
 from nas.core.errors import UserError
@@ -24,36 +24,38 @@ from nas.core.space import SearchSpace, Shape, generator_for, sample
 from nas.core.supernet import Path, SharesWeights, SupernetPlan
 from nas.core.trial import Start, Trial
 
-_PURPOSE = 4  # of the keys of random numbers that of drawing paths
+_PURPOSE = 4  # the purpose of the random numbers that draw paths
 
 
-def shares_weights(space: SearchSpace) -> SharesWeights:
-    """The space, if its genotypes are paths of supernets.
+def require_weight_sharing(space: SearchSpace) -> SharesWeights:
+    """Give a space whose genotypes are paths of supernets.
 
     Raises:
-        UserError: they are not.
+        UserError: the space has no supernets.
     """
     if not isinstance(space, SharesWeights):
         raise UserError("--space", space.name, "a space that has supernets, whose paths are its genotypes")
     return space
 
 
-def supernet_of(
+def build_supernet(
     space: SharesWeights, base: Genotype, shape: Shape, seed: int, device: torch.device, start: Start | None
 ) -> nn.Module:
-    """The supernet around a base: with new weights, or those that an earlier trial has left."""
-    plan = SupernetPlan(epochs=1, relaxation="gumbel", paths=())  # a relaxation has no meaning where paths are followed
-    model = initialised(lambda: space.relax(base, shape, plan), seed, device)
+    """Build the supernet around a base, with new weights or those that an earlier trial has left."""
+    plan = SupernetPlan(
+        epochs=1, relaxation="gumbel", paths=()
+    )  # the relaxation does not matter, as paths are followed
+    model = initialise_model(lambda: space.relax(base, shape, plan), seed, device)
     if start is not None:
         model.load_state_dict(load(start.tensors))
     return model
 
 
-class Paths:
-    """What a supernet's weights are trained on: a draw for every step.
+class PathSampler:
+    """Draws the path that each step of a supernet's training follows.
 
     Args:
-        plan: with ``paths``: texts of genotypes, or none for any of the space.
+        plan: with ``paths``, the texts of the genotypes to draw from; without any, all of the space are drawn from.
     """
 
     def __init__(self, space: SharesWeights, base: Genotype, plan: SupernetPlan, seed: int) -> None:
@@ -62,7 +64,7 @@ class Paths:
         self._drawn = 0
 
     def draw(self) -> Path:
-        """The path of the next step; of the given ones each as often as another."""
+        """Draw the path of the next step, uniformly."""
         generator = generator_for(self._seed, self._drawn, _PURPOSE)
         self._drawn += 1
         if self._given:
@@ -71,16 +73,16 @@ class Paths:
 
 
 def follow_path(model: nn.Module, path: Path) -> None:
-    """Let a supernet be this candidate alone."""
+    """Let a supernet compute what this candidate computes."""
     cast(Architecture, model.architecture).follow(path)
 
 
-def candidate_of(network: nn.Module, path: Path, batches: Iterable[tuple[Tensor, ...]]) -> nn.Module:
-    """One candidate with a supernet's weights, ready to be scored; the supernet is left as it is.
+def extract_candidate(network: nn.Module, path: Path, batches: Iterable[tuple[Tensor, ...]]) -> nn.Module:
+    """Extract one candidate, with a supernet's weights and ready to be scored; the supernet does not change.
 
     Args:
         network: the supernet, or a part of one, with its ``architecture``.
-        path: what the candidate holds; see nas.core.supernet.SharesWeights.
+        path: the operations of the candidate; see nas.core.supernet.SharesWeights.
         batches: arguments of the forward passes that recalibrate its batch normalisation.
     """
     candidate = copy.deepcopy(network)
@@ -89,11 +91,11 @@ def candidate_of(network: nn.Module, path: Path, batches: Iterable[tuple[Tensor,
     return candidate
 
 
-def start_of_path(trial: Trial) -> Start:
-    """The supernet that a trial shares the weights of.
+def require_start(trial: Trial) -> Start:
+    """Give the supernet whose weights a trial shares.
 
     Raises:
-        UserError: the trial has not been given it.
+        UserError: the trial was not given it.
     """
     assert isinstance(trial.job, ScoreWithSupernet)
     if trial.start is None:

@@ -10,8 +10,8 @@ from safetensors.torch import load
 
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.gan.task import GanTask
-from evaluators.metrics.cost import PeakMemory, parameters
-from evaluators.supernets.one_shot import Paths, follow_path, shares_weights, supernet_of
+from evaluators.metrics.cost import PeakMemory, count_parameters
+from evaluators.supernets.paths import PathSampler, build_supernet, follow_path, require_weight_sharing
 from nas.core.errors import UserError
 from nas.core.evaluator import WEIGHTS
 from nas.core.job import ScoreWithSupernet, TrainSupernet
@@ -99,7 +99,7 @@ def test_a_candidates_score_depends_on_what_it_is_and_on_nothing_else(supernet):
     assert len({metrics[first] for metrics in found}) == len(set(several))
     assert scored(space, several[0], weights, number=8) == found[0]
     own = space.build(several[0], evaluator(space).data.shape)
-    assert found[0]["parameters"] == parameters(own.generator if space is PAIRS else own)
+    assert found[0]["parameters"] == count_parameters(own.generator if space is PAIRS else own)
     # after the last epoch the supernet was measured by the base's path
     timeless = {name: v for name, v in measured[-1].metrics.items() if name not in ("seconds", "peak_memory_mb")}
     assert scored(space, base_of(space), weights) == pytest.approx(timeless, rel=1e-5)
@@ -126,10 +126,10 @@ def test_a_supernet_can_be_trained_further(supernet):
 
 def test_a_step_changes_the_weights_of_its_path_alone():
     base, (one, *_) = base_of(AUTOENCODERS), candidates(AUTOENCODERS, 1)
-    space, plan = shares_weights(AUTOENCODERS), SupernetPlan(epochs=1, paths=(one.text,))
-    model = supernet_of(space, base, (1, 8, 8), 0, CPU, None)
+    space, plan = require_weight_sharing(AUTOENCODERS), SupernetPlan(epochs=1, paths=(one.text,))
+    model = build_supernet(space, base, (1, 8, 8), 0, CPU, None)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
-    paths, training = Paths(space, base, plan, 0), autoencoder_training(model, space.hyperparameters(base), 1, 0)
+    paths, training = PathSampler(space, base, plan, 0), autoencoder_training(model, space.hyperparameters(base), 1, 0)
     training.before_update = lambda: follow_path(model, paths.draw())
     training.epoch(tiny_data().train, PeakMemory(CPU))
     moved = {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])}
@@ -147,12 +147,12 @@ def test_a_step_changes_the_weights_of_its_path_alone():
 
 def test_paths_are_drawn_from_the_whole_space_or_from_those_given():
     base, some = base_of(AUTOENCODERS), candidates(AUTOENCODERS, 3)
-    every = Paths(AUTOENCODERS, base, SupernetPlan(epochs=1, paths=()), 0)
+    every = PathSampler(AUTOENCODERS, base, SupernetPlan(epochs=1, paths=()), 0)
     drawn = {str(every.draw()) for _ in range(200)}
     assert len(drawn) > 50
-    given = Paths(AUTOENCODERS, base, SupernetPlan(epochs=1, paths=tuple(one.text for one in some)), 0)
+    given = PathSampler(AUTOENCODERS, base, SupernetPlan(epochs=1, paths=tuple(one.text for one in some)), 0)
     assert {str(given.draw()) for _ in range(50)} == {str(AUTOENCODERS.path(one)) for one in some}
-    twice = [Paths(AUTOENCODERS, base, SupernetPlan(epochs=1, paths=()), 7) for _ in range(2)]
+    twice = [PathSampler(AUTOENCODERS, base, SupernetPlan(epochs=1, paths=()), 7) for _ in range(2)]
     assert [twice[0].draw() for _ in range(5)] == [twice[1].draw() for _ in range(5)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evaluators.adversarial.collapse import deviation_collapse
+from evaluators.adversarial.collapse import find_deviation_collapse
 from evaluators.adversarial.losses import ADVERSARIAL_LOSSES
 
 LEAST_VARIANCE = 1e-3
@@ -14,7 +14,7 @@ _WINDOW, _LEAST_WINDOW = 500, 50
 _ALIKE = 2  # epochs in a row whose samples are all alike make a collapse; a single one may be an oscillation
 
 
-class Watch:
+class CollapseDetector:
     """Watches a supernet's training for a collapse, from its beginning or from where it began anew.
 
     The training has collapsed if the variance of the generator's or of the discriminator's loss is under 1e-3 over 500
@@ -27,9 +27,9 @@ class Watch:
 
     Args:
         loss: the name of the base's loss, a key of evaluators.adversarial.losses.ADVERSARIAL_LOSSES.
-        epochs: how many the whole training has.
-        updates: how many updates of the generator an epoch has.
-        deviation: that of the data; see evaluators.adversarial.collapse.
+        epochs: of the whole training.
+        updates: of the generator in an epoch.
+        deviation: of the data; see evaluators.adversarial.collapse.
     """
 
     def __init__(self, loss: str, epochs: int, updates: int, deviation: float) -> None:
@@ -49,7 +49,7 @@ class Watch:
                 evaluators.metrics.samples.sample_deviation.
         """
         self._seen += self._updates
-        same = deviation_collapse({"sample_deviation": deviation}, self._deviation)
+        same = find_deviation_collapse({"sample_deviation": deviation}, self._deviation)
         self._alike = self._alike + 1 if same is not None and self._seen > self._young else 0
         return self._find_standstill(losses) or (same if self._alike == _ALIKE else None)
 

@@ -1,4 +1,4 @@
-"""A candidate's network: made from a seed, kept within memory, and written down."""
+"""Models: initialised from a seed, moved to a device, and serialised."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from nas.core.trial import Measurement
 BATCH_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def initialised(make: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
-    """What `make` makes with PyTorch's global generators seeded, on the device; they are left as they were."""
-    with global_randomness(seed, device):
+def initialise_model(make: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
+    """Call `make` with PyTorch's global generators seeded, and move the model to the device."""
+    with seed_global_generators(seed, device):
         model = make()
-    return on_device(model, device)
+    return move_to_device(model, device)
 
 
-def on_device(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model there, laid out for speed."""
+def move_to_device(model: nn.Module, device: torch.device) -> nn.Module:
+    """Move a model to a device, in the memory format that is fastest."""
     # pooling and depthwise convolutions run up to four times as fast with channels last, nothing slower
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 @contextlib.contextmanager
-def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds PyTorch's global generators, which dropout and the like draw from, and gives them back as they were."""
+def seed_global_generators(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed PyTorch's global generators, which dropout draws from, for a context; then restore their states."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
-def within_memory(measurements: Iterator[Measurement], device: torch.device) -> Iterator[Measurement]:
-    """The same measurements; what was allocated is given back at their end.
+def translate_memory_errors(measurements: Iterator[Measurement], device: torch.device) -> Iterator[Measurement]:
+    """Yield the same measurements, and free cached memory at the end.
 
     Raises:
-        OutOfMemory: the allocator gave up.
+        OutOfMemory: an allocation failed.
     """
     try:
         yield from measurements
@@ -56,26 +56,26 @@ def within_memory(measurements: Iterator[Measurement], device: torch.device) -> 
             torch.cuda.empty_cache()
 
 
-def weights_of(model: nn.Module) -> bytes:
-    """The model's tensors in the safetensors format."""
-    return as_safetensors(model.state_dict())
+def serialise_model(model: nn.Module) -> bytes:
+    """Serialise a model's tensors in the safetensors format."""
+    return serialise_tensors(model.state_dict())
 
 
-def as_safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """Tensors by name in the safetensors format, and texts beside them: the same bytes for the same contents."""
-    copies = {  # safetensors takes no two names for one memory, as tied weights have
+def serialise_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Serialise tensors and texts in the safetensors format; the same contents always give the same bytes."""
+    copies = {  # safetensors refuses tensors that share memory, such as tied weights
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
-    return _in_order(save(copies, metadata={"format": "pt", **(metadata or {})}))
+    return _sort_metadata(save(copies, metadata={"format": "pt", **(metadata or {})}))
 
 
-def _in_order(data: bytes) -> bytes:
-    """The same file with its texts in the order of their names: the library's is another every time."""
+def _sort_metadata(data: bytes) -> bytes:
+    """Sort the texts of a safetensors file by name, because the library writes them in a random order."""
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # tensors begin where 8 divides, as the library has them
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8 bytes, as the library aligns them
     return len(text).to_bytes(8, "little") + text + data[end:]
 
 

@@ -1,0 +1,114 @@
+"""The space of a run, restricted to what its options, its objectives and an architecture leave of it."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+
+from nas import registry
+from nas.config import RunConfig
+from nas.core.errors import InvalidGenotype, UserError
+from nas.core.evaluator import Assumption, Evaluator
+from nas.core.genotype import Genotype
+from nas.core.space import Restrictable, SearchSpace, Traceable, check_arising
+from nas.session.given import NO_OBJECTS, Given
+
+
+def load_space(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
+    """Load the space that is configured, with nothing restricted yet."""
+    if given.space is not None:
+        return given.space
+    space: SearchSpace = registry.make("space", config.space, registry.load("space", config.space))
+    return space
+
+
+def restrict_space(space: SearchSpace, config: RunConfig) -> SearchSpace:
+    """Restrict a space by ``--restrict`` and ``--pin``.
+
+    Raises:
+        UserError: it cannot be restricted, or the options contradict each other.
+    """
+    for option, wanted in (
+        ("--restrict", {site: tuple(values) for site, values in config.restrict.items()}),
+        ("--pin", {site: (value,) for site, value in config.pin.items()}),
+    ):
+        if not wanted:
+            continue
+        if not isinstance(space, Restrictable):
+            raise UserError(option, next(iter(wanted)), "nothing: this space cannot be narrowed")
+        space = space.restrict(wanted, option)
+    if isinstance(space, Restrictable) and config.pin and config.restrict:
+        # what --restrict asked for may arise no longer since --pin
+        check_arising(space.choices(), config.restrict, "--restrict", "never arises together with the other options")
+    return space
+
+
+def fix_architecture(config: RunConfig, genotype: Genotype, given: Given = NO_OBJECTS) -> RunConfig:
+    """Pin every decision of `genotype` that is not about training, so that only hyperparameters are searched.
+
+    Decisions of the genotype that can no longer arise with the other options are not pinned.
+
+    Raises:
+        UserError: the genotype is of another space, or the other options contradict it.
+    """
+    space, source = load_space(config, given), config.from_
+    narrowed = restrict_space(space, config)
+    if not isinstance(space, Traceable) or not isinstance(narrowed, Restrictable):
+        raise UserError("--from", source, "spaces that list and narrow their decisions", why=f"{space.name} does not")
+    try:
+        decisions = space.trace(genotype)
+    except InvalidGenotype as error:
+        raise UserError("--from", source, f"a genotype of the space {space.name}", why=str(error)) from None
+    left = narrowed.choices()
+    pins = {}
+    for site, value in ((d.choice.site, d.value) for d in decisions if d.choice.role != "hyperparameter"):
+        if site not in left:
+            continue
+        if value not in left[site].values:
+            pinned = any(fnmatch.fnmatchcase(site, pattern) for pattern in config.pin)
+            others = ", ".join(map(str, left[site].values))
+            why = f"has {site} = {value}, which --{'pin' if pinned else 'restrict'} excludes"
+            raise UserError("--from", source, f"a genotype with {site} = {others}", why=why)
+        pins[site] = value
+    return config.model_copy(update={"pin": {**pins, **config.pin}, "from_": None})
+
+
+def assume_restrictions(
+    space: SearchSpace, evaluator: Evaluator, objectives: Sequence[str], config: RunConfig
+) -> tuple[SearchSpace, tuple[Assumption, ...]]:
+    """Restrict the decisions that the objectives need restricted and the user has said nothing about.
+
+    Raises:
+        UserError: two objectives need what excludes each other.
+    """
+    if not isinstance(space, Restrictable):
+        return space, ()
+    made: dict[str, Assumption] = {}
+    decided = [*config.pin, *config.restrict]
+    for objective in objectives:
+        for assumption in evaluator.assumptions(objective):
+            site = assumption.site
+            choice = space.choices().get(site)
+            if choice is None or any(fnmatch.fnmatchcase(site, pattern) for pattern in decided):
+                continue
+            values = tuple(value for value in choice.values if value in assumption.values)
+            if not values and site in made:
+                first, wanted = made[site], ", ".join(map(str, assumption.values))
+                raise UserError(
+                    "--objective", objective, "objectives that one candidate can have",
+                    why=f"needs {site} = {wanted} ({assumption.reason}), "
+                    f"which is {', '.join(map(str, first.values))} already ({first.reason})",
+                )  # fmt: skip
+            if not values or values == choice.values:
+                continue
+            space = space.restrict({site: values}, "--objective")
+            made[site] = Assumption(site, values, assumption.reason)
+    return space, tuple(made.values())
+
+
+def restore_assumptions(space: SearchSpace, assumed: tuple[Assumption, ...]) -> SearchSpace:
+    """Restrict a space as it was when the run began."""
+    for assumption in assumed:
+        assert isinstance(space, Restrictable)
+        space = space.restrict({assumption.site: assumption.values}, "--objective")
+    return space
