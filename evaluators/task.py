@@ -257,6 +257,10 @@ class Task(Capabilities):
 
     # -- delivery
 
+    def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
+        """What is simpler than the model, by name, with its metrics on the test part; by default nothing is known."""
+        return {}
+
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What is handed over of a trained model: by default all of it, shown on examples of the test part."""
         inputs = {"examples": self.data.test.examples[:16]}

@@ -227,6 +227,10 @@ class TrainingEvaluator(Evaluator):
         hyperparameters = task.hyperparameters(genotype)
         return dict(task.score(whole, task.evaluated_part(whole), hyperparameters, seed, part="test").metrics)
 
+    def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
+        """What is simpler than the model, by name, with its metrics on the test part."""
+        return self.task.baselines(genotype)
+
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What is handed over of a trained model, by name."""
         return self.task.deliverables(genotype, model)

@@ -173,6 +173,10 @@ class Evaluator(Capabilities):
         """The metrics of quality on the test part, which no search has seen."""
         raise NotImplementedError
 
+    def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
+        """What is simpler than a genotype's model and should be beaten, by name, with its metrics on the test part."""
+        return {}
+
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What can be made of a trained model, by name; the first is what is exported unless asked otherwise."""
         raise NotImplementedError

@@ -15,6 +15,7 @@ from nas.core.job import TrainFinalist, TrainPortion
 from nas.core.search import Hooks, Limits, Search, set_deadline
 from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
+from nas.session.comparison import compare_best
 from nas.session.delivery import export_model, write_report
 from nas.session.finals import RESERVE, FinalsHook
 from nas.session.warm_start import forget_checkpoints, load_start
@@ -202,6 +203,8 @@ def deliver_best(run: Run, best: Candidate) -> None:
     whole = evaluator.delivers and run.study.weights_path(best.number).is_file()
     if whole and not run.tested:
         run.study.note("test", {"number": best.number, "metrics": best.test()})
+        if run.config.genotype is None and len(run.objectives) == 1:
+            run.study.note("compared", compare_best(run, best))
     write_report(run)
     if whole:
         export_model(run, best)

@@ -215,6 +215,33 @@ class Run:
         return metrics
 
     @property
+    def compared(self) -> dict[str, Any]:
+        """The best beside what was to be beaten; see nas.session.comparison.compare_best. Empty before."""
+        compared: dict[str, Any] = self.study.notes.get("compared", {})
+        return compared if compared and compared["number"] == self.best.number else {}
+
+    def describe_comparison(self) -> list[str]:
+        """Say in sentences whether the search has paid; none before it has ended."""
+        compared, name = self.compared, self.objective.name
+        sentences = []
+        others = [
+            f"{other} {scores[name]:.5g}" for other, scores in compared.get("baselines", {}).items() if name in scores
+        ]
+        if (usual := compared.get("usual")) is not None and name in usual["test"]:
+            seconds = "" if usual["seconds"] is None else f" after {usual['seconds']:.0f} s of training"
+            others.insert(0, f"the usual genotype {usual['test'][name]:.5g}{seconds} (trial {usual['number']})")
+        if others and name in self.tested:
+            spent = self.best.metrics.get("seconds")
+            had = "" if spent is None else f" after {spent:.0f} s"
+            sentences.append(f"{name} on the test part: the best {self.tested[name]:.5g}{had}; {'; '.join(others)}")
+        if "found" in compared:
+            sentences.append(
+                f"of the usual genotype's {name} in the search the winner had {compared['found']:.0%} there, "
+                f"and {compared['trained']:.0%} once it was trained in full"
+            )
+        return sentences
+
+    @property
     def model_folder(self) -> Path | None:
         """Where the exported best model is; None before it has been."""
         folder = self.path / "best"

@@ -149,3 +149,17 @@ def test_finals_are_refused_where_there_can_be_none(tmp_path):
             nas.search(data=tiny_data(), runs_dir=tmp_path, **(OPTIONS | {"finalists": 2, "trials": 8} | options))
     none = nas.search(data=tiny_data(), runs_dir=tmp_path, **(OPTIONS | {"finalists": 0, "usual": False}))
     assert [type(t.job) for t in none.trials] == [Train] * 3
+
+
+def test_a_run_says_whether_it_has_paid(run):
+    compared = run.compared
+    assert compared["number"] == run.best.number
+    assert 0 < compared["baselines"]["PCA with 16 components"]["mse"] < 1
+    assert compared["trained"] < compared["found"]
+    if run.best.genotype == run.parts.usual:
+        assert compared["usual"] is None
+    else:
+        assert compared["usual"]["test"]["mse"] > 0
+    said = run.describe_comparison()
+    assert "PCA with 16 components" in said[0]
+    assert said[0] in (run.path / "report.html").read_text()
