@@ -78,6 +78,11 @@ class Display:
             f"{what} on {config.space}, {run.data_name}: {data.domains[0].kind}s of {shape}, {data.counts}; "
             f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {describe_place(run.path)}"
         )
+        finalists = run.parts.finalists
+        if finalists and not self._training:
+            best = "the best" if finalists == 1 else f"the best {finalists}"
+            share = f"{config.final_share:.0%} of the time"
+            self._say(f"then {best} and the usual genotype are trained in full, for {share} (--finalists 0 for none)")
         if search.only_first:
             first = search.objectives[0].name
             self._say(f"{config.strategy} looks at the first objective alone, {first}; the front of all is reported")
