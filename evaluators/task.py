@@ -12,7 +12,7 @@ from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_param
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.supernets.darts import measure_supernet
 from evaluators.training.epochs import Training
-from evaluators.training.selection import KeepLast, Scores, Selection
+from evaluators.training.selection import KeepLast, KeepLowest, Scores, Selection
 from evaluators.training.single_network import RECIPE, SingleNetworkTraining
 from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
 from nas.core.genotype import Genotype
@@ -48,6 +48,7 @@ class Task(Capabilities):
         program: what an export's ``model.py`` is written from; see nas.export.
         unsettled: see nas.core.evaluator.Evaluator.
         pruned_rate: what learning rates are multiplied by where a pruned version is trained on.
+        epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
         supernet_epochs: of a supernet whose plan leaves them open.
     """
 
@@ -61,6 +62,8 @@ class Task(Capabilities):
     unsettled: ClassVar[float] = 0.0
     pruned_rate: ClassVar[float] = 1.0
     supernet_epochs: int = 20
+    epoch_size: int | None = None
+    sizes_epochs: ClassVar[bool] = True
     grows: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, data: Any, device: str = "cpu") -> None:
@@ -69,12 +72,22 @@ class Task(Capabilities):
 
     @classmethod
     def make_evaluator(
-        cls, space: SearchSpace, data: Any, *, epochs: int, device: str = "cpu", grow: bool = False, **options: Any
+        cls,
+        space: SearchSpace,
+        data: Any,
+        *,
+        epochs: int,
+        device: str = "cpu",
+        grow: bool = False,
+        epoch_size: int | None = None,
+        **options: Any,
     ) -> Evaluator:
         """What trains and scores the space's candidates; `options` are the task's own."""
         from evaluators.training_evaluator import TrainingEvaluator  # which knows tasks
 
-        return TrainingEvaluator(cls(space, data, device, **options), epochs=epochs, grow=grow)
+        task = cls(space, data, device, **options)
+        task.epoch_size = epoch_size
+        return TrainingEvaluator(task, epochs=epochs, grow=grow)
 
     # -- what is measured
 
@@ -178,7 +191,7 @@ class Task(Capabilities):
 
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
         """How many updates an epoch of a candidate has."""
-        count = len(self.data.train)
+        count = min(len(self.data.train), self.epoch_size or len(self.data.train))
         return int(count // min(int(hyperparameters["batch_size"]), count))
 
     def loss(
@@ -208,15 +221,16 @@ class Task(Capabilities):
         """What a checkpoint depends on besides the genotype, the seed, the epochs and the data."""
         return {"device": self.device.type}  # generators of devices differ
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None) -> Selection:
-        """What says which epoch counts.
+    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, final: bool = False) -> Selection:
+        """What says which epoch counts: the last one; of a finalist, which is trained for long, the best.
 
         Args:
             epochs: of the whole training.
             to_the_end: the training ends after its last epoch and never before.
             frames: how many epochs a film will have, if there is one; None where the training may end earlier.
+            final: whether it is a finalist's.
         """
-        return KeepLast(self.picture)
+        return KeepLowest(self.picture, next(iter(self.quality.values()))) if final else KeepLast(self.picture)
 
     # -- supernets
 
@@ -242,6 +256,10 @@ class Task(Capabilities):
         )
 
     # -- delivery
+
+    def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
+        """What is simpler than the model, by name, with its metrics on the test part; by default nothing is known."""
+        return {}
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What is handed over of a trained model: by default all of it, shown on examples of the test part."""

@@ -23,7 +23,7 @@ from evaluators.training.checkpoint import Part, find_last_epoch, identify_train
 from evaluators.training.growth import Growth, find_blocks
 from nas.core.errors import Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator
-from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainPortion, TrainSupernet
+from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
 from nas.core.trial import Measurement, Trial
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from nas.core.metric import Metric
     from nas.core.supernet import SupernetPlan
 
+AVERAGING = 0.995
+"""The decay of a finalist's averaged weights: of a constant rate's it makes what a falling rate gives, at any time."""
+SETTLING = 0.4
+"""The share of a winner's last part in which its rate falls to nothing."""
 _SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
 
 
@@ -51,7 +55,7 @@ class TrainingEvaluator(Evaluator):
         grow: networks are smaller at first.
     """
 
-    jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels})
+    jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels, TrainFinalist})
     inherits_weights = True
     delivers = True
 
@@ -88,7 +92,7 @@ class TrainingEvaluator(Evaluator):
 
     def _measurements(self, trial: Trial) -> Iterator[Measurement]:
         match trial.job:
-            case Train() | TrainPortion() | PruneChannels():
+            case Train() | TrainPortion() | PruneChannels() | TrainFinalist():
                 return self._train(trial)
             case TrainSupernet(plan):
                 return self.task.train_supernet(trial, plan) if plan.paths is None else self._train_paths(trial, plan)
@@ -109,26 +113,35 @@ class TrainingEvaluator(Evaluator):
     def _train(self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None) -> Iterator[Measurement]:
         task = self.task
         task.prepare()
-        pruned, portion = isinstance(trial.job, PruneChannels), isinstance(trial.job, TrainPortion)
+        job = trial.job
+        pruned, final = isinstance(job, PruneChannels), isinstance(job, TrainFinalist)
+        portion = final or isinstance(job, TrainPortion)
         hyperparameters = task.hyperparameters(trial.genotype)
         epochs = count_epochs(trial, self.epochs, task.updates_an_epoch(hyperparameters))
         if pruned:
             hyperparameters = reduce_learning_rates(hyperparameters, task.pruned_rate)
         own = identify_training(task.name, trial, epochs, self.data, **task.identity())
+        if isinstance(job, TrainFinalist):
+            # how long it is going to be trained depends on the others: no part of what its checkpoint is of
+            epochs, own = job.horizon, {**own, "epochs": 0}
+            hyperparameters = {**hyperparameters, "averaging": AVERAGING, "schedule": "constant"}
+            if job.settles:
+                hyperparameters["settles_from"] = 1 - SETTLING * job.epochs / job.horizon
         kept, last = load_states(trial, own, checkpoint), find_last_epoch(trial, epochs)
         stopwatch = Stopwatch()
         with stopwatch:
             prepared = self._builder.prepare(trial)
             memory = PeakMemory(task.device)
             training = task.begin_training(prepared.model, hyperparameters, epochs, trial.seed)
+            training.epoch_size = task.epoch_size
             cost = {**task.cost(prepared.model), **prepared.cost}
             growth = None
-            if self._grow and not pruned:  # what it costs is that of the whole
+            if self._grow and not (pruned or final):  # what it costs is that of the whole
                 growth = Growth(prepared.model, find_blocks(prepared.model, task.run), epochs, training.averages)
                 training.growth = growth
         # whether a portion ends early is the strategy's to say
         frames = None if every is None else epochs
-        selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames)
+        selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames, final=final)
         parts: dict[str, Part] = {"training": training, "spent": stopwatch, **selection.parts()}
         for name, state in kept.items():
             parts[name].restore(state)
@@ -162,6 +175,7 @@ class TrainingEvaluator(Evaluator):
         model = build_supernet(space, base, self.data.shape, trial.seed, task.device, trial.start)
         hyperparameters, epochs = task.hyperparameters(base), plan.schedule[0]
         training, memory = task.begin_training(model, hyperparameters, epochs, trial.seed), PeakMemory(task.device)
+        training.epoch_size = task.epoch_size
         paths = PathSampler(space, base, plan, trial.seed)
         training.before_update = lambda: follow_path(model, paths.draw())
         stopwatch = Stopwatch()
@@ -212,6 +226,10 @@ class TrainingEvaluator(Evaluator):
         task, whole = self.task, model.to(self.task.device).eval()
         hyperparameters = task.hyperparameters(genotype)
         return dict(task.score(whole, task.evaluated_part(whole), hyperparameters, seed, part="test").metrics)
+
+    def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
+        """What is simpler than the model, by name, with its metrics on the test part."""
+        return self.task.baselines(genotype)
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What is handed over of a trained model, by name."""

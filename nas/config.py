@@ -78,6 +78,10 @@ def _format_option(name: str) -> str:
     return name.rstrip("_").replace("_", "-")
 
 
+ALL_EXAMPLES = 10**9
+"""The size of an epoch that shows all examples there are."""
+
+
 class RunConfig(BaseModel):
     """Every option of a search. In YAML the names have dashes, as on the command line.
 
@@ -127,6 +131,10 @@ class RunConfig(BaseModel):
     grow: bool = False
     max_failures: Whole | None = Field(None, ge=0)
     keep_weights: Whole | None = Field(None, ge=1)
+    epoch_size: Whole | None = Field(None, ge=1)
+    finalists: Whole | None = Field(None, ge=0, le=100)
+    final_share: float = Field(0.5, gt=0, lt=1, allow_inf_nan=False)
+    usual: bool = True
     checkpoint_every: Whole = Field(1, ge=1)
     prune: Annotated[list[float], BeforeValidator(_as_ratios)] = Field(default_factory=list)
 

@@ -56,12 +56,12 @@ class AdversarialTask(Task):
         """Give the protocol, because the snapshot that is kept depends on it."""
         return self.protocol("validation")
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None) -> Selection:
+    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, final: bool = False) -> Selection:
         """Keep the snapshot with the least FID."""
         return KeepBest(
             self.begin_snapshots(epochs, to_the_end=to_the_end),
             picture=self.picture,
             protocol=self.protocol("validation"),
-            usual=self.usual_epochs(self.data),
+            usual=self.usual_epochs(self.data, self.epoch_size),
             frames=frames,
         )

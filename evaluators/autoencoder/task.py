@@ -10,19 +10,22 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from evaluators.autoencoder.baselines import reconstruct_linearly
 from evaluators.autoencoder.losses import as_autoencoder, training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.metrics.cost import PeakMemory
+from evaluators.metrics.reconstruction import mean_squared_error, psnr
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
 from evaluators.training.selection import Scores
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
-from nas.data.dataset import Split, as_float
+from nas.data.dataset import Dataset, Split, as_float
 
 _LIKELIHOODS = ("elbo", "log_likelihood")
 _WIDEST_ON_CPU = 32
+_RANKING_IMAGES = 10_000
 
 
 class AutoencoderTask(Task):
@@ -50,6 +53,12 @@ class AutoencoderTask(Task):
     )
     picture = "reconstructions.png"
     program = "autoencoder"
+
+    @classmethod
+    def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
+        """As many as show a network 10,000 images: enough to tell which ones learn."""
+        count = len(data.train)
+        return -(-_RANKING_IMAGES // min(count, epoch_size or count))
 
     def assumptions(self, objective: str) -> list[Assumption]:
         """Restrict the space so that an objective makes sense, and models fit a CPU."""
@@ -99,6 +108,16 @@ class AutoencoderTask(Task):
     @functools.cached_property
     def _validation(self) -> Tensor:
         return as_float(self.data.validation.examples.to(self.device))
+
+    def baselines(self, genotype: Genotype) -> dict[str, dict[str, float]]:
+        """Score principal components with a code of the genotype's size on the test part."""
+        size = min(int(genotype.content["latent"]), math.prod(self.data.shape)) if "latent" in genotype.content else 0
+        if not size:
+            return {}
+        images = as_float(self.data.test.examples)
+        rebuilt = reconstruct_linearly(self.data.train.examples, self.data.test.examples, size)
+        scores = {"mse": mean_squared_error(rebuilt, images), "psnr": psnr(rebuilt, images)}
+        return {f"PCA with {size} components": scores}
 
     def prunable_parts(self, model: nn.Module) -> Calls:
         """Give encoder and decoder, which are pruned separately, so that codes keep their size."""

@@ -70,9 +70,10 @@ class CycleGanTask(AdversarialTask):
     grows = False
 
     @classmethod
-    def usual_epochs(cls, data: DomainPair) -> int:
+    def usual_epochs(cls, data: DomainPair, epoch_size: int | None = None) -> int:
         """Give as many epochs as show the translators 12,000 images of each domain."""
-        return -(-_USUAL_IMAGES // max(len(data.a.train), len(data.b.train)))
+        largest = max(len(data.a.train), len(data.b.train))
+        return -(-_USUAL_IMAGES // min(largest, epoch_size or largest))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -148,6 +149,7 @@ class CycleGanTask(AdversarialTask):
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
         """Count the whole batches of the larger part."""
         images = max(len(domain.train) for domain in self.data.domains)
+        images = min(images, self.epoch_size or images)
         return images // min(int(hyperparameters["batch"]), images)
 
     def begin_training(

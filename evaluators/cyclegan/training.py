@@ -78,7 +78,7 @@ class CycleGanTraining(AdversarialTraining):
         """
         a, b = data
         size = min(self.hyperparameters["batch"], len(a), len(b))
-        steps = max(len(a), len(b)) // size
+        steps = max(1, self._count_examples(max(len(a), len(b))) // size)
         self._random.manual_seed(self._key(1))
         self._places.manual_seed(self._key(2))
         orders = torch.Generator().manual_seed(self._key(3))

@@ -71,9 +71,10 @@ class GanTask(AdversarialTask):
         self.supernet_epochs = self.usual_epochs(data)
 
     @classmethod
-    def usual_epochs(cls, data: Dataset) -> int:
+    def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
         """Give as many epochs as have 800 updates; after fewer, a good GAN still looks like a collapsed one."""
-        return -(-_USUAL_UPDATES // max(1, len(data.train) // BATCH))
+        count = min(len(data.train), epoch_size or len(data.train))
+        return -(-_USUAL_UPDATES // max(1, count // BATCH))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -138,7 +139,8 @@ class GanTask(AdversarialTask):
 
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
         """Count the updates of the generator."""
-        return len(self.data.train) // min(BATCH, len(self.data.train))
+        count = min(len(self.data.train), self.epoch_size or len(self.data.train))
+        return max(1, count // BATCH)
 
     def begin_training(
         self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int

@@ -111,7 +111,7 @@ class GanTraining(AdversarialTraining):
             Diverged: a loss is not finite.
         """
         size, rounds = min(BATCH, len(data)), self.hyperparameters["discriminator_steps"]
-        steps = max(1, len(data) // BATCH)
+        steps = max(1, self._count_examples(len(data)) // BATCH)
         self._random.manual_seed(self._key(1))
         order = torch.Generator().manual_seed(self._key(2))
         passes = [torch.randperm(len(data), generator=order)[: steps * size] for _ in range(rounds)]

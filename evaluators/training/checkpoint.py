@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evaluators.models import serialise_tensors
 from nas.core.errors import UserError
-from nas.core.job import TrainPortion
+from nas.core.job import TrainFinalist, TrainPortion
 from nas.core.trial import Trial
 
 if TYPE_CHECKING:
@@ -94,17 +94,18 @@ def load_states(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[s
     Raises:
         UserError: a checkpoint is damaged, of another training, or not of the epoch before the portion.
     """
-    portion = trial.job if isinstance(trial.job, TrainPortion) else None
+    job = trial.job
     if checkpoint is not None:
         return unpack_checkpoint(checkpoint, own)
-    if portion is None or portion.continues is None:
+    if not isinstance(job, (TrainPortion, TrainFinalist)) or job.continues is None:
         return {}
     if trial.start is None:
-        why = f"trial {trial.number} goes on with trial {portion.continues}"
+        why = f"trial {trial.number} goes on with trial {job.continues}"
         raise UserError("checkpoint", None, "what that trial has left", why=why)
     kin = {name: value for name, value in own.items() if name not in ("genotype", "seed")}
     states = unpack_checkpoint(trial.start.tensors, kin)
-    done, before = states["training"][1]["epochs_done"], portion.epochs(int(own["epochs"])).start - 1
+    done = states["training"][1]["epochs_done"]
+    before = job.before if isinstance(job, TrainFinalist) else job.epochs(int(own["epochs"])).start - 1
     if done != before:
         raise UserError("checkpoint", f"{done} epochs", f"{before} epochs", why="is of another portion")
     return states
@@ -112,7 +113,13 @@ def load_states(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[s
 
 def find_last_epoch(trial: Trial, epochs: int) -> int:
     """Find the epoch after which a trial's evaluation ends: the last of its portion, or of the whole training."""
-    return trial.job.epochs(epochs).stop - 1 if isinstance(trial.job, TrainPortion) else epochs
+    match trial.job:
+        case TrainPortion():
+            return trial.job.epochs(epochs).stop - 1
+        case TrainFinalist(before=before, epochs=more):
+            return before + more
+        case _:
+            return epochs
 
 
 def read_metadata(checkpoint: bytes) -> dict[str, str]:

@@ -42,6 +42,7 @@ class Training(ABC):
         averages: moving averages of parts of the model, by the part's name.
         epochs_done: how many epochs have been trained.
         before_update: is called before every update.
+        epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
         growth: of the model, if it grows.
         networks, optimisers: what the state holds the tensors of, by the names that these have in it.
     """
@@ -53,6 +54,7 @@ class Training(ABC):
         self.hyperparameters, self.epochs, self.seed, self.epochs_done = dict(hyperparameters), epochs, seed, 0
         self.averages: Mapping[str, nn.Module] = {}
         self.before_update: Callable[[], None] = lambda: None
+        self.epoch_size: int | None = None
         self.growth: Growth | None = None
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
@@ -95,6 +97,10 @@ class Training(ABC):
                         raise Diverged(f"{found} in epoch {self.epochs_done + 1}, step {step + 1}")
         self.epochs_done += 1
         self._grow(0)
+
+    def _count_examples(self, available: int) -> int:
+        """How many of the available examples an epoch shows."""
+        return min(available, self.epoch_size or available)
 
     def _grow(self, part: float) -> None:
         """Let a growing model have the size that it has after `part` of this epoch, 0 to 1."""

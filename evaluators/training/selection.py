@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,9 +10,10 @@ from typing import Protocol
 from torch import Tensor
 
 from evaluators.pictures import render_rows
-from evaluators.training.checkpoint import Part
+from evaluators.training.checkpoint import Part, State, bytes_to_tensor, tensor_to_bytes
 from evaluators.training.epochs import Training
 from nas.core.evaluator import WEIGHTS
+from nas.core.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,68 @@ class Selection(Protocol):
         Raises:
             Collapsed: the message says why.
         """
+
+
+_LEAST_PATIENCE = 5
+
+
+class KeepLowest:
+    """Keeps the epoch that is best in one metric: a long training may learn its data by heart after that.
+
+    The training is over early once as many epochs as the best took, and five at least, have brought nothing better.
+
+    Args:
+        picture: the name of its picture.
+        metric: its name and direction.
+    """
+
+    def __init__(self, picture: str, metric: Metric) -> None:
+        self._picture, self._metric = picture, metric
+        self._epoch, self._best_epoch, self._best = 0, 0, math.inf
+        self._scores: dict[str, float] = {}
+        self._files: dict[str, bytes] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether to train no further."""
+        return self._epoch - self._best_epoch >= max(_LEAST_PATIENCE, self._best_epoch)
+
+    def parts(self) -> Mapping[str, Part]:
+        """The best epoch."""
+        return {"best": self}
+
+    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
+        """Keep it if it is the best."""
+        value = found.metrics[self._metric.name]
+        loss = -value if self._metric.direction == "maximize" else value
+        self._epoch = epoch
+        if loss < self._best:
+            self._best, self._best_epoch, self._scores = loss, epoch, dict(found.metrics)
+            self._files = {self._picture: render_rows(found.rows)} if found.rows else {}
+            self._files[WEIGHTS] = weights()
+
+    def metrics(self) -> dict[str, float]:
+        """Those of the best epoch, and ``kept_epoch``, which it is."""
+        return {**self._scores, "kept_epoch": float(self._best_epoch)}
+
+    def artifacts(self, *, over: bool) -> dict[str, bytes]:
+        """The picture, and in the end the weights."""
+        return {name: data for name, data in self._files.items() if over or name != WEIGHTS}
+
+    def check(self, training: Training) -> None:
+        """Nothing is refused."""
+
+    def state(self) -> State:
+        """The best epoch so far."""
+        numbers = {"epoch": self._epoch, "best_epoch": self._best_epoch, "best": self._best, "scores": self._scores}
+        return {name: bytes_to_tensor(data) for name, data in self._files.items()}, numbers
+
+    def restore(self, state: State) -> None:
+        """Go on from what `state` gave."""
+        tensors, numbers = state
+        self._files = {name: tensor_to_bytes(tensor) for name, tensor in tensors.items()}
+        self._epoch, self._best_epoch = numbers["epoch"], numbers["best_epoch"]
+        self._best, self._scores = numbers["best"], numbers["scores"]
 
 
 class KeepLast:

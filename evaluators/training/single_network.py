@@ -13,6 +13,7 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.training.augmentations import AUGMENTATIONS
 from evaluators.training.checkpoint import State, copy_to_cpu
 from evaluators.training.epochs import Training
+from evaluators.training.moving_average import MovingAverage
 from evaluators.training.optimisers import OPTIMISERS, set_learning_rate
 from evaluators.training.schedules import SCHEDULES
 from nas.data.dataset import Split, as_float
@@ -65,6 +66,10 @@ class SingleNetworkTraining(Training):
         )
         self._schedule = SCHEDULES[hyperparameters["schedule"]]
         self.networks, self.optimisers = {"model": model}, {"optimiser": self._optimiser}
+        self._average = None
+        if "averaging" in hyperparameters:
+            self._average = MovingAverage(model, hyperparameters["averaging"])
+            self.evaluated = self.networks["average"] = self._average.network
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
         """Pass over the data once in a new order; the last batch is left out if it is not full.
@@ -72,8 +77,9 @@ class SingleNetworkTraining(Training):
         Raises:
             Diverged: the loss is not finite.
         """
-        size = min(self.hyperparameters["batch_size"], len(data))
-        steps = len(data) // size
+        shown = self._count_examples(len(data))
+        size = min(self.hyperparameters["batch_size"], shown)
+        steps = shown // size
         order = torch.randperm(len(data), generator=self._generators["order"]).to(data.examples.device)
 
         def update(step: int, progress: float) -> tuple[Tensor]:
@@ -84,17 +90,31 @@ class SingleNetworkTraining(Training):
 
     def _update(self, batch: Split, progress: float) -> Tensor:
         """Make one update with a batch, and return the loss."""
-        set_learning_rate(self._optimiser, self.hyperparameters["learning_rate"] * self._schedule(progress))
+        set_learning_rate(self._optimiser, self.hyperparameters["learning_rate"] * self._rate_factor(progress))
         noise = self._generators["noise"]
         batch = augment(batch, self.hyperparameters, noise)
         loss = self._loss(self.model, batch, self.hyperparameters, progress, noise)
         self._optimise(self._optimiser, loss)
+        if self._average is not None:
+            self._average.update()
         return loss.detach()
+
+    def _rate_factor(self, progress: float) -> float:
+        """What the learning rate is multiplied by: the schedule's factor, and a fall to nothing at the end if asked."""
+        begins = self.hyperparameters.get("settles_from", 1.0)
+        settling = 1.0 if progress < begins else max(0.0, (1 - progress) / (1 - begins))
+        return self._schedule(min(progress, 1.0)) * settling
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give the model's tensors by name, averaged if weights are."""
+        return self.evaluated.state_dict()
 
     def state(self) -> State:
         """Give everything to continue from, with the states of the generators of random numbers."""
         tensors, numbers = super().state()
         states = {f"generators.{name}": generator.get_state() for name, generator in self._generators.items()}
+        if self._average is not None:
+            numbers = {**numbers, "average_updates": self._average.updates}
         return {**tensors, **copy_to_cpu(states)}, numbers
 
     def restore(self, state: State) -> None:
@@ -102,3 +122,5 @@ class SingleNetworkTraining(Training):
         super().restore(state)
         for name, generator in self._generators.items():
             generator.set_state(state[0][f"generators.{name}"].clone())
+        if self._average is not None:
+            self._average.updates = state[1]["average_updates"]

@@ -78,6 +78,11 @@ class Display:
             f"{what} on {config.space}, {run.data_name}: {data.domains[0].kind}s of {shape}, {data.counts}; "
             f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {describe_place(run.path)}"
         )
+        finalists = run.parts.finalists
+        if finalists and not self._training:
+            best = "the best" if finalists == 1 else f"the best {finalists}"
+            share = f"{config.final_share:.0%} of the time"
+            self._say(f"then {best} and the usual genotype are trained in full, for {share} (--finalists 0 for none)")
         if search.only_first:
             first = search.objectives[0].name
             self._say(f"{config.strategy} looks at the first objective alone, {first}; the front of all is reported")
@@ -265,6 +270,8 @@ def print_summary(run: Run) -> None:
     tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
     supernets = counts.get("supernets", 0)
     trained = f", {supernets} supernet{'s' if supernets > 1 else ''} trained" if supernets else ""
+    finals = counts.get("finals", 0)
+    trained += f", {finals} parts of finals trained" if finals else ""
     versions = counts.get("pruned_versions", 0)
     trained += f", {versions} pruned version{'s' if versions > 1 else ''} made" if versions else ""
     ended = f"{counts['complete']} complete, {counts['stopped']} stopped early, {counts['failed']} failed"
@@ -273,6 +280,8 @@ def print_summary(run: Run) -> None:
         out.print(Text(describe_epochs(run)))
     if tested:
         out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
+    for sentence in run.describe_comparison():
+        out.print(Text(sentence), soft_wrap=True)
     if (url := find_url(run.path)) is not None:
         out.print(Text(f"the run is at {url}; its copy here:"), soft_wrap=True)
     # soft: the terminal folds these itself, so that paths and commands can be copied

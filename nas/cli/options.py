@@ -45,7 +45,11 @@ _SEARCH = (
     *_WHO_EVALUATES,
     click.option("--trials", type=int, help="How many candidates to evaluate (default 30)."),
     click.option("--time-limit", help="Begin no further trial after this time: 90s, 10m, 1.5h."),
-    click.option("--epochs", type=int, help="Epochs a candidate is trained for (default 4; GANs: for 800 updates)."),
+    click.option("--epoch-size", type=int, help="Examples an epoch shows at most (default 6000, of trainings all)."),
+    click.option("--finalists", type=int, help="Train so many of the best in full at the end (default 2; 0 for none)."),
+    click.option("--final-share", type=float, help="The share of the time that is the finals' (default 0.5)."),
+    click.option("--usual/--no-usual", default=None, help="Begin with what a practitioner would try first (default)."),
+    click.option("--epochs", type=int, help="Epochs a candidate is trained for (default: as many as rank them)."),
     click.option("--objective", multiple=True, help="Metric to optimise (default mse, of GANs fid); repeat it."),
     click.option(
         "--from", "from_", metavar="RUN[:TRIAL]",

@@ -120,6 +120,7 @@ def _make_document(run: Run) -> dict[str, Any]:
             "genotype": json.loads(candidate.genotype.text),
             "values": dict(candidate.metrics),
             "test": run.tested,
+            "compared": run.compared,
             "model": None if run.model_folder is None else str(run.model_folder),
         }
     from nas.cli.runs import list_front

@@ -60,6 +60,7 @@ class Capabilities:
         data_kinds: the kinds of data that it can be given; see nas.data.dataset.Dataset.kind.
         told: what the data must tell of each example, a label or a vector; None where nothing is needed.
         grows: whether it takes ``grow=True`` and then begins with smaller networks.
+        sizes_epochs: whether it takes ``epoch_size``, how many examples an epoch shows at most.
         extracts_features: whether it takes ``features``, the name of the extractor that samples are scored by.
     """
 
@@ -67,10 +68,11 @@ class Capabilities:
     told: ClassVar[Literal["label", "vector"] | None] = None
     grows: ClassVar[bool] = False
     extracts_features: ClassVar[bool] = False
+    sizes_epochs: ClassVar[bool] = False
 
     @classmethod
-    def usual_epochs(cls, data: Any) -> int:
-        """How many epochs suit the data, where the user says nothing."""
+    def usual_epochs(cls, data: Any, epoch_size: int | None = None) -> int:
+        """How many epochs, of so many examples at most, rank candidates on the data, where the user says nothing."""
         return DEFAULT_EPOCHS
 
     @classmethod
@@ -170,6 +172,10 @@ class Evaluator(Capabilities):
     def test(self, genotype: Genotype, model: nn.Module, seed: int) -> dict[str, float]:
         """The metrics of quality on the test part, which no search has seen."""
         raise NotImplementedError
+
+    def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
+        """What is simpler than a genotype's model and should be beaten, by name, with its metrics on the test part."""
+        return {}
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What can be made of a trained model, by name; the first is what is exported unless asked otherwise."""

@@ -91,4 +91,35 @@ class PruneChannels:
     ratio: float
 
 
-Job = Train | TrainPortion | TrainSupernet | ScoreWithSupernet | PruneChannels
+@dataclass(frozen=True)
+class TrainFinalist:
+    """Train one of the best of a search further, for as long as it deserves among the other finalists.
+
+    Its rate is constant, and its weights are averaged: so it can be scored, and left or gone on with, at any time.
+    Only the last part of the one that has won lets its rate fall to nothing.
+
+    Attributes:
+        after: how many trials the strategy had proposed when the finals began.
+        candidate: the number of the trial of which this is the training in full.
+        stage: counted from 0: after each the weaker half of the finalists is left.
+        before: epochs that it has been trained for already.
+        epochs: of this part.
+        horizon: epochs of its whole training, if it wins.
+        settles: whether the rate falls to nothing at the end of this part.
+        continues: the number of the trial whose training it goes on with; None where it begins.
+    """
+
+    completion: ClassVar[Completion] = "complete"
+    counted: ClassVar[bool] = False
+
+    after: int
+    candidate: int
+    stage: int
+    before: int
+    epochs: int
+    horizon: int
+    settles: bool = False
+    continues: int | None = None
+
+
+Job = Train | TrainPortion | TrainSupernet | ScoreWithSupernet | PruneChannels | TrainFinalist

@@ -21,6 +21,8 @@ class Strategy:
         trains_portions: it proposes portions of trainings, so it needs an evaluator that can train them.
         portions: how many a whole training has; no more than its epochs.
         descends: its proposals have parents, except at the beginning: a child can begin from a parent's weights.
+        begins_with_usual: its first proposal is the usual genotype, where a space says what is usual.
+        learns_from_others: it may be told of trials that it has not proposed.
     """
 
     multi_objective: bool = False
@@ -28,6 +30,8 @@ class Strategy:
     trains_portions: bool = False
     portions: int = 1
     descends: bool = False
+    begins_with_usual: bool = False
+    learns_from_others: bool = False
 
     def ask(self, number: int) -> Proposal | None:
         """The proposal of trial `number`; None to wait for a result, which must leave the state unchanged.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nas.core.genotype import Genotype
-from nas.core.job import Completion, Job, Train, TrainPortion
+from nas.core.job import Completion, Job, Train, TrainFinalist, TrainPortion
 
 Direction = Literal["minimize", "maximize"]
 OutcomeKind = Completion | Literal["stopped", "failed", "diverged", "collapsed", "out_of_memory"]
@@ -139,7 +139,7 @@ class Trial:
     @property
     def heritage(self) -> Start | None:
         """The weights that its network begins with as far as they fit; None where it goes on with a training."""
-        return None if isinstance(self.job, TrainPortion) else self.start
+        return None if isinstance(self.job, (TrainPortion, TrainFinalist)) else self.start
 
     @property
     def metrics(self) -> Mapping[str, float]:

@@ -42,6 +42,7 @@ def render(run: Run) -> str:
         failed=[trial for trial in trials if trial.outcome is not None and trial.outcome.failed],
         shown=_PICTURES,
         tested=run.tested,
+        comparison=run.describe_comparison(),
     )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from nas import registry
-from nas.config import RunConfig
+from nas.config import ALL_EXAMPLES, RunConfig
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Evaluator
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
-from nas.core.job import TrainPortion
+from nas.core.job import TrainFinalist, TrainPortion
 from nas.core.space import Conditionable, SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
@@ -27,10 +27,15 @@ from nas.session.option_checks import (
 from nas.session.restrictions import assume_restrictions, load_space, restore_assumptions, restrict_space
 from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.one_shot import OneShot
+from nas.strategies.usual_first import UsualFirst, find_usual
 from nas.study.parts import Parts
 
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
+
+DEFAULT_FINALISTS = 2
+SEARCH_EPOCH = 6_000
+"""Examples that an epoch of a search shows at most, where the user says nothing."""
 
 
 def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assumption, ...] | None = None) -> Parts:
@@ -58,8 +63,11 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     if trained is not None:
         assumed = ()
         check_genotype(trained, space)
-    epochs = config.epochs or max(DEFAULT_EPOCHS, kind.usual_epochs(data))
+    epoch_size = _choose_epoch_size(config, kind)
+    epochs = config.epochs or max(DEFAULT_EPOCHS, kind.usual_epochs(data, epoch_size))
     options = _collect_evaluator_options(config, kind, epochs)
+    if kind.sizes_epochs:
+        options["epoch_size"] = epoch_size
 
     def make_evaluator(space: SearchSpace) -> Evaluator:
         constructor = maker.make_evaluator if isinstance(maker, type) and issubclass(maker, Capabilities) else maker
@@ -70,7 +78,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         return made
 
     evaluator = make_evaluator(space)
-    objectives = _choose_objectives(evaluator, config)
+    objectives = _choose_objectives(evaluator, config, new=new)
     names = [objective.name for objective in objectives]
     if assumed is None:
         space, assumed = assume_restrictions(space, evaluator, names, config)
@@ -83,10 +91,53 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     def make_strategy(of: SearchSpace) -> Strategy:
         made = configure_strategy(config, strategy, of)
         check_strategy(made, evaluator, epochs, config)
-        return made
+        plain = not (made.trains_supernets or made.trains_portions or made.begins_with_usual)
+        usual = (
+            find_usual(of, config.seed) if config.usual and plain and config.trials > 1 and trained is None else None
+        )
+        return made if usual is None else UsualFirst(made, usual)
 
     stopping, rule = early_stopping(objectives[0], epochs, evaluator)
-    return Parts(space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping)
+    return Parts(
+        space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping,
+        epoch_size=epoch_size,
+        finalists=_count_finalists(config, evaluator, strategy),
+        usual=find_usual(space, config.seed) if config.usual else None,
+    )  # fmt: skip
+
+
+def _count_finalists(config: RunConfig, evaluator: Evaluator, strategy: Callable[..., Strategy]) -> int:
+    """Count the best trials that are trained in full at the end, beside the usual genotype; by default 2 where it pays.
+
+    Raises:
+        UserError: finals are asked for where there can be none.
+    """
+    several = len(config.objective) > 1
+    in_portions = isinstance(strategy, type) and issubclass(strategy, Strategy) and strategy.trains_portions
+    if config.finalists:
+        if TrainFinalist not in evaluator.jobs:
+            fits = "0 with this evaluator, which trains no finalists"
+            raise UserError("--finalists", config.finalists, fits, why=f"{type(evaluator).__name__} does not")
+        if several:
+            raise UserError("--finalists", config.finalists, "0 with several objectives", why="there is no one winner")
+        if in_portions:
+            why = f"--strategy {config.strategy} trains its candidates in full itself"
+            raise UserError("--finalists", config.finalists, "0 with this strategy", why=why)
+    none = several or in_portions or config.genotype is not None or TrainFinalist not in evaluator.jobs
+    return 0 if none else DEFAULT_FINALISTS if config.finalists is None else config.finalists
+
+
+def _choose_epoch_size(config: RunConfig, kind: type[Capabilities]) -> int | None:
+    """Choose how many examples an epoch shows at most: of a search not all of a large set, so that it looks often.
+
+    Raises:
+        UserError: the evaluator's epochs have no size that could be chosen.
+    """
+    if config.epoch_size is not None and not kind.sizes_epochs and config.epoch_size < ALL_EXAMPLES:
+        fits = "evaluators whose epochs can be shorter, such as autoencoder, gan and cyclegan"
+        raise UserError("--epoch-size", config.epoch_size, fits)
+    searching = config.genotype is None and kind.sizes_epochs
+    return config.epoch_size or (SEARCH_EPOCH if searching else None)
 
 
 def _load_strategy(config: RunConfig, given: Given, trained: Genotype | None) -> Callable[..., Strategy]:
@@ -141,13 +192,16 @@ def _collect_evaluator_options(config: RunConfig, kind: type[Capabilities], epoc
     return options
 
 
-def _choose_objectives(evaluator: Evaluator, config: RunConfig) -> tuple[Objective, ...]:
+def _choose_objectives(evaluator: Evaluator, config: RunConfig, *, new: bool) -> tuple[Objective, ...]:
     """Choose the metrics to optimise: those that were asked for, else the evaluator's first.
 
     Raises:
         UserError: there is no such metric, or it makes no objective.
     """
-    known = evaluator.objectives
+    known = dict(evaluator.objectives)
+    if not new:  # what an earlier version began with is gone on with
+        others = {name: metric for name, metric in evaluator.metrics.items() if name not in known}
+        known |= {name: Objective(name, metric.direction or "maximize") for name, metric in others.items()}
     for name in config.objective or ():
         metric = evaluator.metrics.get(name)
         if metric is None:

@@ -11,11 +11,13 @@ from typing import Protocol
 from nas.config import parse_duration
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
-from nas.core.job import TrainPortion
+from nas.core.job import TrainFinalist, TrainPortion
 from nas.core.search import Hooks, Limits, Search, set_deadline
-from nas.core.trial import Measurement, Trial
+from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
+from nas.session.comparison import compare_best
 from nas.session.delivery import export_model, write_report
+from nas.session.finals import RESERVE, FinalsHook
 from nas.session.warm_start import forget_checkpoints, load_start
 from nas.study.parts import Parts
 from nas.study.pruned_versions import find_unpruned, make_follow_up
@@ -57,7 +59,8 @@ def run_search(run: Run, progress: Progress | None, *, searching: bool = True) -
 def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *, searching: bool) -> Run:
     """As `run_search`; `copy` is called whenever there is something new that must not be lost."""
     check_protocol(run)
-    search = _make_search(run, searching=searching)
+    finals = _make_finals(run, searching=searching)
+    search = _make_search(run, finals, searching=searching)
     if progress is not None:
         progress.begin(run, search)
     weights = _WeightsOfTheBest(run.study, run.config.keep_weights)
@@ -68,6 +71,7 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
         weights.remove_worst(trial)
         if isinstance(trial.job, TrainPortion):
             forget_checkpoints(search, run.study)
+        finals.forget_checkpoints(trial)
         copy()
         if progress is not None:
             progress.show_trial(trial)
@@ -76,26 +80,44 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
         run.parts.executor.run(search, _add_checkpoints(run, progress, copy), end_trial)
         (run.path / CHECKPOINT_FILE).unlink(missing_ok=True)
     run.exhausted = search.exhausted
-    _note_recommended(run.study, search)
+    _note_recommended(run.study, search, finals.find_best(search))
     if run.ranked():
         deliver_best(run, run.candidate(None))
     run.study.note("finished", len(search.ended))
     return run
 
 
-def _make_search(run: Run, *, searching: bool) -> Search:
+def _make_finals(run: Run, *, searching: bool) -> FinalsHook:
+    """The finals of a run; if not `searching`, none begin."""
+    parts, config = run.parts, run.config
+    limit = None if config.time_limit is None else time.monotonic() + parse_duration(config.time_limit)
+    return FinalsHook(run.study, parts.finalists if searching else 0, config.final_share, parts.usual, limit)
+
+
+def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
     """The search of a run, its earlier sessions replayed; if not `searching`, no trial of the strategy begins."""
     parts, config, study = run.parts, run.config, run.study
     heirs = parts.space if config.weight_sharing == "inherit" else None
     limits = Limits(run.target, over=lambda: True)
     if searching:
         time_limit = None if config.time_limit is None else parse_duration(config.time_limit)
+        if time_limit is not None and parts.finalists:
+            time_limit = max(0.1, (time_limit - RESERVE) * (1 - config.final_share))
         limits = Limits(run.target, config.max_failures, set_deadline(time_limit))
     asked = {int(number): tuple(ratios) for number, ratios in study.notes.get("prune", {}).items()}
+    prune = make_follow_up(
+        tuple(config.prune), asked, lambda number: study.weights_path(number).is_file(), finals.find_best
+    )
+
+    def follow_up(search: Search) -> Proposal | None:
+        part = finals.propose_part(search)
+        racing = any(isinstance(trial.job, TrainFinalist) for trial in search.running)
+        return part if part is not None or racing else prune(search)
+
     hooks = Hooks(
         early_stopping=parts.early_stopping,
         start=lambda trial, search: load_start(trial, search, study, heirs),
-        follow_up=make_follow_up(tuple(config.prune), asked, lambda number: study.weights_path(number).is_file()),
+        follow_up=follow_up,
         blame_kills=not parts.executor.isolated,
     )
     strategy = parts.make_strategy(parts.space)
@@ -132,13 +154,13 @@ def _note_seconds(study: Study) -> Iterator[None]:
         study.note("seconds", round(study.notes.get("seconds", 0.0) + time.monotonic() - began, 3))
 
 
-def _note_recommended(study: Study, search: Search) -> None:
-    """Note which trial the strategy recommends, or the version of it that is better still."""
-    if search.best is None:
+def _note_recommended(study: Study, search: Search, winner: Trial | None) -> None:
+    """Note which trial has won, or the version of it that is better still."""
+    if winner is None:
         return
-    own = search.best.number
+    own = winner.number
     versions = [t for t in search.ended if t.outcome and t.outcome.scored and find_unpruned(t, search.ended) == own]
-    best = sort_trials(versions or [search.best])[0]
+    best = sort_trials(versions or [winner])[0]
     study.note("recommended", {"number": best.number, "after": len(search.ended)})
 
 
@@ -181,6 +203,8 @@ def deliver_best(run: Run, best: Candidate) -> None:
     whole = evaluator.delivers and run.study.weights_path(best.number).is_file()
     if whole and not run.tested:
         run.study.note("test", {"number": best.number, "metrics": best.test()})
+        if run.config.genotype is None and len(run.objectives) == 1:
+            run.study.note("compared", compare_best(run, best))
     write_report(run)
     if whole:
         export_model(run, best)

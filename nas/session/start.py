@@ -40,7 +40,15 @@ def start_run(
     parts = assemble(config, given)
     names = zip(("dataset", "dataset_b"), config.data_sets, strict=False)
     absolute = {option: absolute_name(name) for option, name in names}
-    config = config.model_copy(update={"epochs": parts.epochs, "early_stopping": parts.early_stopping_name, **absolute})
+    config = config.model_copy(
+        update={
+            "epochs": parts.epochs,
+            "early_stopping": parts.early_stopping_name,
+            **absolute,
+            "finalists": parts.finalists,
+            "epoch_size": parts.epoch_size,
+        }
+    )
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
     parts.make_strategy(parts.space)  # options that do not fit are refused before a folder is made

@@ -9,6 +9,7 @@ from nas import registry
 from nas.config import RunConfig
 from nas.core.errors import UserError, unknown_name
 from nas.core.genotype import Genotype
+from nas.core.job import PruneChannels
 from nas.session.assembly import TRAIN
 from nas.session.lookup import find_architecture
 from nas.study.remote.urls import find_runs_folder
@@ -53,7 +54,7 @@ def make_training_config(architecture: str | Candidate | Genotype, options: Mapp
     if isinstance(found, str):
         runs_dir = find_runs_folder(options.get("runs_dir", "runs"))
         found, options = find_architecture(found, runs_dir, "RUN"), {**options, "runs_dir": runs_dir}
-    if isinstance(found, Candidate) and not found.trial.job.counted:
+    if isinstance(found, Candidate) and isinstance(found.trial.job, PruneChannels):
         name, whole = found.run.path.name, found.unpruned.number
         why = "is pruned, and a training in full begins with the whole network"
         raise UserError("RUN", f"{name}:{found.number}", f"trials that are not, such as {name}:{whole}", why=why)

@@ -9,7 +9,7 @@ from typing import assert_never
 from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.genotype import Genotype
-from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainPortion, TrainSupernet
+from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
 from nas.core.search import Search
 from nas.core.space import SearchSpace, Traceable, Value
 from nas.core.trial import Start, Trial
@@ -28,7 +28,7 @@ def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | 
     match trial.job:
         case Train():
             source, name = None, WEIGHTS
-        case TrainPortion(continues=source):
+        case TrainPortion(continues=source) | TrainFinalist(continues=source):
             name = CHECKPOINT
         case TrainSupernet(plan):
             source, name = plan.continues, WEIGHTS
@@ -39,7 +39,11 @@ def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | 
         case _:
             assert_never(trial.job)
     if source is None:
-        return None if heirs is None else load_parent(trial, search.ended, study.weights_path, heirs)
+        return (
+            None
+            if heirs is None or isinstance(trial.job, TrainFinalist)
+            else load_parent(trial, search.ended, study.weights_path, heirs)
+        )
     path = study.weights_path(source, name)
     try:
         tensors = path.read_bytes()

@@ -37,6 +37,7 @@ class DeapNSGA2(Strategy):
 
     multi_objective = True
     descends = True
+    begins_with_usual = True
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class Evolution(RecommendsBestSeen):
     """
 
     descends = True
+    begins_with_usual = True
 
     def __init__(
         self,

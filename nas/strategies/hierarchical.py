@@ -32,6 +32,7 @@ class Hierarchical(RecommendsBestSeen):
     """
 
     descends = True
+    learns_from_others = True
 
     def __init__(
         self,

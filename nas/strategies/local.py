@@ -27,6 +27,7 @@ class Local(RecommendsBestSeen):
     """
 
     descends = True
+    begins_with_usual = True
 
     def __init__(
         self,

@@ -40,6 +40,8 @@ class MetaQNN(RecommendsBestSeen):
     something new.
     """
 
+    learns_from_others = True
+
     def __init__(
         self,
         space: SearchSpace,

@@ -73,6 +73,7 @@ class Neat(RecommendsBestSeen):
     """
 
     descends = True
+    begins_with_usual = True
 
     def __init__(
         self,

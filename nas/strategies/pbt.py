@@ -52,6 +52,7 @@ class PopulationBased(RecommendsBestSeen):
     """
 
     trains_portions = True
+    begins_with_usual = True
 
     def __init__(
         self,

@@ -48,6 +48,7 @@ class Predictor(RecommendsBestSeen):
     """
 
     descends = True
+    learns_from_others = True
 
     def __init__(
         self,

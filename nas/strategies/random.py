@@ -18,6 +18,8 @@ class Random(RecommendsBestSeen):
     trials or of very many workers.
     """
 
+    learns_from_others = True
+
     def __init__(
         self,
         space: SearchSpace,

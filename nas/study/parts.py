@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nas.core.early_stopping import EarlyStopping
 from nas.core.evaluator import Assumption, Evaluator
 from nas.core.executor import Executor
+from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
@@ -33,3 +34,6 @@ class Parts:
     epochs: int
     early_stopping: EarlyStopping
     early_stopping_name: str
+    epoch_size: int | None = None
+    finalists: int = 0
+    usual: Genotype | None = None

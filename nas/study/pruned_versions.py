@@ -17,7 +17,10 @@ Ratios = tuple[float, ...]
 
 
 def make_follow_up(
-    ratios: Ratios, asked: Mapping[int, Ratios], kept: Callable[[int], bool]
+    ratios: Ratios,
+    asked: Mapping[int, Ratios],
+    kept: Callable[[int], bool],
+    best: Callable[[Search], Trial | None] = lambda search: search.best,
 ) -> Callable[[Search], Proposal | None]:
     """Make the hook that proposes the next pruned version that a search misses; see nas.core.search.Hooks.
 
@@ -27,13 +30,14 @@ def make_follow_up(
         ratios: for the best trial, or of several objectives for the members of the front.
         asked: for other trials, by their numbers.
         kept: whether a trial's weights are there.
+        best: gives the best trial; by default the one that the strategy recommends.
     """
     left_out: set[int] = set()
 
     def propose_version(search: Search) -> Proposal | None:
         wanted, trials = dict(asked), search.begun
         if ratios:
-            for number in _list_best(search):
+            for number in _list_best(search, best(search)):
                 if not kept(number):
                     if number not in left_out:
                         log.warning("trial %d is not pruned: its weights were not kept", number)
@@ -50,10 +54,9 @@ def make_follow_up(
     return propose_version
 
 
-def _list_best(search: Search) -> list[int]:
+def _list_best(search: Search, best: Trial | None) -> list[int]:
     """The number of the best trial, or of several objectives those of the front."""
     if len(search.objectives) == 1:
-        best = search.best
         return [] if best is None else [best.number]
     own = [t for t in search.begun if t.outcome is not None and t.outcome.scored and t.job.counted]
     return [own[index].number for index in pareto_front([trial.losses for trial in own])]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import registry
-from nas.config import RunConfig, read_yaml
+from nas.config import ALL_EXAMPLES, RunConfig, read_yaml
 from nas.core.errors import UserError
 from nas.core.evaluator import Assumption
 from nas.core.genotype import Genotype
-from nas.core.job import PruneChannels, Train, TrainPortion
+from nas.core.job import PruneChannels, Train, TrainFinalist, TrainPortion
 from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
@@ -41,7 +41,13 @@ def load_config(path: Path) -> RunConfig:
     if not (path / JOURNAL).is_file() or not (path / "config.yaml").is_file():
         raise UserError("RUN", str(path), "the folder of a run (nas list shows them)", why="is not a run")
     path = path.resolve()
-    config = RunConfig.checked(read_yaml(path / "config.yaml"), source=str(path / "config.yaml"))
+    written = {
+        "finalists": 0,
+        "usual": False,
+        "epoch_size": ALL_EXAMPLES,
+        **read_yaml(path / "config.yaml"),
+    }  # earlier versions had neither
+    config = RunConfig.checked(written, source=str(path / "config.yaml"))
     return config.model_copy(update={"name": path.name, "runs_dir": path.parent})  # wherever it was copied to
 
 
@@ -188,7 +194,6 @@ class Run:
         """
         ended = [trial for trial in self.trials if trial.outcome is not None]
         outcomes = [t.outcome for t in ended if t.outcome is not None and t.job.counted]
-        versions = len(ended) - len(outcomes)
         counts = {
             "complete": sum(o.kind == "complete" for o in outcomes),
             "stopped": sum(o.kind == "stopped" for o in outcomes),
@@ -196,7 +201,8 @@ class Run:
         }
         sharing = {"supernets": "supernet", "shared": "shared"}
         further = {name: sum(o.kind == kind for o in outcomes) for name, kind in sharing.items()}
-        further["pruned_versions"] = versions
+        further["pruned_versions"] = sum(isinstance(trial.job, PruneChannels) for trial in ended)
+        further["finals"] = sum(isinstance(trial.job, TrainFinalist) for trial in ended)
         return counts | {name: count for name, count in further.items() if count}
 
     @property
@@ -207,6 +213,33 @@ class Run:
             return {}
         metrics: dict[str, float] = tested["metrics"]
         return metrics
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """The best beside what was to be beaten; see nas.session.comparison.compare_best. Empty before."""
+        compared: dict[str, Any] = self.study.notes.get("compared", {})
+        return compared if compared and compared["number"] == self.best.number else {}
+
+    def describe_comparison(self) -> list[str]:
+        """Say in sentences whether the search has paid; none before it has ended."""
+        compared, name = self.compared, self.objective.name
+        sentences = []
+        others = [
+            f"{other} {scores[name]:.5g}" for other, scores in compared.get("baselines", {}).items() if name in scores
+        ]
+        if (usual := compared.get("usual")) is not None and name in usual["test"]:
+            seconds = "" if usual["seconds"] is None else f" after {usual['seconds']:.0f} s of training"
+            others.insert(0, f"the usual genotype {usual['test'][name]:.5g}{seconds} (trial {usual['number']})")
+        if others and name in self.tested:
+            spent = self.best.metrics.get("seconds")
+            had = "" if spent is None else f" after {spent:.0f} s"
+            sentences.append(f"{name} on the test part: the best {self.tested[name]:.5g}{had}; {'; '.join(others)}")
+        if "found" in compared:
+            sentences.append(
+                f"of the usual genotype's {name} in the search the winner had {compared['found']:.0%} there, "
+                f"and {compared['trained']:.0%} once it was trained in full"
+            )
+        return sentences
 
     @property
     def model_folder(self) -> Path | None:

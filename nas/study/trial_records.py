@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
 from nas.core.genotype import Genotype
-from nas.core.job import Job, PruneChannels, ScoreWithSupernet, Train, TrainPortion, TrainSupernet
+from nas.core.job import Job, PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial, curve_of
 
@@ -45,6 +45,8 @@ def encode_job(job: Job) -> dict[str, Any]:
             return {"shares": supernet}
         case PruneChannels(ratio):
             return {"prune": ratio}
+        case TrainFinalist():
+            return {"final": dataclasses.asdict(job)}
         case _:
             assert_never(job)
 
@@ -59,6 +61,8 @@ def decode_job(attributes: Mapping[str, Any]) -> Job:
         return ScoreWithSupernet(supernet)
     if (ratio := attributes.get("prune")) is not None:
         return PruneChannels(ratio)
+    if (final := attributes.get("final")) is not None:
+        return TrainFinalist(**final)
     return Train()
 
 

@@ -1,0 +1,165 @@
+"""The finals: who is in them, which part comes next, and a run that is interrupted in the midst of them."""
+
+from dataclasses import replace
+
+import pytest
+
+import nas
+from nas.core.errors import UserError
+from nas.core.genotype import Genotype
+from nas.core.job import Train, TrainFinalist
+from nas.core.trial import Measurement, Outcome, Proposal, Trial
+from nas.session.finals import RACING, Finals, choose_finalists, find_winner, next_part
+from tests.conftest import SMALL, export_only_python, tiny_data
+
+SECONDS = 100.0
+
+
+def trial(number, loss, job=None, letter=None, epochs=4, seconds=4.0, kind="complete"):
+    genotype = Genotype.of("toy", 1, {"letter": letter or chr(ord("a") + number)})
+    measurements = (Measurement(epochs, {"loss": loss, "seconds": seconds}),)
+    proposal = Proposal(genotype, job=job or Train())
+    return Trial(number, proposal, 0, measurements, Outcome(kind), (loss,))
+
+
+EXPLORED = [trial(number, loss) for number, loss in enumerate((5.0, 3.0, 4.0, 1.0, 2.0))]
+
+
+def raced(finals, losses):
+    """Every trial of finals whose parts end with these losses, by candidate."""
+    trials = list(EXPLORED)
+    while (proposal := next_part(finals, trials)) is not None:
+        job = proposal.job
+        made = trial(len(trials), losses[job.candidate][job.stage], job, epochs=job.before + job.epochs,
+                     seconds=float(job.before + job.epochs))  # fmt: skip
+        trials.append(replace(made, proposal=proposal))
+    return trials
+
+
+def test_the_best_and_the_usual_are_in_the_finals():
+    usual = EXPLORED[0].genotype
+    assert choose_finalists(EXPLORED, 3, usual, 2) == (3, 4, 0)
+    assert choose_finalists(EXPLORED, 1, usual, 2) == (1, 3, 0)  # what the strategy recommends is first
+    assert choose_finalists(EXPLORED, 3, EXPLORED[4].genotype, 2) == (3, 4)
+    assert choose_finalists(EXPLORED, 3, None, 9) == (3, 4, 1, 2, 0)
+
+
+def test_what_was_not_trained_to_its_end_or_repeats_another_is_not():
+    trials = [
+        trial(0, 1.0, kind="stopped"),
+        trial(1, float("inf"), kind="diverged"),
+        trial(2, 2.0),
+        trial(3, 3.0, letter="c"),
+    ]
+    assert choose_finalists(trials, 2, None, 3) == (2,)
+
+
+def test_the_weaker_half_leaves_after_each_stage_and_the_winner_has_most_of_the_time():
+    finals = Finals(5, SECONDS, (3, 4, 0))
+    trials = raced(finals, {3: [1.0, 0.9, 0.5], 4: [0.8, 0.7, 0.4], 0: [2.0]})
+    parts = [t.job for t in trials[5:]]
+    assert [(job.candidate, job.stage) for job in parts] == [(3, 0), (4, 0), (0, 0), (4, 1), (3, 1), (4, 2)]
+    assert [job.settles for job in parts] == [False] * 5 + [True]
+    race = sum(job.epochs for job in parts[:-1])  # an epoch takes a second
+    assert race == pytest.approx(RACING * SECONDS, abs=3)
+    assert parts[-1].epochs == pytest.approx(SECONDS - race, abs=1)
+    assert [job.before for job in parts] == [
+        0,
+        0,
+        0,
+        parts[1].epochs,
+        parts[0].epochs,
+        parts[1].epochs + parts[3].epochs,
+    ]
+    assert parts[-1].horizon == parts[-1].before + parts[-1].epochs
+    assert [job.continues for job in parts] == [None, None, None, 6, 5, 8]
+    assert find_winner(finals, trials).number == 10
+
+
+def test_a_finalist_that_fails_is_out_and_nothing_is_left_where_all_do():
+    finals = Finals(5, SECONDS, (3, 4))
+    first = next_part(finals, EXPLORED)
+    failed = replace(trial(5, float("inf"), kind="diverged"), proposal=first)
+    second = next_part(finals, [*EXPLORED, failed])
+    assert second.job.candidate == 4
+    other = replace(trial(6, 1.0, epochs=10, seconds=10.0), proposal=second)
+    assert next_part(finals, [*EXPLORED, failed, other]).job.candidate == 4
+    both = replace(failed, number=6, proposal=second)
+    assert next_part(finals, [*EXPLORED, failed, both]) is None
+    assert find_winner(finals, [*EXPLORED, failed, both]) is None
+
+
+def test_a_stage_waits_for_all_of_the_one_before():
+    finals = Finals(5, SECONDS, (3, 4))
+    running = Trial(5, next_part(finals, EXPLORED), 0)
+    other = Trial(6, next_part(finals, [*EXPLORED, running]), 0)
+    assert next_part(finals, [*EXPLORED, running, other]) is None
+
+
+OPTIONS = {"trials": 3, "epochs": 2, "pin": SMALL, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        export_only_python(patch)
+        return nas.search(data=tiny_data(), runs_dir=tmp_path_factory.mktemp("runs"), name="finals", **OPTIONS)
+
+
+def test_a_search_ends_with_finals_whose_winner_is_handed_over(run):
+    finals = [t for t in run.trials if isinstance(t.job, TrainFinalist)]
+    assert run.counts()["complete"] == 3
+    assert run.counts()["finals"] == len(finals)
+    assert finals[-1].job.settles
+    best = min((t.losses[0], t.number) for t in finals)[1]
+    assert run.best.number == best
+    assert run.best.metrics["mse"] < min(t.losses[0] for t in run.trials[:3])
+    assert (run.model_folder / "model.py").is_file()
+    assert run.finished
+    assert not run.study.checkpoints()
+    assert run.trials[0].genotype == run.parts.usual
+
+
+def test_an_interrupted_final_is_gone_on_with(run, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        export_only_python(patch)
+        from evaluators.training_evaluator import TrainingEvaluator
+
+        evaluate = TrainingEvaluator.evaluate
+
+        def interrupted(self, given):
+            if isinstance(given.job, TrainFinalist) and given.job.settles:
+                raise KeyboardInterrupt
+            return evaluate(self, given)
+
+        patch.setattr(TrainingEvaluator, "evaluate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            nas.search(data=tiny_data(), runs_dir=tmp_path, name="cut", **OPTIONS)
+        patch.setattr(TrainingEvaluator, "evaluate", evaluate)
+        before = [t.genotype.id for t in nas.open_run(tmp_path / "cut").trials]
+        whole = nas.resume(tmp_path / "cut", data=tiny_data())
+    assert [t.genotype.id for t in whole.trials][: len(before)] == before
+    assert whole.trials[-1].job.settles
+    assert whole.finished
+
+
+def test_finals_are_refused_where_there_can_be_none(tmp_path):
+    for options in ({"objective": ["mse", "parameters"]}, {"strategy": "pbt"}):
+        with pytest.raises(UserError, match=r"--finalists 2: .*; allowed: 0 with"):
+            nas.search(data=tiny_data(), runs_dir=tmp_path, **(OPTIONS | {"finalists": 2, "trials": 8} | options))
+    none = nas.search(data=tiny_data(), runs_dir=tmp_path, **(OPTIONS | {"finalists": 0, "usual": False}))
+    assert [type(t.job) for t in none.trials] == [Train] * 3
+
+
+def test_a_run_says_whether_it_has_paid(run):
+    compared = run.compared
+    assert compared["number"] == run.best.number
+    assert 0 < compared["baselines"]["PCA with 16 components"]["mse"] < 1
+    assert compared["trained"] < compared["found"]
+    if run.best.genotype == run.parts.usual:
+        assert compared["usual"] is None
+    else:
+        assert compared["usual"]["test"]["mse"] > 0
+    said = run.describe_comparison()
+    assert "PCA with 16 components" in said[0]
+    assert said[0] in (run.path / "report.html").read_text()
