@@ -43,6 +43,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_finals() -> Iterator[None]:
+    """A search of a test ends when its trials have ended, unless the test asks for finalists."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas.session.assembly.DEFAULT_FINALISTS", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Dataset:
     return tiny_data()

@@ -127,7 +127,7 @@ def test_arrays_are_given_again(tmp_path):
     assert parts.epochs == 177  # as many as show 12,000 of 68 images
     with pytest.raises(nas.UserError, match="data_b 'arrays': must be given again"):
         nas.session.assembly.assemble(
-            config, nas.session.assembly.Given(data=nas.api._image_data({"x_train": images}, config))
+            config, nas.session.assembly.Given(data=nas.api._make_data_set({"x_train": images}, config))
         )
 
 

@@ -96,7 +96,7 @@ def test_a_stage_waits_for_all_of_the_one_before():
     assert next_part(finals, [*EXPLORED, running, other]) is None
 
 
-OPTIONS = {"trials": 3, "epochs": 2, "pin": SMALL, "seed": 1}
+OPTIONS = {"trials": 3, "epochs": 2, "pin": SMALL, "seed": 1, "finalists": 2}
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +143,13 @@ def test_an_interrupted_final_is_gone_on_with(run, tmp_path):
     assert whole.finished
 
 
-def test_finals_are_refused_where_there_can_be_none(tmp_path):
+def test_finals_are_refused_where_there_can_be_none_and_are_the_default_elsewhere(tmp_path, monkeypatch):
     for options in ({"objective": ["mse", "parameters"]}, {"strategy": "pbt"}):
         with pytest.raises(UserError, match=r"--finalists 2: .*; allowed: 0 with"):
             nas.search(data=tiny_data(), runs_dir=tmp_path, **(OPTIONS | {"finalists": 2, "trials": 8} | options))
+    monkeypatch.setattr("nas.session.assembly.DEFAULT_FINALISTS", 2)
+    some = nas.search(data=tiny_data(), runs_dir=tmp_path, **(OPTIONS | {"finalists": None, "trials": 1}))
+    assert some.config.finalists == 2
     none = nas.search(data=tiny_data(), runs_dir=tmp_path, **(OPTIONS | {"finalists": 0, "usual": False}))
     assert [type(t.job) for t in none.trials] == [Train] * 3
 
