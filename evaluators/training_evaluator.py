@@ -124,9 +124,7 @@ class TrainingEvaluator(Evaluator):
         if isinstance(job, TrainFinalist):
             # how long it is going to be trained depends on the others: no part of what its checkpoint is of
             epochs, own = job.horizon, {**own, "epochs": 0}
-            hyperparameters = {**hyperparameters, "averaging": AVERAGING, "schedule": "constant"}
-            if job.settles:
-                hyperparameters["settles_from"] = 1 - SETTLING * job.epochs / job.horizon
+        hyperparameters = {**hyperparameters, **self.changed_hyperparameters(trial)}
         kept, last = load_states(trial, own, checkpoint), find_last_epoch(trial, epochs)
         stopwatch = Stopwatch()
         with stopwatch:
@@ -164,6 +162,16 @@ class TrainingEvaluator(Evaluator):
                 artifacts[CHECKPOINT] = pack_checkpoint(own, parts)
             yield Measurement(epoch, metrics, artifacts)
         selection.check(training)
+
+    def changed_hyperparameters(self, trial: Trial) -> dict[str, str | int | float]:
+        """The hyperparameters of a finalist whose training has a schedule: a constant rate, and averaged weights."""
+        job = trial.job
+        if not isinstance(job, TrainFinalist) or "schedule" not in self.task.hyperparameters(trial.genotype):
+            return {}
+        changed: dict[str, str | int | float] = {"schedule": "constant", "averaging": AVERAGING}
+        if job.settles:
+            changed["settles_from"] = round(1 - SETTLING * job.epochs / job.horizon, 4)
+        return changed
 
     # -- supernets whose paths are the candidates
 

@@ -131,6 +131,10 @@ class Evaluator(Capabilities):
         """
         raise NotImplementedError
 
+    def changed_hyperparameters(self, trial: Trial) -> Mapping[str, str | int | float]:
+        """What of a trial's training is not as its genotype says, by name: of finalists the schedule, for example."""
+        return {}
+
     def assumptions(self, objective: str) -> list[Assumption]:
         """What an objective needs to make sense."""
         return []

@@ -18,7 +18,7 @@ def make_card(candidate: Candidate) -> Card:
     """Make the model card of a trial."""
     run, trial = candidate.run, candidate.trial
     data, space, evaluator = run.parts.data, run.parts.space, run.parts.evaluator
-    best = run.candidate(None).number == trial.number
+    best, whole = run.candidate(None).number == trial.number, candidate.unpruned.trial
     return Card(
         title=f"{run.config.space} for {run.data_name}",
         description=candidate.description,
@@ -33,8 +33,8 @@ def make_card(candidate: Candidate) -> Card:
         on_front=any(one.number == trial.number for one in run.front()),
         metrics=trial.metrics,
         test=(run.tested if best else {}) or candidate.test(),
-        hyperparameters=space.hyperparameters(trial.genotype),
-        epochs=len(candidate.unpruned.trial.measurements),
+        hyperparameters={**space.hyperparameters(trial.genotype), **evaluator.changed_hyperparameters(whole)},
+        epochs=whole.measurements[-1].epoch,
         seed=trial.seed,
         strategy=run.config.strategy,
         run=run.path.name,
