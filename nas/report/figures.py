@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nas.core.job import TrainFinalist
 from nas.core.pareto import most_spread, pareto_front
 from nas.core.trial import Objective, Trial
 
@@ -29,9 +30,10 @@ def draw_progress(trials: Sequence[Trial], objective: Objective) -> bytes:
     axes = figure.add_subplot()
     numbers = [trial.number for trial in good]
     values = [trial.metrics[objective.name] for trial in good]
-    evolved = [bool(trial.proposal.parents) for trial in good]
-    for kind, label, colour in ((False, "random", "#9aa7b5"), (True, "child of an earlier trial", "#2b6cb0")):
-        chosen = [i for i, child in enumerate(evolved) if child == kind]
+    groups = ("random", "#9aa7b5"), ("child of an earlier trial", "#2b6cb0"), ("finals", "#2f855a")
+    group_of = [2 if isinstance(trial.job, TrainFinalist) else int(bool(trial.proposal.parents)) for trial in good]
+    for number, (label, colour) in enumerate(groups):
+        chosen = [i for i, group in enumerate(group_of) if group == number]
         for ending, why in (("complete", ""), ("stopped", ", stopped early"), ("shared", ", shared weights")):
             some = [i for i in chosen if (outcome := good[i].outcome) is not None and outcome.kind == ending]
             if some:
