@@ -271,7 +271,7 @@ def print_summary(run: Run) -> None:
     supernets = counts.get("supernets", 0)
     trained = f", {supernets} supernet{'s' if supernets > 1 else ''} trained" if supernets else ""
     finals = counts.get("finals", 0)
-    trained += f", {finals} parts of finals trained" if finals else ""
+    trained += f", {finals} part{'s' if finals > 1 else ''} of finals trained" if finals else ""
     versions = counts.get("pruned_versions", 0)
     trained += f", {versions} pruned version{'s' if versions > 1 else ''} made" if versions else ""
     ended = f"{counts['complete']} complete, {counts['stopped']} stopped early, {counts['failed']} failed"
