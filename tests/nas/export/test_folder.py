@@ -17,7 +17,7 @@ from nas.core.evaluator import Deliverable
 from nas.core.space import sample
 from nas.export import folder
 from nas.export.card import Card, render_card
-from nas.export.onnx import run_onnx
+from nas.export.onnx import load_onnx
 from nas.export.python_source import _print_call, print_source
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.parts.export import CARD
@@ -138,7 +138,7 @@ def test_onnx_takes_any_batch(exported, batch):
     directory, model, images = exported
     with torch.no_grad():
         assert torch.allclose(
-            run_onnx(directory / "model.onnx", {"images": images[:batch]})[0], model(images[:batch]), atol=1e-4
+            load_onnx(directory / "model.onnx")({"images": images[:batch]})[0], model(images[:batch]), atol=1e-4
         )
 
 
@@ -289,7 +289,7 @@ def test_a_tuple_of_outputs_is_exported_under_its_names(names, tmp_path):
             folder.export_model(part, tmp_path / "it", card=CARD, formats=("python",))
         return
     folder.export_model(part, tmp_path / "it", card=CARD)
-    more, double = run_onnx(tmp_path / "it" / "model.onnx", dict(part.inputs))
+    more, double = load_onnx(tmp_path / "it" / "model.onnx")(part.inputs)
     assert torch.allclose(more, part.inputs["x"] + 1)
     assert torch.allclose(double, part.inputs["x"] * 2)
     assert "more, double = network(x)" in (tmp_path / "it" / "README.md").read_text()
