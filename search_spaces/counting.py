@@ -32,7 +32,7 @@ class ArisingChoices(Mapping[str, Choice]):
         self._grow = grow
         self._found: dict[str, Choice] = {}
         self._used: dict[tuple[str, Value], int] = {}
-        self._toss = random.Random(0).random  # noqa: S311 - nothing secret, and faster than NumPy's for single numbers
+        self._random = random.Random(0)  # noqa: S311 - nothing secret, and faster than NumPy's for single numbers
         self._idle = 0  # how many growths in a row have shown nothing new
 
     def __getitem__(self, site: str) -> Choice:
@@ -46,7 +46,7 @@ class ArisingChoices(Mapping[str, Choice]):
         return iter(self._found)
 
     def __len__(self) -> int:
-        return len(list(self))
+        return sum(1 for _ in self)
 
     def _continue(self) -> bool:
         """Grow once more, unless everything is found."""
@@ -59,7 +59,7 @@ class ArisingChoices(Mapping[str, Choice]):
         return True
 
     def _visit(self, choice: Choice) -> Value:
-        site, used, toss = choice.site, self._used, self._toss
+        site, used, toss = choice.site, self._used, self._random.random
         if toss() < 0.5:
             counts = [used.get((site, value), 0) for value in choice.values]
             value = choice.values[counts.index(min(counts))]
