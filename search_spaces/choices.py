@@ -83,7 +83,7 @@ class ChoiceSpace(abc.ABC):
 
     def __init__(self) -> None:
         self._restrictions: dict[str, tuple[Value, ...]] = {}
-        self._arising: dict[str, Choice] | None = None
+        self._arising: Mapping[str, Choice] | None = None
 
     @abc.abstractmethod
     def decide(self, ask: Asker) -> None:
@@ -209,7 +209,7 @@ class ChoiceSpace(abc.ABC):
         known = self.choices()
         narrowed = dict(self._restrictions)
         for pattern, values in restrictions.items():
-            sites = fnmatch.filter(known, pattern)
+            sites = [pattern] if pattern in known else fnmatch.filter(known, pattern)
             if not sites:
                 every = self._with_restrictions({}).choices()
                 if not fnmatch.filter(every, pattern):
@@ -238,13 +238,13 @@ class ChoiceSpace(abc.ABC):
         values = tuple(value for value in choice.values if value in allowed)
         return replace(choice, values=values, usual=_choose_usual(choice, values))
 
-    def choices(self) -> dict[str, Choice]:
-        """Every choice point that can arise, by site; see search_spaces.counting."""
+    def choices(self) -> Mapping[str, Choice]:
+        """Every choice point that can arise, by site; see search_spaces.counting.ArisingChoices."""
         if self._arising is None:
             own = {name: value for name, value in vars(self).items() if name not in ("_arising", "_restrictions")}
             state = (type(self), tuple(own.items()), tuple(self._restrictions.items()))  # all that they can depend on
-            self._arising = counting.find_choices_once(state, self._decisions)
-        return dict(self._arising)
+            self._arising = counting.list_choices(state, self._decisions)
+        return self._arising
 
     def size(self) -> float:
         """How many genotypes there are, an estimate where choices are conditional; see search_spaces.counting."""

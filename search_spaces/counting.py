@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Mapping
 
 from nas.core.space import Choice, Choose, Decision, Value
 
@@ -15,48 +15,70 @@ Grow = Callable[[Choose], tuple[Decision, ...]]
 _WALKS = 200
 _ROUNDS = 16
 _EFFECTIVE = 0.2
-_FOUND: dict[Hashable, dict[str, Choice]] = {}
+_FOUND: dict[Hashable, ArisingChoices] = {}
 _MOST_FOUND = 256
 
 
-def find_choices(grow: Grow) -> dict[str, Choice]:
-    """Every choice point that can arise, by site.
+class ArisingChoices(Mapping[str, Choice]):
+    """Every choice point that can arise, by site, in the order of first arising.
 
-    Found by growing until 300 times in a row show nothing new. Each choice takes, by the toss of a coin of fixed
-    seed, the value used least so far (so that every value is visited) or any (so that no two decisions stay in
-    step, and what depends on several is visited as well).
+    Found by growing until 300 times in a row show nothing new, which takes up to a second; looking up a site that
+    there is grows only until it arises. Each choice takes, by the toss of a coin of fixed seed, the value used least
+    so far (so that every value is visited) or any (so that no two decisions stay in step, and what depends on several
+    is visited as well).
     """
-    found: dict[str, Choice] = {}
-    used: dict[tuple[str, Value], int] = {}
-    toss = random.Random(0).random  # noqa: S311 - nothing secret, and faster than NumPy's for single numbers
 
-    def visit(choice: Choice) -> Value:
+    def __init__(self, grow: Grow) -> None:
+        self._grow = grow
+        self._found: dict[str, Choice] = {}
+        self._used: dict[tuple[str, Value], int] = {}
+        self._random = random.Random(0)  # noqa: S311 - nothing secret, and faster than NumPy's for single numbers
+        self._idle = 0  # how many growths in a row have shown nothing new
+
+    def __getitem__(self, site: str) -> Choice:
+        while site not in self._found and self._continue():
+            pass
+        return self._found[site]
+
+    def __iter__(self) -> Iterator[str]:
+        while self._continue():
+            pass
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _continue(self) -> bool:
+        """Grow once more, unless everything is found."""
+        if self._idle == 300:
+            return False
+        before = len(self._found), len(self._used)
+        for decision in self._grow(self._visit):
+            self._found.setdefault(decision.choice.site, decision.choice)
+        self._idle = self._idle + 1 if before == (len(self._found), len(self._used)) else 0
+        return True
+
+    def _visit(self, choice: Choice) -> Value:
+        site, used, toss = choice.site, self._used, self._random.random
         if toss() < 0.5:
-            value = min(choice.values, key=lambda v: used.get((choice.site, v), 0))
+            counts = [used.get((site, value), 0) for value in choice.values]
+            value = choice.values[counts.index(min(counts))]
         else:
             value = choice.values[int(toss() * len(choice.values))]
-        used[choice.site, value] = used.get((choice.site, value), 0) + 1
+        used[site, value] = used.get((site, value), 0) + 1
         return value
 
-    idle = 0
-    while idle < 300:
-        before = len(found), len(used)
-        for decision in grow(visit):
-            found.setdefault(decision.choice.site, decision.choice)
-        idle = idle + 1 if before == (len(found), len(used)) else 0
-    return found
 
-
-def find_choices_once(state: Hashable, grow: Grow) -> dict[str, Choice]:
-    """As `find_choices`, which takes a second; what was found for an equal `state`, if it can be compared, is kept."""
+def list_choices(state: Hashable, grow: Grow) -> Mapping[str, Choice]:
+    """Give the choices that arise; those of an equal `state`, if it can be compared, are found once."""
     try:
         found = _FOUND.get(state)
     except TypeError:  # something of it cannot be compared
-        return find_choices(grow)
+        return ArisingChoices(grow)
     if found is None:
         if len(_FOUND) == _MOST_FOUND:
             _FOUND.clear()
-        found = _FOUND[state] = find_choices(grow)
+        found = _FOUND[state] = ArisingChoices(grow)
     return found
 
 

@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -164,6 +162,9 @@ class Tracer(TorchFunctionMode):
 
     def components(self) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
         """Give a function from labels to the numbers of their sets of coupled channels, and the fixed set's number."""
+        from scipy.sparse import coo_matrix  # slow to import, and most runs do not prune
+        from scipy.sparse.csgraph import connected_components
+
         edges = np.concatenate(self._edges, axis=1) if self._edges else np.zeros((2, 0), int)
         graph = coo_matrix((np.ones(edges.shape[1]), (edges[0], edges[1])), shape=(self._count, self._count))
         _, component = connected_components(graph, directed=False)

@@ -189,7 +189,7 @@ def check_arising(choices: Mapping[str, Choice], patterns: Iterable[str], option
         UserError: naming the first such pattern as a value of `option`.
     """
     for pattern in patterns:
-        if not fnmatch.filter(choices, pattern):
+        if pattern not in choices and not fnmatch.filter(choices, pattern):
             raise UserError(option, pattern, "decisions that arise with the others that are fixed", why=why)
 
 

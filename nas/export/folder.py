@@ -22,10 +22,12 @@ from nas.core.errors import ExportMismatch, UserError, unknown_name
 from nas.core.evaluator import Deliverable
 from nas.export import FORMATS
 from nas.export.card import Card, escape_docstring, make_environment, render_card
-from nas.export.onnx import export_onnx, run_onnx
-from nas.export.program import export_program, run_program
+from nas.export.onnx import export_onnx, load_onnx
+from nas.export.program import capture_program, load_program, save_program
 from nas.export.python_source import check_names, print_source
 
+_Model = Callable[[Mapping[str, Tensor]], Tensor | tuple[Tensor, ...]]
+"""An exported model, as a function of its inputs by name."""
 _TOLERANCE = 1e-4
 _SAMPLES = 16
 PICTURES = {"autoencoder": "reconstructions.png", "generator": "samples.png", "translator": "translations.png"}
@@ -106,10 +108,12 @@ def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) 
         _run_file(folder / "model.py", folder / PICTURES[part.program])
     if "python" not in formats:
         (folder / "model.py").unlink()
-    if "onnx" in formats:
-        export_onnx(model, batch, part.outputs, folder / "model.onnx")
-    if "program" in formats:
-        export_program(model, batch, folder / "model.pt2")
+    if "onnx" in formats or "program" in formats:
+        program = capture_program(model, batch)
+        if "program" in formats:
+            save_program(program, folder / "model.pt2")
+        if "onnx" in formats:
+            export_onnx(program, tuple(batch), part.outputs, folder / "model.onnx")
     (folder / "README.md").write_text(render_card(card, formats, part), encoding="utf-8", errors="replace")
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors makes its files for the owner alone
@@ -128,18 +132,19 @@ def _run_file(path: Path, picture: Path) -> None:
 
 
 def _verify(part: Deliverable, inputs: Mapping[str, Tensor], folder: Path, formats: Sequence[str]) -> None:
-    runs: dict[str, tuple[str, Callable[[Path, Mapping[str, Tensor]], Tensor | tuple[Tensor, ...]]]] = {
-        "python": ("model.py", _run_python),
-        "onnx": ("model.onnx", run_onnx),
-        "program": ("model.pt2", run_program),
+    loaders: dict[str, tuple[str, Callable[[Path], _Model]]] = {
+        "python": ("model.py", _load_python),
+        "onnx": ("model.onnx", load_onnx),
+        "program": ("model.pt2", load_program),
     }
     one = {name: values[:1] for name, values in inputs.items()}
     several = {name: _repeat_single(values, 3) for name, values in inputs.items()}
     for name in formats:
-        file, run = runs[name]
+        file, load = loaders[name]
+        run = load(folder / file)
         for batch in (one, several):
             with torch.no_grad():
-                outputs = [_as_tuple(given) for given in (part.module(*batch.values()), run(folder / file, batch))]
+                outputs = [_as_tuple(given) for given in (part.module(*batch.values()), run(batch))]
             if {len(given) for given in outputs} != {len(part.outputs)}:
                 counts, names = " and ".join(str(len(given)) for given in outputs), ", ".join(part.outputs)
                 raise ExportMismatch(f"{file}: the model and it give {counts} outputs; their names are {names}")
@@ -177,9 +182,9 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _run_python(path: Path, inputs: Mapping[str, Tensor]) -> Tensor | tuple[Tensor, ...]:
-    result: Tensor | tuple[Tensor, ...] = _import_file(path).load()(*inputs.values())
-    return result
+def _load_python(path: Path) -> _Model:
+    model = _import_file(path).load()
+    return lambda inputs: model(*inputs.values())
 
 
 def _move(folder: Path, directory: Path) -> None:

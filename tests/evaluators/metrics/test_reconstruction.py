@@ -28,8 +28,22 @@ def test_mse_and_psnr(pair):
     assert psnr(*pair) == pytest.approx(10 * math.log10(1 / mean_squared_error(*pair)), rel=1e-4)
 
 
-def test_ssim_of_large_images_is_wangs(pair):
-    assert ssim(*pair) == pytest.approx(float(structural_similarity_index_measure(*pair, data_range=1.0)), rel=1e-5)
+@pytest.mark.parametrize(
+    ("size", "window"),
+    [
+        ((24, 24), {}),
+        ((22, 40), {}),
+        ((8, 8), {"kernel_size": 3}),
+        ((12, 17), {"kernel_size": 5}),
+        ((5, 4), {"kernel_size": 3}),
+    ],
+)
+def test_ssim_is_torchmetrics_with_wangs_window_or_a_smaller_uniform_one(size, window):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(6, 3, *size, generator=generator)
+    other = (images + 0.1 * torch.randn(images.shape, generator=generator)).clamp(0, 1)
+    wanted = structural_similarity_index_measure(other, images, gaussian_kernel=not window, data_range=1.0, **window)
+    assert ssim(other, images) == pytest.approx(float(wanted), abs=1e-6)
 
 
 @pytest.mark.parametrize("side", [4, 5, 7, 8, 12, 16, 28])

@@ -75,6 +75,19 @@ def test_what_a_run_ends_with_is_not_imported_to_refuse_bad_input(tmp_path):
     assert ran.returncode == 0, ran.stderr
 
 
+def test_what_an_autoencoder_search_does_not_use_is_not_imported(tmp_path):
+    """What its export imports is the exporter's affair."""
+    program = (
+        "import sys\nfrom nas.cli import run\nfrom nas.session import execution\n"
+        "execution.export_model = lambda *given: None\n"
+        "assert run('search --trials 1 --epochs 1 --finalists 0'.split()) == 0\n"
+        "heavy = {'torchmetrics', 'torchvision', 'sklearn', 'scipy', 'ray', 'onnx', 'onnxscript'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_a_run_that_exists_a_trial_that_does_not_and_an_unknown_format(searched, capsys):
     folder, _, _ = searched
     runs = ["--runs-dir", str(folder / "runs")]

@@ -1,11 +1,14 @@
 """Data sets by name, and names that are refused."""
 
+import numpy as np
 import pytest
 import torch
+from sklearn import datasets
 
 from nas.core.errors import UserError
 from nas.data.catalogue import data_set_names, describe_data_set
 from nas.data.loading import load_data
+from nas.data.sources import digits
 from tests.parts.data import one_line
 
 
@@ -16,6 +19,13 @@ def test_digits_need_nothing():
     assert data.train.examples.dtype == torch.uint8
     assert data.train.examples.max() == 255
     assert len(data.classes) == 10
+
+
+def test_digits_are_scikit_learns():
+    wanted, found = datasets.load_digits(), digits.load_digits()
+    assert np.array_equal(np.rint(np.asarray(found.pool.examples)[:, 0] * (16 / 255)), wanted.images)
+    assert np.array_equal(found.pool.labels, wanted.target)
+    assert found.classes == tuple(map(str, wanted.target_names))
 
 
 @pytest.mark.parametrize("name", ["mnits", "folder:", "folder", "csv:", "tensor:x", "digits:x"])

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -17,7 +18,8 @@ from nas.core.evaluator import Deliverable
 from nas.core.space import sample
 from nas.export import folder
 from nas.export.card import Card, render_card
-from nas.export.onnx import run_onnx
+from nas.export.onnx import load_onnx
+from nas.export.program import capture_program
 from nas.export.python_source import _print_call, print_source
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.parts.export import CARD
@@ -138,7 +140,7 @@ def test_onnx_takes_any_batch(exported, batch):
     directory, model, images = exported
     with torch.no_grad():
         assert torch.allclose(
-            run_onnx(directory / "model.onnx", {"images": images[:batch]})[0], model(images[:batch]), atol=1e-4
+            load_onnx(directory / "model.onnx")({"images": images[:batch]})[0], model(images[:batch]), atol=1e-4
         )
 
 
@@ -173,10 +175,22 @@ def test_the_source_imports_nothing_of_ours_and_only_what_is_used(exported):
 
 def test_a_mismatch_is_loud_and_leaves_nothing(tmp_path, monkeypatch):
     genotype, model = candidate(0, (1, 8, 8), network="fully_connected")
-    monkeypatch.setattr(folder, "_run_python", lambda path, inputs: inputs["images"])
+    monkeypatch.setattr(folder, "_load_python", lambda path: lambda inputs: inputs["images"])
     with pytest.raises(ExportMismatch, match=r"model\.py"):
         export_model(model, torch.rand(4, 1, 8, 8), tmp_path / "x", card=card(genotype), formats=("python",))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_is_captured_once_for_onnx_and_program(tmp_path, monkeypatch):
+    genotype, model = candidate(0, (1, 8, 8), network="fully_connected")
+    captured = []
+    monkeypatch.setattr(
+        folder, "capture_program", lambda *given: captured.append(capture_program(*given)) or captured[0]
+    )
+    export_model(model, torch.rand(4, 1, 8, 8), tmp_path / "x", card=card(genotype), formats=("onnx", "program"))
+    assert len(captured) == 1
+    axes = onnx.load(tmp_path / "x" / "model.onnx").graph.input[0].type.tensor_type.shape.dim
+    assert axes[0].dim_param == "batch"
 
 
 def test_folders_of_others_are_not_overwritten_and_earlier_exports_are(tmp_path):
@@ -289,7 +303,7 @@ def test_a_tuple_of_outputs_is_exported_under_its_names(names, tmp_path):
             folder.export_model(part, tmp_path / "it", card=CARD, formats=("python",))
         return
     folder.export_model(part, tmp_path / "it", card=CARD)
-    more, double = run_onnx(tmp_path / "it" / "model.onnx", dict(part.inputs))
+    more, double = load_onnx(tmp_path / "it" / "model.onnx")(part.inputs)
     assert torch.allclose(more, part.inputs["x"] + 1)
     assert torch.allclose(double, part.inputs["x"] * 2)
     assert "more, double = network(x)" in (tmp_path / "it" / "README.md").read_text()

@@ -78,7 +78,7 @@ def test_exporting_leaves_the_random_numbers_as_they_were(tmp_path):
 def test_one_sample_is_verified_in_two_sizes_of_batch(tmp_path, monkeypatch):
     sizes = []
     monkeypatch.setattr(
-        folder, "_run_python", lambda path, inputs: sizes.append(len(inputs["images"])) or inputs["images"]
+        folder, "_load_python", lambda path: lambda inputs: sizes.append(len(inputs["images"])) or inputs["images"]
     )
     export(nn.Identity(), tmp_path / "x", IMAGES[:1])
     assert sizes == [1, 3]

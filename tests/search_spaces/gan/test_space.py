@@ -10,7 +10,8 @@ from torch import nn
 from nas import registry
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.space import Condition, Conditionable, drawing, sample
-from nas.export.onnx import export_onnx, run_onnx
+from nas.export.onnx import export_onnx, load_onnx
+from nas.export.program import capture_program
 from nas.export.python_source import print_source
 from nas.testing import GanSpaceContract
 from search_spaces.adversarialnas.space import AdversarialNasSpace
@@ -354,9 +355,10 @@ def test_both_halves_become_onnx_for_any_batch(generator, tmp_path):
     genotype = drawn(UNCONDITIONED, 3, generator=generator, minibatch=minibatch, spectral_norm=True)
     gan = UNCONDITIONED.build(genotype, (1, 9, 7)).eval()
     for half, shape in ((gan.generator, (gan.latent,)), (gan.discriminator, (1, 9, 7))):
-        export_onnx(half, {"inputs": torch.rand(5, *shape)}, ["outputs"], tmp_path / "half.onnx")
+        program = capture_program(half, {"inputs": torch.rand(5, *shape)})
+        export_onnx(program, ["inputs"], ["outputs"], tmp_path / "half.onnx")
         for images in (2, 5, 7):
             inputs = torch.rand(images, *shape)
             with torch.no_grad():
-                (found,) = run_onnx(tmp_path / "half.onnx", {"inputs": inputs})
+                (found,) = load_onnx(tmp_path / "half.onnx")({"inputs": inputs})
                 assert torch.allclose(found, half(inputs), atol=1e-4)
