@@ -6,12 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import nas
+from evaluators.autoencoder.task import AutoencoderTask
 from nas.core.evaluator import CHECKPOINT
 from nas.core.trial import Start
 from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
+from nas.session.data import load_run_data
 from nas.session.delivery import export_model, write_report
+from nas.session.given import NO_OBJECTS
+from nas.session.train import make_training_config
 from nas.study.files import write_atomically
 
 RUNS = Path(__file__).parents[2] / "fixtures" / "runs"
@@ -95,6 +100,18 @@ def test_an_earlier_run_goes_on_whatever_its_strategy(name, earlier, monkeypatch
     _, new = go_on(earlier(name))
     assert [trial.job.counted for trial in new].count(True) == 2
     assert {trial.outcome.kind for trial in new} <= {"complete", "stopped", "collapsed", "supernet"}
+
+
+def test_an_earlier_run_keeps_the_split_of_its_seed_and_so_do_trainings_of_its_trials(earlier):
+    """One seed decided all parts, and the test part must not be trained on with another."""
+    run = nas.open_run(earlier("autoencoder"))
+    assert (run.config.seed, run.config.test_seed) == (3, 3)
+    assert run.parts.data.fingerprint == run.study.notes["data"]
+    again = make_training_config(run.best, {"epochs": 1, "seed": 1})
+    assert (again.seed, again.test_seed) == (1, 3)
+    other = load_run_data(again, NO_OBJECTS, run.space, AutoencoderTask)
+    assert torch.equal(other.test.examples, run.parts.data.test.examples)
+    assert not torch.equal(other.train.examples, run.parts.data.train.examples)
 
 
 @pytest.mark.usefixtures("no_report", "no_export")
