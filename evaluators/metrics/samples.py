@@ -201,16 +201,16 @@ def score_samples(samples: Tensor, extractor: FeatureExtractor, reference: Refer
     features = extractor.features(samples).double()
     alike = reference.features[: len(samples)]
     density, coverage = density_and_coverage(alike, features, protocol.neighbours)
+    real = {} if reference.real_fid is None else {"real_fid": reference.real_fid}
     scores = {
         "fid": frechet_distance(reference.features, features),
+        **real,
         "kid": kernel_distance(alike, features),
         "density": density,
         "coverage": coverage,
         "sliced_wasserstein": sliced_wasserstein(reference.projections, project_images(samples, protocol.directions)),
         "sample_deviation": sample_deviation(samples),
     }
-    if reference.real_fid is not None:
-        scores["real_fid"] = reference.real_fid
     logits = extractor.classify(features)
     if logits is not None and reference.confidences is not None and reference.shares is not None:
         scores["modes"] = float(count_modes(logits, reference.confidences, reference.shares))
