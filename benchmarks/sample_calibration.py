@@ -38,8 +38,6 @@ def main() -> None:
         extractor = load_extractor(data, directory=Path(folder), kind=given.features)
         print(f"{extractor.name}: accuracy {extractor.accuracy:.3f}, {time.process_time() - started:.1f} CPU seconds")
     reference = make_reference(data, extractor)
-    if len(data.test) < reference.samples:
-        reference = make_reference(data, extractor, samples=len(data.test))
     print(reference.protocol, "\n")
     print("| images |", " | ".join(SHOWN), "|")
     print("|---" * (len(SHOWN) + 1) + "|")

@@ -151,7 +151,11 @@ class TrainingEvaluator(Evaluator):
                 _check_finite(found.metrics, epoch)
                 growing = growth is not None and growth.stage(epoch) < growth.stages
                 selection.add(
-                    epoch, found, lambda: serialise_tensors(training.tensors(), prepared.metadata), growing=growing
+                    epoch,
+                    found,
+                    lambda: serialise_tensors(training.tensors(), prepared.metadata),
+                    updates=training.updates,
+                    growing=growing,
                 )
                 over = selection.ended or epoch == last
                 artifacts = selection.artifacts(over=over)

@@ -263,4 +263,10 @@ def _make_data_set(data: Any, config: RunConfig) -> Dataset:
 
     if isinstance(data, Dataset):
         return data
-    return load_arrays(data, seed=config.seed, train_size=config.train_size, image_size=config.image_size)
+    return load_arrays(
+        data,
+        seed=config.seed,
+        test_seed=config.test_seed,
+        train_size=config.train_size,
+        image_size=config.image_size,
+    )

@@ -119,6 +119,7 @@ class RunConfig(BaseModel):
     early_stopping: str | None = None
     stop_set: dict[str, Scalar | None] = Field(default_factory=dict)
     seed: Whole = Field(0, ge=0, lt=2**32)
+    test_seed: Whole = Field(0, ge=0, lt=2**32)
     name: str | None = None
     runs_dir: RunsFolder = Path("runs")
     features: Literal["auto", "classifier", "self_supervised", "inception"] | None = None

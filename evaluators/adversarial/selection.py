@@ -48,12 +48,12 @@ class KeepBest:
         """Give the snapshots and the film."""
         return {"snapshots": self._snapshots, "film": self._film}
 
-    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
+    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, updates: int, growing: bool) -> None:
         """Add the next epoch to the snapshots and to the film."""
         self._film.add(epoch, found.rows)
         snapshot = Snapshot(epoch, found.metrics, render_rows(found.rows), weights())
-        self._snapshots.add(snapshot, growing=growing)
-        self._fid = found.metrics["fid"]
+        self._snapshots.add(snapshot, updates, growing=growing)
+        self._epoch, self._fid = epoch, found.metrics["fid"]
 
     def metrics(self) -> dict[str, float]:
         """Give the metrics of the snapshot, ``epoch_fid`` and ``kept_epoch``."""
@@ -61,25 +61,30 @@ class KeepBest:
         return {**best.scores, "epoch_fid": self._fid, "kept_epoch": float(best.epoch)}
 
     def artifacts(self, *, over: bool) -> dict[str, bytes]:
-        """Give the picture and the protocol; at the end also the film, and the weights unless these have collapsed."""
+        """Give the picture and the protocol; at the end also the film, and the weights unless `check` refuses these."""
         protocol = json.dumps(self._protocol, indent=2, sort_keys=True).encode()
         files = {self._picture: self._snapshots.best.picture, "protocol.json": protocol}
         if over:
             files["training.gif"] = self._film.picture()
-            if self._snapshots.collapsed is None:
+            if self._find_collapse(self._epoch) is None:
                 files[WEIGHTS] = self._snapshots.best.tensors
         return files
 
     def check(self, training: Training) -> None:
-        """Refuse a collapsed snapshot, if the training has ended or has had its usual epochs.
+        """Refuse a collapsed snapshot, if the training has had its usual epochs, or has ended after enough updates.
 
         Raises:
             Collapsed: the message says why, and whether the training was short.
         """
-        collapsed = self._snapshots.collapsed
-        if collapsed is None or not (self.ended or training.epochs_done >= self._usual):
+        collapsed = self._find_collapse(training.epochs_done)
+        if collapsed is None:
             return
         young = (
             f"; it may be too young to tell: {self._usual} epochs are usual" if training.epochs < self._usual else ""
         )
         raise Collapsed(f"{collapsed}, after {training.updates} updates in {training.epochs_done} epochs{young}")
+
+    def _find_collapse(self, epochs_done: int) -> str | None:
+        """Say why the snapshot counts as collapsed after so many epochs; None if it does not, or it is too young."""
+        old = epochs_done >= self._usual or (self.ended and self._snapshots.mature)
+        return self._snapshots.collapsed if old else None

@@ -10,6 +10,9 @@ from evaluators.adversarial.collapse import find_collapse, find_deviation_collap
 from evaluators.training.checkpoint import State, bytes_to_tensor, tensor_to_bytes
 
 _COLLAPSED = 2  # epochs in a row: one alone may be an oscillation
+_RISING = 1.1  # times the deviation of the epoch before: a generator that is on its way, and no draw of samples
+_LEAST_UPDATES = 500
+"""Of the generator, before which no training is given up: after fewer, a good GAN still looks like a collapsed one."""
 _LEAST_PATIENCE = 5
 _NOISE = 1.5
 """The standard deviation of the FID of one generator over draws of n samples is about this over sqrt(n), of itself:
@@ -34,9 +37,9 @@ class Snapshot:
 class Snapshots:
     """Keeps the snapshot of least FID.
 
-    The training should stop after two epochs in a row whose images are all alike, if these come after the first third
-    of the epochs. It should also stop if FID has not fallen by twice its noise in half of the epochs, or in five if
-    that is more.
+    The training should stop after two epochs in a row whose images are all alike and do not differ more than those of
+    the epoch before, if these come after 500 updates of the generator and after the first third of the epochs. It
+    should also stop if FID has not fallen by twice its noise in half of the epochs, or in five if that is more.
 
     Args:
         samples: how many images each score is measured on.
@@ -47,6 +50,7 @@ class Snapshots:
     Attributes:
         best: the snapshot that is kept.
         ended: whether to stop training.
+        mature: whether the generator has had 500 updates, so that images that are alike say something.
     """
 
     best: Snapshot
@@ -57,11 +61,16 @@ class Snapshots:
         self._patience = max(_LEAST_PATIENCE, math.ceil(epochs / 2))
         self._level, self._level_epoch = math.inf, 0
         self._least = math.inf
-        self._alike = 0
-        self.ended = False
+        self._alike, self._deviation_before = 0, math.inf
+        self.ended, self.mature = False, False
 
-    def add(self, snapshot: Snapshot, *, growing: bool = False) -> None:
-        """Add the next epoch; while networks are `growing` each epoch replaces the one before, whatever its FID."""
+    def add(self, snapshot: Snapshot, updates: int, *, growing: bool = False) -> None:
+        """Add the next epoch; while networks are `growing` each epoch replaces the one before, whatever its FID.
+
+        Args:
+            updates: how many the generator has had.
+        """
+        self.mature = updates >= _LEAST_UPDATES
         if growing:
             self.best = snapshot
             return
@@ -70,8 +79,12 @@ class Snapshots:
             self._least, self.best = fid, snapshot
         if fid < self._level * (1 - self._margin):
             self._level, self._level_epoch = fid, epoch
-        same = epoch > self._epochs / 3 and find_deviation_collapse(snapshot.scores, self._deviation) is not None
-        self._alike = self._alike + 1 if same else 0
+        deviation = snapshot.scores["sample_deviation"]
+        rising = deviation > _RISING * self._deviation_before
+        same = find_deviation_collapse(snapshot.scores, self._deviation) is not None
+        judged = self.mature and epoch > self._epochs / 3
+        self._alike = self._alike + 1 if judged and same and not rising else 0
+        self._deviation_before = deviation
         waited = epoch - self._level_epoch
         hopeless = not self._to_the_end and (self._alike == _COLLAPSED or waited >= self._patience)
         self.ended = epoch == self._epochs or hopeless
@@ -91,6 +104,8 @@ class Snapshots:
             "level": self._level,
             "level_epoch": self._level_epoch,
             "alike": self._alike,
+            "deviation_before": self._deviation_before,
+            "mature": self.mature,
             "ended": self.ended,
         }
         return {name: bytes_to_tensor(data) for name, data in kept.items()}, numbers
@@ -103,4 +118,5 @@ class Snapshots:
         )
         self._least = self.best.scores["fid"]
         self._level, self._level_epoch = numbers["level"], numbers["level_epoch"]
-        self._alike, self.ended = numbers["alike"], numbers["ended"]
+        self._alike, self._deviation_before = numbers["alike"], numbers["deviation_before"]
+        self.ended, self.mature = numbers["ended"], numbers["mature"]

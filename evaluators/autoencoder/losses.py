@@ -14,7 +14,9 @@ from evaluators.metrics.likelihood import (
     bernoulli_log_likelihood,
     gaussian_log_likelihood,
     kl_to_standard_normal,
+    optimal_variance,
 )
+from nas.data.dataset import batches
 
 
 class AutoencoderModel(Protocol):
@@ -47,8 +49,9 @@ def training_loss(
 
     Variational models: beta times the divergence minus the log-likelihood, summed over pixels and latents and
     averaged over the batch (Higgins et al. 2017, equation 4; beta 1 is Kingma & Welling's bound), beta growing
-    linearly over the first ``kl_warm_up`` of the training. Others: the mean error over everything, of a
-    reconstruction from images with noise where there is a ``noise_variance``.
+    linearly over the first ``kl_warm_up`` of the training. A normal likelihood has the variance that is optimal for
+    the batch: with a fixed one, codes of images of small contrast are not worth their nats, and collapse. Others: the
+    mean error over everything, of a reconstruction from images with noise where there is a ``noise_variance``.
     """
     kind = hyperparameters["loss"]
     if model.variational:
@@ -71,21 +74,42 @@ def add_noise(images: Tensor, variance: float, generator: torch.Generator) -> Te
 
 
 def variational_bound(
-    model: AutoencoderModel, images: Tensor, loss: str, generator: torch.Generator
+    model: AutoencoderModel,
+    images: Tensor,
+    loss: str,
+    generator: torch.Generator,
+    decoder_variance: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Compute the two parts of the evidence lower bound, (N,) nats each: log-likelihood of a sample, and divergence.
 
     Kingma & Welling 2014, equation 3, with the reparameterised sample of equation 4; `loss` names the
-    likelihood: ``bce`` Bernoulli, ``mse`` normal of variance 1/2.
+    likelihood: ``bce`` Bernoulli, ``mse`` normal of one variance for all pixels.
+
+    Args:
+        decoder_variance: of the normal likelihood; None for the one that is optimal for these images, which makes the
+            bound that of a training and not of a model: a score needs a variance that its images have no say in.
     """
+    raw, divergence = _decode_sample(model, images, generator)
+    if loss == "bce":
+        return bernoulli_log_likelihood(raw, images), divergence
+    means = _decode_unclipped(model, raw)
+    variance = optimal_variance(means, images) if decoder_variance is None else decoder_variance
+    return gaussian_log_likelihood(means, images, variance), divergence
+
+
+@torch.no_grad()
+def fit_decoder_variance(model: AutoencoderModel, images: Tensor, generator: torch.Generator) -> float:
+    """Find the variance of a normal decoder that is optimal for training images (N, C, H, W) and samples of codes."""
+    means = [_decode_unclipped(model, _decode_sample(model, images[rows], generator)[0]) for rows in batches(images)]
+    return float(optimal_variance(torch.cat(means), images))
+
+
+def _decode_sample(model: AutoencoderModel, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Decode a sample of the code of each image, (N, C, H, W); and the codes' divergences from the prior, (N,)."""
     mean, log_variance = model.posterior(images)
     epsilon = torch.randn(mean.shape, generator=generator, device=mean.device)
     raw = model.decoder(mean + (0.5 * log_variance).exp() * epsilon)
-    if loss == "bce":
-        likelihood = bernoulli_log_likelihood(raw, images)
-    else:
-        likelihood = gaussian_log_likelihood(_decode_unclipped(model, raw), images)
-    return likelihood, kl_to_standard_normal(mean, log_variance)
+    return raw, kl_to_standard_normal(mean, log_variance)
 
 
 def _decode_unclipped(model: AutoencoderModel, raw: Tensor) -> Tensor:

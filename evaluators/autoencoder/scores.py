@@ -24,6 +24,7 @@ def score_reconstructions(
     hyperparameters: Mapping[str, Any],
     seed: int,
     memory: PeakMemory | None = None,
+    decoder_variance: float | None = None,
 ) -> Scores:
     """Measure the metrics of an autoencoder's family, and give some images and reconstructions in rows.
 
@@ -31,6 +32,7 @@ def score_reconstructions(
         model: is in evaluation mode afterwards.
         images: (N, C, H, W), from 0 to 1, on the model's device.
         seed: of the noise, and of the codes that are drawn.
+        decoder_variance: of the normal likelihood of variational models with the loss ``mse``, which need it.
     """
     model.eval()
     autoencoder = as_autoencoder(model)
@@ -47,7 +49,7 @@ def score_reconstructions(
             noisy = add_noise(batch, variance, noise)
             cleaned.append(model(noisy))
         if autoencoder.variational:
-            parts.append(variational_bound(autoencoder, batch, hyperparameters["loss"], noise))
+            parts.append(variational_bound(autoencoder, batch, hyperparameters["loss"], noise, decoder_variance))
     reconstructions = torch.cat(rebuilt)
     metrics = {
         "mse": mean_squared_error(reconstructions, images),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.autoencoder.baselines import reconstruct_linearly
-from evaluators.autoencoder.losses import as_autoencoder, training_loss
+from evaluators.autoencoder.losses import as_autoencoder, fit_decoder_variance, training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.reconstruction import mean_squared_error, psnr
@@ -26,6 +26,7 @@ from nas.data.dataset import Dataset, Split, as_float
 _LIKELIHOODS = ("elbo", "log_likelihood")
 _WIDEST_ON_CPU = 32
 _RANKING_IMAGES = 10_000
+_FITTED_IMAGES = 1_000  # of the training part, that say how sure a decoder is
 
 
 class AutoencoderTask(Task):
@@ -36,8 +37,10 @@ class AutoencoderTask(Task):
 
     Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from an
     input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl`` (nats an image,
-    from one sample of its code). ``log_likelihood`` is an objective although larger codes raise it: pin ``latent`` to
-    compare codes of one size.
+    from one sample of its code). The normal likelihood of the loss ``mse`` is scored, on whatever part, with the
+    variance that is optimal for 1,000 training images, so that ``elbo`` bounds the density of a part that has no say
+    in it. ``log_likelihood`` is an objective although larger codes raise it: pin ``latent`` to compare codes of one
+    size.
     """
 
     name = "autoencoder"
@@ -103,7 +106,11 @@ class AutoencoderTask(Task):
     ) -> Scores:
         """Score reconstructions of a part; see evaluators.autoencoder.scores."""
         images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
-        return score_reconstructions(evaluated, images, hyperparameters, seed, memory)
+        variance = None
+        if as_autoencoder(evaluated).variational and hyperparameters["loss"] == "mse":
+            fitted, codes = as_float(self.train_data.examples[:_FITTED_IMAGES]), torch.Generator(self.device)
+            variance = fit_decoder_variance(as_autoencoder(evaluated.eval()), fitted, codes.manual_seed(seed))
+        return score_reconstructions(evaluated, images, hyperparameters, seed, memory, variance)
 
     @functools.cached_property
     def _validation(self) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.adversarial.snapshots import Snapshots
-from evaluators.adversarial.task import DEVIATION, EPOCHS, AdversarialTask
+from evaluators.adversarial.task import DEVIATION, EPOCHS, REAL, AdversarialTask
 from evaluators.cyclegan.training import CycleGanTraining, as_cyclegan, join_translators
 from evaluators.features.extractor import FeatureExtractor, choose_kind, load_extractor
 from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_parameters
@@ -44,10 +44,11 @@ class CycleGanTask(AdversarialTask):
     feature extractor of its own.
 
     The metrics are of translated images (evaluators.metrics.translations.score_translations): ``fid``, the mean of
-    ``fid_a`` and ``fid_b``; ``cycle_error`` and ``identity_error``; ``kid_a``, ``kid_b``, ``coverage_a``,
-    ``coverage_b``, ``coverage``, ``sample_deviation`` and, if both domains have labels of the same classes, ``modes``,
-    ``label_entropy`` and ``label_agreement``. ``epoch_fid`` is the FID of the last epoch, ``kept_epoch`` the epoch of
-    the snapshot. ``parameters`` and ``multiply_adds`` (of an image each way) are of both translators.
+    ``fid_a`` and ``fid_b``, and beside it ``real_fid``, that of as many images of the data; ``cycle_error`` and
+    ``identity_error``; ``kid_a``, ``kid_b``, ``coverage_a``, ``coverage_b``, ``coverage``, ``sample_deviation`` and, if
+    both domains have labels of the same classes, ``modes``, ``label_entropy`` and ``label_agreement``. ``epoch_fid`` is
+    the FID of the last epoch, ``kept_epoch`` the epoch of the snapshot. ``parameters`` and ``multiply_adds`` (of an
+    image each way) are of both translators.
 
     ``translations.png`` shows, for the snapshot, images of A, their translations to B, and the way back to A; and the
     same from B. ``training.gif`` shows the same after every epoch.
@@ -56,6 +57,7 @@ class CycleGanTask(AdversarialTask):
     name = "cyclegan"
     quality = metrics_by_name(
         *(Metric(name, "minimize") for name in ("fid", "fid_a", "fid_b", "cycle_error", "identity_error")),
+        REAL,
         *(Metric(name, "minimize") for name in ("kid_a", "kid_b")),
         *(Metric(name, "maximize") for name in ("coverage_a", "coverage_b", "coverage")),
         Metric("modes", "maximize", "classes"),

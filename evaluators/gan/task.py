@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.adversarial.snapshots import Snapshots
-from evaluators.adversarial.task import DEVIATION, EPOCHS, AdversarialTask
+from evaluators.adversarial.task import DEVIATION, EPOCHS, REAL, AdversarialTask
 from evaluators.features.extractor import FeatureExtractor, load_extractor
 from evaluators.gan.bilevel import sample_generator_inputs
 from evaluators.gan.sampling import Noise, measure_cost, run_pair, sample_grid, sample_images
@@ -41,10 +41,11 @@ class GanTask(AdversarialTask):
 
     The moving average of the generator is scored, and kept, with the same noise after every epoch.
 
-    The metrics compare samples with the images of evaluators.metrics.samples.make_reference: ``fid``, ``kid``,
-    ``density``, ``coverage``, ``sliced_wasserstein``, ``sample_deviation`` and, if the data has labels, ``modes`` and
-    ``label_entropy``. What they depend on is saved as ``protocol.json``. ``epoch_fid`` is the FID of the last epoch,
-    ``kept_epoch`` the epoch of the snapshot. The cost is that of the generator.
+    The metrics compare samples with the images of evaluators.metrics.samples.make_reference: ``fid``, beside it
+    ``real_fid``, that of as many images of the data; ``kid``, ``density``, ``coverage``, ``sliced_wasserstein``,
+    ``sample_deviation`` and, if the data has labels, ``modes`` and ``label_entropy``. What they depend on is saved as
+    ``protocol.json``. ``epoch_fid`` is the FID of the last epoch, ``kept_epoch`` the epoch of the snapshot. The cost is
+    that of the generator.
 
     ``samples.png`` shows what the snapshot makes of fixed noise, with a row for each class if the generator is
     conditional on labels. ``training.gif`` shows what the average makes of the same noise after every epoch.
@@ -55,6 +56,7 @@ class GanTask(AdversarialTask):
     recipe: ClassVar[Mapping[str, Any]] = {}
     quality = metrics_by_name(
         Metric("fid", "minimize"),
+        REAL,
         Metric("kid", "minimize"),
         Metric("density", None),  # 1 is expected of equal distributions
         Metric("coverage", "maximize"),
@@ -215,7 +217,7 @@ class GanTask(AdversarialTask):
 
     @functools.cached_property
     def _test(self) -> Reference:
-        return Reference(self.data.test.examples, self._extractor, part="test")
+        return make_reference(self.data, self._extractor, part="test")
 
     @functools.cached_property
     def _deviation(self) -> float:

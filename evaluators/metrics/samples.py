@@ -7,9 +7,11 @@ Scores also depend on the extractor, the number of samples, and the images that 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import warnings
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,12 +21,14 @@ from evaluators.features.extractor import FeatureExtractor, hash_tensors
 from nas.core.errors import Diverged, UserError
 from nas.data.dataset import Dataset, as_float, batches
 
-FORMULAS = "1"
+FORMULAS = "2"
 """The version of this module's formulas: it is raised whenever a change gives the same samples another score."""
+
+log = logging.getLogger(__name__)
 
 _MOST_SAMPLES = 2_000
 _MOST_REFERENCE = 10_000
-_ENOUGH = 1_000
+_FEW = 100
 _NEIGHBOURS = 5
 _CONFIDENT = 0.9
 _HIT = 0.25
@@ -76,6 +80,7 @@ class Reference:
 
     Attributes:
         samples: how many samples `score_samples` takes.
+        real_fid: the FID of `real`, which is about the least that samples can have; None without them.
         protocol: what the scores depend on.
         confidences, shares: what `count_modes` compares with, (K,) each; None where the extractor has no classes.
 
@@ -83,13 +88,20 @@ class Reference:
         images: (N, C, H, W), uint8 or float32 in [0, 1]; at least two.
         part: what the images are, for the protocol: ``validation``.
         samples: how many samples to score, at most the images kept; None for 2,000, or as many as there are images.
+        real: other images of the data (N, C, H, W), as many as samples are scored.
 
     Raises:
         UserError: fewer than two images, or more samples than images.
     """
 
     def __init__(
-        self, images: Tensor, extractor: FeatureExtractor, *, part: str = "validation", samples: int | None = None
+        self,
+        images: Tensor,
+        extractor: FeatureExtractor,
+        *,
+        part: str = "validation",
+        samples: int | None = None,
+        real: Tensor | None = None,
     ) -> None:
         if len(images) < 2:
             raise UserError("--dataset", part, "two images or more to compare with", why=f"has {len(images)}")
@@ -99,6 +111,9 @@ class Reference:
         if not 2 <= self.samples <= len(kept):
             raise UserError("samples", samples, f"2 to {len(kept)}, the images there are to compare with")
         self.features = extractor.features(kept).double()
+        self.real_fid: float | None = None
+        if real is not None:
+            self.real_fid = frechet_distance(self.features, extractor.features(real).double())
         self.projections = project_images(kept[: self.samples], _DIRECTIONS)
         self.protocol = Protocol(
             extractor.name,
@@ -123,30 +138,54 @@ class Reference:
         return 0 if self.shares is None else int((self.shares > 0).sum())
 
 
-def make_reference(data: Dataset, extractor: FeatureExtractor, *, samples: int | None = None) -> Reference:
-    """The reference of a search: the validation part where it has 1,000 images, else training and validation.
+def make_reference(
+    data: Dataset,
+    extractor: FeatureExtractor,
+    *,
+    part: Literal["validation", "test"] = "validation",
+    samples: int | None = None,
+) -> Reference:
+    """Make the reference of a search, the validation part; or of the final test, the test part.
 
-    A small validation part (215 images of scikit-learn's digits) says more about itself than about the data: the
-    bias of the FID and its spread fall with the number of images. Large ones are better than the training part,
-    which the extractor has seen: its features differ a little from those of other images. Never the test part.
-    For `samples` and what is raised see `Reference`.
+    Never the training part: a generator that has learnt it by heart would win. Training images, as many as samples are
+    scored, say what FID the data itself has: that of few images is biased upwards, by as much for samples as for them.
+
+    Args:
+        samples: how many samples to score; None for `count_samples`.
+
+    Raises:
+        UserError: see `count_samples` and `Reference`.
     """
-    images, part = choose_reference_images(data)
-    return Reference(images, extractor, part=part, samples=samples)
+    count = count_samples(data) if samples is None else samples
+    images: Tensor = getattr(data, part).examples
+    if len(images) < _FEW:
+        log.warning("%s: its %s part has %d images, too few for an FID to say much", data.name, part, len(images))
+    order = np.random.default_rng(0x5EA1).permutation(len(data.train))[:count]
+    real = data.train.take(torch.from_numpy(order).to(data.train.examples.device)).examples
+    return Reference(images, extractor, part=part, samples=count, real=real)
 
 
-def choose_reference_images(data: Dataset) -> tuple[Tensor, str]:
-    """Choose the images (N, C, H, W) that `make_reference` compares with, and name the part that they are of."""
-    if len(data.validation) >= _ENOUGH:
-        return data.validation.examples, "validation"
-    return torch.cat([data.train.examples, data.validation.examples]), "train and validation"
+def count_samples(*sets: Dataset) -> int:
+    """Count the samples to score: 2,000, or as many as the least validation or test part has images.
+
+    They are as many for both parts, so that the bias of the FID is as large for both.
+
+    Raises:
+        UserError: there are fewer than two.
+    """
+    for data in sets:
+        if min(len(data.validation), len(data.test)) < 2:
+            why = f"is split into {data.counts}"
+            raise UserError("--dataset", data.name, f"more {data.kind}s: two or more in each part", why=why)
+    return min(_MOST_SAMPLES, *(len(part) for data in sets for part in (data.validation, data.test)))
 
 
 def score_samples(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:
     """Compute all scores of samples (N, C, H, W) float32 in [0, 1], N being the reference's `samples`.
 
     ``fid``, ``kid``, ``density``, ``coverage``, ``sliced_wasserstein`` and ``sample_deviation`` (both in the units
-    of pixels); ``modes`` and ``label_entropy`` (nats) where the extractor has classes. See the functions below.
+    of pixels); ``modes`` and ``label_entropy`` (nats) where the extractor has classes; ``real_fid`` where the reference
+    has it, which is the same for all samples. See the functions below.
 
     Raises:
         Diverged: a sample is not finite.
@@ -162,8 +201,10 @@ def score_samples(samples: Tensor, extractor: FeatureExtractor, reference: Refer
     features = extractor.features(samples).double()
     alike = reference.features[: len(samples)]
     density, coverage = density_and_coverage(alike, features, protocol.neighbours)
+    real = {} if reference.real_fid is None else {"real_fid": reference.real_fid}
     scores = {
         "fid": frechet_distance(reference.features, features),
+        **real,
         "kid": kernel_distance(alike, features),
         "density": density,
         "coverage": coverage,

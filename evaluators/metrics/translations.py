@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from evaluators.features.extractor import FeatureExtractor, hash_tensors
-from evaluators.metrics.samples import Reference, choose_reference_images, data_deviation, score_samples
+from evaluators.metrics.samples import count_samples, data_deviation, make_reference, score_samples
 from nas.data.dataset import Dataset, Split, as_float
 from nas.data.pairs import DomainPair
 
 Translate = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) in [0, 1] to images of the same shape and range."""
 
-_MOST_SAMPLES = 2_000
 OF_CLASSES = ("modes", "label_entropy", "label_agreement")
 """The scores that need labels of the same classes in both domains."""
 
@@ -25,8 +24,8 @@ OF_CLASSES = ("modes", "label_entropy", "label_agreement")
 class Target:
     """A domain, and images of the other domain whose translations should look like its own.
 
-    The images that are translated are drawn once, with a fixed seed, from one part of the other domain: 2,000, or as
-    many as there are. In a search, translations are compared with the images of
+    The images that are translated are drawn once, with a fixed seed, from one part of the other domain, as many as
+    evaluators.metrics.samples.count_samples says of both. Translations are compared with the images of
     evaluators.metrics.samples.make_reference.
 
     Args:
@@ -45,9 +44,8 @@ class Target:
         self, own: Dataset, other: Dataset, extractor: FeatureExtractor, part: Literal["validation", "test"]
     ) -> None:
         there = getattr(other, part)
-        images, compared_with = choose_reference_images(own) if part == "validation" else (own.test.examples, part)
-        count = min(_MOST_SAMPLES, len(there), len(images))
-        self.reference = Reference(images, extractor, part=compared_with, samples=count)
+        count = count_samples(own, other)
+        self.reference = make_reference(own, extractor, part=part, samples=count)
         order = np.random.default_rng(0xC1C).permutation(len(there))[:count]
         self.sources: Split = there.take(torch.from_numpy(order))
         same = own.classes == other.classes and self.sources.labels is not None
@@ -100,8 +98,9 @@ def join_protocols(targets: tuple[Target, Target]) -> dict[str, str | int | floa
 def score_translations(targets: tuple[Target, Target], a_to_b: Translate, b_to_a: Translate) -> dict[str, float]:
     """Compute all scores of both directions.
 
-    ``fid`` and ``label_agreement`` are the means over both targets; ``coverage``, ``sample_deviation``, ``modes`` and
-    ``label_entropy`` the lesser of both; ``fid_a``, ``kid_a``, ``coverage_a`` are of translations into A, and so on.
+    ``fid``, ``real_fid`` and ``label_agreement`` are the means over both targets; ``coverage``, ``sample_deviation``,
+    ``modes`` and ``label_entropy`` the lesser of both; ``fid_a``, ``kid_a``, ``coverage_a`` are of translations into A,
+    and so on.
     ``cycle_error`` is the mean absolute difference, in the units of pixels, of images and their translations there and
     back, ``identity_error`` that of images and what the translator into their own domain makes of them; both are means
     over both domains.
@@ -114,7 +113,7 @@ def score_translations(targets: tuple[Target, Target], a_to_b: Translate, b_to_a
     fake_b, fake_a = a_to_b(images_a), b_to_a(images_b)
     into_a, into_b = target_a.scores(fake_a), target_b.scores(fake_b)
     both = into_a.keys() & into_b.keys()
-    means, lesser = ("fid", "label_agreement"), ("coverage", "sample_deviation", "modes", "label_entropy")
+    means, lesser = ("fid", "real_fid", "label_agreement"), ("coverage", "sample_deviation", "modes", "label_entropy")
     scores: dict[str, float] = {name: (into_a[name] + into_b[name]) / 2 for name in means if name in both}
     scores["cycle_error"] = (_difference(b_to_a(fake_b), images_a) + _difference(a_to_b(fake_a), images_b)) / 2
     scores["identity_error"] = (_difference(a_to_b(images_b), images_b) + _difference(b_to_a(images_a), images_a)) / 2

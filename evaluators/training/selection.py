@@ -39,8 +39,8 @@ class Selection(Protocol):
     def parts(self) -> Mapping[str, Part]:
         """Give what of the selection belongs into a checkpoint, by name."""
 
-    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
-        """Take the next epoch into account; while networks are `growing` they are not complete yet."""
+    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, updates: int, growing: bool) -> None:
+        """Take the next epoch into account, `updates` after the beginning; `growing` networks are not complete yet."""
 
     def metrics(self) -> dict[str, float]:
         """Give the metrics of the epoch that is kept."""
@@ -84,7 +84,7 @@ class KeepLowest:
         """The best epoch."""
         return {"best": self}
 
-    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
+    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, updates: int, growing: bool) -> None:
         """Keep it if it is the best."""
         value = found.metrics[self._metric.name]
         loss = -value if self._metric.direction == "maximize" else value
@@ -134,7 +134,7 @@ class KeepLast:
         """Give nothing, because the training's own state is enough."""
         return {}
 
-    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, growing: bool) -> None:
+    def add(self, epoch: int, found: Scores, weights: Callable[[], bytes], *, updates: int, growing: bool) -> None:
         """Keep this epoch."""
         self._found, self._weights = found, weights
 

@@ -68,6 +68,7 @@ _SEARCH = (
     _runs_dir(),
     click.option("--features", help="What scores samples: auto (default), classifier, self_supervised or inception."),
     click.option("--device", help="auto (default), cpu or cuda."),
+    click.option("--test-seed", type=int, help="Seed of the test part, where the data have none (default 0)."),
     click.option("--train-size", type=int, help="Train on this many images."),
     click.option("--image-size", type=int, help="Resize images to S x S."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
@@ -98,7 +99,7 @@ def search_options(command: Command) -> Command:
 
 _ALSO_OF_A_TRAINING = (
     "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
-    "device", "train_size", "image_size", "data_dir", "strict",
+    "device", "test_seed", "train_size", "image_size", "data_dir", "strict",
 )  # fmt: skip
 
 

@@ -15,9 +15,9 @@ SIZE_RULE = (
     "scaled by one factor, bilinear and antialiased, so that it covers S x S, and cropped at its centre."
 )
 SPLIT_RULE = (
-    "Split, once and by the run's seed: the test part is the set's own, else a fifth of the examples (at most "
-    "10,000); validation is 15% of the rest (at most 5,000, and at most a quarter of --train-size); training is "
-    "what remains, or --train-size of it. The search never sees the test part."
+    "Split, once: the test part is the set's own, else a fifth of the examples (at most 10,000), by --test-seed, so "
+    "that it is the same for every --seed; by the seed, validation is 15% of the rest (at most 5,000, and at most "
+    "a quarter of --train-size); training is what remains, or --train-size of it. The search never sees the test part."
 )
 
 

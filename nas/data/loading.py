@@ -15,7 +15,7 @@ from nas.data.catalogue import data_directory, find_source
 from nas.data.dataset import Dataset, Split
 from nas.data.resizing import resize_images
 from nas.data.source import Request, UnsplitData
-from nas.data.splitting import SMALLEST_SIDE, split_data
+from nas.data.splitting import DEFAULT_TEST_SEED, SMALLEST_SIDE, split_data
 
 _LARGEST_SIDE = 256
 
@@ -24,6 +24,7 @@ def load_data(
     name: str,
     *,
     seed: int = 0,
+    test_seed: int = DEFAULT_TEST_SEED,
     train_size: int | None = None,
     image_size: int | None = None,
     data_dir: Path | None = None,
@@ -40,7 +41,7 @@ def load_data(
         UserError: the name is unknown, or the data cannot be used.
     """
     data = load_unsplit(name, image_size=image_size, data_dir=data_dir, strict=strict)
-    return split_data(name, data, seed=seed, train_size=train_size)
+    return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed)
 
 
 def load_unsplit(
@@ -57,12 +58,13 @@ def load_arrays(
     arrays: Mapping[str, np.ndarray],
     *,
     seed: int = 0,
+    test_seed: int = DEFAULT_TEST_SEED,
     train_size: int | None = None,
     image_size: int | None = None,
 ) -> Dataset:
     """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set."""
     data = _resize_data(read_arrays("arrays", arrays), image_size)
-    return split_data("arrays", data, seed=seed, train_size=train_size)
+    return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed)
 
 
 def _resize_data(data: UnsplitData, side: int | None) -> UnsplitData:

@@ -11,7 +11,7 @@ from nas.data.catalogue import strip_transformations
 from nas.data.dataset import Dataset, Split
 from nas.data.loading import load_unsplit
 from nas.data.source import UnsplitData
-from nas.data.splitting import split_data
+from nas.data.splitting import DEFAULT_TEST_SEED, split_data
 
 _FEWEST = 2
 
@@ -93,6 +93,7 @@ def load_pair(
     b: str,
     *,
     seed: int = 0,
+    test_seed: int = DEFAULT_TEST_SEED,
     train_size: int | None = None,
     image_size: int | None = None,
     data_dir: Path | None = None,
@@ -111,12 +112,12 @@ def load_pair(
         sources.append(load_unsplit(b, image_size=image_size, data_dir=data_dir, strict=strict))
         if strip_transformations(a) == strip_transformations(b):
             sources = [_take_every_second(source, first) for first, source in enumerate(sources)]
-        second = split_data(b, sources[1], seed=seed, train_size=train_size)
+        second = split_data(b, sources[1], seed=seed, train_size=train_size, test_seed=test_seed)
     except UserError as error:
         if error.option == "--dataset":
             raise UserError("--dataset-b", error.value, error.allowed, why=error.why) from None
         raise
-    return make_pair(split_data(a, sources[0], seed=seed, train_size=train_size), second)
+    return make_pair(split_data(a, sources[0], seed=seed, train_size=train_size, test_seed=test_seed), second)
 
 
 def _take_every_second(data: UnsplitData, first: int) -> UnsplitData:

@@ -57,6 +57,7 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
             raise UserError(option, ARRAYS, "the arrays that the run was begun with", why="must be given again")
     options: dict[str, Any] = {
         "seed": config.seed,
+        "test_seed": config.test_seed,
         "train_size": config.train_size,
         "image_size": config.image_size,
         "data_dir": config.data_dir,

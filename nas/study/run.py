@@ -41,12 +41,14 @@ def load_config(path: Path) -> RunConfig:
     if not (path / JOURNAL).is_file() or not (path / "config.yaml").is_file():
         raise UserError("RUN", str(path), "the folder of a run (nas list shows them)", why="is not a run")
     path = path.resolve()
+    written = read_yaml(path / "config.yaml")
     written = {
         "finalists": 0,
         "usual": False,
         "epoch_size": ALL_EXAMPLES,
-        **read_yaml(path / "config.yaml"),
-    }  # earlier versions had neither
+        "test_seed": written.get("seed", 0),  # one seed decided all parts
+        **written,
+    }  # earlier versions had none of these
     config = RunConfig.checked(written, source=str(path / "config.yaml"))
     return config.model_copy(update={"name": path.name, "runs_dir": path.parent})  # wherever it was copied to
 

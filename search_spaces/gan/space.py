@@ -102,12 +102,12 @@ class GanSpace(WeightSharingSpace):
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
-        loss = decide_training(ask, self.losses)
+        loss, batch_norm = decide_training(ask, self.losses)
         ask.structure("latent", LATENT, ordered=True, usual=100)
         ask.structure("initialisation", ("dcgan", "orthogonal", "default"), usual="dcgan")
         ask.structure("condition", ("none",) if self._without_condition else CONDITIONS, usual="none")
         self._decide_generator(ask)
-        self._decide_discriminator(ask, loss)
+        self._decide_discriminator(ask, loss, batch_norm)
 
     def _decide_generator(self, ask: Asker) -> None:
         family = ask.structure("generator", GENERATORS, usual="convolutional")
@@ -148,10 +148,10 @@ class GanSpace(WeightSharingSpace):
         if edges:
             ENCODINGS["edge"].decide(ask.within("generator_cell"), self.more_operations)
 
-    def _decide_discriminator(self, ask: Asker, loss: LossTraits) -> None:
+    def _decide_discriminator(self, ask: Asker, loss: LossTraits, batch_norm: bool) -> None:
         family = ask.structure("discriminator", DISCRIMINATORS, usual="convolutional")
         ask.structure("discriminator_activation", ACTIVATIONS, usual="leaky_relu")
-        if loss.gradient_penalty or not ask.structure("discriminator_batch_norm", (False, True), usual=True):
+        if loss.gradient_penalty or not ask.structure("discriminator_batch_norm", (False, True), usual=batch_norm):
             ask.structure("discriminator_normalisation", SINGLE_IMAGE_NORMALISATIONS, usual="none")
         ask.structure("spectral_norm", (False, True), usual=False)
         ask.structure("minibatch", ("none", "discrimination", "standard_deviation"), usual="none")

@@ -6,8 +6,8 @@ from evaluators.adversarial.collapse import find_collapse
 from evaluators.adversarial.snapshots import Snapshot, Snapshots
 
 
-def snapshots(fids, epochs=100, samples=2000, deviations=None, **scores):
-    """What is kept, and after which epoch the training is to end."""
+def snapshots(fids, epochs=100, samples=2000, deviations=None, updates=250, **scores):
+    """What is kept, and after which epoch, of so many updates, the training is to end."""
     kept = Snapshots(epochs, samples, 0.25, 10)
     for epoch, fid in enumerate(fids, start=1):
         found = {
@@ -16,7 +16,7 @@ def snapshots(fids, epochs=100, samples=2000, deviations=None, **scores):
             "modes": 10.0,
             "label_entropy": 2.3,
         } | scores
-        kept.add(Snapshot(epoch, found, b"", b""))
+        kept.add(Snapshot(epoch, found, b"", b""), updates * epoch)
         if kept.ended:
             return kept, epoch
     return kept, None
@@ -42,6 +42,16 @@ def test_training_ends_where_images_are_alike_and_a_sound_snapshot_is_kept():
     assert ended == 5  # the first third does not count
     assert "sample_deviation" in alike.collapsed
     assert snapshots([9.0] * 6, 6, deviations=[0.2, 0.2, 0.0, 0.2, 0.0, 0.2])[1] == 6
+
+
+def test_images_that_are_alike_say_nothing_before_500_updates_nor_while_they_differ_more_and_more():
+    fids = [50 * 0.9**epoch for epoch in range(30)]  # it learns
+    young, ended = snapshots(fids, 30, deviations=[0.0] * 30, updates=10)
+    assert (ended, young.mature) == (30, False)
+    assert snapshots(fids, 30, deviations=[0.0] * 30, updates=48)[1] == 12  # 528 and 576 updates
+    rising = [0.001 * 1.2**epoch for epoch in range(30)]
+    assert snapshots(fids, 30, deviations=rising, updates=100)[1] == 30
+    assert snapshots(fids, 30, deviations=[0.0001 + 0.001 * (epoch % 3 == 1) for epoch in range(30)])[1] == 13
 
 
 def test_the_collapse_rule():

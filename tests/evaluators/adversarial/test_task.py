@@ -8,7 +8,7 @@ from evaluators.gan.task import GanTask
 @pytest.mark.parametrize("task", [GanTask, CycleGanTask])
 def test_what_noise_would_win_and_what_says_nothing_of_quality_is_no_objective(task):
     refused = {name for name, metric in task.quality.items() if metric.objective is None}
-    assert refused == {"sample_deviation", "epoch_fid", "kept_epoch"} | {"density"} & set(task.quality)
+    assert refused == {"sample_deviation", "real_fid", "epoch_fid", "kept_epoch"} | {"density"} & set(task.quality)
     assert all(task.quality[name].caveat for name in refused - {"density"})
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load
 
-from evaluators.autoencoder.losses import add_noise, training_loss
+from evaluators.autoencoder.losses import add_noise, fit_decoder_variance, training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory
@@ -18,6 +18,9 @@ from evaluators.training.single_network import SingleNetworkTraining
 from nas.core.errors import Diverged, OutOfMemory
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
+from nas.data.dataset import as_float
+from nas.data.sources import digits
+from nas.data.splitting import split_data
 from nas.testing import EvaluatorContract
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import tiny_data
@@ -122,6 +125,28 @@ def test_the_variational_loss_is_summed_over_pixels_and_latents_and_averaged_ove
         assert loss.item() == pytest.approx(2 * math.log(2) + 4 * 0.5 * 3 * 4)
         warming = training_loss(Half(), images, hyperparameters, 0.1, generator)
         assert warming.item() == pytest.approx(2 * math.log(2) + 2 * 0.5 * 3 * 4)
+
+
+def test_a_variational_autoencoder_with_normal_pixels_learns_digits_and_its_codes_do_not_collapse():
+    data = split_data("digits", digits.load_digits(), seed=0, train_size=None)
+    pins = {"network": "fully_connected", "normalisation": "batch", "optimiser": "adam", "learning_rate": 0.002}
+    genotype = drawn(0, family="variational", loss="mse", output="sigmoid", beta=1.0, kl_warm_up=0.1, **pins)
+    metrics = evaluated(genotype, data, 15).metrics
+    images = as_float(data.validation.examples)
+    assert metrics["mse"] < 0.5 * float(images.var(0, correction=0).mean())
+    assert metrics["kl"] > 4
+    assert metrics["elbo"] > -32 * math.log(2 * math.pi * math.e * float(images.var()))  # of one normal pixel for all
+
+
+def test_the_variance_of_a_score_is_that_of_the_training_part(tiny):
+    genotype = drawn(family="variational", loss="mse")
+    task = AutoencoderTask(SPACE, tiny)
+    model, chosen = SPACE.build(genotype, tiny.shape).eval(), SPACE.hyperparameters(genotype)
+    variance = fit_decoder_variance(model, as_float(tiny.train.examples), torch.Generator().manual_seed(3))
+    for part in ("validation", "test"):
+        images = as_float(getattr(tiny, part).examples)
+        wanted = score_reconstructions(model, images, chosen, 3, decoder_variance=variance).metrics
+        assert task.score(model, model, chosen, 3, part=part).metrics == wanted
 
 
 def test_noise_has_the_variance_that_is_asked_for():

@@ -159,7 +159,7 @@ def test_pictures_protocol_and_progress(some_digits):
             assert picture.n_frames == 3
             assert picture.size == (8 * 26, rows * 26)  # enlarged by 3
         protocol = json.loads(artifacts["protocol.json"])
-        assert protocol["samples"] == 200
+        assert protocol["samples"] == len(some_digits.validation) == 160
         assert len(protocol["extractor_sha256"]) == 64
 
 
@@ -211,7 +211,8 @@ def run(evaluator, genotype=PLAIN):
     return measurements, str(caught.value)
 
 
-def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digits):
+def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digits, monkeypatch):
+    monkeypatch.setattr("evaluators.adversarial.snapshots._LEAST_UPDATES", 40)
     measurements, reason = run(GanTask.make_evaluator(Constant(), some_digits, epochs=9))
     assert "sample_deviation" in reason
     assert "25%" in reason
@@ -221,10 +222,18 @@ def test_a_generator_that_ignores_its_noise_has_collapsed_and_is_shown(some_digi
     assert "weights.safetensors" not in measurements[-1].artifacts
 
 
+def test_a_generator_of_few_updates_is_not_refused_and_brings_its_weights(some_digits):
+    """40 updates are too few to tell; the FID says well enough that it is no good yet."""
+    *_, last = GanTask.make_evaluator(Constant(), some_digits, epochs=4).evaluate(Trial(0, Proposal(PLAIN), 1))
+    assert last.epoch == 4
+    assert "weights.safetensors" in last.artifacts
+
+
 def test_a_training_in_full_goes_on_though_images_are_alike_and_says_so_at_its_end_however_often_it_is_continued(
     some_digits, monkeypatch
 ):
     """A search would have given up; the patience and the rule for images that are alike are tested for Snapshots."""
+    monkeypatch.setattr("evaluators.adversarial.snapshots._LEAST_UPDATES", 30)
     monkeypatch.setattr("evaluators.adversarial.snapshots.find_deviation_collapse", lambda *found: "all alike")
     monkeypatch.setattr("evaluators.adversarial.snapshots.find_collapse", lambda *found: "all alike")
     trial = Trial(0, Proposal(PLAIN), 1)
@@ -245,6 +254,7 @@ def test_too_few_modes_are_a_collapse_at_the_end(some_digits, monkeypatch):
         return score_samples(*args) | {"sample_deviation": 1.0, "modes": 1.0, "label_entropy": 0.1}
 
     monkeypatch.setattr(evaluators.gan.task, "score_samples", scores)
+    monkeypatch.setattr("evaluators.adversarial.snapshots._LEAST_UPDATES", 30)
     measurements, reason = run(GanTask.make_evaluator(SPACE, some_digits, epochs=3))
     assert len(measurements) == 3
     assert "modes 1 is under 50% of the 10 classes" in reason

@@ -12,6 +12,7 @@ from evaluators.metrics.likelihood import (
     bernoulli_log_likelihood,
     gaussian_log_likelihood,
     kl_to_standard_normal,
+    optimal_variance,
 )
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 
@@ -64,8 +65,21 @@ def test_likelihoods_are_torchs_distributions_summed_over_pixels():
     logits, images = torch.randn(4, 1, 5, 5), torch.rand(4, 1, 5, 5).round()
     bernoulli = torch.distributions.Bernoulli(logits=logits).log_prob(images).flatten(1).sum(1)
     assert torch.allclose(bernoulli_log_likelihood(logits, images), bernoulli, atol=1e-4)
-    normal = torch.distributions.Normal(logits, math.sqrt(0.5)).log_prob(images).flatten(1).sum(1)
-    assert torch.allclose(gaussian_log_likelihood(logits, images), normal, atol=1e-4)
+    normal = torch.distributions.Normal(logits, math.sqrt(0.3)).log_prob(images).flatten(1).sum(1)
+    assert torch.allclose(gaussian_log_likelihood(logits, images, 0.3), normal, atol=1e-4)
+
+
+def test_the_optimal_variance_is_where_the_likelihood_is_highest_and_its_gradient_is_that_of_the_logarithm():
+    means, images = torch.rand(4, 1, 5, 5, requires_grad=True), torch.rand(4, 1, 5, 5)
+    best = optimal_variance(means, images)
+    likelihood = gaussian_log_likelihood(means, images, best).mean()
+    for other in (0.9 * best, 1.1 * best):
+        assert gaussian_log_likelihood(means, images, other).mean() < likelihood
+    paper = -25 / 2 * torch.log(2 * math.pi * (means - images).square().mean()) - 25 / 2
+    assert likelihood.item() == pytest.approx(paper.item(), rel=1e-5)
+    (own,), (papers,) = torch.autograd.grad(likelihood, means), torch.autograd.grad(paper, means)
+    assert torch.allclose(own, papers, atol=1e-6)
+    assert math.isfinite(gaussian_log_likelihood(images, images, optimal_variance(images, images)).mean())
 
 
 def test_kl_is_torchs_summed_over_latents():

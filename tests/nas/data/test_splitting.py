@@ -29,6 +29,26 @@ def test_the_test_part_does_not_depend_on_the_size_of_the_training_part():
     assert not keys(small.train) & keys(small.validation)
 
 
+def test_the_test_part_does_not_depend_on_the_seed_and_other_parts_hold_none_of_it():
+    arrays = {"x_train": unique_images(400)}
+    zero, one, two = (load_arrays(arrays, seed=seed) for seed in (0, 1, 2))
+    assert torch.equal(zero.test.examples, one.test.examples)
+    for other in (one, two):
+        assert keys(zero.test).isdisjoint(keys(other.train) | keys(other.validation))
+        assert len(keys(other.train) | keys(other.validation) | keys(other.test)) == 400
+    assert keys(zero.validation) != keys(one.validation) != keys(two.validation)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_one_seed_for_all_parts_splits_as_it_did_before_the_test_part_had_its_own(seed):
+    images = unique_images(400)
+    order = np.random.default_rng([seed, 0xDA7A]).permutation(400)
+    data = load_arrays({"x_train": images}, seed=seed, test_seed=seed)
+    before = {"test": order[:80], "validation": order[80:128], "train": order[128:]}
+    for name, rows in before.items():
+        assert torch.equal(getattr(data, name).examples, torch.from_numpy(images[rows]).reshape(-1, *data.shape))
+
+
 def test_an_own_test_part_is_kept():
     data = load_arrays({"x_train": unique_images(100), "x_test": unique_images(30), "y_train": np.arange(100) % 3})
     assert len(data.test) == 30

@@ -125,15 +125,15 @@ def test_snapshots_are_continued_and_run_to_the_end_where_they_are_asked_to(fids
     whole, begun, again = (Snapshots(epochs, 100, 0.25, 0) for _ in range(3))
     patient = Snapshots(epochs, 100, 0.25, 0, to_the_end=True)
     for epoch, fid in enumerate(fids, start=1):
-        whole.add(snapshot(epoch, fid))
-        patient.add(snapshot(epoch, fid))
+        whole.add(snapshot(epoch, fid), 100 * epoch)
+        patient.add(snapshot(epoch, fid), 100 * epoch)
         if epoch <= cut:
-            begun.add(snapshot(epoch, fid))
+            begun.add(snapshot(epoch, fid), 100 * epoch)
         if epoch == cut:
             tensors, numbers = begun.state()
             again.restore((load(save(dict(tensors))), json.loads(json.dumps(numbers))))
         if epoch > cut:
-            again.add(snapshot(epoch, fid))
+            again.add(snapshot(epoch, fid), 100 * epoch)
     assert again.best == whole.best == patient.best
     assert again.ended == whole.ended
     assert again.state()[1] == whole.state()[1]

@@ -6,12 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import nas
+from evaluators.autoencoder.task import AutoencoderTask
 from nas.core.evaluator import CHECKPOINT
 from nas.core.trial import Start
 from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
+from nas.session.data import load_run_data
 from nas.session.delivery import export_model, write_report
+from nas.session.given import NO_OBJECTS
+from nas.session.train import make_training_config
 from nas.study.files import write_atomically
 
 RUNS = Path(__file__).parents[2] / "fixtures" / "runs"
@@ -78,15 +83,35 @@ def go_on(path):
     return run, new
 
 
+@pytest.mark.parametrize("name", ["gan", "cyclegan"])
+def test_an_earlier_run_whose_scores_were_measured_otherwise_is_refused(name, earlier):
+    with pytest.raises(nas.UserError, match=r"does not compare with new scores: .*formulas was 1 and is 2 here"):
+        nas.resume(earlier(name), trials=9)
+
+
 @pytest.mark.usefixtures("no_report", "no_export")
 @pytest.mark.parametrize(
     "name",
     ["darts", "front", "gan", "pruned", "stopped", pytest.param("cyclegan", marks=pytest.mark.long)],
 )
-def test_an_earlier_run_goes_on_whatever_its_strategy(name, earlier):
+def test_an_earlier_run_goes_on_whatever_its_strategy(name, earlier, monkeypatch):
+    """Also those of GANs, as far as their strategies' records go: their scores are of an earlier protocol."""
+    monkeypatch.setattr("nas.session.execution.check_protocol", lambda run: None)
     _, new = go_on(earlier(name))
     assert [trial.job.counted for trial in new].count(True) == 2
     assert {trial.outcome.kind for trial in new} <= {"complete", "stopped", "collapsed", "supernet"}
+
+
+def test_an_earlier_run_keeps_the_split_of_its_seed_and_so_do_trainings_of_its_trials(earlier):
+    """One seed decided all parts, and the test part must not be trained on with another."""
+    run = nas.open_run(earlier("autoencoder"))
+    assert (run.config.seed, run.config.test_seed) == (3, 3)
+    assert run.parts.data.fingerprint == run.study.notes["data"]
+    again = make_training_config(run.best, {"epochs": 1, "seed": 1})
+    assert (again.seed, again.test_seed) == (1, 3)
+    other = load_run_data(again, NO_OBJECTS, run.space, AutoencoderTask)
+    assert torch.equal(other.test.examples, run.parts.data.test.examples)
+    assert not torch.equal(other.train.examples, run.parts.data.train.examples)
 
 
 @pytest.mark.usefixtures("no_report", "no_export")

@@ -150,6 +150,18 @@ def test_every_family_is_told_in_every_way(condition, generator, way):
             assert not torch.equal(first, second)
 
 
+def test_the_usual_pair_whose_weights_are_clipped_is_trained_as_in_its_paper():
+    """Arjovsky et al. 2017: a critic of five steps without batch normalisation, and no momentum."""
+    wanted = {"discriminator_steps": 5, "discriminator_batch_norm": False, "beta1": 0.0, "clip": 0.01, "r1": 0.0}
+    assert wanted.items() <= usual(GanSpace(), loss="wasserstein_clipping").content.items()
+
+
+def test_a_penalty_of_the_gradient_and_batch_normalisation_are_not_usual_together():
+    for r1 in (0.01, 10.0):
+        assert not usual(GanSpace(), r1=r1).content["discriminator_batch_norm"]
+    assert usual(GanSpace(), r1=0.0).content["discriminator_batch_norm"]
+
+
 def test_the_usual_pair_is_dcgan_at_half_its_width():
     genotype = usual(GanSpace())
     gan = GanSpace().build(genotype, (3, 32, 32))
