@@ -9,6 +9,7 @@ import numpy as np
 from nas.strategies.encoding import Array
 
 _JITTER = 1e-8
+_ROOM = 60  # genotypes more that an array of distances has room for
 _FURTHEST = 6.0  # of the logarithm of a parameter from where it starts
 
 
@@ -180,12 +181,14 @@ class GaussianProcess:
 
 
 def _extend(old: Array, new: Array) -> Array:
-    every = np.empty((len(new), new.shape[2], new.shape[2]))
-    size = old.shape[1]
-    every[:, :size, :size] = old
-    every[:, size:] = new
-    every[:, :size, size:] = new[:, :, :size].transpose(0, 2, 1)
-    return every
+    size, every = old.shape[1], new.shape[2]
+    room = old if old.base is None else old.base
+    if room.shape[1] < every:  # with room for more: to allocate tens of megabytes takes longer than to fill them
+        room = np.empty((len(new), every + _ROOM, every + _ROOM))
+        room[:, :size, :size] = old
+    room[:, size:every, :every] = new
+    room[:, :size, size:every] = new[:, :, :size].transpose(0, 2, 1)
+    return room[:, :every, :every]
 
 
 def _shares(targets: Array, shares: Array | None) -> Array:

@@ -50,6 +50,18 @@ def test_the_gradient_of_the_marginal_likelihood_is_right(counts):
     assert process._negative_log_posterior(at, pairs, targets, shares)[1] == pytest.approx(numeric, abs=2e-4)
 
 
+def test_distances_are_extended_to_what_they_are_among_all():
+    distances, _ = problem(90)
+    grown = Distances(distances.decisions[:, :10, :10].copy(), distances.counts[:, :10, :10].copy())
+    for size in (10, 11, 40, 90):
+        there = grown.decisions.shape[1]
+        grown = grown.extend(
+            Distances(distances.decisions[:, there:size, :size], distances.counts[:, there:size, :size])
+        )
+        assert (grown.decisions == distances.decisions[:, :size, :size]).all()
+        assert (grown.counts == distances.counts[:, :size, :size]).all()
+
+
 def test_predictions_equal_scikit_learns_for_the_same_kernel():
     generator = np.random.default_rng(0)
     rows = generator.integers(2, size=(20, 3)).astype(float)
