@@ -155,7 +155,8 @@ class GaussianProcess:
         from scipy.linalg import cho_solve
 
         amplitudes, *_, noise = self._parts(self.parameters)
-        self._covariance = sum(self._kernel(distances, self.parameters))
+        first, second, third = self._kernel(distances, self.parameters)
+        self._covariance = first + second + third
         self._factor = np.linalg.cholesky(self._covariance + np.diag(noise * _shares(targets, shares) + _JITTER))
         self._weighted = cho_solve((self._factor, True), targets, check_finite=False)
         self._variance = float(amplitudes.sum())
@@ -166,7 +167,8 @@ class GaussianProcess:
         Args:
             own: variance that each genotype has of its own, beside what its decisions explain.
         """
-        return self._predict_from(sum(self._kernel(distances, self.parameters)), own)
+        first, second, third = self._kernel(distances, self.parameters)
+        return self._predict_from(first + second + third, own)
 
     def predict_known(self, own: float = 0.0) -> tuple[Array, Array]:
         """Those of what is known, of whose own part something is known too."""
