@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from nas.core.errors import UserError
-from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, generator_for
+from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, drawing, generator_for
 from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
-from nas.strategies.option_checks import require_at_least, require_share
+from nas.strategies.option_checks import require_at_least, require_probability, require_share
 from nas.strategies.rewards import Ranks
 
 State = tuple[str, Value | None]
@@ -38,6 +38,10 @@ class MetaQNN(RecommendsBestSeen):
     Epsilon falls from 1 to 0.1 by the paper's schedule, which is for 2,700 models: it is shortened to a share of the
     trials, after which it stays at 0.1. Where the policy meets only what is known, epsilon rises until it meets
     something new.
+
+    A random action, and that of a state not met before, is more often than not the usual one, where the space says
+    what that is: a space of dozens of decisions has too many states to learn from uniform draws what a practitioner
+    knows. ``--set usual=0`` draws uniformly, as the paper does.
     """
 
     learns_from_others = True
@@ -53,14 +57,17 @@ class MetaQNN(RecommendsBestSeen):
         replays: Annotated[int, "trials drawn from the memory after each"] = 100,
         shaping: Annotated[bool, "reward every action with its share of the result, not the last with all"] = True,
         schedule: Annotated[int | None, "trials until epsilon is 0.1 (paper: 2700); by default a third of all"] = None,
+        usual: Annotated[float, "probability that a random action is the usual one"] = 0.75,
     ) -> None:
         if not isinstance(space, Traceable):
             raise UserError("--strategy", "metaqnn", "spaces that can list a genotype's decisions")
         require_share(alpha=alpha, gamma=gamma)
         require_at_least(1, replays=replays, schedule=schedule)
+        require_probability(usual=usual)
         self._space, self._traceable, self._seed = space, space, seed
         self._alpha, self._gamma, self._replays, self._shaping = alpha, gamma, replays, shaping
         self._schedule = max(1, trials // 3) if schedule is None else schedule
+        self._usual = usual
         self._q: dict[State, dict[Value, float]] = {}
         self._memory: list[tuple[list[tuple[State, Value]], float]] = []
         self._ranks = Ranks()
@@ -91,15 +98,16 @@ class MetaQNN(RecommendsBestSeen):
 
     def _write_genotype(self, epsilon: float, generator: Generator) -> Proposal:
         before: Value | None = None
+        draw = drawing(generator, self._usual)
 
         def choose(choice: Choice) -> Value:
             nonlocal before
             values = self._q.get((choice.site, before))
             if values is None or generator.random() < epsilon:
-                best = list(choice.values)
-            else:
-                highest = max(values.values())
-                best = [value for value in choice.values if values[value] == highest]
+                before = draw(choice)
+                return before
+            highest = max(values.values())
+            best = [value for value in choice.values if values[value] == highest]
             before = best[int(generator.integers(len(best)))]
             return before
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from nas.core.genotype import Genotype
-from nas.core.space import Choice, Generator, Restrictable, SearchSpace, Value, generator_for
+from nas.core.space import Choice, Generator, Restrictable, SearchSpace, Traceable, Value, generator_for
 from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
@@ -36,7 +36,7 @@ class Optuna(RecommendsBestSeen):
     pruned trials, and TPE cannot weigh them where there are several objectives: they are told the losses.
 
     Where the sampler repeats itself it is asked again, and then its last suggestion is changed at random, more and
-    more, until it is new. Optuna is told what is really evaluated.
+    more, until it is new. Optuna is told what is really evaluated, also of trials that it has not proposed.
     """
 
     multi_objective = True
@@ -60,6 +60,8 @@ class Optuna(RecommendsBestSeen):
 
     def _create(self, space: SearchSpace, seed: int, duplicates: bool, **options: Any) -> None:
         self._space, self._seed = space, seed
+        self._traceable = space if isinstance(space, Traceable) else None
+        self.learns_from_others = self._traceable is not None
         self._silent: Mapping[str, Choice] = {}
         if self._static and isinstance(space, Restrictable):
             self._silent = {site: choice for site, choice in space.choices().items() if len(choice.values) > 1}
@@ -150,7 +152,7 @@ class Optuna(RecommendsBestSeen):
         losses = trial.losses if self.multi_objective else trial.losses[:1]
         if len(losses) != len(self._study.directions):
             self._recreate_study(len(losses))
-        asked = self._running.pop(trial.number)
+        asked = self._running.pop(trial.number) if trial.number in self._running else self._adopt(trial)
         number = asked.number
         if trial.stopped and self._weighs_pruned and len(losses) == 1:
             for epoch, loss in trial.curve.items():
@@ -160,6 +162,22 @@ class Optuna(RecommendsBestSeen):
             self._study.tell(number, list(losses))
         else:
             self._fail(number)
+
+    def _adopt(self, trial: Trial) -> optuna.Trial:
+        """A new trial of the study with the parameters of a genotype that the sampler has not suggested."""
+        assert self._traceable is not None
+        parameters: dict[str, float] = {}
+        for decision in self._traceable.trace(trial.genotype):
+            choice, index = decision.choice, decision.choice.values.index(decision.value)
+            if self._relaxed and not choice.ordered:
+                parameters |= {name: float(i == index) for i, name in enumerate(_name_scores(choice))}
+            else:
+                parameters[choice.site] = index
+        self._study.enqueue_trial(parameters)
+        _reseed(self._study.sampler, generator_for(self._seed, trial.number))  # choices that do not arise are sampled
+        adopted, genotype = self._ask_study()
+        self._seen.add(genotype)
+        return adopted
 
     def _fail(self, number: int) -> None:
         import optuna

@@ -11,7 +11,8 @@ from nas.core.trial import Proposal, Trial
 class UsualFirst(Strategy):
     """Proposes what a practitioner would try first, and then what another strategy does.
 
-    The strategy is told of the first trial if it can learn of what it has not proposed. What is recommended is the
+    The strategy is told of the first trial if it can learn of what it has not proposed (`reinforce` cannot: by the
+    ratio of probabilities, a genotype that no policy drew would weigh nothing). What is recommended is the
     better of both.
 
     Args:

@@ -7,7 +7,7 @@ from nas.core.errors import UserError
 from nas.core.trial import Proposal, Trial
 from nas.strategies.metaqnn import MetaQNN
 from nas.testing import StrategyContract
-from nas.testing.toys import ToySpace, ended, toy_loss
+from nas.testing.toys import ToySpace, asked_and_told, ended, toy_loss
 
 
 class TestMetaQNN(StrategyContract):
@@ -84,7 +84,21 @@ def test_q_values_find_the_best_walk():
     assert proposal.origin.startswith("Q-learning, epsilon")
 
 
-@pytest.mark.parametrize("options", [{"alpha": 0.0}, {"gamma": 1.5}, {"replays": 0}, {"schedule": 0}])
+def test_random_actions_are_usual_ones_by_default_and_uniform_where_that_is_asked_for():
+    class Usual(ToySpace):
+        def decide(self, ask):
+            for i in range(8):
+                ask.operation(f"letter{i}", "abcde", usual="c")
+
+    def count_usual(**options):
+        drawn = asked_and_told(MetaQNN(Usual(), seed=0, trials=600, schedule=10_000, **options), 60, lambda _: 1.0)
+        return np.mean([value == "c" for trial in drawn for value in trial.genotype.content.values()])
+
+    assert 0.7 < count_usual() < 0.85  # .75 + .25 / 5 = .8, less the usual genotype's repetitions
+    assert 0.15 < count_usual(usual=0.0) < 0.25
+
+
+@pytest.mark.parametrize("options", [{"usual": 1.5}, {"alpha": 0.0}, {"gamma": 1.5}, {"replays": 0}, {"schedule": 0}])
 def test_impossible_options_are_refused(options):
     with pytest.raises(UserError, match="--set"):
         MetaQNN(ToySpace(), seed=0, trials=30, **options)
