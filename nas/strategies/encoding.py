@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 
 import numpy as np
@@ -12,11 +11,10 @@ from nas.core.genotype import Genotype
 from nas.core.space import Choice, Traceable
 
 Array = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int16]
 
 _OWN_WEIGHT = 24  # with more sites than this, like ones share a weight: a few dozen trials cannot tell them apart
 _FEWEST_ALIKE = 3
-_ABSENT = -1  # also the last place of a table of distances
+_ABSENT = -1
 
 
 class Encoding:
@@ -37,7 +35,7 @@ class Encoding:
         self._column: dict[str, int] = {}
         self._choices: list[Choice] = []
         self._codes: dict[str, dict[object, int]] = {}
-        self._rows: dict[str, Codes] = {}
+        self._rows: dict[str, list[int]] = {}
         self._groups: list[list[int]] = []
         self._counted: list[list[int]] = []
 
@@ -47,11 +45,11 @@ class Encoding:
             self.row(genotype)
         self._groups, self._counted = self.groups(), self.counted()
 
-    def row(self, genotype: Genotype) -> Codes:
+    def row(self, genotype: Genotype) -> list[int]:
         """The place of each decision's value, by site in the order in which sites were met."""
         known = self._rows.get(genotype.text)
         if known is None:
-            codes = [_ABSENT] * len(self._choices)
+            known = [_ABSENT] * len(self._choices)
             for decision in self._space.trace(genotype):
                 choice = decision.choice
                 if len(choice.values) == 1:
@@ -60,18 +58,16 @@ class Encoding:
                     self._column[choice.site] = len(self._choices)
                     self._choices.append(choice)
                     self._codes[choice.site] = {value: place for place, value in enumerate(choice.values)}
-                    codes.append(_ABSENT)
-                codes[self._column[choice.site]] = self._codes[choice.site][decision.value]
-            known = self._rows[genotype.text] = np.array(codes, dtype=np.int16)
+                    known.append(_ABSENT)
+                known[self._column[choice.site]] = self._codes[choice.site][decision.value]
+            self._rows[genotype.text] = known
         return known
 
-    def matrix(self, genotypes: list[Genotype]) -> Codes:
+    def matrix(self, genotypes: list[Genotype]) -> npt.NDArray[np.int64]:
         """Rows of all, (genotypes, sites)."""
         rows = [self.row(genotype) for genotype in genotypes]  # all, before their widths are known
-        matrix = np.full((len(rows), len(self._choices)), _ABSENT, dtype=np.int16)
-        for filled, row in zip(matrix, rows, strict=True):
-            filled[: len(row)] = row
-        return matrix
+        width = len(self._choices)
+        return np.array([row + [_ABSENT] * (width - len(row)) for row in rows], dtype=np.int64).reshape(-1, width)
 
     def groups(self) -> list[list[int]]:
         """The sites that share a decision feature."""
@@ -91,38 +87,31 @@ class Encoding:
             if number >= _FEWEST_ALIKE
         ]
 
-    def distances(self, first: Codes, second: Codes) -> tuple[Array, Array]:
-        """Between each pair of two matrices: (decision features, first, second) and (counts, first, second)."""
-        decisions = np.empty((len(self._groups), len(first), len(second)))
-        for away, group in zip(decisions, self._groups, strict=True):
-            self._write_decision_distance(away, first, second, group)
-        values = [(group, place) for group in self._counted for place in range(len(self._choices[group[0]].values))]
-        counts = np.empty((len(values), len(first), len(second)))
-        for away, (group, place) in zip(counts, values, strict=True):
-            a, b = ((rows[:, group] == place).mean(1) for rows in (first, second))
-            np.abs(np.subtract.outer(a, b, out=away), out=away)
-        return decisions, counts
+    def distances(self, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> tuple[Array, Array]:
+        """Between each pair of two matrices: (first, second, decision features) and (first, second, counts)."""
+        decisions = [self._decision_distance(first, second, group) for group in self._groups]
+        counts = [
+            np.abs(a[:, None] - b[None, :])
+            for group in self._counted
+            for place in range(len(self._choices[group[0]].values))
+            for a, b in [((first[:, group] == place).mean(1), (second[:, group] == place).mean(1))]
+        ]
+        shape = (len(first), len(second), 0)
+        return (
+            np.stack(decisions, axis=2) if decisions else np.zeros(shape),
+            np.stack(counts, axis=2) if counts else np.zeros(shape),
+        )
 
-    def _write_decision_distance(self, away: Array, first: Codes, second: Codes, group: list[int]) -> None:
-        # of bytes where that suffices: several times as fast
-        unlike = np.zeros(away.shape, dtype=np.uint8 if len(group) < 256 else np.uint16)
-        away[:] = 0
+    def _decision_distance(
+        self, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], group: list[int]
+    ) -> Array:
+        total = np.zeros((len(first), len(second)))
         for column in group:
+            a, b = first[:, None, column], second[None, :, column]
             choice = self._choices[column]
-            a, b = first[:, column], second[:, column]
             if choice.ordered:
-                away += _ordered_distances(len(choice.values))[a][:, b]
+                away = np.abs(a - b) / (len(choice.values) - 1)
+                total += np.where((a == _ABSENT) | (b == _ABSENT), a != b, away)
             else:
-                unlike += (a[:, None] != b[None, :]).view(np.uint8)
-        away += unlike
-        away /= len(group)
-
-
-@functools.cache
-def _ordered_distances(values: int) -> Array:
-    """(values + 1, values + 1) between the places of ordered values; the last is that of a decision not made."""
-    places = np.arange(values)
-    table = np.ones((values + 1, values + 1))
-    table[:-1, :-1] = np.abs(places[:, None] - places[None, :]) / (values - 1)
-    table[-1, -1] = 0
-    return table
+                total += a != b
+        return total / len(group)

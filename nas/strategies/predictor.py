@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import zlib
 from typing import Annotated, Any
 
@@ -26,8 +25,7 @@ from nas.strategies.tournament import loss_then_number
 _MOST = 300  # results that the model learns from: its cost grows with their cube
 _FIRST_STEPS, _STEPS = 40, 15  # of L-BFGS, where the parameters start anew and where they go on
 _PARENTS = 8
-_BEAM, _MUTANTS_OF_EACH, _ROUNDS = 4, 6, 2
-_KEPT = 60  # candidates that may still be proposed later
+_BEAM, _MUTANTS_OF_EACH, _ROUNDS = 4, 20, 2
 _NO_NOISE = 1e-4
 _BOLD = 40  # results from which on the margin shrinks
 _FIRST_LOOK = 20  # results before it is asked whether they are noisy
@@ -59,8 +57,8 @@ class Predictor(RecommendsBestSeen):
         seed: int,
         trials: int,
         initial: Annotated[int, "trials before the model's first"] = 10,
-        mutants: Annotated[int, "new mutants of the best that the model is asked about"] = 30,
-        draws: Annotated[int, "new random genotypes that the model is asked about"] = 20,
+        mutants: Annotated[int, "mutants of the best that the model is asked about"] = 100,
+        draws: Annotated[int, "random genotypes that the model is asked about"] = 100,
         usual: Annotated[float, "probability that a random genotype's decision is the usual one"] = 0.75,
         margin: Annotated[float, "by how much new candidates should improve, in deviations of the results"] = 1.0,
         repeat_every: Annotated[int, "where results are noisy, one proposal in so many may repeat one; 0: none"] = 3,
@@ -79,11 +77,6 @@ class Predictor(RecommendsBestSeen):
         self._seen = Seen(space)
         self._told: list[Trial] = []
         self._pending: dict[int, Genotype] = {}
-        self._kept: list[Proposal] = []
-        self._last_distances: tuple[list[Genotype], Distances] = (
-            [],
-            Distances(np.empty((0, 0, 0)), np.empty((0, 0, 0))),
-        )
         self._process: GaussianProcess | None = None
         self._fit_at = 0
         self._recommended: tuple[int, int | None] = (0, None)
@@ -131,15 +124,11 @@ class Predictor(RecommendsBestSeen):
         margin = self._margin * min(1.0, _BOLD / len(self._told))
 
         def consider(proposals: list[Proposal]) -> None:
-            new = {p.genotype.text: p for p in proposals if p.genotype.text not in candidates}
+            new = {p.genotype.text: p for p in proposals if p.genotype not in self._seen}
+            new = {text: proposal for text, proposal in new.items() if text not in candidates}
             if new:
                 values = model.improvement([proposal.genotype for proposal in new.values()], margin)
                 candidates.update(zip(new, zip(new.values(), values.tolist(), strict=True), strict=True))
-
-        def rank(most: int) -> list[tuple[Proposal, float]]:
-            """The most promising that were not proposed yet: to ask that of all would take longer than the model."""
-            ranked = sorted(candidates.values(), key=lambda item: -item[1])
-            return list(itertools.islice((item for item in ranked if item[0].genotype not in self._seen), most))
 
         results = model.results
         parents = np.argsort(-model.means, kind="stable")[:_PARENTS]
@@ -151,18 +140,16 @@ class Predictor(RecommendsBestSeen):
         for draw in range(self._draws):
             genotype = sample(self._space, generator, self._usual if draw % 2 else 0.0)
             drawn.append(Proposal(genotype, origin="random, of greatest expected improvement"))
-        consider(mutants + drawn + self._kept)
-        ranked = rank(_BEAM)
+        consider(mutants + drawn)
         for _ in range(_ROUNDS):
-            before = ranked[0][1] if ranked else float("-inf")
+            before = max((value for _, value in candidates.values()), default=float("-inf"))
+            ranked = sorted(candidates.values(), key=lambda item: -item[1])[:_BEAM]
             consider(
                 [self._propose_mutant(p.genotype, p, generator) for p, _ in ranked for _ in range(_MUTANTS_OF_EACH)]
             )
-            ranked = rank(_BEAM)
-            if not ranked or ranked[0][1] <= before:
+            if not ranked or max(value for _, value in candidates.values()) <= before:
                 break
-        best = ranked[0][0] if ranked else None
-        self._kept = [proposal for proposal, _ in sorted(candidates.values(), key=lambda item: -item[1])[:_KEPT]]
+        best = max(candidates.values(), key=lambda item: item[1])[0] if candidates else None
         if model.noisy and self._since_repeat >= self._repeat_every - 1:
             values = model.improvement_again()
             values[[genotype in self._pending.values() for genotype in results.genotypes]] = -np.inf
@@ -185,7 +172,7 @@ class Predictor(RecommendsBestSeen):
         results = collect_results(self._select_trials())
         known = results.genotypes
         self._encoding.learn([*known, *self._pending.values()])
-        distances = self._known_distances(known)
+        distances = self._distances(known, known)
         self._fit(distances, results)
         process = self._process
         assert process is not None
@@ -193,6 +180,7 @@ class Predictor(RecommendsBestSeen):
         own = (1 - noise_share) * process.noise if self._noisy else 0.0
         shares = results.unexplained_shares(noise_share)
         process.condition(distances, results.scores, shares)
+        means, deviations = process.predict(distances, own, known=True)
         every = known
         if self._pending:
             # believed to turn out as predicted (Ginsbourger et al. 2010), so that several asks differ
@@ -200,7 +188,7 @@ class Predictor(RecommendsBestSeen):
             believed, _ = process.predict(self._distances(every[len(known) :], known))
             both = self._distances(every, every)
             process.condition(both, np.append(results.scores, believed), np.append(shares, np.ones(len(believed))))
-        means, deviations = (of[: len(known)] for of in process.predict_known(own))
+            means, deviations = process.predict(self._distances(known, every), own, known=True)
 
         def predict(genotypes: list[Genotype]) -> tuple[Array, Array]:
             return process.predict(self._distances(genotypes, every), own)
@@ -255,18 +243,6 @@ class Predictor(RecommendsBestSeen):
         rows = self._encoding.matrix(first + second)  # together, so that both have columns for every site
         return Distances(*self._encoding.distances(rows[: len(first)], rows[len(first) :]))
 
-    def _known_distances(self, known: list[Genotype]) -> Distances:
-        """Those among all that is known; what was computed the last time is not computed again."""
-        old, last = self._last_distances
-        kept = len(old) if known[: len(old)] == old else 0
-        new = self._distances(known[kept:], known)
-        if kept and (len(new.decisions), len(new.counts)) == (len(last.decisions), len(last.counts)):
-            new = last.extend(new)
-        elif kept:  # sites were met for the first time: there are other features
-            new = self._distances(known, known)
-        self._last_distances = (known, new)
-        return new
-
     def tell(self, trial: Trial) -> None:
         """Learn from it at the next ask."""
         self._pending.pop(trial.number, None)
@@ -290,13 +266,13 @@ class Predictor(RecommendsBestSeen):
         results = collect_results(self._select_trials())
         known = results.genotypes
         self._encoding.learn(known)
-        distances = self._known_distances(known)
+        distances = self._distances(known, known)
         if not self._is_noisy(distances, results):
             return super().recommend()
         process, _ = self._fit_again(distances, results)
         noise_share = results.noise_share(process.noise)
         process.condition(distances, results.scores, results.unexplained_shares(noise_share))
-        means, _ = process.predict_known((1 - noise_share) * process.noise)
+        means, _ = process.predict(distances, (1 - noise_share) * process.noise, known=True)
         nothing = {trial.number for trial in self._told if trial.losses[0] == float("inf") or trial.stopped}
         means[[number in nothing for number in results.numbers]] = -np.inf
         return results.numbers[int(means.argmax())]

@@ -42,6 +42,8 @@ def load_config(path: Path) -> RunConfig:
         raise UserError("RUN", str(path), "the folder of a run (nas list shows them)", why="is not a run")
     path = path.resolve()
     written = read_yaml(path / "config.yaml")
+    if "finalists" not in written and written.get("strategy") == "metaqnn":  # its random actions were all alike
+        written["set"] = {"usual": 0.0, **(written.get("set") or {})}
     written = {
         "finalists": 0,
         "usual": False,

@@ -32,8 +32,8 @@ def problem(number=30, decisions=4, counts=3, seed=0):
     rows = generator.integers(3, size=(number, decisions))
     shares = (rows[:, :, None] == np.arange(counts)).mean(1)
     distances = Distances(
-        (rows.T[:, :, None] != rows.T[:, None]).astype(float), np.abs(shares.T[:, :, None] - shares.T[:, None])
-    )
+        (rows[:, None] != rows[None]).astype(float), np.abs(shares[:, None] - shares[None])
+    )  # fmt: skip
     targets = rows @ np.array([1.0, -0.5, 0.0, 0.2]) + 0.1 * generator.normal(size=number)
     return distances, (targets - targets.mean()) / targets.std()
 
@@ -41,35 +41,22 @@ def problem(number=30, decisions=4, counts=3, seed=0):
 @pytest.mark.parametrize("counts", [0, 3])
 def test_the_gradient_of_the_marginal_likelihood_is_right(counts):
     distances, targets = problem(counts=counts)
-    pairs = distances.take_pairs()
     process = GaussianProcess(4, counts)
     at = process.parameters + 0.3 * np.random.default_rng(1).normal(size=len(process.parameters))
     shares = np.linspace(0.2, 1, len(targets))
-    value = lambda parameters: process._negative_log_posterior(parameters, pairs, targets, shares)[0]  # noqa: E731
+    value = lambda parameters: process._negative_log_posterior(parameters, distances, targets, shares)[0]  # noqa: E731
     numeric = scipy.optimize.approx_fprime(at, value, 1e-6)
-    assert process._negative_log_posterior(at, pairs, targets, shares)[1] == pytest.approx(numeric, abs=2e-4)
-
-
-def test_distances_are_extended_to_what_they_are_among_all():
-    distances, _ = problem(90)
-    grown = Distances(distances.decisions[:, :10, :10].copy(), distances.counts[:, :10, :10].copy())
-    for size in (10, 11, 40, 90):
-        there = grown.decisions.shape[1]
-        grown = grown.extend(
-            Distances(distances.decisions[:, there:size, :size], distances.counts[:, there:size, :size])
-        )
-        assert (grown.decisions == distances.decisions[:, :size, :size]).all()
-        assert (grown.counts == distances.counts[:, :size, :size]).all()
+    assert process._negative_log_posterior(at, distances, targets, shares)[1] == pytest.approx(numeric, abs=2e-4)
 
 
 def test_predictions_equal_scikit_learns_for_the_same_kernel():
     generator = np.random.default_rng(0)
     rows = generator.integers(2, size=(20, 3)).astype(float)
     targets = generator.normal(size=20)
-    away = (rows.T[:, :, None] != rows.T[:, None]).astype(float)
+    away = (rows[:, None] != rows[None]).astype(float)
     process = GaussianProcess(3, 0)
     process.parameters = np.log([1.7, 1e-12, 1e-12, *[0.5] * 3, *[1.0] * 3, 0.2])
-    distances = Distances(away, np.zeros((0, 20, 20)))
+    distances = Distances(away, np.zeros((20, 20, 0)))
     process.condition(distances, targets)
     mean, deviation = process.predict(distances)
     # exp(-w d) of Hamming distances is the squared exponential kernel of 0 and 1 with length scale 1 / sqrt(2 w)
@@ -85,10 +72,10 @@ def test_what_is_a_genotypes_own_is_known_where_it_was_evaluated_and_uncertain_e
     evaluations, targets, own, noise = generator.integers(1, 5, size=20), generator.normal(size=20), 0.3, 0.2
     process = GaussianProcess(3, 0)
     process.parameters = np.log([1.7, 1e-12, 1e-12, *[0.5] * 3, *[1.0] * 3, own + noise])
-    distances = Distances((rows.T[:, :, None] != rows.T[:, None]).astype(float), np.zeros((0, 20, 20)))
+    distances = Distances((rows[:, None] != rows[None]).astype(float), np.zeros((20, 20, 0)))
     process.condition(distances, targets, (own + noise / evaluations) / (own + noise))
-    mean, deviation = process.predict_known(own)
-    kernel = 1.7 * np.exp(-0.5 * distances.decisions.sum(0))
+    mean, deviation = process.predict(distances, own, known=True)
+    kernel = 1.7 * np.exp(-0.5 * distances.decisions.sum(2))
     inverse = np.linalg.inv(kernel + own * np.eye(20) + np.diag(noise / evaluations))
     joint = kernel + own * np.eye(20)
     assert mean == pytest.approx(joint @ inverse @ targets, abs=1e-6)
@@ -144,7 +131,7 @@ def test_what_promises_most_is_evaluated_again_where_results_are_noisy_and_only_
 def test_fitting_finds_which_decisions_matter():
     distances, targets = problem(120)
     process = GaussianProcess(4, 3)
-    before = process._negative_log_posterior(process.parameters, distances.take_pairs(), targets, np.ones(120))[0]
+    before = process._negative_log_posterior(process.parameters, distances, targets, np.ones(120))[0]
     after = process.fit(distances, targets, 60)
     assert after < before - 5
     weights = process.parameters[3:7] + process.parameters[7:11]
@@ -214,14 +201,14 @@ def test_distances_count_decisions_orders_absences_and_uses():
     encoding.learn(made)
     rows = encoding.matrix(made)
     decisions, counts = encoding.distances(rows, rows)
-    total = decisions.sum(0)
+    total = decisions.sum(2)
     assert total[0, 1] == 1  # the whole range of the depth
     assert total[0, 2] == pytest.approx(1 / 3)
     assert total[0, 3] == 1
     assert total[0, 5] == 2  # a letter, and the rate that no longer arises
     assert total[3, 4] == 2
-    assert counts[:, 3, 4].sum() == 0  # the same letters, elsewhere
-    assert counts[:, 0, 3].sum() == pytest.approx(2 / 8)
+    assert counts[3, 4].sum() == 0  # the same letters, elsewhere
+    assert counts[0, 3].sum() == pytest.approx(2 / 8)
     assert (total == total.T).all()
 
 
@@ -233,11 +220,11 @@ def test_sites_met_later_are_absent_from_what_was_met_before():
     encoding.learn(genotypes)
     rows = encoding.matrix(genotypes)
     decisions, counts = encoding.distances(rows, rows)
-    assert decisions.shape[1:] == counts.shape[1:] == (40, 40)
-    assert len(decisions) < rows.shape[1]  # like decisions share a feature
+    assert decisions.shape[:2] == counts.shape[:2] == (40, 40)
+    assert decisions.shape[2] < rows.shape[1]  # like decisions share a feature
     assert (decisions >= 0).all()
     assert (decisions <= 1).all()
-    assert (np.diagonal(decisions.sum(0)) == 0).all()
+    assert (np.diagonal(decisions.sum(2)) == 0).all()
 
 
 def test_a_decision_that_does_not_matter_is_left_alone_and_those_that_do_are_found():
