@@ -67,15 +67,14 @@ def decide_training(ask: Asker, losses: tuple[str, ...]) -> tuple[LossTraits, bo
     the learning rates: their 0.0002 suits trainings of 100,000 updates, 0.0008 the 1,000 or so that a trial has
     (docs/benchmarks.md), and the generator is averaged. Where weights are clipped they are those of Arjovsky et al.
     2017 (algorithm 1 and section 4.3): five steps of a critic without batch normalisation, and RMSprop, which Adam with
-    beta1 0 is but for its correction of the bias; their rate of 0.00005 is multiplied by four as DCGAN's is. A penalty
-    of the gradient, R1 as well, is a term of single images, so that batch normalisation is not usual with one.
+    beta1 0 is but for its correction of the bias. A penalty of the gradient, R1 as well, is a term of single images, so
+    that batch normalisation is not usual with one.
     """
     loss = decide_loss(ask, losses, usual="non_saturating")
     penalised = loss.relativistic  # it has come with its own
     if not loss.relativistic:
         penalised = ask.hyperparameter("r1", GAMMAS, ordered=True, usual=0.0) > 0
     clips = loss.clips_weights
-    rate = 0.0002 if clips else 0.0008
     ask.hyperparameter("noise", ("normal", "uniform"), usual="normal")
     ask.hyperparameter("noise_scale", (0.5, 0.7, 1.0, 1.4), ordered=True, usual=1.0)
     ask.hyperparameter("discriminator_steps", (1, 2, 3, 5), ordered=True, usual=5 if clips else 1)
@@ -87,8 +86,8 @@ def decide_training(ask: Asker, losses: tuple[str, ...]) -> tuple[LossTraits, bo
         ask.hyperparameter("instance_noise_decay", (0.25, 0.5, 1.0), ordered=True, usual=0.5)
     ask.hyperparameter("diff_augment", ("none", "colour", "translation", "cutout", "all"), usual="none")
     ask.hyperparameter("batch_norm_momentum", (0.01, 0.1, 0.3), ordered=True, usual=0.1)
-    ask.hyperparameter("generator_learning_rate", LEARNING_RATES, ordered=True, usual=rate)
-    ask.hyperparameter("discriminator_learning_rate", LEARNING_RATES, ordered=True, usual=rate)
+    ask.hyperparameter("generator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0008)
+    ask.hyperparameter("discriminator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0008)
     ask.hyperparameter("beta1", (0.0, 0.5, 0.9), ordered=True, usual=0.0 if clips else 0.5)
     ask.hyperparameter("beta2", (0.9, 0.99, 0.999), ordered=True, usual=0.99 if clips else 0.999)
     ask.hyperparameter("ema", (0.0, 0.9, 0.99, 0.999), ordered=True, usual=0.99)
