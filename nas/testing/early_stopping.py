@@ -31,7 +31,7 @@ class EarlyStoppingContract:
         """A new rule."""
         raise NotImplementedError
 
-    def _searched(self, seed: int, trials: int = 40, kinds: Sequence[OutcomeKind] = ("complete",)) -> list[Trial]:
+    def _search(self, seed: int, trials: int = 40, kinds: Sequence[OutcomeKind] = ("complete",)) -> list[Trial]:
         """Random curves that fall, jump and cross, one trial after the other; every trial ended in one of the ways."""
         generator = np.random.default_rng(seed)
         ended: list[Trial] = []
@@ -57,7 +57,7 @@ class EarlyStoppingContract:
         return [trial for trial in trials if trial.stopped and trial.outcome != Outcome("stopped", "stopped")]
 
     def test_it_stops_some_and_not_all_and_says_why_with_the_objectives_name(self) -> None:
-        trials = self._searched(0)
+        trials = self._search(0)
         stopped = self._stopped(trials)
         assert bool(stopped) == self.stops
         assert len(stopped) < len(trials)
@@ -65,12 +65,12 @@ class EarlyStoppingContract:
         assert not any("nan" in trial.outcome.reason for trial in stopped if trial.outcome is not None)
 
     def test_it_never_stops_before_its_first_epoch_nor_after_the_last(self) -> None:
-        epochs = [len(trial.curve) for seed in range(5) for trial in self._stopped(self._searched(seed))]
+        epochs = [len(trial.curve) for seed in range(5) for trial in self._stopped(self._search(seed))]
         assert all(self.first <= epoch < self.epochs for epoch in epochs)
 
     def test_a_loss_below_all_others_so_far_goes_on(self) -> None:
         for seed in range(5):
-            trials = self._searched(seed, kinds=_ENDED)
+            trials = self._search(seed, kinds=_ENDED)
             for trial in self._stopped(trials):
                 before = [loss for other in trials[: trial.number] for loss in other.curve.values()]
                 assert list(trial.curve.values())[-1] > min(before)
@@ -82,7 +82,7 @@ class EarlyStoppingContract:
                 assert rule.reason_to_stop(curved(0, losses[:epoch]), []) is None
 
     def test_the_same_curves_give_the_same_decision_whatever_was_asked_before_and_in_whatever_order(self) -> None:
-        trials = self._searched(1, kinds=("complete", "complete", "diverged", "stopped"))
+        trials = self._search(1, kinds=("complete", "complete", "diverged", "stopped"))
         generator = np.random.default_rng(0)
         used = self.make(LOSS, self.epochs, 1)
         for trial in trials:
@@ -97,7 +97,7 @@ class EarlyStoppingContract:
     def test_failures_and_trials_that_have_only_begun_are_digested(self) -> None:
         begun = replace(curved(900, [1.0]), curve={})
         for seed in range(3):
-            trials = self._searched(seed, kinds=_ENDED)
+            trials = self._search(seed, kinds=_ENDED)
             rule = self.make(LOSS, self.epochs, seed)
             for epoch in range(1, self.epochs):
                 running = curved(901, [0.5] * epoch)
@@ -108,7 +108,7 @@ class EarlyStoppingContract:
 
     def test_more_is_better_where_the_objective_says_so(self) -> None:
         upwards = Objective("loss", "maximize")
-        trials = self._searched(2)
+        trials = self._search(2)
         for trial in self._stopped(trials):
             others = trials[: trial.number]
             at = curved(trial.number, list(trial.curve.values()))

@@ -108,7 +108,7 @@ class SpaceContract:
         generator = np.random.default_rng(1)
         return [sample(space, generator) for _ in range(self.genotypes)]
 
-    def _made(self) -> list[str]:
+    def _make_texts(self) -> list[str]:
         space, generator = self.make(), np.random.default_rng(1)
         drawn = [sample(space, generator) for _ in range(20)]
         made = [genotype.text for genotype in drawn]
@@ -193,12 +193,12 @@ class SpaceContract:
         for seed in (1, 2):
             disturb_global_generators(seed)
             before = global_generators()
-            made.append(self._made())
+            made.append(self._make_texts())
             assert global_generators() == before
         assert made[0] == made[1]
 
     def test_equal_generators_give_equal_genotypes_in_another_process(self) -> None:
-        assert from_another_process(type(self), "_made") == self._made()
+        assert from_another_process(type(self), "_make_texts") == self._make_texts()
 
     def test_a_foreign_or_damaged_genotype_is_refused_with_the_path(
         self, space: SearchSpace, drawn: list[Genotype]
