@@ -148,6 +148,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     from tests.parts.command_line import QUICK, finished
 
     folder = tmp_path_factory.mktemp("runs")
-    code, out, err = finished("search", "--trials", "5", "--name", "five", "--json", *QUICK, cwd=folder)
+    code, out, err = finished(
+        "search", "--trials", "5", "--finalists", "0", "--name", "five", "--json", *QUICK, cwd=folder
+    )
     assert code == 0, err
     return folder, out, err

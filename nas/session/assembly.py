@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nas import registry
-from nas.config import ALL_EXAMPLES, RunConfig
+from nas.config import RunConfig
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Evaluator
 from nas.core.executor import Executor
@@ -63,7 +63,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     if trained is not None:
         assumed = ()
         check_genotype(trained, space)
-    epoch_size = _choose_epoch_size(config, kind)
+    epoch_size = _choose_epoch_size(config, kind, new=new)
     epochs = config.epochs or max(DEFAULT_EPOCHS, kind.usual_epochs(data, epoch_size))
     options = _collect_evaluator_options(config, kind, epochs)
     if kind.sizes_epochs:
@@ -127,13 +127,13 @@ def _count_finalists(config: RunConfig, evaluator: Evaluator, strategy: Callable
     return 0 if none else DEFAULT_FINALISTS if config.finalists is None else config.finalists
 
 
-def _choose_epoch_size(config: RunConfig, kind: type[Capabilities]) -> int | None:
+def _choose_epoch_size(config: RunConfig, kind: type[Capabilities], *, new: bool) -> int | None:
     """Choose how many examples an epoch shows at most: of a search not all of a large set, so that it looks often.
 
     Raises:
         UserError: the evaluator's epochs have no size that could be chosen.
     """
-    if config.epoch_size is not None and not kind.sizes_epochs and config.epoch_size < ALL_EXAMPLES:
+    if new and config.epoch_size is not None and not kind.sizes_epochs:
         fits = "evaluators whose epochs can be shorter, such as autoencoder, gan and cyclegan"
         raise UserError("--epoch-size", config.epoch_size, fits)
     searching = config.genotype is None and kind.sizes_epochs

@@ -75,7 +75,7 @@ class Tiny(AutoencoderSpace):
 def test_own_parts_as_objects_and_by_name(tmp_path):
     options = {"data": tiny_data(), "trials": 2, "epochs": 1, "pin": SMALL, "runs_dir": tmp_path}
     by_object = nas.search(space=Tiny(), strategy=Favourite, name="a", **options)
-    assert Favourite.asked >= 2
+    assert Favourite.asked >= 1  # trial 0 is the usual genotype
     by_name = nas.search(space="tests.nas.test_api:Tiny", strategy="tests.nas.test_api:Favourite", name="b", **options)
     assert [t.genotype for t in by_object.trials] == [t.genotype for t in by_name.trials]
     assert "mood" in by_name.trials[0].genotype.content

@@ -21,7 +21,7 @@ def test_a_changed_strategy_is_not_resumed(tmp_path):
     first = nas.search(data=tiny_data(), trials=3, epochs=1, pin=SMALL, runs_dir=tmp_path, strategy="random")
     config = first.path / "config.yaml"
     config.write_text(config.read_text().replace("seed: 0", "seed: 1"))
-    with pytest.raises(ReplayMismatch, match="trial 0"):
+    with pytest.raises(ReplayMismatch, match="trial 1"):
         nas.resume(first, trials=4, data=tiny_data())
 
 
