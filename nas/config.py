@@ -243,6 +243,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 _ALLOWED = {
     "device": "auto, cpu, cuda",
+    "final-share": "a number between 0 and 1",
     "weight-sharing": "none, inherit, supernet",
     "time-limit": "a duration such as 90s, 10m or 1.5h",
     "trial-timeout": "a duration such as 90s, 10m or 1.5h",
