@@ -20,7 +20,7 @@ from nas.session.assembly import assemble
 from search_spaces.cells.modules import Cell, Node
 from search_spaces.operations.layers import build_convolution
 from tests.conftest import tiny_data
-from tests.evaluators.inheritance.test_transfer import AUTOENCODERS, GANS, genotype, images, made, once, pair_once
+from tests.parts.usual_models import AUTOENCODERS, GANS, genotype, images, made, once, pair_once
 
 DEEP = {"stages": 3, "encoder_cell__nodes": 2}
 
