@@ -24,6 +24,7 @@ from evaluators.training.growth import Growth, find_blocks
 from nas.core.errors import Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator
 from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
+from nas.core.threads import use_threads_for
 from nas.core.trial import Measurement, Trial
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ AVERAGING = 0.995
 """The decay of a finalist's averaged weights: of a constant rate's it makes what a falling rate gives, at any time."""
 SETTLING = 0.4
 """The share of a winner's last part in which its rate falls to nothing."""
+_USUAL_BATCH = 64
 _SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
 
 
@@ -137,6 +139,8 @@ class TrainingEvaluator(Evaluator):
             if self._grow and not (pruned or final):  # what it costs is that of the whole
                 growth = Growth(prepared.model, find_blocks(prepared.model, task.run), epochs, training.averages)
                 training.growth = growth
+        batch = hyperparameters.get("batch_size", hyperparameters.get("batch", _USUAL_BATCH))
+        work = float(batch) * cost["multiply_adds"]
         # whether a portion ends early is the strategy's to say
         frames = None if every is None else epochs
         selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames, final=final)
@@ -145,7 +149,7 @@ class TrainingEvaluator(Evaluator):
             parts[name].restore(state)
         while not selection.ended and training.epochs_done < last:
             epoch = training.epochs_done + 1
-            with stopwatch:
+            with stopwatch, use_threads_for(work):
                 task.train_epoch(training, memory)
                 found = task.score(prepared.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
                 _check_finite(found.metrics, epoch)

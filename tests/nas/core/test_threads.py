@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nas.core.threads import use_one_thread
+from nas.core.threads import use_one_thread, use_threads_for
 
 
 def test_the_number_of_threads_is_given_back_also_after_a_failure():
@@ -18,3 +18,14 @@ def test_the_number_of_threads_is_given_back_also_after_a_failure():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_little_work_is_done_by_one_thread_and_much_by_all():
+    torch.set_num_threads(3)
+    try:
+        for work, threads in ((1e6, 1), (1e9, 3)):
+            with use_threads_for(work):
+                assert torch.get_num_threads() == threads
+            assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
