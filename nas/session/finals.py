@@ -84,9 +84,15 @@ class FinalsHook:
         return None if finals is None else next_part(finals, search.begun)
 
     def find_best(self, search: Search) -> Trial | None:
-        """Find the winner of the finals; where there are none, the trial that the strategy recommends."""
-        finals = self._read(search.begun)
-        return (None if finals is None else find_winner(finals, search.begun)) or search.best
+        """Find the winner of the finals, or what the strategy recommends where that is better or there are none.
+
+        Finals that had little time leave a finalist worse than the candidate that it was.
+        """
+        finals, best = self._read(search.begun), search.best
+        winner = None if finals is None else find_winner(finals, search.begun)
+        if winner is None or (best is not None and best.losses < winner.losses and not best.provisional):
+            return best
+        return winner
 
     def forget_checkpoints(self, trial: Trial) -> None:
         """Remove the checkpoints that nothing goes on from once a finalist's part has ended."""

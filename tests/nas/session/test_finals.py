@@ -166,3 +166,12 @@ def test_a_run_says_whether_it_has_paid(run):
     said = run.describe_comparison()
     assert "PCA with 16 components" in said[0]
     assert said[0] in (run.path / "report.html").read_text()
+
+
+def test_finals_without_time_do_not_replace_what_was_found_before(tmp_path, monkeypatch):
+    export_only_python(monkeypatch)
+    run = nas.search(data=tiny_data(), runs_dir=tmp_path, **(OPTIONS | {"epochs": 12, "final_share": 0.01}))
+    explored = min(t.losses[0] for t in run.trials if t.job.counted and t.outcome.kind == "complete")
+    finals = min(t.losses[0] for t in run.trials if not t.job.counted)
+    assert explored < finals
+    assert run.best.metrics["mse"] == explored
