@@ -13,7 +13,7 @@ from tests.parts.interrupting import journal_trials, kill_when
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_to_the_same_genotypes(tmp_path):
-    options = ["--trials", "8", "--json", "--set", "population=3", *QUICK]
+    options = ["--trials", "8", "--finalists", "0", "--json", "--set", "population=3", *QUICK]
     code, _, err = finished("search", "--name", "whole", *options, cwd=tmp_path)
     assert code == 0, err
     whole = open_run(tmp_path / "runs" / "whole").trials
