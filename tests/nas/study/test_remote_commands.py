@@ -89,7 +89,10 @@ def test_interrupted_it_names_the_url_and_what_is_missing_has_an_exit_code(capsy
 
 @pytest.mark.slow
 def test_killed_with_its_machine_lost_it_goes_on_from_the_url(tmp_path, monkeypatch):
-    url, options = f"file://{tmp_path}/kept", ["--trials", "4", "--json", "--set", "population=2", *QUICK]
+    url, options = (
+        f"file://{tmp_path}/kept",
+        ["--trials", "4", "--finalists", "0", "--json", "--set", "population=2", *QUICK],
+    )
     code, _, err = finished("search", "--name", "whole", *options, cwd=tmp_path)
     assert code == 0, err
     running = process("search", "--name", "cut", "--runs-dir", url, *options, cwd=tmp_path)
