@@ -61,31 +61,35 @@ def test_bad_input_gets_one_line_and_exit_code_2(arguments, message, capsys, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def assert_not_imported(modules, program, cwd):
+    """Run a program in a process of its own, after which none of these modules may have been imported."""
+    program = (
+        f"import sys\nfrom nas.cli import run\n{program}\nsys.exit(str({modules!r} & set(sys.modules) or '') or 0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=cwd, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_what_a_run_ends_with_is_not_imported_to_refuse_bad_input(tmp_path):
     """Figures, templates and exporters take seconds to import."""
     program = (
-        "import sys\nfrom nas.cli import run\n"
         "for option, value in (('trials', 'x'), ('strategy', 'evolutoin'), ('set', 'populaton=4')):\n"
         "    assert run(['search', f'--{option}', value]) == 2\n"
-        "assert 'nas.session.start' in sys.modules\n"
-        "heavy = {'torch', 'matplotlib', 'jinja2', 'onnx', 'nas.export.folder', 'nas.report.html'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)"
+        "assert 'nas.session.start' in sys.modules"
     )
-    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    heavy = {"torch", "matplotlib", "jinja2", "onnx", "nas.export.folder", "nas.report.html"}
+    assert_not_imported(heavy, program, tmp_path)
 
 
 def test_what_an_autoencoder_search_does_not_use_is_not_imported(tmp_path):
     """What its export imports is the exporter's affair."""
     program = (
-        "import sys\nfrom nas.cli import run\nfrom nas.session import execution\n"
+        "from nas.session import execution\n"
         "execution.export_model = lambda *given: None\n"
-        "assert run('search --trials 1 --epochs 1 --finalists 0'.split()) == 0\n"
-        "heavy = {'torchmetrics', 'torchvision', 'sklearn', 'scipy', 'ray', 'onnx', 'onnxscript'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)"
+        "assert run('search --trials 1 --epochs 1 --finalists 0'.split()) == 0"
     )
-    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    heavy = {"torchmetrics", "torchvision", "sklearn", "scipy", "ray", "onnx", "onnxscript"}
+    assert_not_imported(heavy, program, tmp_path)
 
 
 def test_a_run_that_exists_a_trial_that_does_not_and_an_unknown_format(searched, capsys):
