@@ -189,10 +189,18 @@ class Task(Capabilities):
         """Those that the space has decided, and those of the recipe that it leaves open."""
         return {**self.recipe, **self.space.hyperparameters(genotype)}
 
+    def batch_size(self, hyperparameters: Mapping[str, Any]) -> int:
+        """How many examples an update sees."""
+        return int(hyperparameters["batch_size"])
+
+    def count_examples(self) -> int:
+        """How many examples there are to train on."""
+        return len(self.data.train)
+
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
         """How many updates an epoch of a candidate has."""
-        count = min(len(self.data.train), self.epoch_size or len(self.data.train))
-        return int(count // min(int(hyperparameters["batch_size"]), count))
+        count = min(self.count_examples(), self.epoch_size or self.count_examples())
+        return count // min(self.batch_size(hyperparameters), count)
 
     def loss(
         self,
@@ -240,7 +248,7 @@ class Task(Capabilities):
 
     def calibration_batches(self, model: nn.Module, hyperparameters: Mapping[str, Any]) -> Iterable[tuple[Tensor, ...]]:
         """Arguments of the calls of the evaluated part that recalibrate a candidate's batch normalisation."""
-        parts = torch.split(self.train_data.examples, int(hyperparameters["batch_size"]))[:_CALIBRATION]
+        parts = torch.split(self.train_data.examples, self.batch_size(hyperparameters))[:_CALIBRATION]
         return [(as_float(examples),) for examples in parts]
 
     def train_supernet(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:

@@ -39,7 +39,6 @@ AVERAGING = 0.995
 """The decay of a finalist's averaged weights: of a constant rate's it makes what a falling rate gives, at any time."""
 SETTLING = 0.4
 """The share of a winner's last part in which its rate falls to nothing."""
-_USUAL_BATCH = 64
 _SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
 
 
@@ -139,8 +138,7 @@ class TrainingEvaluator(Evaluator):
             if self._grow and not (pruned or final):  # what it costs is that of the whole
                 growth = Growth(prepared.model, find_blocks(prepared.model, task.run), epochs, training.averages)
                 training.growth = growth
-        batch = hyperparameters.get("batch_size", hyperparameters.get("batch", _USUAL_BATCH))
-        work = float(batch) * cost["multiply_adds"]
+        work = task.batch_size(hyperparameters) * cost["multiply_adds"]
         # whether a portion ends early is the strategy's to say
         frames = None if every is None else epochs
         selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames, final=final)

@@ -148,11 +148,13 @@ class CycleGanTask(AdversarialTask):
         """Both training parts, on the device."""
         return self.data.a.train.to(self.device), self.data.b.train.to(self.device)
 
-    def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
-        """Count the whole batches of the larger part."""
-        images = max(len(domain.train) for domain in self.data.domains)
-        images = min(images, self.epoch_size or images)
-        return images // min(int(hyperparameters["batch"]), images)
+    def batch_size(self, hyperparameters: Mapping[str, Any]) -> int:
+        """Give how many images of each domain an update sees."""
+        return int(hyperparameters["batch"])
+
+    def count_examples(self) -> int:
+        """Count the images of the larger domain."""
+        return max(len(domain.train) for domain in self.data.domains)
 
     def begin_training(
         self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int

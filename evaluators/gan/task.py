@@ -139,10 +139,9 @@ class GanTask(AdversarialTask):
 
     # -- the training
 
-    def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
-        """Count the updates of the generator."""
-        count = min(len(self.data.train), self.epoch_size or len(self.data.train))
-        return max(1, count // BATCH)
+    def batch_size(self, hyperparameters: Mapping[str, Any]) -> int:
+        """Give the size that all pairs have."""
+        return BATCH
 
     def begin_training(
         self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int

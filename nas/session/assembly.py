@@ -88,21 +88,20 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         evaluator = make_evaluator(space)
     _check_jobs(config, evaluator, space, new=new)
 
+    usual = find_usual(space, config.seed) if config.usual and trained is None else None
+
     def make_strategy(of: SearchSpace) -> Strategy:
         made = configure_strategy(config, strategy, of)
         check_strategy(made, evaluator, epochs, config)
         plain = not (made.trains_supernets or made.trains_portions or made.begins_with_usual)
-        usual = (
-            find_usual(of, config.seed) if config.usual and plain and config.trials > 1 and trained is None else None
-        )
-        return made if usual is None else UsualFirst(made, usual)
+        return UsualFirst(made, usual) if usual is not None and plain and config.trials > 1 else made
 
     stopping, rule = early_stopping(objectives[0], epochs, evaluator)
     return Parts(
         space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping,
         epoch_size=epoch_size,
         finalists=_count_finalists(config, evaluator, strategy),
-        usual=find_usual(space, config.seed) if config.usual else None,
+        usual=usual,
     )  # fmt: skip
 
 
