@@ -47,8 +47,10 @@ class Task(Capabilities):
         picture: the name of the picture that is drawn after every epoch, if there is something to show.
         program: what an export's ``model.py`` is written from; see nas.export.
         unsettled: see nas.core.evaluator.Evaluator.
+        scores_parts: whether `scored_examples` has a say.
         pruned_rate: what learning rates are multiplied by where a pruned version is trained on.
         epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
+        scored_examples: how many of the validation part, its first, are scored after an epoch; None for all of them.
         supernet_epochs: of a supernet whose plan leaves them open.
     """
 
@@ -61,10 +63,13 @@ class Task(Capabilities):
     program: ClassVar[str] = "model"
     unsettled: ClassVar[float] = 0.0
     pruned_rate: ClassVar[float] = 1.0
+    scores_parts: ClassVar[bool] = True
     supernet_epochs: int = 20
     epoch_size: int | None = None
+    scored_examples: int | None = None
     sizes_epochs: ClassVar[bool] = True
     grows: ClassVar[bool] = True
+    times_candidates: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, data: Any, device: str = "cpu") -> None:
         self.space, self.data, self.device = space, data, torch.device(device)
@@ -80,14 +85,16 @@ class Task(Capabilities):
         device: str = "cpu",
         grow: bool = False,
         epoch_size: int | None = None,
+        scored_examples: int | None = None,
+        candidate_seconds: float | None = None,
         **options: Any,
     ) -> Evaluator:
         """What trains and scores the space's candidates; `options` are the task's own."""
         from evaluators.training_evaluator import TrainingEvaluator  # which knows tasks
 
         task = cls(space, data, device, **options)
-        task.epoch_size = epoch_size
-        return TrainingEvaluator(task, epochs=epochs, grow=grow)
+        task.epoch_size, task.scored_examples = epoch_size, scored_examples
+        return TrainingEvaluator(task, epochs=epochs, grow=grow, candidate_seconds=candidate_seconds)
 
     # -- what is measured
 
@@ -182,7 +189,10 @@ class Task(Capabilities):
 
     def _part(self, name: Literal["train", "validation", "test"]) -> Any:
         if name not in self._parts:
-            self._parts[name] = getattr(self.data, name).to(self.device)
+            part = getattr(self.data, name)
+            if name == "validation" and self.scored_examples is not None:
+                part = part.take(slice(self.scored_examples))
+            self._parts[name] = part.to(self.device)
         return self._parts[name]
 
     def hyperparameters(self, genotype: Genotype) -> Mapping[str, Any]:
@@ -197,9 +207,18 @@ class Task(Capabilities):
         """How many examples there are to train on."""
         return len(self.data.train)
 
+    def count_scored(self) -> int:
+        """How many examples of the validation part are scored, if `scored_examples` has a say; else 0."""
+        return len(self._part("validation")) if self.scores_parts else 0
+
+    @property
+    def shown_examples(self) -> int:
+        """How many examples an epoch of a candidate shows, unless it is given a time."""
+        return min(self.count_examples(), self.epoch_size or self.count_examples())
+
     def updates_an_epoch(self, hyperparameters: Mapping[str, Any]) -> int:
         """How many updates an epoch of a candidate has."""
-        count = min(self.count_examples(), self.epoch_size or self.count_examples())
+        count = self.shown_examples
         return count // min(self.batch_size(hyperparameters), count)
 
     def loss(

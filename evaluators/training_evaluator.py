@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
@@ -21,8 +22,9 @@ from evaluators.supernets.paths import (
 )
 from evaluators.training.checkpoint import Part, find_last_epoch, identify_training, load_states, pack_checkpoint
 from evaluators.training.growth import Growth, find_blocks
+from evaluators.training.pace import Timetable, time_updates
 from nas.core.errors import Diverged
-from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator, Pace
 from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
 from nas.core.threads import use_threads_for
 from nas.core.trial import Measurement, Trial
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from evaluators.task import Task
+    from evaluators.training.epochs import Training
     from nas.core.genotype import Genotype
     from nas.core.metric import Metric
     from nas.core.supernet import SupernetPlan
@@ -54,14 +57,16 @@ class TrainingEvaluator(Evaluator):
     Args:
         epochs: of each candidate.
         grow: networks are smaller at first.
+        candidate_seconds: for how long each candidate is trained and scored: its epochs show as many examples as that
+            allows, and its learning rate is that of finalists. None where `epochs` and the task say how much it sees.
     """
 
     jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels, TrainFinalist})
     inherits_weights = True
     delivers = True
 
-    def __init__(self, task: Task, *, epochs: int, grow: bool = False) -> None:
-        self.task, self.epochs = task, epochs
+    def __init__(self, task: Task, *, epochs: int, grow: bool = False, candidate_seconds: float | None = None) -> None:
+        self.task, self.epochs, self.candidate_seconds = task, epochs, candidate_seconds
         self.space, self.data, self.unsettled = task.space, task.data, task.unsettled
         self._grow = grow
         self._builder = ModelBuilder(task.space, task.data.shape, task.device, task.run, task.prunable_parts)
@@ -116,6 +121,7 @@ class TrainingEvaluator(Evaluator):
         task.prepare()
         job = trial.job
         pruned, final = isinstance(job, PruneChannels), isinstance(job, TrainFinalist)
+        seconds = self.candidate_seconds if isinstance(job, Train) else None
         portion = final or isinstance(job, TrainPortion)
         hyperparameters = task.hyperparameters(trial.genotype)
         epochs = count_epochs(trial, self.epochs, task.updates_an_epoch(hyperparameters))
@@ -132,13 +138,17 @@ class TrainingEvaluator(Evaluator):
             prepared = self._builder.prepare(trial)
             memory = PeakMemory(task.device)
             training = task.begin_training(prepared.model, hyperparameters, epochs, trial.seed)
-            training.epoch_size = task.epoch_size
+            training.epoch_size = (job.epoch_size if isinstance(job, TrainFinalist) else None) or task.shown_examples
             cost = {**task.cost(prepared.model), **prepared.cost}
             growth = None
             if self._grow and not (pruned or final):  # what it costs is that of the whole
                 growth = Growth(prepared.model, find_blocks(prepared.model, task.run), epochs, training.averages)
                 training.growth = growth
         work = task.batch_size(hyperparameters) * cost["multiply_adds"]
+        timetable, shown = None, 0
+        if seconds is not None:
+            with stopwatch, use_threads_for(work):
+                timetable = self._make_timetable(training, memory, seconds)
         # whether a portion ends early is the strategy's to say
         frames = None if every is None else epochs
         selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames, final=final)
@@ -147,9 +157,13 @@ class TrainingEvaluator(Evaluator):
             parts[name].restore(state)
         while not selection.ended and training.epochs_done < last:
             epoch = training.epochs_done + 1
+            if timetable is not None:
+                training.epoch_size = timetable.fit_epoch(stopwatch.seconds, training.epochs_done)
             with stopwatch, use_threads_for(work):
                 task.train_epoch(training, memory)
+                began = time.perf_counter()
                 found = task.score(prepared.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
+                scored = time.perf_counter() - began
                 _check_finite(found.metrics, epoch)
                 growing = growth is not None and growth.stage(epoch) < growth.stages
                 selection.add(
@@ -162,6 +176,11 @@ class TrainingEvaluator(Evaluator):
                 over = selection.ended or epoch == last
                 artifacts = selection.artifacts(over=over)
             metrics = selection.metrics() | cost | stopwatch.metrics(memory)
+            if timetable is not None:
+                timetable.scored, shown = scored, shown + training.epoch_size
+                metrics["examples"] = float(shown)
+            elif final:
+                metrics["examples"] = float(training.epochs_done * training.epoch_size)
             if growth is not None:
                 metrics |= growth.metrics(epoch)
             if (every is not None and epoch % every == 0) or (over and (portion or every is not None)):
@@ -169,14 +188,44 @@ class TrainingEvaluator(Evaluator):
             yield Measurement(epoch, metrics, artifacts)
         selection.check(training)
 
+    def _make_timetable(self, training: Training, memory: PeakMemory, seconds: float) -> Timetable:
+        """Time a candidate's first updates, and plan its epochs by that."""
+        batch = self.task.batch_size(training.hyperparameters)
+        trained = time_updates(training, lambda: self.task.train_epoch(training, memory), batch)
+        # scoring passes forward alone, which is a third of an update; it is measured after the first epoch
+        return Timetable(seconds, self.epochs, batch, trained, self.task.count_scored() * trained / 3)
+
+    def measure_pace(self, genotype: Genotype, seed: int) -> Pace:
+        """Measure how fast a candidate is trained and scored here, by training it very briefly.
+
+        Raises:
+            CandidateFailure: it cannot be trained.
+        """
+        task = self.task
+        task.prepare()
+        hyperparameters = task.hyperparameters(genotype)
+        model = self._builder.build(genotype, seed)
+        memory = PeakMemory(task.device)
+        training = task.begin_training(model, hyperparameters, self.epochs, seed)
+        batch = task.batch_size(hyperparameters)
+        with use_threads_for(batch * task.cost(model)["multiply_adds"]):
+            trained = time_updates(training, lambda: task.train_epoch(training, memory), batch)
+        return Pace(batch, trained, task.count_scored())
+
     def changed_hyperparameters(self, trial: Trial) -> dict[str, str | int | float]:
-        """The hyperparameters of a finalist whose training has a schedule: a constant rate, and averaged weights."""
+        """The hyperparameters of a training without a schedule: a rate that falls at the end alone, averaged weights.
+
+        Such are those of finalists, and those of candidates that are given a time, if the genotype has a schedule.
+        """
         job = trial.job
-        if not isinstance(job, TrainFinalist) or "schedule" not in self.task.hyperparameters(trial.genotype):
+        timed = isinstance(job, Train) and self.candidate_seconds is not None
+        if not (timed or isinstance(job, TrainFinalist)) or "schedule" not in self.task.hyperparameters(trial.genotype):
             return {}
         changed: dict[str, str | int | float] = {"schedule": "constant", "averaging": AVERAGING}
-        if job.settles:
+        if isinstance(job, TrainFinalist) and job.settles:
             changed["settles_from"] = round(1 - SETTLING * job.epochs / job.horizon, 4)
+        elif timed:
+            changed["settles_from"] = 1 - SETTLING
         return changed
 
     # -- supernets whose paths are the candidates
@@ -189,7 +238,7 @@ class TrainingEvaluator(Evaluator):
         model = build_supernet(space, base, self.data.shape, trial.seed, task.device, trial.start)
         hyperparameters, epochs = task.hyperparameters(base), plan.schedule[0]
         training, memory = task.begin_training(model, hyperparameters, epochs, trial.seed), PeakMemory(task.device)
-        training.epoch_size = task.epoch_size
+        training.epoch_size = task.shown_examples
         paths = PathSampler(space, base, plan, trial.seed)
         training.before_update = lambda: follow_path(model, paths.draw())
         stopwatch = Stopwatch()

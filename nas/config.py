@@ -34,6 +34,14 @@ def parse_duration(duration: str | float) -> float:
     return total
 
 
+def format_duration(seconds: float) -> str:
+    """Format seconds as a duration that `parse_duration` takes: ``45s``, ``3.5m``, ``2h``."""
+    for unit in ("h", "m"):
+        if seconds >= 2 * _UNITS[unit]:
+            return f"{seconds / _UNITS[unit]:.3g}{unit}"
+    return f"{seconds:.3g}s"
+
+
 def _refuse_bool(value: Any) -> Any:
     if isinstance(value, bool):  # YAML's yes
         raise ValueError("a whole number")
@@ -110,6 +118,8 @@ class RunConfig(BaseModel):
     trials: Whole = Field(30, ge=1, le=1_000_000)
     time_limit: str | None = None
     epochs: Whole | None = Field(None, ge=1, le=100_000)
+    candidate_time: str | None = None
+    scored_examples: Whole | None = Field(None, ge=1)
     objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
     from_: str | None = None
     genotype: str | None = None
@@ -134,12 +144,12 @@ class RunConfig(BaseModel):
     keep_weights: Whole | None = Field(None, ge=1)
     epoch_size: Whole | None = Field(None, ge=1)
     finalists: Whole | None = Field(None, ge=0, le=100)
-    final_share: float = Field(0.5, gt=0, lt=1, allow_inf_nan=False)
+    final_share: float | None = Field(None, gt=0, lt=1, allow_inf_nan=False)
     usual: bool = True
     checkpoint_every: Whole = Field(1, ge=1)
     prune: Annotated[list[float], BeforeValidator(_as_ratios)] = Field(default_factory=list)
 
-    @field_validator("time_limit", "trial_timeout", mode="before")
+    @field_validator("time_limit", "trial_timeout", "candidate_time", mode="before")
     @classmethod
     def _duration(cls, value: Any) -> Any:
         if value is not None:
@@ -246,6 +256,7 @@ _ALLOWED = {
     "final-share": "a number between 0 and 1",
     "weight-sharing": "none, inherit, supernet",
     "time-limit": "a duration such as 90s, 10m or 1.5h",
+    "candidate-time": "a duration such as 20s or 1.5m",
     "trial-timeout": "a duration such as 90s, 10m or 1.5h",
     "gpus-per-trial": "a number of GPUs from 0, or a share of one such as 0.25",
     "address": "auto or HOST:PORT",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Values = Iterable[Value]
 T = TypeVar("T")
+_USUALLY = 0.75  # a decision that arises by a mutation is the usual one
 
 
 def is_within(site: str, *names: str) -> bool:
@@ -165,7 +166,7 @@ class ChoiceSpace(abc.ABC):
     # -- variation
 
     def mutate(self, genotype: Genotype, generator: Generator) -> tuple[Genotype, str]:
-        """Change one decision; what then arises anew is drawn at random.
+        """Change one decision; what then arises anew is mostly the usual, and else drawn at random.
 
         The kind of mutation (operation, input, structure, hyperparameter) is drawn first and the decision
         second, as Real et al. 2019 (section 3.2) draw between an operation and a hidden-state mutation; so the
@@ -189,7 +190,10 @@ class ChoiceSpace(abc.ABC):
         answers = {d.choice.site: d.value for d in decisions} | {chosen.choice.site: value}
 
         def answer(choice: Choice) -> Value:
-            return answers[choice.site] if choice.site in answers else _draw(choice.values, generator)
+            if choice.site in answers:
+                return answers[choice.site]
+            usual = choice.usual is not None and generator.random() < _USUALLY
+            return choice.usual if usual and choice.usual is not None else _draw(choice.values, generator)
 
         return self.grow(answer), f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
 

@@ -114,7 +114,7 @@ class AutoencoderTask(Task):
 
     @functools.cached_property
     def _validation(self) -> Tensor:
-        return as_float(self.data.validation.examples.to(self.device))
+        return as_float(self._part("validation").examples)
 
     def baselines(self, genotype: Genotype) -> dict[str, dict[str, float]]:
         """Score principal components with a code of the genotype's size on the test part."""

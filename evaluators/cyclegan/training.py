@@ -14,6 +14,7 @@ from evaluators.cyclegan.image_buffer import ImageBuffer
 from evaluators.cyclegan.losses import distance, fooling_loss
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.checkpoint import State, copy_to_cpu, select_prefix
+from evaluators.training.epochs import draw_indices
 from evaluators.training.optimisers import set_learning_rate
 from nas.data.dataset import Split, as_float
 
@@ -83,7 +84,7 @@ class CycleGanTraining(AdversarialTraining):
         self._places.manual_seed(self._key(2))
         orders = torch.Generator().manual_seed(self._key(3))
         of_a, of_b = (
-            _draw_indices(len(part), steps * size, orders).view(steps, size).to(self._device) for part in (a, b)
+            draw_indices(len(part), steps * size, orders).view(steps, size).to(self._device) for part in (a, b)
         )
 
         def update(step: int, progress: float) -> tuple[Tensor, Tensor]:
@@ -149,9 +150,3 @@ class CycleGanTraining(AdversarialTraining):
             buffer = self._buffers[domain] = self._make_buffer(images)
             buffer.filled = len(images)
             buffer.images[: len(images)] = images
-
-
-def _draw_indices(count: int, wanted: int, generator: torch.Generator) -> Tensor:
-    """Draw `wanted` indices of `count` images: one random order of all images after the other."""
-    orders = [torch.randperm(count, generator=generator) for _ in range(-(-wanted // count))]
-    return torch.cat(orders)[:wanted]

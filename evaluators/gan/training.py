@@ -21,6 +21,7 @@ from evaluators.adversarial.losses import (
 from evaluators.adversarial.training import AdversarialTraining
 from evaluators.metrics.cost import PeakMemory
 from evaluators.models import BATCH_NORMALISATIONS
+from evaluators.training.epochs import draw_indices
 from nas.core.errors import UserError
 from nas.data.dataset import Split, as_float
 
@@ -114,7 +115,7 @@ class GanTraining(AdversarialTraining):
         steps = max(1, self._count_examples(len(data)) // BATCH)
         self._random.manual_seed(self._key(1))
         order = torch.Generator().manual_seed(self._key(2))
-        passes = [torch.randperm(len(data), generator=order)[: steps * size] for _ in range(rounds)]
+        passes = [draw_indices(len(data), steps * size, order) for _ in range(rounds)]
         indices = torch.cat(passes).view(steps, rounds, size).to(self._device)
         self._run_updates(steps, self._key(0), lambda step, time: self._step(data, indices[step], time), memory)
 

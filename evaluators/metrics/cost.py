@@ -77,6 +77,11 @@ class Stopwatch:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._seconds += time.perf_counter() - self._started
 
+    @property
+    def seconds(self) -> float:
+        """How many have been measured so far."""
+        return self._seconds
+
     def metrics(self, memory: PeakMemory) -> dict[str, float]:
         """Give ``seconds`` and ``peak_memory_mb``, with the memory of this session."""
         self._megabytes = max(self._megabytes, memory.megabytes)

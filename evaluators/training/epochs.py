@@ -23,6 +23,13 @@ from evaluators.training.growth import Growth
 from nas.core.errors import Diverged
 from nas.core.space import generator_for
 
+
+def draw_indices(count: int, wanted: int, generator: torch.Generator) -> Tensor:
+    """Draw `wanted` indices of `count` examples: one random order of all examples after the other."""
+    orders = [torch.randperm(count, generator=generator) for _ in range(-(-wanted // count))]
+    return torch.cat(orders)[:wanted]
+
+
 CHECK_EVERY = 32
 """Losses are checked once in so many updates, because each check waits for the device."""
 
@@ -42,7 +49,8 @@ class Training(ABC):
         averages: moving averages of parts of the model, by the part's name.
         epochs_done: how many epochs have been trained.
         before_update: is called before every update.
-        epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
+        epoch_size: how many examples an epoch shows, drawn anew for each; None for all of them once. Where there are
+            fewer, they are shown several times.
         growth: of the model, if it grows.
         networks, optimisers: what the state holds the tensors of, by the names that these have in it.
     """
@@ -99,8 +107,8 @@ class Training(ABC):
         self._grow(0)
 
     def _count_examples(self, available: int) -> int:
-        """How many of the available examples an epoch shows."""
-        return min(available, self.epoch_size or available)
+        """How many examples an epoch shows."""
+        return self.epoch_size or available
 
     def _grow(self, part: float) -> None:
         """Let a growing model have the size that it has after `part` of this epoch, 0 to 1."""

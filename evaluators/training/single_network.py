@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.augmentations import AUGMENTATIONS
 from evaluators.training.checkpoint import State, copy_to_cpu
-from evaluators.training.epochs import Training
+from evaluators.training.epochs import Training, draw_indices
 from evaluators.training.moving_average import MovingAverage
 from evaluators.training.optimisers import OPTIMISERS, set_learning_rate
 from evaluators.training.schedules import SCHEDULES
@@ -72,15 +72,15 @@ class SingleNetworkTraining(Training):
             self.evaluated = self.networks["average"] = self._average.network
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
-        """Pass over the data once in a new order; the last batch is left out if it is not full.
+        """Show the data in a new order; the last batch is left out if it is not full.
 
         Raises:
             Diverged: the loss is not finite.
         """
         shown = self._count_examples(len(data))
-        size = min(self.hyperparameters["batch_size"], shown)
+        size = min(self.hyperparameters["batch_size"], shown, len(data))
         steps = shown // size
-        order = torch.randperm(len(data), generator=self._generators["order"]).to(data.examples.device)
+        order = draw_indices(len(data), max(shown, len(data)), self._generators["order"]).to(data.examples.device)
 
         def update(step: int, progress: float) -> tuple[Tensor]:
             return (self._update(data.take(order[step * size : (step + 1) * size]), progress),)

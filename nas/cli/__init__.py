@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -91,6 +92,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             args=list(sys.argv[1:] if arguments is None else arguments),
             prog_name="nas",
             standalone_mode=False,
+            obj=time.monotonic(),  # when the command began
         )
         return int(result or DONE)
     except UserError as error:

@@ -15,10 +15,12 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from nas.config import RunConfig
 from nas.core.genotype import Genotype
 from nas.core.metric import format_value
 from nas.core.pareto import most_spread, pareto_front
 from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
+from nas.session.plan import expect_trials
 from nas.study.remote.urls import describe_place, find_url
 
 if TYPE_CHECKING:
@@ -76,12 +78,14 @@ class Display:
         what, a_trial = ("training", "") if self._training else (config.strategy, " a trial")
         self._say(
             f"{what} on {config.space}, {run.data_name}: {data.domains[0].kind}s of {shape}, {data.counts}; "
-            f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {describe_place(run.path)}"
+            f"{_describe_effort(config)}{a_trial} on {run.parts.device}; run {describe_place(run.path)}"
         )
-        finalists = run.parts.finalists
+        finalists = config.finalists
         if finalists and not self._training:
             best = "the best" if finalists == 1 else f"the best {finalists}"
-            share = f"{config.final_share:.0%} of the time"
+            share = f"{config.final_share or 0:.0%} of the time"
+            if config.candidate_time and config.time_limit:
+                self._say(f"{config.time_limit} allow about {expect_trials(config)} candidates, finals and the export")
             self._say(f"then {best} and the usual genotype are trained in full, for {share} (--finalists 0 for none)")
         if search.only_first:
             first = search.objectives[0].name
@@ -161,6 +165,11 @@ class Display:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _describe_effort(config: RunConfig) -> str:
+    """How long a candidate is trained."""
+    return f"{config.candidate_time} of training" if config.candidate_time else f"{config.epochs} epochs"
 
 
 def _count_asked(trials: Sequence[Trial]) -> int:

@@ -31,7 +31,8 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
     config = RunConfig.checked(collect_options(given))
     from nas.session.start import start_run
 
-    return run_and_report(lambda progress: start_run(config, progress=progress), as_json, quiet, verbose)
+    began = click.get_current_context().obj
+    return run_and_report(lambda progress: start_run(config, progress=progress, began=began), as_json, quiet, verbose)
 
 
 @click.command("resume")

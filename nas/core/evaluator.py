@@ -25,6 +25,21 @@ class Assumption:
     reason: str
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a candidate is trained and scored on a machine.
+
+    Attributes:
+        batch: examples of an update.
+        trained: seconds of training for an example.
+        available: examples of the validation part that scores can be of; 0 where they are of all, or of samples.
+    """
+
+    batch: int
+    trained: float
+    available: int
+
+
 WEIGHTS = "weights.safetensors"
 """The artifact that a trained model is made from."""
 CHECKPOINT = "checkpoint.safetensors"
@@ -61,6 +76,8 @@ class Capabilities:
         told: what the data must tell of each example, a label or a vector; None where nothing is needed.
         grows: whether it takes ``grow=True`` and then begins with smaller networks.
         sizes_epochs: whether it takes ``epoch_size``, how many examples an epoch shows at most.
+        times_candidates: whether it takes ``candidate_seconds``, for how long each candidate is trained, and
+            ``scored_examples``, how many of the validation part it is scored on; and has `measure_pace`.
         extracts_features: whether it takes ``features``, the name of the extractor that samples are scored by.
     """
 
@@ -69,6 +86,7 @@ class Capabilities:
     grows: ClassVar[bool] = False
     extracts_features: ClassVar[bool] = False
     sizes_epochs: ClassVar[bool] = False
+    times_candidates: ClassVar[bool] = False
 
     @classmethod
     def usual_epochs(cls, data: Any, epoch_size: int | None = None) -> int:
@@ -145,6 +163,12 @@ class Evaluator(Capabilities):
         Scores of different protocols do not compare: a run whose protocol has changed is not gone on with.
         """
         return {}
+
+    # -- of evaluators that time candidates
+
+    def measure_pace(self, genotype: Genotype, seed: int) -> Pace:
+        """Measure how fast a candidate is trained and scored here, by training it very briefly."""
+        raise NotImplementedError
 
     # -- of evaluators with TrainPortion among their jobs
 

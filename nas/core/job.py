@@ -107,6 +107,7 @@ class TrainFinalist:
         horizon: epochs of its whole training, if it wins.
         settles: whether the rate falls to nothing at the end of this part.
         continues: the number of the trial whose training it goes on with; None where it begins.
+        epoch_size: examples that an epoch shows; None for as many as those of a candidate.
     """
 
     completion: ClassVar[Completion] = "complete"
@@ -120,6 +121,7 @@ class TrainFinalist:
     horizon: int
     settles: bool = False
     continues: int | None = None
+    epoch_size: int | None = None
 
 
 Job = Train | TrainPortion | TrainSupernet | ScoreWithSupernet | PruneChannels | TrainFinalist

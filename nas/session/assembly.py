@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nas import registry
-from nas.config import RunConfig
+from nas.config import RunConfig, parse_duration
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Evaluator
 from nas.core.executor import Executor
@@ -24,12 +24,16 @@ from nas.session.option_checks import (
     configure_strategy,
     plan_early_stopping,
 )
-from nas.session.restrictions import assume_restrictions, load_space, restore_assumptions, restrict_space
+from nas.session.plan import SLOT_EPOCHS, find_final_share, plan_time
+from nas.session.restrictions import assume, assume_restrictions, load_space, restore_assumptions, restrict_space
 from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.one_shot import OneShot
 from nas.strategies.usual_first import UsualFirst, find_usual
 from nas.study.parts import Parts
 
+DECIDED = ("finalists", "final_share", "epoch_size", "candidate_time", "scored_examples")
+"""Options that are decided by the run's parts where the user leaves them open."""
+UNSCHEDULED = Assumption("schedule", ("one_cycle",), "candidates have a time, and learning rates of their own for it")
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 
@@ -63,13 +67,12 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     if trained is not None:
         assumed = ()
         check_genotype(trained, space)
-    epoch_size = _choose_epoch_size(config, kind, new=new)
-    epochs = config.epochs or max(DEFAULT_EPOCHS, kind.usual_epochs(data, epoch_size))
-    options = _collect_evaluator_options(config, kind, epochs)
-    if kind.sizes_epochs:
-        options["epoch_size"] = epoch_size
+    config = config.model_copy(update={"epoch_size": _choose_epoch_size(config, kind, new=new)})
+    _check_candidate_time(config, kind, strategy)
+    epochs = _choose_epochs(config, kind, data)
 
     def make_evaluator(space: SearchSpace) -> Evaluator:
+        options = _collect_evaluator_options(config, kind, epochs)
         constructor = maker.make_evaluator if isinstance(maker, type) and issubclass(maker, Capabilities) else maker
         made: Evaluator = registry.make(
             "evaluator", config.evaluator or space.task, constructor,
@@ -89,6 +92,13 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     _check_jobs(config, evaluator, space, new=new)
 
     usual = find_usual(space, config.seed) if config.usual and trained is None else None
+    finals = {"finalists": _count_finalists(config, evaluator, strategy), "final_share": find_final_share(config)}
+    config = config.model_copy(update=finals)
+    if new and usual is not None and _wants_plan(config, kind, strategy):
+        config, epochs = plan_time(config, evaluator.measure_pace(usual, config.seed)), SLOT_EPOCHS
+        space, more = assume(space, [UNSCHEDULED], config)
+        assumed += more
+        evaluator, usual = make_evaluator(space), find_usual(space, config.seed)
 
     def make_strategy(of: SearchSpace) -> Strategy:
         made = configure_strategy(config, strategy, of)
@@ -99,8 +109,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     stopping, rule = early_stopping(objectives[0], epochs, evaluator)
     return Parts(
         space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping,
-        epoch_size=epoch_size,
-        finalists=_count_finalists(config, evaluator, strategy),
+        decided={name: getattr(config, name) for name in DECIDED},
         usual=usual,
     )  # fmt: skip
 
@@ -112,7 +121,7 @@ def _count_finalists(config: RunConfig, evaluator: Evaluator, strategy: Callable
         UserError: finals are asked for where there can be none.
     """
     several = len(config.objective) > 1
-    in_portions = isinstance(strategy, type) and issubclass(strategy, Strategy) and strategy.trains_portions
+    in_portions = _declared_by(strategy).trains_portions
     if config.finalists:
         if TrainFinalist not in evaluator.jobs:
             fits = "0 with this evaluator, which trains no finalists"
@@ -137,6 +146,46 @@ def _choose_epoch_size(config: RunConfig, kind: type[Capabilities], *, new: bool
         raise UserError("--epoch-size", config.epoch_size, fits)
     searching = config.genotype is None and kind.sizes_epochs
     return config.epoch_size or (SEARCH_EPOCH if searching else None)
+
+
+def _check_candidate_time(config: RunConfig, kind: type[Capabilities], strategy: Callable[..., Strategy]) -> None:
+    """Refuse a time of each candidate where there are no candidates that could be given one.
+
+    Raises:
+        UserError: naming the option.
+    """
+    for option, value in (("--candidate-time", config.candidate_time), ("--scored-examples", config.scored_examples)):
+        if value is not None and not kind.times_candidates:
+            raise UserError(option, value, "evaluators that time candidates, such as autoencoder, gan and cyclegan")
+    if config.candidate_time is not None and not _trains_each_alone(config, strategy):
+        fits, why = "strategies that train candidates one by one", f"{config.strategy} says how long it trains what"
+        raise UserError("--candidate-time", config.candidate_time, fits, why=why)
+
+
+def _wants_plan(config: RunConfig, kind: type[Capabilities], strategy: Callable[..., Strategy]) -> bool:
+    """Whether each candidate gets a time: there is a limit and finals, and the user has not said how long to train."""
+    said = config.epochs or config.candidate_time or config.grow or config.early_stopping not in (None, "none")
+    limited = config.time_limit is not None and bool(config.finalists)
+    return limited and not said and kind.times_candidates and _trains_each_alone(config, strategy)
+
+
+def _trains_each_alone(config: RunConfig, strategy: Callable[..., Strategy]) -> bool:
+    declared = _declared_by(strategy)
+    return not (declared.trains_portions or declared.trains_supernets) and config.weight_sharing != "supernet"
+
+
+def _declared_by(strategy: Callable[..., Strategy]) -> type[Strategy]:
+    """Return the class that declares what a strategy does; the defaults where a function makes the strategy."""
+    return strategy if isinstance(strategy, type) and issubclass(strategy, Strategy) else Strategy
+
+
+def _choose_epochs(config: RunConfig, kind: type[Capabilities], data: Any) -> int:
+    """Choose how many epochs a candidate has: those that were asked for, else as many as rank candidates."""
+    if config.epochs is not None:
+        return config.epochs
+    if config.candidate_time is not None:
+        return SLOT_EPOCHS
+    return max(DEFAULT_EPOCHS, kind.usual_epochs(data, config.epoch_size))
 
 
 def _load_strategy(config: RunConfig, given: Given, trained: Genotype | None) -> Callable[..., Strategy]:
@@ -181,6 +230,12 @@ def _collect_evaluator_options(config: RunConfig, kind: type[Capabilities], epoc
         UserError: it does not take one that the user has given.
     """
     options: dict[str, Any] = {}
+    if kind.sizes_epochs:
+        options["epoch_size"] = config.epoch_size
+    if config.scored_examples is not None:
+        options["scored_examples"] = config.scored_examples
+    if config.candidate_time is not None:
+        options["candidate_seconds"] = parse_duration(config.candidate_time)
     if config.features is not None:
         if not kind.extracts_features:
             raise UserError("--features", config.features, "evaluators that score samples, such as gan")

@@ -17,7 +17,8 @@ from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
 from nas.session.comparison import compare_best
 from nas.session.delivery import export_model, write_report
-from nas.session.finals import RESERVE, FinalsHook
+from nas.session.finals import FinalsHook
+from nas.session.plan import find_exploring_seconds, find_final_share
 from nas.session.warm_start import forget_checkpoints, load_start
 from nas.study.parts import Parts
 from nas.study.pruned_versions import find_unpruned, make_follow_up
@@ -50,16 +51,21 @@ def check_executor(parts: Parts) -> None:
     parts.executor.check(parts.device)
 
 
-def run_search(run: Run, progress: Progress | None, *, searching: bool = True) -> Run:
-    """Run the search to its end, then test and export the best; if not `searching`, only what follows it."""
+def run_search(run: Run, progress: Progress | None, *, searching: bool = True, began: float | None = None) -> Run:
+    """Run the search to its end, then test and export the best; if not `searching`, only what follows it.
+
+    Args:
+        began: from when on the time limit counts, which ends the finals, by `time.monotonic`; from now on if None.
+    """
+    began = time.monotonic() if began is None else began
     with copy_while_running(run.path) as copy:
-        return _run_to_end(run, progress, copy, searching=searching)
+        return _run_to_end(run, progress, copy, searching=searching, began=began)
 
 
-def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *, searching: bool) -> Run:
+def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *, searching: bool, began: float) -> Run:
     """As `run_search`; `copy` is called whenever there is something new that must not be lost."""
     check_protocol(run)
-    finals = _make_finals(run, searching=searching)
+    finals = _make_finals(run, searching=searching, began=began)
     search = _make_search(run, finals, searching=searching)
     if progress is not None:
         progress.begin(run, search)
@@ -87,11 +93,13 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
     return run
 
 
-def _make_finals(run: Run, *, searching: bool) -> FinalsHook:
+def _make_finals(run: Run, *, searching: bool, began: float) -> FinalsHook:
     """The finals of a run; if not `searching`, none begin."""
     parts, config = run.parts, run.config
-    limit = None if config.time_limit is None else time.monotonic() + parse_duration(config.time_limit)
-    return FinalsHook(run.study, parts.finalists if searching else 0, config.final_share, parts.usual, limit)
+    limit = None if config.time_limit is None else began + parse_duration(config.time_limit)
+    return FinalsHook(
+        run.study, (config.finalists or 0) if searching else 0, find_final_share(config), parts.usual, limit
+    )
 
 
 def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
@@ -100,10 +108,7 @@ def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
     heirs = parts.space if config.weight_sharing == "inherit" else None
     limits = Limits(run.target, over=lambda: True)
     if searching:
-        time_limit = None if config.time_limit is None else parse_duration(config.time_limit)
-        if time_limit is not None and parts.finalists:
-            time_limit = max(0.1, (time_limit - RESERVE) * (1 - config.final_share))
-        limits = Limits(run.target, config.max_failures, set_deadline(time_limit))
+        limits = Limits(run.target, config.max_failures, set_deadline(find_exploring_seconds(config)))
     asked = {int(number): tuple(ratios) for number, ratios in study.notes.get("prune", {}).items()}
     prune = make_follow_up(
         tuple(config.prune), asked, lambda number: study.weights_path(number).is_file(), finals.find_best

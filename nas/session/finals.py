@@ -17,10 +17,12 @@ from nas.core.genotype import Genotype
 from nas.core.job import Train, TrainFinalist
 from nas.core.search import Search
 from nas.core.trial import Proposal, Trial
+from nas.session.plan import RESERVE
 from nas.study.study import Study
 
-RACING = 0.44
+RACING = 0.25
 """The share of the finals' time in which the finalists race; the rest is the winner's, who then has had most of it."""
+_EPOCHS_OF_WINNER = 16  # in the time after the race
 _LEAST_LAST = 0.3  # of the finals' time that is the winner's, however long the parts before took
 
 
@@ -49,10 +51,6 @@ class Finals:
     def note(self) -> dict[str, object]:
         """What a study remembers of them."""
         return {**asdict(self), "candidates": list(self.candidates)}
-
-
-RESERVE = 8.0
-"""Seconds of a time limit that are left for testing and exporting the winner."""
 
 
 class FinalsHook:
@@ -181,11 +179,9 @@ def next_part(finals: Finals, trials: Sequence[Trial]) -> Proposal | None:
 
 
 def _propose_part(finals: Finals, candidate: Trial, before: Trial | None, stage: int, parts: list[Trial]) -> Proposal:
-    latest = before or candidate
-    done = latest.measurements[-1].epoch
-    an_epoch = latest.metrics["seconds"] / done
-    sizes, racing = finals.sizes, RACING * finals.seconds
-    trained = 0 if before is None else done
+    latest, sizes, racing = before or candidate, finals.sizes, RACING * finals.seconds
+    an_epoch, epoch_size = _size_epoch(finals, latest)
+    trained = 0 if before is None else latest.measurements[-1].epoch
     if stage == len(sizes) - 1:
         spent = sum({_candidate_of(trial): trial.metrics.get("seconds", 0.0) for trial in parts}.values())
         seconds = max(finals.seconds - spent, _LEAST_LAST * finals.seconds)
@@ -205,9 +201,24 @@ def _propose_part(finals: Finals, candidate: Trial, before: Trial | None, stage:
         horizon,
         settles=stage == len(sizes) - 1,
         continues=None if before is None else before.number,
+        epoch_size=epoch_size,
     )
     origin = f"finals of trial {candidate.number}, stage {stage + 1} of {len(sizes)}"
     return Proposal(candidate.genotype, (latest.number,), origin, job)
+
+
+def _size_epoch(finals: Finals, latest: Trial) -> tuple[float, int | None]:
+    """How many seconds an epoch of a finalist takes, and how many examples it shows.
+
+    Where candidates were given a time, an epoch takes a fixed share of the finals; else it is a candidate's epoch.
+    """
+    seconds, job = latest.metrics["seconds"], latest.job
+    if isinstance(job, TrainFinalist) or "examples" not in latest.metrics:
+        return seconds / latest.measurements[-1].epoch, job.epoch_size if isinstance(job, TrainFinalist) else None
+    an_example = seconds / latest.metrics["examples"]
+    an_epoch = (1 - RACING) * finals.seconds / _EPOCHS_OF_WINNER
+    size = max(1, round(an_epoch / an_example))
+    return size * an_example, size
 
 
 def _candidate_of(trial: Trial) -> int:

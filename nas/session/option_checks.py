@@ -16,6 +16,7 @@ from nas.core.job import PruneChannels, TrainPortion, TrainSupernet
 from nas.core.space import SearchSpace, sample
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
+from nas.session.plan import expect_trials
 from nas.strategies.one_shot import OneShot
 
 FEW_TRIALS, FEW_EPOCHS = 8, 4
@@ -89,7 +90,7 @@ def configure_strategy(config: RunConfig, strategy: Callable[..., Strategy], spa
     own = {name: value for name, value in config.set.items() if shared and name in registry.options(OneShot)}
     given = {name: value for name, value in config.set.items() if name not in own}
     if not shared:
-        return make(space, config.trials)
+        return make(space, expect_trials(config))
     return registry.make_strategy(
         OneShot, "supernet", space, seed=config.seed, trials=config.trials, given=own, make=make
     )

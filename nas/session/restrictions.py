@@ -106,6 +106,22 @@ def assume_restrictions(
     return space, tuple(made.values())
 
 
+def assume(
+    space: SearchSpace, assumptions: Sequence[Assumption], config: RunConfig
+) -> tuple[SearchSpace, tuple[Assumption, ...]]:
+    """Restrict decisions that the user has said nothing about, of those that there are."""
+    made = []
+    for assumption in assumptions:
+        choice = space.choices().get(assumption.site) if isinstance(space, Restrictable) else None
+        said = any(fnmatch.fnmatchcase(assumption.site, pattern) for pattern in [*config.pin, *config.restrict])
+        if isinstance(space, Restrictable) and choice is not None and not said:
+            values = tuple(value for value in choice.values if value in assumption.values)
+            if values and values != choice.values:
+                space = space.restrict({assumption.site: values}, "--objective")
+                made.append(Assumption(assumption.site, values, assumption.reason))
+    return space, tuple(made)
+
+
 def restore_assumptions(space: SearchSpace, assumed: tuple[Assumption, ...]) -> SearchSpace:
     """Restrict a space as it was when the run began."""
     for assumption in assumed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import unicodedata
 from datetime import UTC, datetime
 
@@ -26,13 +27,18 @@ def start_run(
     *,
     given: Given = NO_OBJECTS,
     progress: Progress | None = None,
+    began: float | None = None,
 ) -> Run:
     """Search as configured, or train the genotype that is configured, in a new folder, and export the best.
+
+    Args:
+        began: when the command began, by `time.monotonic`: the time limit counts from then on. By default, now.
 
     Raises:
         UserError: bad input; nothing has been written.
         KeyboardInterrupt: stopped by the user; what is finished is kept, and `resume` goes on.
     """
+    began = time.monotonic() if began is None else began
     source = config.from_
     if source is not None and config.genotype is None:
         genotype = given.genotype or find_genotype(source, config.runs_dir)
@@ -44,9 +50,8 @@ def start_run(
         update={
             "epochs": parts.epochs,
             "early_stopping": parts.early_stopping_name,
+            **parts.decided,
             **absolute,
-            "finalists": parts.finalists,
-            "epoch_size": parts.epoch_size,
         }
     )
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
@@ -64,7 +69,7 @@ def start_run(
         if source is not None:
             study.note("from", source)
         publish_run(path)
-        return run_search(run, progress)
+        return run_search(run, progress, began=began)
     finally:
         study.close()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from nas.core.early_stopping import EarlyStopping
 from nas.core.evaluator import Assumption, Evaluator
@@ -34,6 +34,6 @@ class Parts:
     epochs: int
     early_stopping: EarlyStopping
     early_stopping_name: str
-    epoch_size: int | None = None
-    finalists: int = 0
+    decided: Mapping[str, Any] = field(default_factory=dict)
+    """Options that were left open, as they are for this run."""
     usual: Genotype | None = None

@@ -1,0 +1,64 @@
+"""How fast a candidate is trained on this machine, and how much fits into the seconds that it has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from evaluators.training.epochs import Training
+
+_TIMED = 0.25  # seconds of updates that say how long one takes
+
+
+def time_updates(training: Training, train_epoch: Callable[[], None], batch: int) -> float:
+    """Make a few updates, which belong to no epoch, and return the seconds of an example.
+
+    The first is not counted: much is allocated and chosen then.
+
+    Args:
+        training: before its first epoch; its `epoch_size` is changed.
+        train_epoch: trains an epoch of it.
+        batch: examples of an update.
+    """
+    epochs, training.epochs = training.epochs, 1_000_000  # no schedule moves
+    spent, updates, count = 0.0, 0, 1
+    while spent < _TIMED:
+        training.epoch_size = count * batch
+        began = time.perf_counter()
+        train_epoch()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        if training.epochs_done > 1:
+            spent, updates, count = spent + time.perf_counter() - began, updates + count, 2 * count
+    training.epochs, training.epochs_done = epochs, 0
+    return spent / (updates * batch)
+
+
+@dataclass
+class Timetable:
+    """Says how many examples each epoch of a candidate shows, so that all of them take the seconds that it has.
+
+    Attributes:
+        seconds: of the whole training, scoring included.
+        epochs: how many it has.
+        batch: examples of an update.
+        trained: seconds of training for an example.
+        scored: seconds of scoring after an epoch.
+    """
+
+    seconds: float
+    epochs: int
+    batch: int
+    trained: float
+    scored: float
+
+    def fit_epoch(self, spent: float, done: int) -> int:
+        """Return how many examples the next epoch shows, `done` epochs and `spent` seconds after the beginning.
+
+        They are whole batches, and one at least.
+        """
+        left = (self.seconds - spent) / (self.epochs - done) - self.scored
+        return max(1, int(left / self.trained / self.batch)) * self.batch

@@ -1,0 +1,67 @@
+"""The plan of a search with a time limit: how long each candidate is trained, and how many there will be."""
+
+from __future__ import annotations
+
+from nas.config import RunConfig, format_duration, parse_duration
+from nas.core.errors import UserError
+from nas.core.evaluator import Pace
+
+FINAL_SHARE, LIMITED_FINAL_SHARE = 0.5, 0.75
+"""The share of the time that is the finals': of a time limit most, as a winner that was trained little is no good."""
+RESERVE = 8.0
+"""Seconds of a time limit that are left for testing and exporting the winner."""
+SLOT_EPOCHS = 2
+"""Of a candidate that is given a time."""
+_RANKING_UPDATES = 160  # of the usual genotype, in the time of a candidate: after 40 ranks are as good as random
+_LEAST_CANDIDATES = 6  # rather than that there are fewer, they are told apart less well
+_LEAST_UPDATES = 8  # with fewer nothing is learnt at all
+_SCORING = 0.12  # the share of a candidate's time in which it is scored
+_LEAST_SCORED = 500
+
+
+def find_exploring_seconds(config: RunConfig) -> float | None:
+    """Return how many seconds of the time limit candidates have, before the finals; None without a limit."""
+    if config.time_limit is None:
+        return None
+    limit = parse_duration(config.time_limit)
+    return max(0.1, (limit - RESERVE) * (1 - find_final_share(config))) if config.finalists else limit
+
+
+def find_final_share(config: RunConfig) -> float:
+    """Return the share of the time that is the finals': that which was asked for, else what is usual."""
+    usual = FINAL_SHARE if config.time_limit is None else LIMITED_FINAL_SHARE
+    return usual if config.final_share is None else config.final_share
+
+
+def plan_time(config: RunConfig, pace: Pace) -> RunConfig:
+    """Return the configuration with ``candidate_time`` and ``scored_examples``.
+
+    The time of exploring is shared among as many candidates as are asked for, or as can be told from each other.
+
+    Args:
+        pace: of the usual genotype.
+
+    Raises:
+        UserError: not even one candidate would learn anything.
+    """
+    exploring = find_exploring_seconds(config)
+    assert exploring is not None
+    update = pace.trained * pace.batch
+    if exploring < _LEAST_UPDATES * update:
+        needed = RESERVE + _LEAST_UPDATES * update / (1 - find_final_share(config))
+        why = f"{_LEAST_UPDATES} updates of the usual genotype take {_LEAST_UPDATES * update:.1f} s on this machine"
+        raise UserError("--time-limit", config.time_limit, f"{format_duration(needed)} or more", why=why)
+    workers = config.workers or 1
+    enough = min(_RANKING_UPDATES * update / (1 - _SCORING), exploring * workers / _LEAST_CANDIDATES)
+    seconds = max(exploring * workers / config.trials, enough)
+    scored = max(_LEAST_SCORED, int(_SCORING * seconds / SLOT_EPOCHS / (pace.trained / 3)))
+    decided = {"candidate_time": f"{seconds:.2f}s", "scored_examples": scored if scored < pace.available else None}
+    return config.model_copy(update=decided)
+
+
+def expect_trials(config: RunConfig) -> int:
+    """Return how many trials a search will have: fewer than it may where each candidate has a time of its own."""
+    exploring = find_exploring_seconds(config)
+    if config.candidate_time is None or exploring is None:
+        return config.trials
+    return max(1, min(config.trials, round(exploring * (config.workers or 1) / parse_duration(config.candidate_time))))

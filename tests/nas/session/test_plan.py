@@ -1,0 +1,109 @@
+"""The plan of a search with a time limit."""
+
+import pytest
+
+import nas
+from nas.config import RunConfig, format_duration, parse_duration
+from nas.core.errors import UserError
+from nas.core.evaluator import Pace
+from nas.core.job import TrainFinalist
+from nas.session.plan import RESERVE, expect_trials, find_exploring_seconds, plan_time
+from tests.conftest import SMALL, export_only_python, tiny_data
+
+PACE = Pace(batch=32, trained=0.001, available=10_000)
+
+
+def config(**options):
+    return RunConfig.checked({"finalists": 2, "time_limit": "208s", "final_share": 0.5, **options})
+
+
+def test_the_time_of_exploring_is_shared_by_as_many_trials_as_are_asked_for():
+    assert find_exploring_seconds(config()) == (208 - RESERVE) / 2 == 100
+    planned = plan_time(config(trials=10), PACE)
+    assert parse_duration(planned.candidate_time) == 10
+    assert expect_trials(planned) == 10
+
+
+def test_candidates_have_time_enough_to_be_told_apart():
+    planned = plan_time(config(trials=1_000), PACE)
+    seconds = parse_duration(planned.candidate_time)
+    assert seconds / (PACE.trained * PACE.batch) > 150  # updates
+    assert expect_trials(planned) == round(100 / seconds)
+    assert expect_trials(plan_time(config(trials=1_000), Pace(32, 0.02, 100))) == 6  # however slow they are
+    twice = plan_time(config(trials=1_000, workers=2), PACE)
+    assert expect_trials(twice) == pytest.approx(2 * expect_trials(planned), abs=1)
+
+
+def test_scoring_takes_a_small_part_of_the_time_and_never_more_than_there_is():
+    planned = plan_time(config(trials=1_000), PACE)
+    scoring = 2 * planned.scored_examples * PACE.trained / 3
+    assert scoring < 0.2 * parse_duration(planned.candidate_time)
+    assert plan_time(config(trials=1_000), Pace(32, 0.001, 100)).scored_examples is None
+
+
+def test_a_limit_in_which_nothing_could_be_learnt_is_refused_before_the_search():
+    with pytest.raises(UserError, match=r"--time-limit.*updates of the usual genotype take 256.0 s"):
+        plan_time(config(), Pace(32, 1.0, 100))
+
+
+def test_without_a_plan_as_many_trials_are_expected_as_were_asked_for():
+    assert expect_trials(config(trials=7)) == 7
+    assert find_exploring_seconds(config(time_limit=None)) is None
+    assert find_exploring_seconds(config(finalists=0)) == 208
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(45.0, "45s"), (210.0, "3.5m"), (7200.0, "2h")])
+def test_durations_are_written_as_they_are_read(seconds, text):
+    assert format_duration(seconds) == text
+    assert parse_duration(text) == seconds
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        export_only_python(patch)
+        patch.setattr("nas.session.plan.RESERVE", 0.5)
+        folder = tmp_path_factory.mktemp("runs")
+        options = {"trials": 4, "finalists": 1, "time_limit": "10s", "pin": SMALL}
+        return nas.search(data=tiny_data(count=400), runs_dir=folder, name="limited", **options)
+
+
+def test_candidates_of_a_limited_search_have_the_same_time_and_the_finals_the_rest(run):
+    explored = [t for t in run.trials if t.job.counted]
+    assert 1 <= len(explored) <= 4
+    for trial in explored:
+        assert trial.measurements[-1].epoch == 2
+        assert trial.metrics["examples"] >= 2 * trial.genotype.content["batch_size"]
+    finals = [t for t in run.trials if isinstance(t.job, TrainFinalist)]
+    assert finals[-1].job.settles
+    assert all(t.job.epoch_size is not None and t.job.epoch_size > 0 for t in finals)
+    last = finals[-1]
+    assert last.metrics["examples"] == last.measurements[-1].epoch * last.job.epoch_size
+
+
+def test_a_limited_search_says_what_it_assumes_of_schedules(run):
+    assert [a.site for a in run.parts.assumptions if a.site == "schedule"] == ["schedule"]
+    assert all(t.genotype.content["schedule"] == "one_cycle" for t in run.trials)
+
+
+def test_a_limited_search_is_resumed_by_the_plan_that_it_had(run):
+    explored = sum(t.job.counted for t in run.trials)
+    with pytest.MonkeyPatch.context() as patch:
+        export_only_python(patch)
+        again = nas.resume(run.path, trials=explored + 1, data=tiny_data(count=400))
+    assert again.config.candidate_time == run.config.candidate_time
+    assert again.config.final_share == 0.75
+    assert sum(t.job.counted for t in again.trials) == explored + 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"candidate_time": "1s", "strategy": "pbt"},
+        {"candidate_time": "1s", "strategy": "darts"},
+        {"candidate_time": "1s", "weight_sharing": "supernet"},
+    ],
+)
+def test_a_time_of_each_candidate_is_refused_where_there_are_no_candidates_of_their_own(tmp_path, options):
+    with pytest.raises(UserError, match="--candidate-time"):
+        nas.search(data=tiny_data(), runs_dir=tmp_path, **options)
