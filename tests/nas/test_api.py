@@ -43,6 +43,7 @@ def test_the_elbo_restricts_the_search_to_what_has_one(tmp_path):
     run = nas.search(data=tiny_data(), trials=2, epochs=1, objective="elbo", pin=SMALL, runs_dir=tmp_path)
     assert {t.genotype.content["family"] for t in run.trials} == {"variational"}
     assert {t.genotype.content["likelihood"] for t in run.trials} == {"gaussian"}
+    assert (nas.export_model(run, part="decoder", formats=("python",)) / "samples.png").is_file()
 
 
 class Duck:
