@@ -92,7 +92,7 @@ class AutoencoderTask(Task):
             needed.append(Assumption("noise_variance", (0.03,), "less noise would win denoising_mse trivially"))
         if objective in _BOUNDS:
             needed.append(Assumption("family", ("variational",), f"only it has {objective}"))
-            kind, reason = "gaussian", "others' densities of values that are exactly 0 or 1 have no bound"
+            kind, reason = "gaussian", "grey values have no Bernoulli one, and the continuous has no bound at 0 and 1"
             if self._binary:
                 kind, reason = "bernoulli", "all values are 0 or 1, and densities do not compare with probabilities"
             needed.append(Assumption("likelihood", (kind,), reason))
