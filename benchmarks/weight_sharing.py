@@ -46,13 +46,12 @@ def by_name(child: nn.Module, parent: nn.Module, run: Callable[[nn.Module], obje
 
 def space_of(latent: int, widest: int) -> AutoencoderSpace:
     """Convolutional autoencoders of one or two stages and small edge cells, whose training is decided."""
-    space = AutoencoderSpace()
+    space = AutoencoderSpace().restrict({"family": ("plain",)})
     usual = {name: (c.usual,) for name, c in space.choices().items() if c.role == "hyperparameter" and c.usual}
-    pins = {"network": ("convolutional",), "family": ("plain",), "latent": (latent,), "augmentation": ("none",)}
+    pins = {"network": ("convolutional",), "latent": (latent,), "augmentation": ("none",)}
     small = {"stages": (1, 2), "cells": ("edge",), "encoder_cell.nodes": (1, 2), "decoder_cell.nodes": (1, 2)}
     narrow = {name: tuple(w for w in (8, 16, 24, 32) if w <= widest) for name in ("width", "decoder_width")}
-    arising = {name: values for name, values in usual.items() if name not in ("noise_variance", "beta", "kl_warm_up")}
-    return space.restrict({**arising, **pins, **small, **narrow})
+    return space.restrict({**usual, **pins, **small, **narrow})
 
 
 def trained(

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluators.autoencoder.losses import add_noise, as_autoencoder, variational_bound
+from evaluators.autoencoder.bounds import as_autoencoder, draw_prior, measure_bounds, name_likelihood
+from evaluators.autoencoder.losses import add_noise
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.training.selection import Scores
 from nas.data.dataset import batches
 
 _SHOWN = 10  # images of a picture
+_BOUNDED = 2_000  # images at most that bounds are of, evenly spread: several codes of each are decoded
 
 
 @torch.no_grad()
@@ -28,16 +30,19 @@ def score_reconstructions(
 ) -> Scores:
     """Measure the metrics of an autoencoder's family, and give some images and reconstructions in rows.
 
+    Below those of variational ones are samples of the prior.
+
     Args:
         model: is in evaluation mode afterwards.
         images: (N, C, H, W), from 0 to 1, on the model's device.
+        hyperparameters: of variational models ``likelihood`` is what they are scored with.
         seed: of the noise, and of the codes that are drawn.
-        decoder_variance: of the normal likelihood of variational models with the loss ``mse``, which need it.
+        decoder_variance: of the Gaussian likelihood of variational models, which needs it.
     """
     model.eval()
     autoencoder = as_autoencoder(model)
     noise = torch.Generator(images.device).manual_seed(seed)
-    rebuilt, cleaned, parts = [], [], []
+    rebuilt, cleaned = [], []
     variance = hyperparameters.get("noise_variance")
     noisy = None
     for part in batches(images):
@@ -48,8 +53,6 @@ def score_reconstructions(
         if variance is not None:
             noisy = add_noise(batch, variance, noise)
             cleaned.append(model(noisy))
-        if autoencoder.variational:
-            parts.append(variational_bound(autoencoder, batch, hyperparameters["loss"], noise, decoder_variance))
     reconstructions = torch.cat(rebuilt)
     metrics = {
         "mse": mean_squared_error(reconstructions, images),
@@ -61,8 +64,8 @@ def score_reconstructions(
         metrics["denoising_mse"] = mean_squared_error(torch.cat(cleaned), images)
         again = add_noise(images[:_SHOWN], variance, torch.Generator(images.device).manual_seed(seed))
         rows = [images[:_SHOWN], again, model(again)]
-    if parts:
-        likelihood = float(torch.cat([likelihood for likelihood, _ in parts]).mean())
-        divergence = float(torch.cat([divergence for _, divergence in parts]).mean())
-        metrics |= {"elbo": likelihood - divergence, "log_likelihood": likelihood, "kl": divergence}
+    if autoencoder.variational:
+        some = images[:: -(-len(images) // _BOUNDED)]
+        metrics |= measure_bounds(autoencoder, some, name_likelihood(hyperparameters), noise, decoder_variance)
+        rows.append(draw_prior(autoencoder, images[:_SHOWN], noise.manual_seed(seed)))
     return Scores(metrics, rows)

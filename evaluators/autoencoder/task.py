@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from evaluators.adversarial.task import REAL
 from evaluators.autoencoder.baselines import reconstruct_linearly
-from evaluators.autoencoder.losses import as_autoencoder, fit_decoder_variance, training_loss
+from evaluators.autoencoder.bounds import as_autoencoder, draw_prior, fit_decoder_variance, name_likelihood
+from evaluators.autoencoder.losses import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.reconstruction import mean_squared_error, psnr
@@ -21,12 +24,14 @@ from evaluators.training.selection import Scores
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
-from nas.data.dataset import Dataset, Split, as_float
+from nas.data.dataset import Dataset, Split, as_float, batches
 
-_LIKELIHOODS = ("elbo", "log_likelihood")
+_BOUNDS = ("elbo", "log_likelihood", "iwae_bound")
 _WIDEST_ON_CPU = 32
 _RANKING_IMAGES = 10_000
+_EXAMPLES = 16  # inputs of a deliverable
 _FITTED_IMAGES = 1_000  # of the training part, that say how sure a decoder is
+_FEWEST_TO_COMPARE = 100  # images; an FID of fewer says little
 
 
 class AutoencoderTask(Task):
@@ -36,11 +41,15 @@ class AutoencoderTask(Task):
     images, and ``variational``; variational ones have ``posterior``. See search_spaces.autoencoder.modules.
 
     Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from an
-    input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl`` (nats an image,
-    from one sample of its code). The normal likelihood of the loss ``mse`` is scored, on whatever part, with the
-    variance that is optimal for 1,000 training images, so that ``elbo`` bounds the density of a part that has no say
-    in it. ``log_likelihood`` is an objective although larger codes raise it: pin ``latent`` to compare codes of one
-    size.
+    input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl``, and
+    ``iwae_bound``: nats an image, from 4 samples of its code, the mean over 2,000 images at most. They are of
+    densities, or of probabilities where every value of the data is 0 or 1: what a Bernoulli likelihood has made of grey
+    values is scored by the continuous one. The Gaussian has, on whatever part, the variance that is optimal for 1,000
+    training images, so that ``elbo`` bounds the density of a part that has no say in it. ``log_likelihood`` is an
+    objective although larger codes raise it: pin ``latent`` to compare codes of one size.
+
+    On a test part of 100 images or more variational ones also have ``sample_fid``, of samples of the prior, and beside
+    it ``real_fid``; see evaluators.metrics.samples.make_reference.
     """
 
     name = "autoencoder"
@@ -52,7 +61,10 @@ class AutoencoderTask(Task):
         Metric("denoising_mse", "minimize"),
         Metric("elbo", "maximize", "nats"),
         Metric("log_likelihood", "maximize", "nats"),
+        Metric("iwae_bound", "maximize", "nats"),
         Metric("kl", "minimize", "nats", caveat="codes that ignore the image have the least"),
+        Metric("sample_fid", "minimize", caveat="is measured on the test part alone, as it takes too long for epochs"),
+        REAL,
     )
     picture = "reconstructions.png"
     program = "autoencoder"
@@ -78,9 +90,12 @@ class AutoencoderTask(Task):
         if objective == "denoising_mse":
             needed.append(Assumption("family", ("denoising",), "only it is trained on noise"))
             needed.append(Assumption("noise_variance", (0.03,), "less noise would win denoising_mse trivially"))
-        if objective in _LIKELIHOODS:
+        if objective in _BOUNDS:
             needed.append(Assumption("family", ("variational",), f"only it has {objective}"))
-            needed.append(Assumption("loss", ("bce",), "nats of different likelihoods do not compare"))
+            kind, reason = "gaussian", "grey values have no Bernoulli one, and the continuous has no bound at 0 and 1"
+            if self._binary:
+                kind, reason = "bernoulli", "all values are 0 or 1, and densities do not compare with probabilities"
+            needed.append(Assumption("likelihood", (kind,), reason))
         return needed
 
     def loss(
@@ -104,17 +119,53 @@ class AutoencoderTask(Task):
         part: Literal["validation", "test"] = "validation",
         memory: PeakMemory | None = None,
     ) -> Scores:
-        """Score reconstructions of a part; see evaluators.autoencoder.scores."""
+        """Score reconstructions of a part, and of the test part samples as well; see evaluators.autoencoder.scores."""
         images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
+        autoencoder = as_autoencoder(evaluated.eval())
+        if not autoencoder.variational:
+            return score_reconstructions(evaluated, images, hyperparameters, seed, memory)
+        hyperparameters = {**hyperparameters, "likelihood": self._choose_density(hyperparameters)}
         variance = None
-        if as_autoencoder(evaluated).variational and hyperparameters["loss"] == "mse":
+        if hyperparameters["likelihood"] == "gaussian":
             fitted, codes = as_float(self.train_data.examples[:_FITTED_IMAGES]), torch.Generator(self.device)
-            variance = fit_decoder_variance(as_autoencoder(evaluated.eval()), fitted, codes.manual_seed(seed))
-        return score_reconstructions(evaluated, images, hyperparameters, seed, memory, variance)
+            variance = fit_decoder_variance(autoencoder, fitted, codes.manual_seed(seed))
+        found = score_reconstructions(evaluated, images, hyperparameters, seed, memory, variance)
+        if part == "validation" or min(len(images), len(self.data.validation)) < _FEWEST_TO_COMPARE:
+            return found
+        return Scores({**found.metrics, **self._score_samples(evaluated, seed)}, found.rows)
+
+    def _choose_density(self, hyperparameters: Mapping[str, Any]) -> str:
+        """Choose the likelihood that a variational model is scored with: its own, unless that is none of the data.
+
+        Genotypes of earlier versions, which say ``loss`` instead, keep the scores that their runs began with.
+        """
+        kind = name_likelihood(hyperparameters)
+        grey = kind == "bernoulli" and "likelihood" in hyperparameters and not self._binary
+        return "continuous_bernoulli" if grey else kind
+
+    def _score_samples(self, model: nn.Module, seed: int) -> dict[str, float]:
+        """Compute ``sample_fid`` and ``real_fid``, on the test part."""
+        from evaluators.features.extractor import load_extractor
+        from evaluators.metrics.samples import frechet_distance, make_reference
+
+        extractor = load_extractor(self.data, device=self.device)
+        reference = make_reference(self.data, extractor, part="test")
+        images = as_float(self.data.test.examples[: reference.samples].to(self.device))
+        samples = draw_prior(as_autoencoder(model), images, torch.Generator(self.device).manual_seed(seed))
+        fid = frechet_distance(reference.features, extractor.features(samples).double())
+        assert reference.real_fid is not None
+        return {"sample_fid": fid, "real_fid": reference.real_fid}
 
     @functools.cached_property
     def _validation(self) -> Tensor:
         return as_float(self._part("validation").examples)
+
+    @functools.cached_property
+    def _binary(self) -> bool:
+        """Whether every value of the data is 0 or 1."""
+        parts = (part.examples for part in (self.data.train, self.data.validation, self.data.test))
+        some = (as_float(examples[rows]) for examples in parts for rows in batches(examples))
+        return all(bool(((values == 0) | (values == 1)).all()) for values in some)
 
     def baselines(self, genotype: Genotype) -> dict[str, dict[str, float]]:
         """Score principal components with a code of the genotype's size on the test part."""
@@ -134,6 +185,16 @@ class AutoencoderTask(Task):
         return {"encoder": (images,), "decoder": (codes,)}
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """Deliver the autoencoder, with the first 16 images of the test part."""
-        inputs = {"images": self.data.test.examples[:16]}
-        return {"autoencoder": Deliverable(model, inputs, ("reconstructions",), "autoencoder")}
+        """Deliver the autoencoder, with the first 16 images of the test part; of a variational one also its decoder."""
+        images, autoencoder = self.data.test.examples[:_EXAMPLES], as_autoencoder(model)
+        whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder")
+        if not autoencoder.variational:
+            return {"autoencoder": whole}
+        latent = autoencoder.encode(as_float(images[:1])).shape[1]
+        settings = {"latent": latent, "noise": "normal", "noise_scale": 1.0, "condition": "none"}
+        noise = torch.randn((_EXAMPLES, latent), generator=torch.Generator().manual_seed(0))
+        decoder = nn.Sequential(autoencoder.decoder, autoencoder.output).eval()
+        return {
+            "autoencoder": replace(whole, settings=settings),
+            "decoder": Deliverable(decoder, {"noise": noise}, ("images",), "generator", settings),
+        }

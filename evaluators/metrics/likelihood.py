@@ -1,4 +1,4 @@
-"""Log-likelihoods and divergences, in nats, one value an image: summed over pixels or latents, never averaged."""
+"""Log-likelihoods of images, in nats: summed over pixels, never averaged; and divergences of codes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,27 @@ _LEAST_VARIANCE = 1 / (12 * 255**2)
 
 
 def bernoulli_log_likelihood(logits: Tensor, images: Tensor) -> Tensor:
-    """Compute log p(x|z) with independent Bernoulli pixels, (N, C, H, W) twice to (N,)."""
+    """Compute log p(x|z) with independent Bernoulli pixels, (N, C, H, W) twice to (N,).
+
+    It is one of images whose every value is 0 or 1. Of grey values it is no logarithm of a density, as what it is the
+    logarithm of does not integrate to 1.
+    """
     return -F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(1)
+
+
+def continuous_bernoulli_log_likelihood(logits: Tensor, images: Tensor) -> Tensor:
+    """Compute log p(x|z) with continuous Bernoulli pixels, a density on [0, 1], (N, C, H, W) twice to (N,).
+
+    Loaiza-Ganem & Cunningham 2019, equations 5 and 6, in terms of the logit a: a (x - 1/2) - log(sinh(a/2) / (a/2)).
+    Around 0, where the quotient is 0/0, the logarithm is its series; elsewhere nothing overflows or cancels.
+    """
+    half = 0.5 * logits
+    small = half.abs() < 0.25
+    near = logits * (images - 0.5) - half**2 / 6 + half**4 / 180 - half**6 / 2835
+    size = torch.where(small, torch.ones_like(logits), logits).abs()  # what is not taken needs a finite gradient too
+    missed = torch.where(logits > 0, 1 - images, images)
+    far = torch.log(size) - torch.log1p(-torch.exp(-size)) - size * missed
+    return torch.where(small, near, far).flatten(1).sum(1)
 
 
 def gaussian_log_likelihood(means: Tensor, images: Tensor, variance: Tensor | float) -> Tensor:
@@ -35,5 +54,5 @@ def optimal_variance(means: Tensor, images: Tensor) -> Tensor:
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Compute KL(N(mean, variance) || N(0, 1)) (Kingma & Welling 2014, appendix B), (N, latent) twice to (N,)."""
-    return 0.5 * torch.sum(mean.square() + log_variance.exp() - 1 - log_variance, dim=1)
+    """Compute KL(N(mean, variance) || N(0, 1)) of each latent (Kingma & Welling 2014, appendix B), (N, latent) all."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)

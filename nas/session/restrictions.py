@@ -10,7 +10,7 @@ from nas.config import RunConfig
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.evaluator import Assumption, Evaluator
 from nas.core.genotype import Genotype
-from nas.core.space import Restrictable, SearchSpace, Traceable, check_arising
+from nas.core.space import Choice, Restrictable, SearchSpace, Traceable, Value, check_arising
 from nas.session.given import NO_OBJECTS, Given
 
 
@@ -59,10 +59,16 @@ def fix_architecture(config: RunConfig, genotype: Genotype, given: Given = NO_OB
         decisions = space.trace(genotype)
     except InvalidGenotype as error:
         raise UserError("--from", source, f"a genotype of the space {space.name}", why=str(error)) from None
-    left = narrowed.choices()
+    made = {d.choice.site: d.value for d in decisions}
+
+    def repeat(choice: Choice) -> Value:
+        value = made.get(choice.site)
+        return choice.values[0] if value is None or value not in choice.values else value
+
+    left, arising = narrowed.choices(), narrowed.grow(repeat).content
     pins = {}
     for site, value in ((d.choice.site, d.value) for d in decisions if d.choice.role != "hyperparameter"):
-        if site not in left:
+        if site not in arising:
             continue
         if value not in left[site].values:
             pinned = any(fnmatch.fnmatchcase(site, pattern) for pattern in config.pin)
@@ -79,7 +85,7 @@ def assume_restrictions(
     """Restrict the decisions that the objectives need restricted and the user has said nothing about.
 
     Raises:
-        UserError: two objectives need what excludes each other.
+        UserError: two objectives need what excludes each other, or what leaves the user's own restrictions no sense.
     """
     if not isinstance(space, Restrictable):
         return space, ()
@@ -103,6 +109,10 @@ def assume_restrictions(
                 continue
             space = space.restrict({site: values}, "--objective")
             made[site] = Assumption(site, values, assumption.reason)
+    if made:
+        needs = "; ".join(f"{one.site} = {', '.join(map(str, one.values))} ({one.reason})" for one in made.values())
+        for option, patterns in (("--pin", config.pin), ("--restrict", config.restrict)):
+            check_arising(space.choices(), patterns, option, f"never arises with what the objectives need: {needs}")
     return space, tuple(made.values())
 
 

@@ -260,7 +260,9 @@ class SpaceContract:
     ) -> None:
         if not isinstance(space, Restrictable):
             pytest.skip("the space cannot be narrowed")
-        site, choice = next((s, c) for s, c in space.choices().items() if len(c.values) > 1)
+        always = sorted(set.intersection(*(set(genotype.content) for genotype in drawn)))
+        choice = max((space.choices()[site] for site in always), key=lambda choice: len(choice.values))
+        site = choice.site
         smaller = space.restrict({site: (choice.values[-1],)})
         asked: set[str] = set()
         generator = np.random.default_rng(4)

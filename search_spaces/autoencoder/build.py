@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from nas.core.space import Shape
-from search_spaces.autoencoder.modules import Autoencoder, VariationalAutoencoder
+from search_spaces.autoencoder.modules import Autoencoder, ContinuousBernoulliMean, VariationalAutoencoder
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.operations.layers import (
     build_activation,
@@ -37,9 +37,11 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
         encoder, decoder = _build_convolutional(content, shape, code, build_cell or build_decided)
     else:
         encoder, decoder = _build_fully_connected(content, shape, code)
-    # a linear output is cut to the range of images: outside of it there is nothing to gain
-    linear = content.get("output") == "linear"
-    output = nn.Hardtanh(0.0, 1.0) if linear else nn.Sigmoid()
+    output: nn.Module = nn.Sigmoid()
+    if content.get("output") == "linear":  # cut to the range of images: outside of it there is nothing to gain
+        output = nn.Hardtanh(0.0, 1.0)
+    elif content.get("likelihood") == "continuous_bernoulli":
+        output = ContinuousBernoulliMean()
     return (VariationalAutoencoder if variational else Autoencoder)(encoder, decoder, output)
 
 

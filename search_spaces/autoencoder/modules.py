@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -44,3 +45,17 @@ class VariationalAutoencoder(Autoencoder):
     def encode(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) to the means of their codes (N, latent)."""
         return self.posterior(images)[0]
+
+
+class ContinuousBernoulliMean(nn.Module):
+    """Logits to the means of continuous Bernoulli pixels, which are no sigmoids (Loaiza-Ganem & Cunningham 2019).
+
+    Equation 8 in terms of the logit a: (1 + coth(a / 2)) / 2 - 1 / a; around 0, where both are large, its series.
+    """
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Logits of any shape to means in (0, 1)."""
+        small = logits.abs() < 0.2
+        series = 0.5 + logits / 12 - logits**3 / 720 + logits**5 / 30240
+        large = torch.where(small, torch.ones_like(logits), logits)  # what is not taken must have a finite gradient
+        return torch.where(small, series, 0.5 + 0.5 / torch.tanh(large / 2) - 1 / large)

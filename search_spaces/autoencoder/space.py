@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.core.genotype import Genotype
 from nas.core.space import Shape, Value
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FAMILIES = ("plain", "denoising", "variational")
+LIKELIHOODS = ("gaussian", "continuous_bernoulli", "bernoulli")
 NETWORKS = ("convolutional", "fully_connected")
 # powers of two, and the sizes of MNIST's and CIFAR's images: an exactly complete code
 LATENT = (2, 4, 8, 16, 32, 64, 128, 256, 512, 784, 1024, 2048, 3072, 4096)
@@ -36,17 +37,21 @@ class AutoencoderSpace(WeightSharingSpace):
     goes back, each stage a cell and then an up-sampling. A size is halved, rounded up, while both sides are at
     least 4, and what rounding added is cropped on the way back: every genotype serves every size of image.
     Cells are written in one of three encodings, which `cells` decides: see search_spaces.cells.
+
+    In version 2 variational ones had a `loss` for a likelihood, `beta` from 1 on, and neither `capacity` nor
+    `free_bits`.
     """
 
     name = "autoencoder"
-    version = 2
+    version = 3
+    readable = (2,)
     task = "autoencoder"
     cells = ("encoder_cell", "decoder_cell")
     required: Mapping[str, Value] = {"network": "convolutional", "cells": "edge"}
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
-        self._decide_family(ask)
+        family = self._decide_family(ask)
         ask.structure("latent", LATENT, ordered=True, usual=32)
         network = ask.structure("network", NETWORKS, usual="convolutional")
         ask.structure("stages", STAGES, ordered=True, usual=2)
@@ -69,18 +74,34 @@ class AutoencoderSpace(WeightSharingSpace):
             if not mirrored:
                 ask.structure("decoder_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
                 ask.structure("decoder_stages", STAGES, ordered=True, usual=2)
-        self._decide_training(ask)
+        self._decide_training(ask, family)
 
-    def _decide_family(self, ask: Asker) -> None:
-        family = ask.structure("family", FAMILIES, usual="plain")
+    def _decide_family(self, ask: Asker) -> str:
+        family = str(ask.structure("family", FAMILIES, usual="plain"))
         if family == "denoising":
             ask.hyperparameter("noise_variance", (0.003, 0.01, 0.03, 0.1, 0.3), ordered=True, usual=0.03)
         elif family == "variational":
-            ask.hyperparameter("beta", (1.0, 2.0, 4.0, 6.0, 8.0, 16.0), ordered=True, usual=1.0)
-            ask.hyperparameter("kl_warm_up", (0.0, 0.1, 0.2), ordered=True, usual=0.1)
+            self._decide_divergence(ask)
+        return family
 
-    def _decide_training(self, ask: Asker) -> None:
-        if ask.hyperparameter("loss", ("mse", "bce"), usual="mse") == "mse":
+    def _decide_divergence(self, ask: Asker) -> None:
+        """What the divergence of codes costs: in proportion, or its distance from a capacity; in nats."""
+        large, early = (1.0, 2.0, 4.0, 6.0, 8.0, 16.0), self.version < 3
+        off = early or ask.hyperparameter("capacity", ("off", 5.0, 10.0, 25.0, 50.0), usual="off") == "off"
+        if not off:
+            ask.hyperparameter("gamma", (10.0, 30.0, 100.0, 300.0, 1000.0), ordered=True, usual=100.0)
+            return
+        ask.hyperparameter("beta", large if early else (0.1, 0.25, 0.5, *large), ordered=True, usual=1.0)
+        ask.hyperparameter("kl_warm_up", (0.0, 0.1, 0.2), ordered=True, usual=0.1)
+        if not early:
+            ask.hyperparameter("free_bits", ("off", 0.05, 0.1, 0.25, 0.5), ordered=True, usual="off")
+
+    def _decide_training(self, ask: Asker, family: str) -> None:
+        if family == "variational" and self.version >= 3:
+            linear = ask.hyperparameter("likelihood", LIKELIHOODS, usual="gaussian") == "gaussian"
+        else:
+            linear = ask.hyperparameter("loss", ("mse", "bce"), usual="mse") == "mse"
+        if linear:
             ask.structure("output", ("sigmoid", "linear"), usual="sigmoid")
         ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop", "muon"), usual="muon")
         ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True, usual=0.002)
@@ -130,7 +151,7 @@ class AutoencoderSpace(WeightSharingSpace):
         if family == "denoising":
             family += f" (sigma^2 {it['noise_variance']})"
         elif family == "variational":
-            family += f" (beta {it['beta']:g})"
+            family += f" ({describe_divergence(it)})"
         parts = [
             f"{family} {it['network'].replace('_', ' ')}",
             f"latent {it['latent']} ({describe_completeness(it['latent'], shape)})",
@@ -150,12 +171,20 @@ class AutoencoderSpace(WeightSharingSpace):
             if it["decoder"] == "searched":
                 parts.append(f"decoder {it['decoder_stages']} of {it['decoder_hidden_width']}")
         parts.append(f"{it['normalisation']} norm, {it['activation']}".replace("none norm", "no norm"))
-        parts.append(
-            f"{it['loss']}, {it['optimiser']} {it['learning_rate']:g} {it['schedule']}, batch {it['batch_size']}"
-        )
+        loss = it.get("likelihood") or it["loss"]
+        parts.append(f"{loss}, {it['optimiser']} {it['learning_rate']:g} {it['schedule']}, batch {it['batch_size']}")
         if it["augmentation"] != "none":
             parts.append(f"augmented by {it['augmentation']}s")
-        return "; ".join(parts).replace("one_cycle", "one-cycle").replace("leaky_relu", "leaky relu")
+        text = "; ".join(parts).replace("one_cycle", "one-cycle").replace("leaky_relu", "leaky relu")
+        return text.replace("continuous_bernoulli", "continuous Bernoulli")
+
+
+def describe_divergence(content: Mapping[str, Any]) -> str:
+    """What the divergence of a variational model's codes costs."""
+    if content.get("capacity", "off") != "off":
+        return f"capacity {content['capacity']:g} nats, gamma {content['gamma']:g}"
+    free = content.get("free_bits", "off")
+    return f"beta {content['beta']:g}" + ("" if free == "off" else f", {free:g} nats free in each latent")
 
 
 def describe_completeness(latent: int, shape: Shape) -> str:

@@ -42,7 +42,8 @@ def test_arrays_and_an_objective_to_be_maximised(tmp_path):
 def test_the_elbo_restricts_the_search_to_what_has_one(tmp_path):
     run = nas.search(data=tiny_data(), trials=2, epochs=1, objective="elbo", pin=SMALL, runs_dir=tmp_path)
     assert {t.genotype.content["family"] for t in run.trials} == {"variational"}
-    assert {t.genotype.content["loss"] for t in run.trials} == {"bce"}
+    assert {t.genotype.content["likelihood"] for t in run.trials} == {"gaussian"}
+    assert (nas.export_model(run, part="decoder", formats=("python",)) / "samples.png").is_file()
 
 
 class Duck:

@@ -123,6 +123,15 @@ def test_what_no_longer_arises_is_not_pinned():
     assert "output" not in space.choices()
 
 
+def test_an_architecture_of_an_earlier_version_is_searched_with_todays_hyperparameters():
+    earlier = sample(SPACE.of_version(2).restrict({"family": ("variational",), "loss": ("mse",)}), generator_for(1))
+    made = pins(earlier)
+    space = SPACE.restrict({site: (value,) for site, value in made.items()})
+    assert made["output"] == earlier.content["output"]
+    assert "loss" not in space.choices()
+    assert len(space.choices()["likelihood"].values) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -141,9 +150,9 @@ def test_contradictions_are_refused_in_a_line(options, message):
 def test_genotypes_of_other_spaces_are_refused():
     given = genotype()
     for wrong, why in (
-        (Genotype.of("toy", 1, {}), "is of toy version 1, not autoencoder version 2"),
-        (Genotype.of("autoencoder", 2, {}), "family: is not decided"),
-        (Genotype.of("autoencoder", 2, {**given.content, "latent": 17}), "latent: 17 is not one of"),
+        (Genotype.of("toy", 1, {}), "is of toy version 1, not autoencoder version 3"),
+        (Genotype.of("autoencoder", 3, {}), "family: is not decided"),
+        (Genotype.of("autoencoder", 3, {**given.content, "latent": 17}), "latent: 17 is not one of"),
     ):
         with pytest.raises(UserError, match=f"--from 'x': .*{why}.*; allowed: a genotype of the space autoencoder"):
             pins(wrong)

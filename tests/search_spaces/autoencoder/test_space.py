@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
 from nas.core.space import sample
 from nas.strategies.novelty import Seen
@@ -77,6 +78,52 @@ def test_an_ordered_decision_moves_to_a_neighbour_every_other_time():
     assert set(mutants) == set(values) - {128}
     near = np.mean([latent in (64, 256) for latent in mutants])
     assert 0.5 < near < 0.65  # 1/2 + 1/2 * 2/13 = .58
+
+
+def usual(space, **decided):
+    """The usual genotype, but for what is decided."""
+
+    def answer(choice):
+        return decided.get(choice.site, choice.values[0] if choice.usual is None else choice.usual)
+
+    return space.grow(answer)
+
+
+def test_what_codes_cost_is_decided_of_variational_autoencoders_alone_and_is_usually_their_bound():
+    space, own = AutoencoderSpace(), {"capacity", "gamma", "beta", "kl_warm_up", "free_bits", "likelihood"}
+    assert not own & set(usual(space).content)
+    assert not own & set(usual(space, family="denoising").content)
+    decided = usual(space, family="variational").content
+    assert {site: decided[site] for site in own & set(decided)} == {
+        "capacity": "off", "beta": 1.0, "kl_warm_up": 0.1, "free_bits": "off", "likelihood": "gaussian",
+    }  # fmt: skip
+    assert min(space.choices()["beta"].values) == 0.1
+    held = usual(space, family="variational", capacity=25.0)
+    assert own & set(held.content) == {"capacity", "gamma", "likelihood"}
+    assert "capacity 25 nats, gamma 100" in space.describe(held, (1, 8, 8))
+    free = usual(space, family="variational", free_bits=0.25, likelihood="continuous_bernoulli")
+    assert "beta 1, 0.25 nats free in each latent" in space.describe(free, (1, 8, 8))
+    assert "continuous Bernoulli" in space.describe(free, (1, 8, 8))
+
+
+def test_genotypes_of_version_2_are_read_and_that_version_makes_them_still():
+    new, old = SMALL, SMALL.of_version(2)
+    generator = np.random.default_rng(4)
+    assert new.of_version(3) is new
+    for genotype in (sample(old, generator) for _ in range(20)):
+        assert genotype.version == 2
+        assert new.trace(genotype) == old.trace(genotype)
+        assert new.describe(genotype, (1, 8, 8)) == old.describe(genotype, (1, 8, 8))
+        assert "loss" in new.hyperparameters(genotype)
+        if genotype.content["family"] == "variational":
+            with pytest.raises(InvalidGenotype, match="capacity: is not decided"):
+                new.validate(Genotype.of(new.name, 3, genotype.content))
+            assert new.build(genotype, (1, 8, 8)).variational
+    assert set(old.choices()["beta"].values) == {1.0, 2.0, 4.0, 6.0, 8.0, 16.0}
+    assert not {"likelihood", "capacity", "free_bits"} & set(old.choices())
+    for version in (1, 4):
+        with pytest.raises(InvalidGenotype, match=f"version {version}, not"):
+            new.of_version(version)
 
 
 def test_a_mirrored_decoder_uses_the_encoders_cell():
