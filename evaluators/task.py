@@ -16,7 +16,7 @@ from evaluators.training.selection import KeepLast, KeepLowest, Scores, Selectio
 from evaluators.training.single_network import RECIPE, SingleNetworkTraining
 from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
 from nas.core.genotype import Genotype
-from nas.core.metric import COST, Metric
+from nas.core.metric import COST, LENGTH, Metric
 from nas.core.space import SearchSpace
 from nas.core.supernet import Path, SupernetPlan
 from nas.core.trial import Measurement, Trial
@@ -100,8 +100,8 @@ class Task(Capabilities):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """The metrics on this data: those of quality, and what a training costs."""
-        return {**self.quality, **COST}
+        """The metrics on this data: those of quality, and what a training costs and how long it was."""
+        return {**self.quality, **COST, **{n: m for n, m in LENGTH.items() if n not in self.quality}}
 
     def assumptions(self, objective: str) -> list[Assumption]:
         """What an objective needs to make sense."""
@@ -248,16 +248,19 @@ class Task(Capabilities):
         """What a checkpoint depends on besides the genotype, the seed, the epochs and the data."""
         return {"device": self.device.type}  # generators of devices differ
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, final: bool = False) -> Selection:
+    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, keeps: str | None = None) -> Selection:
         """What says which epoch counts: the last one; of a finalist, which is trained for long, the best.
 
         Args:
             epochs: of the whole training.
             to_the_end: the training ends after its last epoch and never before.
             frames: how many epochs a film will have, if there is one; None where the training may end earlier.
-            final: whether it is a finalist's.
+            keeps: the metric by which the best epoch is kept, if that is one of quality, else the task's first; None
+                where the last is.
         """
-        return KeepLowest(self.picture, next(iter(self.quality.values()))) if final else KeepLast(self.picture)
+        if keeps is None:
+            return KeepLast(self.picture)
+        return KeepLowest(self.picture, self.quality.get(keeps) or next(iter(self.quality.values())))
 
     # -- supernets
 

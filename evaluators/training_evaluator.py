@@ -151,7 +151,8 @@ class TrainingEvaluator(Evaluator):
                 timetable = self._make_timetable(training, memory, seconds)
         # whether a portion ends early is the strategy's to say
         frames = None if every is None else epochs
-        selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames, final=final)
+        keeps = job.objective if isinstance(job, TrainFinalist) else None
+        selection = task.selection(epochs, to_the_end=every is not None or portion, frames=frames, keeps=keeps)
         parts: dict[str, Part] = {"training": training, "spent": stopwatch, **selection.parts()}
         for name, state in kept.items():
             parts[name].restore(state)

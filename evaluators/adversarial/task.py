@@ -58,7 +58,7 @@ class AdversarialTask(Task):
         """Give the protocol, because the snapshot that is kept depends on it."""
         return self.protocol("validation")
 
-    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, final: bool = False) -> Selection:
+    def selection(self, epochs: int, *, to_the_end: bool, frames: int | None, keeps: str | None = None) -> Selection:
         """Keep the snapshot with the least FID."""
         return KeepBest(
             self.begin_snapshots(epochs, to_the_end=to_the_end),

@@ -83,6 +83,9 @@ class AutoencoderTask(Task):
         if objective in ("mse", "psnr", "ssim", "denoising_mse"):
             reason = f"a larger code would win {objective} trivially"
             needed.append(Assumption("latent", (latent,), reason))
+        if objective in ("mse", "psnr", "ssim"):
+            reason = f"others give up {objective} for codes that can be drawn"
+            needed.append(Assumption("family", ("plain", "denoising"), reason))
         if self.device.type == "cpu":
             reason = "on a CPU wider ones take minutes a trial"
             narrow = tuple(range(1, _WIDEST_ON_CPU + 1))

@@ -108,6 +108,7 @@ class TrainFinalist:
         settles: whether the rate falls to nothing at the end of this part.
         continues: the number of the trial whose training it goes on with; None where it begins.
         epoch_size: examples that an epoch shows; None for as many as those of a candidate.
+        objective: the metric by which its best epoch is kept; empty for the evaluator's first.
     """
 
     completion: ClassVar[Completion] = "complete"
@@ -122,6 +123,7 @@ class TrainFinalist:
     settles: bool = False
     continues: int | None = None
     epoch_size: int | None = None
+    objective: str = ""
 
 
 Job = Train | TrainPortion | TrainSupernet | ScoreWithSupernet | PruneChannels | TrainFinalist

@@ -45,3 +45,9 @@ COST = metrics_by_name(
     Metric("peak_memory_mb", "minimize", "MB"),
 )
 """What every training measures besides its quality: the model's size, and what the trial has cost so far."""
+
+LENGTH = metrics_by_name(
+    Metric("examples", None),
+    Metric("kept_epoch", None),
+)
+"""How many examples a training has shown, if that was planned by time, and which epoch is kept, if not the last."""

@@ -79,7 +79,7 @@ class FinalsHook:
     def propose_part(self, search: Search) -> Proposal | None:
         """Propose what is to be trained next, once the strategy has no more; None to wait, or if nothing is."""
         finals = self._find(search)
-        return None if finals is None else next_part(finals, search.begun)
+        return None if finals is None else next_part(finals, search.begun, search.objectives[0].name)
 
     def find_best(self, search: Search) -> Trial | None:
         """Find the winner of the finals, or what the strategy recommends where that is better or there are none.
@@ -152,8 +152,12 @@ def choose_finalists(
     return tuple(chosen.values())
 
 
-def next_part(finals: Finals, trials: Sequence[Trial]) -> Proposal | None:
-    """The part of a finalist's training that comes next; None where one must end before, or the finals are over."""
+def next_part(finals: Finals, trials: Sequence[Trial], objective: str = "") -> Proposal | None:
+    """The part of a finalist's training that comes next; None where one must end before, or the finals are over.
+
+    Args:
+        objective: the metric by which the best epoch of each is kept; empty for the evaluator's first.
+    """
     by_number = {trial.number: trial for trial in trials}
     parts = {
         (trial.job.candidate, trial.job.stage): trial
@@ -166,7 +170,7 @@ def next_part(finals: Finals, trials: Sequence[Trial]) -> Proposal | None:
         for candidate in left:
             if (candidate, stage) not in parts:
                 before = parts.get((candidate, stage - 1))
-                return _propose_part(finals, by_number[candidate], before, stage, list(parts.values()))
+                return _propose_part(finals, by_number[candidate], before, stage, list(parts.values()), objective)
         here = [parts[candidate, stage] for candidate in left]
         if any(trial.outcome is None for trial in here):
             return None
@@ -178,7 +182,9 @@ def next_part(finals: Finals, trials: Sequence[Trial]) -> Proposal | None:
     return None
 
 
-def _propose_part(finals: Finals, candidate: Trial, before: Trial | None, stage: int, parts: list[Trial]) -> Proposal:
+def _propose_part(
+    finals: Finals, candidate: Trial, before: Trial | None, stage: int, parts: list[Trial], objective: str
+) -> Proposal:
     latest, sizes, racing = before or candidate, finals.sizes, RACING * finals.seconds
     an_epoch, epoch_size = _size_epoch(finals, latest)
     trained = 0 if before is None else latest.measurements[-1].epoch
@@ -202,6 +208,7 @@ def _propose_part(finals: Finals, candidate: Trial, before: Trial | None, stage:
         settles=stage == len(sizes) - 1,
         continues=None if before is None else before.number,
         epoch_size=epoch_size,
+        objective=objective,
     )
     origin = f"finals of trial {candidate.number}, stage {stage + 1} of {len(sizes)}"
     return Proposal(candidate.genotype, (latest.number,), origin, job)
