@@ -70,6 +70,9 @@ class ChoiceSpace(abc.ABC):
     `build`. A site must have the same values wherever it arises.
 
     Attributes:
+        version: raised whenever the program asks otherwise than before; see `of_version`.
+        readable: earlier versions whose programs `decide` still is where `version` says so: their genotypes are read,
+            trained and exported as they are, and their runs go on.
         task: the kind of model that it makes, by its task's name.
         data_kinds: the kinds of data that its models are made for.
         condition: what the data tell of an example, such as its label, if that is known yet; see Conditionable.
@@ -77,6 +80,7 @@ class ChoiceSpace(abc.ABC):
 
     name: str
     version: int = 1
+    readable: tuple[int, ...] = ()
     task: str
     data_kinds: tuple[str, ...] = ("image",)
     condition: Condition | None = None
@@ -103,6 +107,19 @@ class ChoiceSpace(abc.ABC):
         space = copy.copy(self)
         space.condition, space._arising = condition, None
         return space
+
+    def of_version(self, version: int) -> Self:
+        """The same space, restrictions included, as it was in an earlier version; see nas.core.space.Versioned."""
+        if version == self.version:
+            return self
+        if version not in self.readable:
+            raise self._name_other(self.name, version)
+        space = copy.copy(self)
+        space.version, space._arising = version, None
+        return space
+
+    def _name_other(self, space: str, version: int) -> InvalidGenotype:
+        return InvalidGenotype("genotype", f"is of {space} version {version}, not {self.name} version {self.version}")
 
     # -- growing and its inverse
 
@@ -134,9 +151,8 @@ class ChoiceSpace(abc.ABC):
         Raises:
             InvalidGenotype: it is of another space or version, or lacks, exceeds or mistakes a decision.
         """
-        if (genotype.space, genotype.version) != (self.name, self.version):
-            what = f"{genotype.space} version {genotype.version}"
-            raise InvalidGenotype("genotype", f"is of {what}, not {self.name} version {self.version}")
+        if genotype.space != self.name:
+            raise self._name_other(genotype.space, genotype.version)
         content = genotype.content
 
         def recorded(choice: Choice) -> Value:
@@ -144,7 +160,7 @@ class ChoiceSpace(abc.ABC):
                 raise InvalidGenotype(choice.site, "is not decided")
             return cast(Value, content[choice.site])
 
-        decisions = self._decisions(recorded)
+        decisions = self.of_version(genotype.version)._decisions(recorded)
         for decision in decisions:  # those with one value were not asked for
             site = decision.choice.site
             if not _contains((decision.value,), recorded(decision.choice)):

@@ -165,6 +165,18 @@ class Conditionable(SearchSpace, Protocol):
 
 
 @runtime_checkable
+class Versioned(SearchSpace, Protocol):
+    """The space can be what it was in an earlier version."""
+
+    def of_version(self, version: int) -> Versioned:
+        """The same space, restrictions included, as it was in that version, whose genotypes it makes and reads.
+
+        Raises:
+            InvalidGenotype: it cannot read genotypes of that version.
+        """
+
+
+@runtime_checkable
 class Restrictable(SearchSpace, Protocol):
     """The space can be narrowed by the user."""
 

@@ -12,7 +12,7 @@ from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Evaluat
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
 from nas.core.job import TrainFinalist, TrainPortion
-from nas.core.space import Conditionable, SearchSpace
+from nas.core.space import Conditionable, SearchSpace, Versioned
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
 from nas.session.data import choose_device, load_run_data
@@ -38,11 +38,17 @@ SEARCH_EPOCH = 6_000
 """Examples that an epoch of a search shows at most, where the user says nothing."""
 
 
-def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assumption, ...] | None = None) -> Parts:
+def assemble(
+    config: RunConfig,
+    given: Given = NO_OBJECTS,
+    assumed: tuple[Assumption, ...] | None = None,
+    version: int | None = None,
+) -> Parts:
     """Make everything that a search needs. Where a genotype is trained, the objectives restrict nothing.
 
     Args:
         assumed: what the run assumed when it began, on whatever machine; None for a new run.
+        version: of the space that the run has genotypes of; None for today's.
 
     Raises:
         UserError: a name that is unknown, or parts that do not fit each other.
@@ -50,7 +56,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     new = assumed is None
     trained = None if config.genotype is None else Genotype(config.genotype)
     executor = _make_executor(config)
-    space = load_space(config, given)
+    space = _load_version(load_space(config, given), version)
     strategy = _load_strategy(config, given, trained)
     early_stopping = plan_early_stopping(config, given.early_stopping, strategy)
     space = restrict_space(space, config)
@@ -103,6 +109,20 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         finalists=_count_finalists(config, evaluator, strategy),
         usual=usual,
     )  # fmt: skip
+
+
+def _load_version(space: SearchSpace, version: int | None) -> SearchSpace:
+    """The space as it was in a version.
+
+    Raises:
+        UserError: it can no longer be that.
+    """
+    if version is None or not isinstance(space, Versioned):
+        return space
+    try:
+        return space.of_version(version)
+    except InvalidGenotype as error:
+        raise UserError("RUN", f"trials of version {version}", "runs that this version reads", why=str(error)) from None
 
 
 def _count_finalists(config: RunConfig, evaluator: Evaluator, strategy: Callable[..., Strategy]) -> int:

@@ -12,7 +12,7 @@ from nas.session.assembly import assemble
 from nas.session.execution import Progress, run_search
 from nas.session.given import NO_OBJECTS, Given
 from nas.session.option_checks import check_prunable
-from nas.study.run import Run, load_assumptions, load_config
+from nas.study.run import Run, find_space_version, load_assumptions, load_config
 from nas.study.study import Study
 
 
@@ -36,7 +36,7 @@ def prune_run(
     config = config.model_copy(update={"prune": RunConfig.checked({"prune": list(ratios)}).prune})
     study = Study.reopen(path)
     try:
-        parts = assemble(config, given, load_assumptions(study))
+        parts = assemble(config, given, load_assumptions(study), find_space_version(study))
         check_prunable(parts.evaluator, parts.space, config)
         study.space = parts.space
         run = Run(study, config.model_copy(update={"prune": []}), parts)

@@ -11,7 +11,7 @@ from nas.core.errors import UserError
 from nas.session.assembly import assemble
 from nas.session.execution import Progress, check_executor, run_search
 from nas.session.given import NO_OBJECTS, Given
-from nas.study.run import Run, load_assumptions, load_config
+from nas.study.run import Run, find_space_version, load_assumptions, load_config
 from nas.study.study import Study
 
 
@@ -46,7 +46,7 @@ def resume_run(
         trials = RunConfig.checked({"trials": trials}).trials
     study = Study.reopen(path)
     try:
-        parts = assemble(config, given, load_assumptions(study))
+        parts = assemble(config, given, load_assumptions(study), find_space_version(study))
         study.space = parts.space
         recorded = study.notes.get("data")
         if recorded not in (None, found := parts.data.fingerprint):

@@ -32,6 +32,11 @@ def load_assumptions(study: Study) -> tuple[Assumption, ...] | None:
     return None if noted is None else tuple(Assumption(site, tuple(values), why) for site, values, why in noted)
 
 
+def find_space_version(study: Study) -> int | None:
+    """Find the version of the space that a run's genotypes are of; None where it has none."""
+    return next((trial.genotype.version for trial in study.trials()), None)
+
+
 def load_config(path: Path) -> RunConfig:
     """Load the configuration of the run in this folder.
 
