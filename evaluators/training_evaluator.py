@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from nas.core.metric import Metric
     from nas.core.supernet import SupernetPlan
 
-AVERAGING = 0.995
-"""The decay of a finalist's averaged weights: of a constant rate's it makes what a falling rate gives, at any time."""
 SETTLING = 0.4
 """The share of a winner's last part in which its rate falls to nothing."""
 _SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
@@ -170,12 +168,12 @@ class TrainingEvaluator(Evaluator):
         selection.check(training)
 
     def changed_hyperparameters(self, trial: Trial) -> dict[str, str | int | float]:
-        """The hyperparameters of a finalist whose training has a schedule: a constant rate, and averaged weights."""
+        """The hyperparameters of a finalist whose training has a schedule; see evaluators.task.Task.changed_for_finals."""
         job = trial.job
-        if not isinstance(job, TrainFinalist) or "schedule" not in self.task.hyperparameters(trial.genotype):
+        if not isinstance(job, TrainFinalist):
             return {}
-        changed: dict[str, str | int | float] = {"schedule": "constant", "averaging": AVERAGING}
-        if job.settles:
+        changed = self.task.changed_for_finals(self.task.hyperparameters(trial.genotype))
+        if changed and job.settles:
             changed["settles_from"] = round(1 - SETTLING * job.epochs / job.horizon, 4)
         return changed
 

@@ -159,6 +159,7 @@ def measure_supernet(
     loss: Loss,
     score: Callable[..., Scores],
     picture: str,
+    hyperparameters: Mapping[str, Any],
 ) -> Iterator[Measurement]:
     """Train a supernet, and give one measurement after every epoch, with a picture and all alphas as ``alphas.json``.
 
@@ -173,6 +174,7 @@ def measure_supernet(
         train: its halves train the weights and the alphas, on its device.
         loss, score: the task's; see evaluators.task.Task.
         picture: the name of the picture of an epoch.
+        hyperparameters: of the base, completed by the task's recipe.
 
     Raises:
         UserError: the space has no supernets.
@@ -187,7 +189,7 @@ def measure_supernet(
     model = initialise_model(lambda: space.relax(base, shape, plan), trial.seed, device)
     memory = PeakMemory(device)
     cost = {"parameters": float(count_parameters(model))}
-    training = SupernetTraining(model, plan, loss, space.hyperparameters(base), train, trial.seed)
+    training = SupernetTraining(model, plan, loss, hyperparameters, train, trial.seed)
     history = []
     in_a_row = 0
     for epoch in range(1, epochs + 1):

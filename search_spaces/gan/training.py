@@ -43,6 +43,12 @@ LOSSES = {
     "relativistic": LossTraits(relativistic=True),
 }
 """Every loss that a space may offer; which of them it does is its attribute ``losses``."""
+OPTIMISERS = ("adam", "rmsprop")
+"""Of both halves. AdamW is not among them: the recipes of no family have weight decay."""
+CLIPPED_RATE = 0.0002
+"""Of both halves where weights are clipped; chosen on digits (docs/benchmarks.md)."""
+STYLE_R1 = 0.1
+"""Of style generators, of images in [0, 1]; chosen on digits (docs/benchmarks.md)."""
 GAMMAS = (0.0, 0.01, 0.1, 1.0, 10.0)
 LEARNING_RATES = (0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016)
 
@@ -93,7 +99,7 @@ def decide_training(ask: Asker, losses: tuple[str, ...], *, style: bool, penalis
         ask.hyperparameter("r1", GAMMAS, ordered=True, usual=STYLE_R1 if style and not wasserstein else 0.0)
     _decide_noise(ask, loss, discriminator_steps=5 if wasserstein else 1)
     ask.hyperparameter("batch_size", (16, 32, 64, 128), ordered=True, usual=64)
-    _decide_rates(ask, 0.0008)
+    _decide_rates(ask, CLIPPED_RATE if clips else 0.0008)
     ask.hyperparameter("schedule", ("constant", "linear"), usual="constant")
     if ask.hyperparameter("optimiser", OPTIMISERS, usual="rmsprop" if clips else "adam") == "adam":
         ask.hyperparameter("beta1", (0.0, 0.5, 0.9), ordered=True, usual=0.0 if wasserstein else 0.5)
