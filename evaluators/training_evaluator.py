@@ -168,7 +168,7 @@ class TrainingEvaluator(Evaluator):
         selection.check(training)
 
     def changed_hyperparameters(self, trial: Trial) -> dict[str, str | int | float]:
-        """The hyperparameters of a finalist whose training has a schedule; see evaluators.task.Task.changed_for_finals."""
+        """Those of a finalist whose rate would change in its training; see evaluators.task.Task.changed_for_finals."""
         job = trial.job
         if not isinstance(job, TrainFinalist):
             return {}

@@ -76,7 +76,7 @@ class GanTask(AdversarialTask):
     def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
         """Give as many epochs as have 800 updates; after fewer, a good GAN still looks like a collapsed one."""
         count = min(len(data.train), epoch_size or len(data.train))
-        return -(-_USUAL_UPDATES // max(1, count // RECIPE["batch_size"]))
+        return -(-_USUAL_UPDATES // max(1, count // int(RECIPE["batch_size"])))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:

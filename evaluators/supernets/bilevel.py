@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -73,7 +72,8 @@ def second_order(
     # Adam's root has no derivative where an entry never had a gradient; such a gradient stays nothing for all alphas
     through = [part.nan_to_num(0.0, 0.0, 0.0) for part in torch.autograd.grad(after, along, outputs)]
     slopes = torch.autograd.grad(training(), learning, create_graph=True)
-    indirect = _gradients(torch.stack([(s * part).sum() for s, part in zip(slopes, through, strict=True)]).sum(), alphas)
+    products = [(slope * part).sum() for slope, part in zip(slopes, through, strict=True)]
+    indirect = _gradients(torch.stack(products).sum(), alphas)
     return [d + i for d, i in zip(direct, indirect, strict=True)]
 
 

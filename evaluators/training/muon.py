@@ -39,8 +39,11 @@ class Muon(torch.optim.Optimizer):
         matrices = [p for p in parameters if _is_matrix(p)]
         others = [p for p in parameters if not _is_matrix(p)]
         super().__init__([{"params": matrices}], {"lr": lr, "weight_decay": weight_decay})
-        kind = {"fused": not differentiable, "differentiable": differentiable}
-        self._others = torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay, **kind) if others else None
+        self._others = None
+        if others:
+            self._others = torch.optim.AdamW(
+                others, lr=lr, weight_decay=weight_decay, fused=not differentiable, differentiable=differentiable
+            )
         if self._others is not None:
             self.param_groups += self._others.param_groups
         self._share()

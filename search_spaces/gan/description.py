@@ -40,7 +40,7 @@ def describe_training(content: Content) -> str:
 
 
 def describe_optimiser(content: Content, *, falling: bool) -> str:
-    """The optimiser with both rates, whether they fall, and its decays: ``Adam 0.0002/0.0002 falling betas 0.5 0.999``."""
+    """The optimiser with both rates, whether they fall, and its decays: ``Adam 0.0002/0.0004 betas 0.5 0.999``."""
     rates = f"{content['generator_learning_rate']:g}/{content['discriminator_learning_rate']:g}"
     rates += " falling" if falling else ""
     if content.get("optimiser", "adam") == "rmsprop":

@@ -106,7 +106,7 @@ def test_a_linear_schedule_brings_both_rates_to_nothing_and_a_constant_one_leave
 
 def test_a_rate_that_settles_falls_from_then_on():
     one = training(4, settles_from=0.5)
-    factors = [1.0, 1 - 0.0, 2 * (1 - 2.75 / 4), 2 * (1 - 3.75 / 4)]
+    factors = [1.0, 1.0, 2 * (1 - 2.75 / 4), 2 * (1 - 3.75 / 4)]
     assert rates_of_epochs(one, 4) == [pytest.approx([0.0016 * f] * 2) for f in factors]
 
 

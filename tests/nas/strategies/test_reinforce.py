@@ -94,7 +94,7 @@ class Practitioners(ToySpace):
 
 @pytest.mark.parametrize("usual", [0.0, 0.5, 0.9])
 def test_an_untrained_controller_prefers_what_is_usual_as_much_as_it_is_told(usual):
-    """With probability `usual`, and otherwise all values are as likely as each other; the heads add little of theirs."""
+    """With probability `usual`, and else all values are as likely as each other; the heads add little of theirs."""
     controller = Controller(seed=0, hidden=32, learning_rate=0.5, usual=usual)
     drawn = [controller.draw(Practitioners(), generator_for(0, n), lambda g: False)[0].content for n in range(400)]
     letters = np.array([[content[f"letter{i}"] == "abcdeabc"[i] for i in range(8)] for content in drawn])
