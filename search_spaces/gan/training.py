@@ -45,8 +45,6 @@ LOSSES = {
 """Every loss that a space may offer; which of them it does is its attribute ``losses``."""
 OPTIMISERS = ("adam", "rmsprop")
 """Of both halves. AdamW is not among them: the recipes of no family have weight decay."""
-CLIPPED_RATE = 0.0002
-"""Of both halves where weights are clipped; chosen on digits (docs/benchmarks.md)."""
 STYLE_R1 = 0.1
 """Of style generators, of images in [0, 1]; chosen on digits (docs/benchmarks.md)."""
 GAMMAS = (0.0, 0.01, 0.1, 1.0, 10.0)
@@ -78,8 +76,9 @@ def decide_training(ask: Asker, losses: tuple[str, ...], *, style: bool, penalis
     1,000 or so that a trial has (docs/benchmarks.md), and the generator is averaged. What its paper warns of is not
     usual with a loss or a family:
 
-    - where weights are clipped, momentum and high rates (Arjovsky et al. 2017, section 4.3): RMSprop, five steps of a
-      critic without batch normalisation (algorithm 1);
+    - where weights are clipped, momentum (Arjovsky et al. 2017, section 4.3): RMSprop, five steps of a critic without
+      batch normalisation (algorithm 1), at the rate of the others, as theirs, 0.00005, moves little in 1,000 updates
+      (docs/benchmarks.md);
     - with the gradient penalty, five steps of Adam without momentum (Gulrajani et al. 2017, algorithm 1);
     - style generators have a discriminator with R1 and without batch normalisation (Karras et al. 2019, appendix C).
 
@@ -99,7 +98,7 @@ def decide_training(ask: Asker, losses: tuple[str, ...], *, style: bool, penalis
         ask.hyperparameter("r1", GAMMAS, ordered=True, usual=STYLE_R1 if style and not wasserstein else 0.0)
     _decide_noise(ask, loss, discriminator_steps=5 if wasserstein else 1)
     ask.hyperparameter("batch_size", (16, 32, 64, 128), ordered=True, usual=64)
-    _decide_rates(ask, CLIPPED_RATE if clips else 0.0008)
+    _decide_rates(ask)
     ask.hyperparameter("schedule", ("constant", "linear"), usual="constant")
     if ask.hyperparameter("optimiser", OPTIMISERS, usual="rmsprop" if clips else "adam") == "adam":
         ask.hyperparameter("beta1", (0.0, 0.5, 0.9), ordered=True, usual=0.0 if wasserstein else 0.5)
@@ -115,7 +114,7 @@ def decide_first_training(ask: Asker, losses: tuple[str, ...]) -> tuple[LossTrai
     penalised = loss.relativistic or ask.hyperparameter("r1", GAMMAS, ordered=True, usual=0.0) > 0
     clips = loss.clips_weights
     _decide_noise(ask, loss, discriminator_steps=5 if clips else 1)
-    _decide_rates(ask, 0.0008)
+    _decide_rates(ask)
     ask.hyperparameter("beta1", (0.0, 0.5, 0.9), ordered=True, usual=0.0 if clips else 0.5)
     ask.hyperparameter("beta2", (0.9, 0.99, 0.999), ordered=True, usual=0.99 if clips else 0.999)
     ask.hyperparameter("ema", (0.0, 0.9, 0.99, 0.999), ordered=True, usual=0.99)
@@ -136,9 +135,9 @@ def _decide_noise(ask: Asker, loss: LossTraits, discriminator_steps: int) -> Non
     ask.hyperparameter("batch_norm_momentum", (0.01, 0.1, 0.3), ordered=True, usual=0.1)
 
 
-def _decide_rates(ask: Asker, usual: float) -> None:
-    ask.hyperparameter("generator_learning_rate", LEARNING_RATES, ordered=True, usual=usual)
-    ask.hyperparameter("discriminator_learning_rate", LEARNING_RATES, ordered=True, usual=usual)
+def _decide_rates(ask: Asker) -> None:
+    ask.hyperparameter("generator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0008)
+    ask.hyperparameter("discriminator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0008)
 
 
 RECIPE: dict[str, str | int | float] = {

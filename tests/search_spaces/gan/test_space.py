@@ -20,7 +20,7 @@ from search_spaces.adversarialnas.space import AdversarialNasSpace
 from search_spaces.autogan.space import AutoganSpace
 from search_spaces.cyclegan.space import CycleGanSpace
 from search_spaces.gan.space import CONDITIONS, DISCRIMINATORS, GENERATORS, GanSpace
-from search_spaces.gan.training import CLIPPED_RATE, GAMMAS, LOSSES, RECIPE
+from search_spaces.gan.training import GAMMAS, LOSSES, RECIPE
 
 SMALL = {
     "latent": (16, 32),
@@ -197,7 +197,6 @@ def test_no_pin_makes_a_usual_pair_that_its_paper_warns_of(site, value):
         assert content.get("beta1", 0.0) == 0.0
     if loss.clips_weights:
         assert not batch_norm
-        assert content["discriminator_learning_rate"] <= CLIPPED_RATE
     if loss.relativistic:  # Huang et al. 2024, section 2: with one or none it need not converge
         assert min(content["r1"], content["r2"]) > 0
     if content["generator"] == "style":
