@@ -115,7 +115,7 @@ class GanSpace(WeightSharingSpace):
         batch_norm = decide_training(ask, self._list_losses(), style=family == "style", penalised=penalised)
         self._decide_surroundings(ask)
         self._decide_generator(ask, family)
-        self._decide_discriminator(ask, batch_norm)
+        self._decide_discriminator(ask, batch_norm, normalisation="group" if family == "style" else "none")
 
     def _list_losses(self) -> tuple[str, ...]:
         """The losses that are offered: where batch normalisation is pinned, those that do not exclude it."""
@@ -166,14 +166,16 @@ class GanSpace(WeightSharingSpace):
         if edges:
             ENCODINGS["edge"].decide(ask.within("generator_cell"), self.more_operations)
 
-    def _decide_discriminator(self, ask: Asker, batch_norm: bool | None, usual: bool = False) -> None:
+    def _decide_discriminator(
+        self, ask: Asker, batch_norm: bool | None, usual: bool = False, normalisation: str = "none"
+    ) -> None:
         """Ask for the discriminator; also whether it has batch normalisation, where that is not known."""
         family = ask.structure("discriminator", DISCRIMINATORS, usual="convolutional")
         ask.structure("discriminator_activation", ACTIVATIONS, usual="leaky_relu")
         if batch_norm is None:
             batch_norm = ask.structure("discriminator_batch_norm", (False, True), usual=usual)
         if not batch_norm:
-            ask.structure("discriminator_normalisation", SINGLE_IMAGE_NORMALISATIONS, usual="none")
+            ask.structure("discriminator_normalisation", SINGLE_IMAGE_NORMALISATIONS, usual=normalisation)
         ask.structure("spectral_norm", (False, True), usual=False)
         ask.structure("minibatch", ("none", "discrimination", "standard_deviation"), usual="none")
         ask.structure("dropout", (0.0, 0.1, 0.25, 0.5), ordered=True, usual=0.0)

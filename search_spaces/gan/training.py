@@ -46,7 +46,7 @@ LOSSES = {
 OPTIMISERS = ("adam", "rmsprop")
 """Of both halves. AdamW is not among them: the recipes of no family have weight decay."""
 STYLE_R1 = 0.1
-"""Of style generators, of images in [0, 1]; chosen on digits (docs/benchmarks.md)."""
+"""Of style generators, of images in [0, 1]; from 0.01 to 10 it made no difference on digits (docs/benchmarks.md)."""
 GAMMAS = (0.0, 0.01, 0.1, 1.0, 10.0)
 LEARNING_RATES = (0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016)
 
@@ -80,7 +80,8 @@ def decide_training(ask: Asker, losses: tuple[str, ...], *, style: bool, penalis
       batch normalisation (algorithm 1), at the rate of the others, as theirs, 0.00005, moves little in 1,000 updates
       (docs/benchmarks.md);
     - with the gradient penalty, five steps of Adam without momentum (Gulrajani et al. 2017, algorithm 1);
-    - style generators have a discriminator with R1 and without batch normalisation (Karras et al. 2019, appendix C).
+    - style generators have a discriminator with R1 and without batch normalisation (Karras et al. 2019, appendix C);
+      one that normalises single images, by groups, as theirs learns slowly at this length (docs/benchmarks.md).
 
     A penalty of the gradient, R1 as well, is a term of single images, so none is offered with batch normalisation in
     the discriminator.

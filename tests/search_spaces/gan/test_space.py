@@ -172,6 +172,8 @@ def test_the_usual_style_generator_has_a_judge_with_r1_and_without_batch_normali
     content = usual(GanSpace(), generator="style").content
     assert content["r1"] > 0
     assert not content["discriminator_batch_norm"]
+    assert content["discriminator_normalisation"] == "group"
+    assert usual(GanSpace(), discriminator_batch_norm=False).content["discriminator_normalisation"] == "none"
 
 
 def pinned_one_at_a_time():
