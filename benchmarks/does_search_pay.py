@@ -30,7 +30,7 @@ import nas
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory
 from evaluators.models import initialise_model
-from evaluators.training_evaluator import AVERAGING
+from evaluators.task import AVERAGING
 from nas.data.dataset import Dataset, as_float
 from nas.data.loading import load_data
 from nas.strategies.usual_first import find_usual

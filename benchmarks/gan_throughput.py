@@ -18,11 +18,13 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from evaluators.gan.training import BATCH, GanTraining
+from evaluators.gan.training import RECIPE, GanTraining
 from evaluators.metrics.cost import PeakMemory
 from nas.data.dataset import Split
 
+BATCH = RECIPE["batch_size"]
 USUAL = {
+    **RECIPE,
     "loss": "non_saturating", "r1": 0.0, "noise": "normal", "noise_scale": 1.0, "discriminator_steps": 1,
     "label_smoothing": "none", "instance_noise": 0.0, "diff_augment": "none", "batch_norm_momentum": 0.1,
     "generator_learning_rate": 0.0002, "discriminator_learning_rate": 0.0002, "beta1": 0.5, "beta2": 0.999,

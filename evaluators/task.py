@@ -23,6 +23,8 @@ from nas.core.trial import Measurement, Trial
 from nas.data.dataset import Split, as_float, batches
 
 _CALIBRATION = 16  # batches that the statistics of a supernet's candidate are of
+AVERAGING = 0.995
+"""The decay of a finalist's averaged weights: of a constant rate's it makes what a falling rate gives, at any time."""
 
 
 class Task(Capabilities):
@@ -199,6 +201,14 @@ class Task(Capabilities):
         """Those that the space has decided, and those of the recipe that it leaves open."""
         return {**self.recipe, **self.space.hyperparameters(genotype)}
 
+    def changed_for_finals(self, hyperparameters: Mapping[str, Any]) -> dict[str, str | int | float]:
+        """The hyperparameters that a finalist has in place of its own, as it is not known how long it will be trained.
+
+        By default a constant rate and averaged weights where there is a schedule. Where anything is changed, the rate
+        of the winner's last part falls to nothing, from the progress ``settles_from``.
+        """
+        return {"schedule": "constant", "averaging": AVERAGING} if "schedule" in hyperparameters else {}
+
     def batch_size(self, hyperparameters: Mapping[str, Any]) -> int:
         """How many examples an update sees."""
         return int(hyperparameters["batch_size"])
@@ -282,8 +292,9 @@ class Task(Capabilities):
         """
         plan = plan.completed(self.supernet_epochs, "softmax")
         return measure_supernet(
-            self.space, self.data.shape, trial, plan, self.train_data, self.loss, self.score, self.picture
-        )
+            self.space, self.data.shape, trial, plan, self.train_data, self.loss, self.score, self.picture,
+            self.hyperparameters(trial.genotype),
+        )  # fmt: skip
 
     # -- delivery
 

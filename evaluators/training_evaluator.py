@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from nas.core.metric import Metric
     from nas.core.supernet import SupernetPlan
 
-AVERAGING = 0.995
-"""The decay of a finalist's averaged weights: of a constant rate's it makes what a falling rate gives, at any time."""
 SETTLING = 0.4
 """The share of a winner's last part in which its rate falls to nothing."""
 _SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
@@ -214,19 +212,17 @@ class TrainingEvaluator(Evaluator):
         return Pace(batch, trained, task.count_scored())
 
     def changed_hyperparameters(self, trial: Trial) -> dict[str, str | int | float]:
-        """The hyperparameters of a training without a schedule: a rate that falls at the end alone, averaged weights.
+        """Those of a training whose rate would change as it goes on; see evaluators.task.Task.changed_for_finals.
 
-        Such are those of finalists, and those of candidates that are given a time, if the genotype has a schedule.
+        Such are the trainings of finalists, and of candidates that are given a time.
         """
         job = trial.job
         timed = isinstance(job, Train) and self.candidate_seconds is not None
-        if not (timed or isinstance(job, TrainFinalist)) or "schedule" not in self.task.hyperparameters(trial.genotype):
+        if not (timed or isinstance(job, TrainFinalist)):
             return {}
-        changed: dict[str, str | int | float] = {"schedule": "constant", "averaging": AVERAGING}
-        if isinstance(job, TrainFinalist) and job.settles:
+        changed = self.task.changed_for_finals(self.task.hyperparameters(trial.genotype))
+        if changed and isinstance(job, TrainFinalist) and job.settles:
             changed["settles_from"] = round(1 - SETTLING * job.epochs / job.horizon, 4)
-        elif timed:
-            changed["settles_from"] = 1 - SETTLING
         return changed
 
     # -- supernets whose paths are the candidates

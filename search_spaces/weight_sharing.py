@@ -70,7 +70,7 @@ class WeightSharingSpace(ChoiceSpace):
     def derive(self, genotype: Genotype, alphas: Alphas, max_skips: int | None = None) -> Derived:
         """The base with the relaxed decisions that the alphas stand for; see Relaxable.derive."""
         decided, skips = self.derive_decisions(genotype, alphas, max_skips)
-        derived = Genotype.of(self.name, self.version, {**genotype.content, **decided})
+        derived = Genotype.of(self.name, genotype.version, {**genotype.content, **decided})
         self.validate(derived)
         return Derived(derived, skips)
 

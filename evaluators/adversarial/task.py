@@ -54,6 +54,10 @@ class AdversarialTask(Task):
     def begin_snapshots(self, epochs: int, *, to_the_end: bool) -> Snapshots:
         """Give the snapshots of a new training, of which none has been taken."""
 
+    def changed_for_finals(self, hyperparameters: Mapping[str, Any]) -> dict[str, str | int | float]:
+        """A constant rate where it would fall; the generator is averaged anyway."""
+        return {} if hyperparameters["schedule"] == "constant" else {"schedule": "constant"}
+
     def identity(self) -> Mapping[str, str | int | float]:
         """Give the protocol, because the snapshot that is kept depends on it."""
         return self.protocol("validation")

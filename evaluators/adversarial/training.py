@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from evaluators.training.checkpoint import State
 from evaluators.training.epochs import Training
 from evaluators.training.moving_average import MovingAverage
+from evaluators.training.optimisers import set_learning_rate
+from evaluators.training.schedules import rate_factor
 
 
 class AdversarialTraining(Training):
-    """Trains a generator and a discriminator, each by an Adam of its own; the generator has a moving average.
+    """Trains a generator and a discriminator, each by an optimiser of its own; the generator has a moving average.
 
     Everything random in an epoch follows from the seed and the epoch's number, so that tensors and a few numbers are
     all there is to continue from.
@@ -23,12 +25,16 @@ class AdversarialTraining(Training):
         model: the whole model, on its device.
         generator: all of its networks that generate, as one module.
         discriminator: all of its networks that judge, as one module.
-        hyperparameters: with ``generator_learning_rate``, ``discriminator_learning_rate``, ``beta1``, ``beta2`` and
-            ``ema``, the decay of the moving average.
+        hyperparameters: with ``optimiser``, ``generator_learning_rate``, ``discriminator_learning_rate``, ``beta2``,
+            of Adam ``beta1``, and ``ema``, the decay of the moving average; perhaps ``settles_from``, see
+            evaluators.training.schedules.rate_factor.
 
     Attributes:
         average: of the generator; it is what is scored.
+        schedule: of both learning rates.
     """
+
+    schedule = "constant"
 
     def __init__(
         self,
@@ -53,13 +59,18 @@ class AdversarialTraining(Training):
         self._random = torch.Generator(self._device)
 
     def _make_optimiser(self, name: str, network: nn.Module) -> torch.optim.Optimizer:
-        chosen = self.hyperparameters
-        return torch.optim.Adam(
-            self._weights(network),
-            lr=chosen[f"{name}_learning_rate"],
-            betas=(chosen["beta1"], chosen["beta2"]),
-            fused=True,  # one kernel a step, on CPU and CUDA alike
-        )
+        chosen, weights = self.hyperparameters, self._weights(network)
+        rate, beta2 = chosen[f"{name}_learning_rate"], chosen["beta2"]  # of both the average of squared gradients
+        if chosen["optimiser"] == "rmsprop":
+            return torch.optim.RMSprop(weights, lr=rate, alpha=beta2)
+        # fused: one kernel a step, on CPU and CUDA alike
+        return torch.optim.Adam(weights, lr=rate, betas=(chosen["beta1"], beta2), fused=True)
+
+    def _set_rates(self, progress: float) -> None:
+        """Set both learning rates as they are at a progress of the whole training."""
+        factor = rate_factor(self.schedule, progress, self.hyperparameters.get("settles_from", 1.0))
+        set_learning_rate(self.generator_optimiser, factor * self.hyperparameters["generator_learning_rate"])
+        set_learning_rate(self.discriminator_optimiser, factor * self.hyperparameters["discriminator_learning_rate"])
 
     def _weights(self, network: nn.Module) -> list[nn.Parameter]:
         """Give the parameters of a network that its optimiser trains."""

@@ -68,7 +68,7 @@ class CycleGanTask(AdversarialTask):
     )
     picture = "translations.png"
     data_kinds = ("image_pair",)
-    recipe: ClassVar[Mapping[str, Any]] = {}
+    recipe: ClassVar[Mapping[str, Any]] = {"optimiser": "adam"}
     grows = False
 
     @classmethod
@@ -147,6 +147,10 @@ class CycleGanTask(AdversarialTask):
     def train_data(self) -> tuple[Split, Split]:
         """Both training parts, on the device."""
         return self.data.a.train.to(self.device), self.data.b.train.to(self.device)
+
+    def changed_for_finals(self, hyperparameters: Mapping[str, Any]) -> dict[str, str | int | float]:
+        """A constant rate where it would fall; the translators are averaged anyway."""
+        return {"linear_decay": False} if hyperparameters["linear_decay"] else {}
 
     def batch_size(self, hyperparameters: Mapping[str, Any]) -> int:
         """Give how many images of each domain an update sees."""

@@ -15,7 +15,6 @@ from evaluators.cyclegan.losses import distance, fooling_loss
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.checkpoint import State, copy_to_cpu, select_prefix
 from evaluators.training.epochs import draw_indices
-from evaluators.training.optimisers import set_learning_rate
 from nas.data.dataset import Split, as_float
 
 
@@ -65,6 +64,7 @@ class CycleGanTraining(AdversarialTraining):
         chosen = self.hyperparameters
         self._loss = ADVERSARIAL_LOSSES[chosen["loss"]]
         self._gammas = (chosen["r1"], chosen["r2"]) if self._loss.relativistic else (0.0, 0.0)
+        self.schedule = "late_linear" if chosen["linear_decay"] else "constant"  # section 7.1
         self._buffers: dict[str, ImageBuffer] = {}
         self._places = torch.Generator()
 
@@ -128,12 +128,6 @@ class CycleGanTraining(AdversarialTraining):
     def _make_buffer(self, images: Tensor) -> ImageBuffer:
         channels, height, width = images.shape[1:]
         return ImageBuffer(self.hyperparameters["buffer"], (channels, height, width), self._device)
-
-    def _set_rates(self, progress: float) -> None:
-        """Set both learning rates: constant in the first half, then falling linearly to 0 (section 7.1)."""
-        factor = min(1.0, 2 * (1 - progress)) if self.hyperparameters["linear_decay"] else 1.0
-        set_learning_rate(self.generator_optimiser, factor * self.hyperparameters["generator_learning_rate"])
-        set_learning_rate(self.discriminator_optimiser, factor * self.hyperparameters["discriminator_learning_rate"])
 
     # -- continuing
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.gan.training import BATCH, GanModel, GanTraining, sample_noise, select_conditions
+from evaluators.gan.training import GanModel, GanTraining, sample_noise, select_conditions
 from evaluators.metrics.cost import PeakMemory
 from evaluators.models import seed_global_generators
 from evaluators.supernets.bilevel import Architecture, first_order, make_architect, move_alphas, select_weights
@@ -75,7 +75,7 @@ class PairSupernetTraining(GanTraining):
         }
         super().__init__(model, hyperparameters, epochs, seed)
         self.architecture = cast(Architecture, model.architecture)
-        self.epochs_done, self.updates_an_epoch = begun, max(1, images // BATCH)
+        self.epochs_done, self.updates_an_epoch = begun, max(1, images // self.hyperparameters["batch_size"])
         steps = self.updates_an_epoch * (epochs - self._warm_up)
         rounds = {"generator": 1, "discriminator": int(self.hyperparameters["discriminator_steps"])}
         self._architects = {
@@ -86,7 +86,7 @@ class PairSupernetTraining(GanTraining):
         return select_weights(network, [alpha for rows in self._alphas.values() for alpha in rows])
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
-        """``len(data) // 64`` updates of the generator, at least one: as many as a candidate's epoch has.
+        """``len(data) // batch_size`` updates of the generator, at least one: as many as a candidate's epoch has.
 
         Raises:
             Diverged: a loss or a log-weight is not finite.
@@ -100,6 +100,7 @@ class PairSupernetTraining(GanTraining):
             seen, unseen = (self._batches(half, order) for half in _split_indices(len(data), self.seed))
             for step in range(self.updates_an_epoch):
                 progress = (self.epochs_done + step / self.updates_an_epoch) / self.epochs
+                self._set_rates(progress)
                 noise = self._instance_noise(progress)
                 rows.append(torch.stack(self._round(data, seen[step], unseen[step], progress, noise)))
                 memory.look()
@@ -113,7 +114,8 @@ class PairSupernetTraining(GanTraining):
 
     def _batches(self, half: Tensor, order: torch.Generator) -> Tensor:
         """Draw indices of images of a half, in as many new orders as are needed: (updates, discriminator steps, N)."""
-        rounds, size = int(self.hyperparameters["discriminator_steps"]), min(BATCH, len(half))
+        chosen = self.hyperparameters
+        rounds, size = int(chosen["discriminator_steps"]), min(int(chosen["batch_size"]), len(half))
         wanted = self.updates_an_epoch * rounds * size
         passes = [half[torch.randperm(len(half), generator=order)] for _ in range(-(-wanted // len(half)))]
         return torch.cat(passes)[:wanted].view(self.updates_an_epoch, rounds, size).to(self._device)
@@ -179,8 +181,9 @@ def sample_generator_inputs(
     device = data.examples.device
     random = torch.Generator(device).manual_seed(seed)
     batches: list[tuple[Tensor, ...]] = []
+    size = int(hyperparameters["batch_size"])
     for _ in range(count):
-        noise = sample_noise(hyperparameters, BATCH, model.latent, random, device)
-        drawn = torch.randint(len(data), (BATCH,), generator=random, device=device)
+        noise = sample_noise(hyperparameters, size, model.latent, random, device)
+        drawn = torch.randint(len(data), (size,), generator=random, device=device)
         batches.append((noise, *select_conditions(model, data, drawn)))
     return batches

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from evaluators.supernets.paths import extract_candidate
 from evaluators.training.selection import Scores
 from nas.core.errors import Collapsed, Diverged
 from nas.core.genotype import Genotype
-from nas.core.space import SearchSpace, Shape, generator_for
+from nas.core.space import Shape, generator_for
 from nas.core.supernet import Alphas, SharesWeights, SupernetPlan, entropy
 from nas.core.trial import Measurement
 from nas.data.dataset import Split
@@ -39,6 +39,7 @@ class PairSupernet:
     Args:
         space: a SharesWeights whose supernets are GanModels; see evaluators.gan.bilevel.PairSupernetTraining.
         plan: completed.
+        hyperparameters: the base's; see evaluators.gan.training.GanTraining.
         shape: of the images.
         train: the training part, on the device.
         score: scores a generator of the supernet; see evaluators.gan.task.GanTask.score.
@@ -50,6 +51,7 @@ class PairSupernet:
         space: SharesWeights,
         base: Genotype,
         plan: SupernetPlan,
+        hyperparameters: Mapping[str, Any],
         shape: Shape,
         train: Split,
         seed: int,
@@ -58,7 +60,7 @@ class PairSupernet:
     ) -> None:
         self.space, self.base, self.plan, self.shape = space, base, plan, shape
         self.train, self.seed, self.score, self.deviation = train, seed, score, deviation
-        self.hyperparameters = cast(SearchSpace, space).hyperparameters(base)
+        self.hyperparameters = hyperparameters
         self.device = train.examples.device
         self.epochs, self.warm_up = plan.schedule
         self.resets = 0

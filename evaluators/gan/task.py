@@ -15,7 +15,7 @@ from evaluators.features.extractor import FeatureExtractor, load_extractor
 from evaluators.gan.bilevel import sample_generator_inputs
 from evaluators.gan.sampling import Noise, measure_cost, run_pair, sample_grid, sample_images
 from evaluators.gan.supernet import PairSupernet
-from evaluators.gan.training import BATCH, GanTraining, as_gan, sample_noise, select_conditions
+from evaluators.gan.training import RECIPE, GanTraining, as_gan, sample_noise, select_conditions
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import Reference, data_deviation, make_reference, score_samples
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
@@ -53,7 +53,7 @@ class GanTask(AdversarialTask):
 
     name = "gan"
     data_kinds = ("image",)
-    recipe: ClassVar[Mapping[str, Any]] = {}
+    recipe: ClassVar[Mapping[str, Any]] = RECIPE
     quality = metrics_by_name(
         Metric("fid", "minimize"),
         REAL,
@@ -76,7 +76,7 @@ class GanTask(AdversarialTask):
     def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
         """Give as many epochs as have 800 updates; after fewer, a good GAN still looks like a collapsed one."""
         count = min(len(data.train), epoch_size or len(data.train))
-        return -(-_USUAL_UPDATES // max(1, count // BATCH))
+        return -(-_USUAL_UPDATES // max(1, count // int(RECIPE["batch_size"])))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -139,10 +139,6 @@ class GanTask(AdversarialTask):
 
     # -- the training
 
-    def batch_size(self, hyperparameters: Mapping[str, Any]) -> int:
-        """Give the size that all pairs have."""
-        return BATCH
-
     def begin_training(
         self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int
     ) -> GanTraining:
@@ -175,14 +171,15 @@ class GanTask(AdversarialTask):
         space, base = require_weight_sharing(self.space), trial.genotype
         plan = plan.completed(self.supernet_epochs, "gumbel_softmax")
         return PairSupernet(
-            space, base, plan, self.data.shape, self.train_data, trial.seed, self.score, self._deviation
-        ).measurements()
+            space, base, plan, self.hyperparameters(base), self.data.shape, self.train_data, trial.seed, self.score,
+            self._deviation,
+        ).measurements()  # fmt: skip
 
     # -- delivery
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """Deliver the generator with noise for 16 samples, and the discriminator with images of the test part."""
-        gan, chosen = as_gan(model), self.space.hyperparameters(genotype)
+        gan, chosen = as_gan(model), self.hyperparameters(genotype)
         examples = self.data.test.take(torch.arange(min(_EXAMPLES, len(self.data.test))))
         noise = sample_noise(chosen, len(examples), gan.latent, torch.Generator().manual_seed(0), torch.device("cpu"))
         told = dict(zip(("condition",), select_conditions(gan, examples), strict=False))

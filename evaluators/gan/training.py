@@ -25,7 +25,8 @@ from evaluators.training.epochs import draw_indices
 from nas.core.errors import UserError
 from nas.data.dataset import Split, as_float
 
-BATCH = 64
+RECIPE: Mapping[str, Any] = {"batch_size": 64, "optimiser": "adam", "schedule": "constant", "r1": 0.0}
+"""How a pair is trained where its space does not say otherwise."""
 
 
 class GanModel(Protocol):
@@ -81,8 +82,8 @@ class GanTraining(AdversarialTraining):
 
     Args:
         model: a GanModel, on its device. Its batch normalisations get the momentum ``batch_norm_momentum``.
-        hyperparameters: the decisions of search_spaces.gan.training.
-        epochs: of the whole training; instance noise falls over a share of them.
+        hyperparameters: the decisions of search_spaces.gan.training, completed by RECIPE.
+        epochs: of the whole training; the rates may fall over them, and instance noise over a share of them.
     """
 
     loss_message = "the discriminator's loss is {}, the generator's {}"
@@ -98,10 +99,11 @@ class GanTraining(AdversarialTraining):
         self._loss, self._targets = ADVERSARIAL_LOSSES[chosen["loss"]], HARD_TARGETS
         if self._loss.targets and chosen["label_smoothing"] != "none":
             self._targets = smooth_targets(chosen["label_smoothing"], chosen["smoothing"])
+        self.schedule = chosen["schedule"]
         self._gammas = (chosen["r1"], chosen["r2"] if self._loss.relativistic else 0.0)
 
     def epoch(self, data: Split, memory: PeakMemory) -> None:
-        """Make ``len(data) // 64`` updates of the generator, at least one.
+        """Make ``len(data) // batch_size`` updates of the generator, at least one.
 
         Each comes after ``discriminator_steps`` updates of the discriminator, which sees the data in as many new
         orders. Images that do not fill the last batch are left out. Real and generated images are judged in batches of
@@ -111,8 +113,8 @@ class GanTraining(AdversarialTraining):
         Raises:
             Diverged: a loss is not finite.
         """
-        size, rounds = min(BATCH, len(data)), self.hyperparameters["discriminator_steps"]
-        steps = max(1, self._count_examples(len(data)) // BATCH)
+        wanted, rounds = self.hyperparameters["batch_size"], self.hyperparameters["discriminator_steps"]
+        size, steps = min(wanted, len(data)), max(1, self._count_examples(len(data)) // wanted)
         self._random.manual_seed(self._key(1))
         order = torch.Generator().manual_seed(self._key(2))
         passes = [draw_indices(len(data), steps * size, order) for _ in range(rounds)]
@@ -121,6 +123,7 @@ class GanTraining(AdversarialTraining):
 
     def _step(self, data: Split, batches: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         """Update the discriminator with each batch of indices (rounds, N), and then the generator."""
+        self._set_rates(progress)
         noise = self._instance_noise(progress)
         for number, batch in enumerate(batches, start=1):
             real = as_float(data.examples[batch])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -15,7 +14,8 @@ from nas.core.supernet import Alphas, Path, Relaxable, SupernetPlan, perturbed
 
 Loss = Callable[[], Tensor]
 """Computes a loss with the weights and alphas that there are now."""
-_PERTURBATION = 0.01  # of the weights in equation 8: epsilon is this over the gradient's norm
+Step = Callable[[Sequence[Tensor | None]], list[Tensor]]
+"""Gives the weights after a step of their optimiser along these gradients, and how they depend on them."""
 _PAPERS_RATE, _PAPERS_STEPS = 3e-4, 20_000  # 50 epochs of 25,000 images in batches of 64
 _FASTEST = 0.02
 _ATTEMPTS = 20  # draws for each genotype that is wanted, because sharp alphas give the same one again and again
@@ -46,35 +46,41 @@ def first_order(loss: Tensor, alphas: Sequence[Tensor]) -> list[Tensor]:
 
 
 def second_order(
-    training: Loss, validation: Loss, weights: Sequence[Tensor], alphas: Sequence[Tensor], rate: float
+    training: Loss, validation: Loss, weights: Sequence[Tensor], alphas: Sequence[Tensor], step: Step
 ) -> list[Tensor]:
-    """Compute the gradient of the validation loss through one step of the weights, w' = w - xi dL_train/dw.
+    """Compute the gradient of the validation loss through one step of the weights, w' = w + step(dL_train(w, a)/dw).
 
-    Equation 7, dL_val(w', a)/da - xi d2L_train(w, a)/(da dw) dL_val(w', a)/dw', whose product of matrix and
-    vector is the central difference of equation 8. The losses must be the same function whenever they are called
-    (the same noise); the weights are as before afterwards.
+    Equation 7, with the step that the weights' optimiser really makes in place of -xi dL_train/dw. What of
+    dL_val(w', a)/dw' reaches the gradients through the step is multiplied by d2L_train(w, a)/(da dw) by
+    differentiating twice, which is exact where equation 8 is a finite difference. The losses must be the same function
+    whenever they are called (the same noise); the weights are as before afterwards.
 
     Args:
-        rate: xi, the step's learning rate.
+        step: gives the weights after a step along gradients of theirs, of which it is a function; a weight without a
+            gradient stays where it is.
     """
     before = [weight.detach().clone() for weight in weights]
-
-    def place(direction: Sequence[Tensor], size: float) -> None:
-        with torch.no_grad():
-            for weight, start, towards in zip(weights, before, direction, strict=True):
-                weight.copy_(start).add_(towards, alpha=size)
-
-    place(_gradients(training(), weights), -rate)  # w'
+    found = torch.autograd.grad(training(), list(weights), allow_unused=True)
+    gradients = [None if gradient is None else gradient.requires_grad_() for gradient in found]
+    moved = step(gradients)
+    _place(weights, moved)
     both = _gradients(validation(), [*alphas, *weights])
+    _place(weights, before)
     direct, vector = both[: len(alphas)], both[len(alphas) :]
-    norm = math.sqrt(sum(float((part * part).sum()) for part in vector))
-    epsilon = _PERTURBATION / max(norm, 1e-12)
-    place(vector, epsilon)  # w+
-    above = _gradients(training(), alphas)
-    place(vector, -epsilon)  # w-
-    below = _gradients(training(), alphas)
-    place(vector, 0.0)
-    return [d - rate * (a - b) / (2 * epsilon) for d, a, b in zip(direct, above, below, strict=True)]
+    used = [(w, m, g, v) for w, m, g, v in zip(weights, moved, gradients, vector, strict=True) if g is not None]
+    learning, after, along, outputs = map(list, zip(*used, strict=True))
+    # Adam's root has no derivative where an entry never had a gradient; such a gradient stays nothing for all alphas
+    through = [part.nan_to_num(0.0, 0.0, 0.0) for part in torch.autograd.grad(after, along, outputs)]
+    slopes = torch.autograd.grad(training(), learning, create_graph=True)
+    products = [(slope * part).sum() for slope, part in zip(slopes, through, strict=True)]
+    indirect = _gradients(torch.stack(products).sum(), alphas)
+    return [d + i for d, i in zip(direct, indirect, strict=True)]
+
+
+@torch.no_grad()
+def _place(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for weight, value in zip(weights, values, strict=True):
+        weight.copy_(value)
 
 
 def _gradients(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:

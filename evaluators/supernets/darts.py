@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -23,7 +23,7 @@ from evaluators.supernets.bilevel import (
     second_order,
     select_weights,
 )  # fmt: skip
-from evaluators.training.optimisers import OPTIMISERS, set_learning_rate
+from evaluators.training.optimisers import OPTIMISERS, set_learning_rate, unroll_step
 from evaluators.training.schedules import SCHEDULES
 from evaluators.training.selection import Scores
 from evaluators.training.single_network import Loss, augment
@@ -130,7 +130,7 @@ class SupernetTraining:
         else:
             with torch.no_grad():
                 loss = validation()
-            gradients = second_order(training, validation, self._weights, self._alphas, rate)
+            gradients = second_order(training, validation, self._weights, self._alphas, self._unroll)
             move_alphas(self._architect, self._alphas, gradients)
         self.architecture.draw(progress, self._noise)
         self._optimiser.zero_grad(set_to_none=True)
@@ -138,6 +138,10 @@ class SupernetTraining:
         torch.autograd.backward(fitted, inputs=self._weights)
         self._optimiser.step()
         return fitted.detach(), loss.detach()
+
+    def _unroll(self, gradients: Sequence[Tensor | None]) -> list[Tensor]:
+        """Give the weights after the next step along these gradients."""
+        return unroll_step(self.hyperparameters["optimiser"], self._optimiser, self._weights, gradients)
 
     def _loss(self, batch: Split, progress: float, seed: int) -> Tensor:
         """Compute the loss of a batch, which is the same function of weights and alphas for the same seed."""
@@ -155,6 +159,7 @@ def measure_supernet(
     loss: Loss,
     score: Callable[..., Scores],
     picture: str,
+    hyperparameters: Mapping[str, Any],
 ) -> Iterator[Measurement]:
     """Train a supernet, and give one measurement after every epoch, with a picture and all alphas as ``alphas.json``.
 
@@ -169,6 +174,7 @@ def measure_supernet(
         train: its halves train the weights and the alphas, on its device.
         loss, score: the task's; see evaluators.task.Task.
         picture: the name of the picture of an epoch.
+        hyperparameters: of the base, completed by the task's recipe.
 
     Raises:
         UserError: the space has no supernets.
@@ -183,7 +189,7 @@ def measure_supernet(
     model = initialise_model(lambda: space.relax(base, shape, plan), trial.seed, device)
     memory = PeakMemory(device)
     cost = {"parameters": float(count_parameters(model))}
-    training = SupernetTraining(model, plan, loss, space.hyperparameters(base), train, trial.seed)
+    training = SupernetTraining(model, plan, loss, hyperparameters, train, trial.seed)
     history = []
     in_a_row = 0
     for epoch in range(1, epochs + 1):

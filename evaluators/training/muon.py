@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.optimizer import StateDict
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: not quite orthogonal after five steps, but fast at small values
@@ -27,14 +27,23 @@ class Muon(torch.optim.Optimizer):
     are learned as fast as those of much.
 
     PyTorch's own works in bfloat16, which is slow on CPUs, takes no convolutions, and came after 2.8.
+
+    Args:
+        differentiable: whether weights after a step have gradients with respect to the gradients before it.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0) -> None:
-        parameters = list(parameters)
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0, differentiable: bool = False
+    ) -> None:
+        parameters, self._differentiable = list(parameters), differentiable
         matrices = [p for p in parameters if _is_matrix(p)]
         others = [p for p in parameters if not _is_matrix(p)]
         super().__init__([{"params": matrices}], {"lr": lr, "weight_decay": weight_decay})
-        self._others = torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay, fused=True) if others else None
+        self._others = None
+        if others:
+            self._others = torch.optim.AdamW(
+                others, lr=lr, weight_decay=weight_decay, fused=not differentiable, differentiable=differentiable
+            )
         if self._others is not None:
             self.param_groups += self._others.param_groups
         self._share()
@@ -49,11 +58,16 @@ class Muon(torch.optim.Optimizer):
         if self._others is not None:
             self._others.state, self._others.param_groups = self.state, self.param_groups[1:]
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Make one step along the gradients."""
         if closure is not None:
             raise ValueError("Muon takes no closure")
+        with torch.set_grad_enabled(self._differentiable):
+            self._move_matrices()
+        if self._others is not None:
+            self._others.step()
+
+    def _move_matrices(self) -> None:
         group = self.param_groups[0]
         rate, decay = group["lr"], group["weight_decay"]
         for weight in group["params"]:
@@ -68,11 +82,9 @@ class Muon(torch.optim.Optimizer):
             if decay:
                 weight.mul_(1 - rate * decay)
             weight.add_(update.reshape(weight.shape), alpha=-rate * _LIKE_ADAM * math.sqrt(max(update.shape)))
-        if self._others is not None:
-            self._others.step()
 
 
-def _is_matrix(parameter: nn.Parameter) -> bool:
+def _is_matrix(parameter: Tensor) -> bool:
     if parameter.ndim < 2 or parameter.shape[1] == 1:
         return False
     return min(len(parameter), parameter.numel() // len(parameter)) <= _LARGEST

@@ -15,7 +15,7 @@ from evaluators.training.checkpoint import State, copy_to_cpu
 from evaluators.training.epochs import Training, draw_indices
 from evaluators.training.moving_average import MovingAverage
 from evaluators.training.optimisers import OPTIMISERS, set_learning_rate
-from evaluators.training.schedules import SCHEDULES
+from evaluators.training.schedules import rate_factor
 from nas.data.dataset import Split, as_float
 
 Loss = Callable[[nn.Module, Split, Mapping[str, Any], float, torch.Generator], Tensor]
@@ -64,7 +64,7 @@ class SingleNetworkTraining(Training):
             lr=hyperparameters["learning_rate"],
             weight_decay=hyperparameters["weight_decay"],
         )
-        self._schedule = SCHEDULES[hyperparameters["schedule"]]
+        self._schedule = hyperparameters["schedule"]
         self.networks, self.optimisers = {"model": model}, {"optimiser": self._optimiser}
         self._average = None
         if "averaging" in hyperparameters:
@@ -90,7 +90,8 @@ class SingleNetworkTraining(Training):
 
     def _update(self, batch: Split, progress: float) -> Tensor:
         """Make one update with a batch, and return the loss."""
-        set_learning_rate(self._optimiser, self.hyperparameters["learning_rate"] * self._rate_factor(progress))
+        factor = rate_factor(self._schedule, progress, self.hyperparameters.get("settles_from", 1.0))
+        set_learning_rate(self._optimiser, self.hyperparameters["learning_rate"] * factor)
         noise = self._generators["noise"]
         batch = augment(batch, self.hyperparameters, noise)
         loss = self._loss(self.model, batch, self.hyperparameters, progress, noise)
@@ -98,12 +99,6 @@ class SingleNetworkTraining(Training):
         if self._average is not None:
             self._average.update()
         return loss.detach()
-
-    def _rate_factor(self, progress: float) -> float:
-        """What the learning rate is multiplied by: the schedule's factor, and a fall to nothing at the end if asked."""
-        begins = self.hyperparameters.get("settles_from", 1.0)
-        settling = 1.0 if progress < begins else max(0.0, (1 - progress) / (1 - begins))
-        return self._schedule(min(progress, 1.0)) * settling
 
     def tensors(self) -> dict[str, Tensor]:
         """Give the model's tensors by name, averaged if weights are."""

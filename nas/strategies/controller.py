@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -58,10 +59,12 @@ class Controller:
     Args:
         learning_rate: of the heads; the LSTM and the embeddings, whose gradients sum over all steps, take a tenth of
             it, and of a gradient of at most norm 1.
+        usual: u; of a choice of V values the usual one begins with a probability of about u + (1 - u) / V, as a bias
+            of the head says, the others with (1 - u) / V. Choices of which nothing is usual have no such bias.
     """
 
-    def __init__(self, *, seed: int, hidden: int, learning_rate: float) -> None:
-        self._seed, self._hidden = seed, hidden
+    def __init__(self, *, seed: int, hidden: int, learning_rate: float, usual: float = 0.0) -> None:
+        self._seed, self._hidden, self._usual = seed, hidden, usual
         # by way of the meta device, as PyTorch would initialise it from its global generator
         lstm = nn.LSTM(hidden, hidden, batch_first=True, dtype=torch.float64, device="meta")
         self._lstm = lstm.to_empty(device="cpu")
@@ -90,7 +93,10 @@ class Controller:
         self._questions[site] = drawn(self._hidden, bound=1.0)
         self._answers[site] = drawn(values, self._hidden, bound=1.0)
         self._heads[site] = drawn(values, self._hidden, bound=0.1)
-        self._biases[site] = nn.Parameter(torch.zeros(values, dtype=torch.float64))
+        bias = torch.zeros(values, dtype=torch.float64)
+        if choice.usual is not None:
+            bias[choice.values.index(choice.usual)] = math.log1p(self._usual * values / (1 - self._usual))
+        self._biases[site] = nn.Parameter(bias)
         recurrent, heads = self._optimiser.param_groups
         recurrent["params"] += [self._questions[site], self._answers[site]]
         heads["params"] += [self._heads[site], self._biases[site]]

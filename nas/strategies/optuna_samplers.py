@@ -16,7 +16,7 @@ from nas.core.space import Choice, Generator, Restrictable, SearchSpace, Traceab
 from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.novelty import Seen
-from nas.strategies.option_checks import require_at_least, require_probability
+from nas.strategies.option_checks import require, require_at_least, require_probability
 
 if TYPE_CHECKING:
     import optuna
@@ -206,13 +206,15 @@ class TPE(Optuna):
         startup: Annotated[int, "trials drawn at random before the model is used"] = 10,
         candidates: Annotated[int, "draws of the model for good trials, of which the most promising is taken"] = 24,
         multivariate: Annotated[bool, "model the decisions that always arise together rather than one by one"] = True,
+        group: Annotated[bool, "model those that arise together under a condition so, too; needs multivariate"] = True,
+        liar: Annotated[bool, "take what is running for bad, so that workers try different things"] = True,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
         require_at_least(0, startup=startup)
         require_at_least(1, candidates=candidates)
-        self._create(
-            space, seed, duplicates, n_startup_trials=startup, n_ei_candidates=candidates, multivariate=multivariate
-        )
+        require(multivariate or not group, "group", group, "false with multivariate=false")
+        options = {"n_startup_trials": startup, "n_ei_candidates": candidates, "multivariate": multivariate}
+        self._create(space, seed, duplicates, **options, group=group, constant_liar=liar)
 
 
 class GP(Optuna):

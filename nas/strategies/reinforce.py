@@ -32,7 +32,7 @@ class Reinforce(RecommendsBestSeen):
     R is not the accuracy but the normal score of its rank among all results so far, so that the learning rate means
     the same for every metric; failures share the last rank. The paper's learning rate is made for 12,800 networks,
     this one for hundreds. What was decided by an older policy, as with many workers, weighs the ratio of its
-    probability now to that then, at most 1.
+    probability now to that then, at most 1. An untrained controller prefers what the space calls usual.
     """
 
     def __init__(
@@ -46,17 +46,19 @@ class Reinforce(RecommendsBestSeen):
         entropy: Annotated[float, "weight of the entropy, which keeps the controller exploring"] = 0.01,
         decay: Annotated[float, "of the moving average that is the baseline, per update"] = 0.9,
         hidden: Annotated[int, "units of the LSTM"] = 32,
+        usual: Annotated[float, "what the first controller adds to the probability of usual values"] = 0.5,
         duplicates: Annotated[bool, "evaluate an architecture again that was evaluated before"] = False,
     ) -> None:
         require(learning_rate > 0, "learning_rate", learning_rate, "more than 0")
         require_at_least(1, batch=batch, hidden=hidden)
         require_at_least(0, entropy=entropy)
         require(0 <= decay < 1, "decay", decay, "0 to 1, without 1")
+        require(0 <= usual < 1, "usual", usual, "0 to 1, without 1")
         from nas.strategies.controller import Controller  # which needs torch; the options do not
 
         self._space, self._seed = space, seed
         self._batch_size, self._entropy, self._decay = batch, entropy, decay
-        self._controller = Controller(seed=seed, hidden=hidden, learning_rate=learning_rate)
+        self._controller = Controller(seed=seed, hidden=hidden, learning_rate=learning_rate, usual=usual)
         self._running: dict[int, Walk] = {}
         self._batch: list[tuple[Walk, float]] = []
         self._ranks = Ranks()

@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_EARLIER_OPTIONS: dict[str, dict[str, Any]] = {
+    "metaqnn": {"usual": 0.0},  # random actions were all alike
+    "reinforce": {"usual": 0.0},
+    "tpe": {"group": False},
+}
+"""The options of strategies whose defaults have changed, as they were before there were finals."""
+
+
 def load_assumptions(study: Study) -> tuple[Assumption, ...] | None:
     """Load the restrictions that the objectives needed when the run began; None where it ended before noting them."""
     noted = study.notes.get("assumptions")
@@ -47,8 +55,8 @@ def load_config(path: Path) -> RunConfig:
         raise UserError("RUN", str(path), "the folder of a run (nas list shows them)", why="is not a run")
     path = path.resolve()
     written = read_yaml(path / "config.yaml")
-    if "finalists" not in written and written.get("strategy") == "metaqnn":  # its random actions were all alike
-        written["set"] = {"usual": 0.0, **(written.get("set") or {})}
+    if "finalists" not in written:
+        written["set"] = {**_EARLIER_OPTIONS.get(written.get("strategy", ""), {}), **(written.get("set") or {})}
     written = {
         "finalists": 0,
         "usual": False,

@@ -10,8 +10,8 @@ from nas.core.space import Shape
 from search_spaces.cells.canonical import canonicalise_cells
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.choices import Asker, ChoiceSpace, is_within, select_within
-from search_spaces.gan.description import describe_loss
-from search_spaces.gan.training import LossTraits, decide_loss
+from search_spaces.gan.description import describe_loss, describe_optimiser
+from search_spaces.gan.training import OPTIMISERS, LossTraits, decide_loss
 from search_spaces.operations.names import ACTIVATIONS, UP_SAMPLINGS
 
 if TYPE_CHECKING:
@@ -43,19 +43,22 @@ class CycleGanSpace(ChoiceSpace):
     """
 
     name = "cyclegan"
+    version = 2  # the first had no choice of optimiser, and offered batch norm to relativistic losses
+    readable = (1,)
     task = "cyclegan"
     data_kinds = ("image_pair",)
     losses: tuple[str, ...] = ("least_squares", "non_saturating", "hinge", "wasserstein_gradient_penalty")
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
-        loss = decide_cycle_training(ask, self.losses)
+        loss = decide_cycle_training(ask, self.losses, self.version)
         ask.structure("initialisation", ("dcgan", "orthogonal", "xavier", "default"), usual="dcgan")
         _decide_generator(ask.within("generator"))
-        _decide_discriminator(ask.within("discriminator"), loss)
+        penalised = loss.gradient_penalty if self.version == 1 else loss.penalises
+        _decide_discriminator(ask.within("discriminator"), penalised)
         if ask.structure("directions", ("alike", "own"), usual="alike") == "own":
             _decide_generator(ask.within(BACKWARD["generator"]))
-            _decide_discriminator(ask.within(BACKWARD["discriminator"]), loss)
+            _decide_discriminator(ask.within(BACKWARD["discriminator"]), penalised)
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
         """A search_spaces.cyclegan.modules.CycleGan for images (N, *shape) in [0, 1]."""
@@ -89,7 +92,7 @@ class CycleGanSpace(ChoiceSpace):
         return "; ".join(parts).replace("_", " ")
 
 
-def decide_cycle_training(ask: Asker, losses: tuple[str, ...]) -> LossTraits:
+def decide_cycle_training(ask: Asker, losses: tuple[str, ...], version: int) -> LossTraits:
     """Ask for everything that the evaluator needs to know; gives what the loss is, on which some layers depend.
 
     The usual answers are those of Zhu et al. 2017: least squares, a buffer of 50 images, lambda 10 (section 4), Adam at
@@ -106,7 +109,10 @@ def decide_cycle_training(ask: Asker, losses: tuple[str, ...]) -> LossTraits:
     ask.hyperparameter("generator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0002)
     ask.hyperparameter("discriminator_learning_rate", LEARNING_RATES, ordered=True, usual=0.0002)
     ask.hyperparameter("linear_decay", (False, True), usual=True)
-    ask.hyperparameter("beta1", (0.0, 0.5, 0.9), ordered=True, usual=0.5)
+    optimiser = "adam" if version == 1 else ask.hyperparameter("optimiser", OPTIMISERS, usual="adam")
+    if optimiser == "adam":
+        without_momentum = loss.gradient_penalty and version > 1
+        ask.hyperparameter("beta1", (0.0, 0.5, 0.9), ordered=True, usual=0.0 if without_momentum else 0.5)
     ask.hyperparameter("beta2", (0.9, 0.99, 0.999), ordered=True, usual=0.999)
     ask.hyperparameter("ema", (0.0, 0.9, 0.99, 0.999), ordered=True, usual=0.99)
     return loss
@@ -126,11 +132,11 @@ def _decide_generator(ask: Asker) -> None:
     ask.structure("skips", (False, True), usual=False)
 
 
-def _decide_discriminator(ask: Asker, loss: LossTraits) -> None:
+def _decide_discriminator(ask: Asker, penalised: bool) -> None:
     ask.structure("width", WIDTHS, ordered=True, usual=32)
     ask.structure("growth", (1.0, 1.5, 2.0), ordered=True, usual=2.0)
     ask.structure("stages", (0, 1, 2, 3), ordered=True, usual=1)
-    if loss.gradient_penalty or not ask.structure("batch_norm", (False, True), usual=False):
+    if penalised or not ask.structure("batch_norm", (False, True), usual=False):
         ask.structure("normalisation", ("none", "instance", "layer"), usual="instance")
     ask.structure("activation", ACTIVATIONS, usual="leaky_relu")
     ask.structure("spectral_norm", (False, True), usual=False)
@@ -162,10 +168,8 @@ def _describe_stages(chosen: dict[str, Any]) -> str:
 
 
 def _describe_training(content: Any) -> str:
-    rates = f"Adam {content['generator_learning_rate']:g}/{content['discriminator_learning_rate']:g}"
-    decay = " falling" if content["linear_decay"] else ""
     return (
         f"{describe_loss(content)}, cycle {content['cycle_weight']:g}, identity {content['identity_weight']:g} of it, "
-        f"buffer {content['buffer']}, batch {content['batch']}, {rates}{decay} betas {content['beta1']:g} "
-        f"{content['beta2']:g}, EMA {content['ema']:g}"
+        f"buffer {content['buffer']}, batch {content['batch']}, "
+        f"{describe_optimiser(content, falling=content['linear_decay'])}, EMA {content['ema']:g}"
     )

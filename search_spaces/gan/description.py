@@ -24,7 +24,7 @@ def describe_pair(content: Content) -> str:
 def describe_training(content: Content) -> str:
     """The loss, what regularises it, and the optimisers."""
     loss, more = LOSSES[content["loss"]], [describe_loss(content)]
-    if not loss.relativistic and content["r1"] > 0:
+    if not loss.relativistic and content.get("r1", 0.0) > 0:
         more.append(f"R1 {content['r1']:g}")
     if loss.targets and content["label_smoothing"] != "none":
         more.append(f"{content['label_smoothing']} smoothing {content['smoothing']:g}")
@@ -32,10 +32,20 @@ def describe_training(content: Content) -> str:
         more.append(f"instance noise {content['instance_noise']:g}")
     if content["diff_augment"] != "none":
         more.append(f"DiffAugment {content['diff_augment']}")
-    rates = f"Adam {content['generator_learning_rate']:g}/{content['discriminator_learning_rate']:g}"
-    more.append(f"{rates} betas {content['beta1']:g} {content['beta2']:g}")
+    more.append(describe_optimiser(content, falling=content.get("schedule") == "linear"))
+    if "batch_size" in content:
+        more.append(f"batch {content['batch_size']}")
     more.append(f"{content['discriminator_steps']} D a step, EMA {content['ema']:g}")
     return ", ".join(more)
+
+
+def describe_optimiser(content: Content, *, falling: bool) -> str:
+    """The optimiser with both rates, whether they fall, and its decays: ``Adam 0.0002/0.0004 betas 0.5 0.999``."""
+    rates = f"{content['generator_learning_rate']:g}/{content['discriminator_learning_rate']:g}"
+    rates += " falling" if falling else ""
+    if content.get("optimiser", "adam") == "rmsprop":
+        return f"RMSprop {rates} alpha {content['beta2']:g}"
+    return f"Adam {rates} betas {content['beta1']:g} {content['beta2']:g}"
 
 
 def describe_loss(content: Content) -> str:

@@ -15,7 +15,7 @@ from search_spaces.cells.edge import name_nodes
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.choices import Asker
 from search_spaces.gan.description import describe_pair
-from search_spaces.gan.training import LossTraits, decide_training
+from search_spaces.gan.training import GAMMAS, LOSSES, decide_first_training, decide_training
 from search_spaces.operations.names import (
     ACTIVATIONS,
     DOWN_SAMPLINGS,
@@ -64,6 +64,8 @@ class GanSpace(WeightSharingSpace):
     """
 
     name = "gan"
+    version = 2  # the first had no choice of batch size, optimiser and schedule, and offered R1 with batch norm
+    readable = (1,)
     task = "gan"
     cells = ("generator_cell", "discriminator_cell")
     required: Mapping[str, Value] = dict.fromkeys(HALVES, "cells")
@@ -102,15 +104,31 @@ class GanSpace(WeightSharingSpace):
 
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
-        loss, batch_norm = decide_training(ask, self.losses)
+        if self.version == 1:
+            loss, usual = decide_first_training(ask, self.losses)
+            self._decide_surroundings(ask)
+            self._decide_generator(ask, ask.structure("generator", GENERATORS, usual="convolutional"))
+            self._decide_discriminator(ask, False if loss.gradient_penalty else None, usual)
+            return
+        family = ask.structure("generator", GENERATORS, usual="convolutional")
+        penalised = 0.0 not in self._restrictions.get("r1", GAMMAS)
+        batch_norm = decide_training(ask, self._list_losses(), style=family == "style", penalised=penalised)
+        self._decide_surroundings(ask)
+        self._decide_generator(ask, family)
+        self._decide_discriminator(ask, batch_norm, normalisation="group" if family == "style" else "none")
+
+    def _list_losses(self) -> tuple[str, ...]:
+        """The losses that are offered: where batch normalisation is pinned, those that do not exclude it."""
+        fitting = tuple(name for name in self.losses if not LOSSES[name].penalises)
+        pinned = self._restrictions.get("discriminator_batch_norm") == (True,)
+        return fitting if pinned and set(fitting) & set(self._restrictions.get("loss", fitting)) else self.losses
+
+    def _decide_surroundings(self, ask: Asker) -> None:
         ask.structure("latent", LATENT, ordered=True, usual=100)
         ask.structure("initialisation", ("dcgan", "orthogonal", "default"), usual="dcgan")
         ask.structure("condition", ("none",) if self._without_condition else CONDITIONS, usual="none")
-        self._decide_generator(ask)
-        self._decide_discriminator(ask, loss, batch_norm)
 
-    def _decide_generator(self, ask: Asker) -> None:
-        family = ask.structure("generator", GENERATORS, usual="convolutional")
+    def _decide_generator(self, ask: Asker, family: str) -> None:
         ask.structure("generator_activation", ACTIVATIONS, usual="relu")
         if family in ("fully_connected", "convolutional"):
             ask.structure("generator_normalisation", VECTOR_NORMALISATIONS, usual="batch")
@@ -148,11 +166,16 @@ class GanSpace(WeightSharingSpace):
         if edges:
             ENCODINGS["edge"].decide(ask.within("generator_cell"), self.more_operations)
 
-    def _decide_discriminator(self, ask: Asker, loss: LossTraits, batch_norm: bool) -> None:
+    def _decide_discriminator(
+        self, ask: Asker, batch_norm: bool | None, usual: bool = False, normalisation: str = "none"
+    ) -> None:
+        """Ask for the discriminator; also whether it has batch normalisation, where that is not known."""
         family = ask.structure("discriminator", DISCRIMINATORS, usual="convolutional")
         ask.structure("discriminator_activation", ACTIVATIONS, usual="leaky_relu")
-        if loss.gradient_penalty or not ask.structure("discriminator_batch_norm", (False, True), usual=batch_norm):
-            ask.structure("discriminator_normalisation", SINGLE_IMAGE_NORMALISATIONS, usual="none")
+        if batch_norm is None:
+            batch_norm = ask.structure("discriminator_batch_norm", (False, True), usual=usual)
+        if not batch_norm:
+            ask.structure("discriminator_normalisation", SINGLE_IMAGE_NORMALISATIONS, usual=normalisation)
         ask.structure("spectral_norm", (False, True), usual=False)
         ask.structure("minibatch", ("none", "discrimination", "standard_deviation"), usual="none")
         ask.structure("dropout", (0.0, 0.1, 0.25, 0.5), ordered=True, usual=0.0)

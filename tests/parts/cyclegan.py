@@ -22,6 +22,7 @@ USUAL = {
     "generator_learning_rate": 0.0016,
     "discriminator_learning_rate": 0.0016,
     "linear_decay": True,
+    "optimiser": "adam",
     "beta1": 0.5,
     "beta2": 0.999,
     "ema": 0.9,

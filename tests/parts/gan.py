@@ -9,6 +9,9 @@ from nas.core.space import Condition
 from search_spaces.choices import ChoiceSpace
 
 USUAL = {
+    "batch_size": 64,
+    "optimiser": "adam",
+    "schedule": "constant",
     "loss": "non_saturating",
     "r1": 0.0,
     "noise": "normal",

@@ -3,6 +3,7 @@
 import torch
 
 from evaluators.gan.supernet import PairSupernet
+from evaluators.gan.training import RECIPE
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training import selection as found
 from nas.core.supernet import SupernetPlan
@@ -51,4 +52,4 @@ class Scores:
 
 def supernet(epochs=3, seed=1, **options):
     plan = SupernetPlan(epochs, **{"relaxation": "gumbel_softmax", "learning_rate": 0.05, "samples": 4} | options)
-    return PairSupernet(SPACE, BASE, plan, (1, 8, 8), PART, seed, Scores(), 1.0)
+    return PairSupernet(SPACE, BASE, plan, RECIPE | SPACE.hyperparameters(BASE), (1, 8, 8), PART, seed, Scores(), 1.0)

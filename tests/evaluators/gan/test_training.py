@@ -45,6 +45,7 @@ def training(epochs=2, seed=1, condition=None, layout=torch.contiguous_format, n
 EVERYTHING = {
     "loss": "wasserstein_gradient_penalty", "gradient_penalty": 10.0, "r1": 0.1, "noise": "uniform",
     "discriminator_steps": 2, "instance_noise": 0.1, "instance_noise_decay": 1.0, "diff_augment": "all",
+    "batch_size": 32, "optimiser": "rmsprop", "schedule": "linear",
 }  # fmt: skip
 RELATIVISTIC = {"loss": "relativistic", "r1": 0.1, "r2": 0.1}
 
@@ -83,21 +84,60 @@ def test_global_generators_are_left_alone_and_do_not_matter():
     check_that_global_generators_are_left_alone_and_do_not_matter(training, lambda one: one.epoch(data(), MEMORY))
 
 
-@pytest.mark.parametrize("rounds", [1, 3])
+def rates(one):
+    return [optimiser.param_groups[0]["lr"] for optimiser in one.optimisers.values()]
+
+
+def rates_of_epochs(one, epochs):
+    """The rate of both optimisers in the last update of each epoch."""
+    found = []
+    for _ in range(epochs):
+        one.epoch(data(256), MEMORY)
+        found.append(rates(one))
+    return found
+
+
+def test_a_linear_schedule_brings_both_rates_to_nothing_and_a_constant_one_leaves_them():
+    factors = [1 - (epoch + 3 / 4) / 4 for epoch in range(4)]  # of four updates each
+    one = training(4, schedule="linear", generator_learning_rate=0.0004)
+    assert rates_of_epochs(one, 4) == [pytest.approx([0.0004 * f, 0.0016 * f]) for f in factors]
+    assert rates_of_epochs(training(4), 2) == [[0.0016, 0.0016]] * 2
+
+
+def test_a_rate_that_settles_falls_from_then_on():
+    one = training(4, settles_from=0.5)
+    factors = [1.0, 1.0, 2 * (1 - 2.75 / 4), 2 * (1 - 3.75 / 4)]
+    assert rates_of_epochs(one, 4) == [pytest.approx([0.0016 * f] * 2) for f in factors]
+
+
+def test_rmsprop_has_no_momentum_and_averages_squares_by_beta2():
+    with pytest.raises(KeyError, match="beta1"):
+        GanTraining(TinyGan((1, 8, 8)), {k: v for k, v in USUAL.items() if k != "beta1"}, 1, 0)
+    decided = {k: v for k, v in USUAL.items() if k != "beta1"} | {"optimiser": "rmsprop", "beta2": 0.9}
+    one = GanTraining(TinyGan((1, 8, 8)), decided, 1, 0)
+    before = numbers(one)
+    one.epoch(data(), MEMORY)
+    assert not same(before, numbers(one))
+    for optimiser in one.optimisers.values():
+        assert isinstance(optimiser, torch.optim.RMSprop)
+        assert {key: optimiser.defaults[key] for key in ("alpha", "momentum")} == {"alpha": 0.9, "momentum": 0}
+
+
+@pytest.mark.parametrize(("size", "rounds"), [(64, 1), (64, 3), (16, 2)])
 @pytest.mark.parametrize("count", [20, 64, 200])
-def test_an_epoch_is_a_number_of_generator_updates_whatever_the_discriminators(rounds, count):
-    one = training(1, discriminator_steps=rounds)
+def test_an_epoch_is_a_number_of_generator_updates_whatever_the_discriminators(rounds, count, size):
+    one = training(1, discriminator_steps=rounds, batch_size=size)
     judged, steps = [], {"generator": 0, "discriminator": 0}
     one.model.discriminator.register_forward_pre_hook(lambda module, inputs: judged.append(inputs[0].detach()))
     for name, optimiser in (("generator", one.generator_optimiser), ("discriminator", one.discriminator_optimiser)):
         optimiser.register_step_post_hook(lambda *_, name=name: steps.__setitem__(name, steps[name] + 1))
     one.epoch(data(count), MEMORY)
-    updates = max(1, count // 64)
+    updates = max(1, count // size)
     assert steps == {"generator": updates, "discriminator": updates * rounds}
-    assert {len(batch) for batch in judged} == {min(64, count)}
+    assert {len(batch) for batch in judged} == {min(size, count)}
     seen = torch.cat(judged[0 : 2 * rounds : 2])  # real batches of the first update: each image once a pass
     assert len(judged) == updates * (2 * rounds + 1)
-    if count == 64:
+    if count == size == 64:
         images = data(count).examples / 255
         for part in seen.split(64):
             torch.testing.assert_close(part.flatten(1).sum(0), images.flatten(1).sum(0), rtol=1e-4, atol=1e-4)

@@ -1,5 +1,7 @@
 """The bilevel gradient of supernets, and that it finds what serves."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from evaluators.metrics.cost import PeakMemory
 from evaluators.supernets.bilevel import first_order, second_order
 from evaluators.supernets.darts import SupernetTraining
+from evaluators.training.optimisers import OPTIMISERS, unroll_step
 from nas.core.supernet import SupernetPlan, probabilities
 from search_spaces.cells.supernet import MixedEdge
 from search_spaces.supernet import Architecture
@@ -34,17 +37,73 @@ def test_the_second_order_gradient_is_that_of_automatic_differentiation():
     step = torch.autograd.grad(training(weights, alphas), weights, create_graph=True)[0]
     exact = torch.autograd.grad(validation(weights - rate * step, alphas), alphas)[0]
     before = weights.detach().clone()
-    (found,) = second_order(
-        lambda: training(weights, alphas), lambda: validation(weights, alphas), [weights], [alphas], rate
-    )
-    assert torch.allclose(found, exact, rtol=1e-3, atol=1e-6)
+
+    def through_descent(rate):
+        step = lambda gradients: [weights.detach() - rate * gradients[0]]  # noqa: E731
+        (found,) = second_order(
+            lambda: training(weights, alphas), lambda: validation(weights, alphas), [weights], [alphas], step
+        )
+        return found
+
+    found = through_descent(rate)
+    assert torch.allclose(found, exact, rtol=1e-9)
     assert torch.equal(weights, before)
     (first,) = first_order(validation(weights, alphas), [alphas])
     assert (first - exact).norm() > 0.01 * exact.norm()
-    (limit,) = second_order(
-        lambda: training(weights, alphas), lambda: validation(weights, alphas), [weights], [alphas], 0.0
-    )
-    assert torch.allclose(limit, first)
+    assert torch.allclose(through_descent(0.0), first)
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMISERS))
+def test_the_second_order_gradient_is_that_of_the_step_that_the_optimiser_makes(name):
+    """By finite differences of the validation loss after real steps of the optimiser, from the same state."""
+    generator = torch.Generator().manual_seed(0)
+    seen, unseen = (torch.randn(2, 16, 6, dtype=torch.float64, generator=generator) for _ in range(2))
+    seen[0, :, 0] = 0.0  # a feature whose weights never have a gradient
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(6, 7), nn.Tanh(), nn.Linear(7, 6), nn.Linear(6, 6)).double()
+    weights, alphas = list(network.parameters()), torch.linspace(-1, 1, 7, dtype=torch.float64, requires_grad=True)
+
+    def loss(part):
+        hidden = network[:2](part[0]) * torch.softmax(alphas, 0)
+        return ((network[2](hidden) - part[1]) ** 2).mean()  # the last layer has no part in it
+
+    optimiser = OPTIMISERS[name](weights, lr=0.01, weight_decay=0.01)
+
+    def move():
+        optimiser.zero_grad()
+        loss(seen).backward(inputs=weights[:4])
+        optimiser.step()
+
+    for _ in range(3):
+        move()
+    state, before = copy.deepcopy(optimiser.state_dict()), [weight.detach().clone() for weight in weights]
+
+    def validate_after_step(index, change):
+        optimiser.load_state_dict(copy.deepcopy(state))
+        with torch.no_grad():
+            alphas[index] += change
+            for weight, value in zip(weights, before, strict=True):
+                weight.copy_(value)
+        move()
+        value = loss(unseen).item()
+        with torch.no_grad():
+            alphas[index] -= change
+            for weight, value_before in zip(weights, before, strict=True):
+                weight.copy_(value_before)
+        return value
+
+    step = 1e-6
+    expected = [(validate_after_step(i, step) - validate_after_step(i, -step)) / (2 * step) for i in range(7)]
+    optimiser.load_state_dict(state)
+    (found,) = second_order(
+        lambda: loss(seen), lambda: loss(unseen), weights, [alphas],
+        lambda gradients: unroll_step(name, optimiser, weights, gradients),
+    )  # fmt: skip
+    expected = torch.tensor(expected, dtype=torch.float64)
+    assert (found - expected).norm() < 1e-4 * expected.norm()
+    (first,) = first_order(loss(unseen), [alphas])
+    assert (first - expected).norm() > 0.02 * expected.norm()
+    assert all(torch.equal(weight, value) for weight, value in zip(weights, before, strict=True))
 
 
 class OneEdge(nn.Module):

@@ -69,7 +69,7 @@ def test_denoising_models_alone_are_shown_noise(tiny, family):
     assert noisy == {family == "denoising"}
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_the_learning_rate_follows_its_schedule_step_by_step(tiny, monkeypatch, schedule):
     rates = []
 

@@ -68,6 +68,20 @@ def test_optuna_is_told_what_was_evaluated_and_in_which_order_values_lie():
         assert ("rate" in frozen.params) == ("rate" in content)  # conditional decisions only where they arise
 
 
+def test_tpe_models_conditional_decisions_together_and_lies_about_what_runs():
+    strategy = TPE(ToySpace(), seed=0, trials=40)
+    history = asked_and_told(strategy, 25)
+    sampler = strategy._study.sampler
+    assert (sampler._multivariate, sampler._group, sampler._constant_liar) == (True, True, True)
+    found = [set(space) for space in sampler._search_space_group.search_spaces]
+    assert {"rate"} in found  # what arises only with the first letter not "a" is a group of its own
+    assert any("letter0" in group and "depth" in group for group in found)
+    alone = TPE(ToySpace(), seed=0, trials=40, multivariate=False, group=False, liar=False)
+    assert [t.genotype for t in asked_and_told(alone, 25)] != [t.genotype for t in history]
+    with pytest.raises(UserError, match="--set group True is not accepted; allowed: false with multivariate=false"):
+        TPE(ToySpace(), seed=0, trials=40, multivariate=False)
+
+
 def test_failures_are_failures_to_optuna_too():
     strategy = TPE(ToySpace(), seed=0, trials=20)
     proposal = strategy.ask(0)

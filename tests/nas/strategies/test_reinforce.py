@@ -83,6 +83,32 @@ def test_the_probability_of_a_walk_is_that_it_was_drawn_with():
         assert set(asked) == set(genotype.content)  # the rate is asked for only where it arises
 
 
+class Practitioners(ToySpace):
+    """A toy that says what is usual of its letters, but not of its depth."""
+
+    def decide(self, ask):
+        for number, usual in enumerate("abcdeabc"):
+            ask.operation(f"letter{number}", "abcde", usual=usual)
+        ask.structure("depth", (1, 2, 3, 4), ordered=True)
+
+
+@pytest.mark.parametrize("usual", [0.0, 0.5, 0.9])
+def test_an_untrained_controller_prefers_what_is_usual_as_much_as_it_is_told(usual):
+    """With probability `usual`, and else all values are as likely as each other; the heads add little of theirs."""
+    controller = Controller(seed=0, hidden=32, learning_rate=0.5, usual=usual)
+    drawn = [controller.draw(Practitioners(), generator_for(0, n), lambda g: False)[0].content for n in range(400)]
+    letters = np.array([[content[f"letter{i}"] == "abcdeabc"[i] for i in range(8)] for content in drawn])
+    assert letters.mean() == pytest.approx(usual + (1 - usual) / 5, abs=0.04)
+    depths = Counter(content["depth"] for content in drawn)
+    assert min(depths.values()) > 60
+
+
+def test_where_nothing_is_usual_the_option_changes_nothing():
+    space = ToySpace().restrict({"source": (0,)})  # of an input the node before is usual
+    histories = [asked_and_told(Reinforce(space, seed=0, trials=30, usual=usual), 30) for usual in (0.0, 0.5)]
+    assert histories[0] == histories[1]
+
+
 def test_what_is_known_is_drawn_no_more_and_the_rest_in_proportion():
     fixed = {f"letter{i}": ("a",) for i in range(8)}
     space = ToySpace().restrict({**fixed, "source": (0,)})  # four depths

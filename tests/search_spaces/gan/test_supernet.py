@@ -7,6 +7,7 @@ import math
 import torch
 
 from evaluators.gan.supernet import PairSupernet
+from evaluators.gan.training import RECIPE
 from nas.core.supernet import SupernetPlan
 from nas.testing.spaces import disturb_global_generators
 from tests.parts.pair_supernets import BASE, MEMORY, PART, SPACE, Narrow, Scores, supernet
@@ -68,7 +69,8 @@ def test_adversarialnas_is_searched_by_its_own_supernet():
     base = space.base(lambda choice: choice.values[0] if choice.usual is None else choice.usual)
     plan = SupernetPlan(1, relaxation="gumbel_softmax", samples=1, max_skips=2)
     data = PART.take(torch.arange(8))
-    (measurement,) = PairSupernet(space, base, plan, (1, 8, 8), data, 0, Scores(), 1.0).measurements()
+    hyperparameters = RECIPE | space.hyperparameters(base)
+    (measurement,) = PairSupernet(space, base, plan, hyperparameters, (1, 8, 8), data, 0, Scores(), 1.0).measurements()
     assert len(measurement.derived) == 2
     for genotype in measurement.derived:
         space.validate(genotype)
