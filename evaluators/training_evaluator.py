@@ -126,9 +126,10 @@ class TrainingEvaluator(Evaluator):
         if pruned:
             hyperparameters = reduce_learning_rates(hyperparameters, task.pruned_rate)
         own = identify_training(task.name, trial, epochs, self.data, **task.identity())
-        if isinstance(job, TrainFinalist):
+        if isinstance(job, TrainFinalist) or seconds is not None:
             # how long it is going to be trained depends on the others: no part of what its checkpoint is of
-            epochs, own = job.horizon, {**own, "epochs": 0}
+            own = {**own, "epochs": 0}
+            epochs = job.horizon if isinstance(job, TrainFinalist) else epochs
         hyperparameters = {**hyperparameters, **self.changed_hyperparameters(trial)}
         kept, last = load_states(trial, own, checkpoint), find_last_epoch(trial, epochs)
         stopwatch = Stopwatch()
@@ -136,14 +137,16 @@ class TrainingEvaluator(Evaluator):
             prepared = self._builder.prepare(trial)
             memory = PeakMemory(task.device)
             training = task.begin_training(prepared.model, hyperparameters, epochs, trial.seed)
-            training.epoch_size = (job.epoch_size if isinstance(job, TrainFinalist) else None) or task.shown_examples
+            training.epoch_size = task.shown_examples
+            if isinstance(job, TrainFinalist) and job.epoch_size is not None:
+                training.epoch_size = max(job.epoch_size, task.batch_size(hyperparameters))
             cost = {**task.cost(prepared.model), **prepared.cost}
             growth = None
             if self._grow and not (pruned or final):  # what it costs is that of the whole
                 growth = Growth(prepared.model, find_blocks(prepared.model, task.run), epochs, training.averages)
                 training.growth = growth
         work = task.batch_size(hyperparameters) * cost["multiply_adds"]
-        timetable, shown = None, 0
+        timetable = None
         if seconds is not None:
             with stopwatch, use_threads_for(work):
                 timetable = self._make_timetable(training, memory, seconds)
@@ -159,7 +162,10 @@ class TrainingEvaluator(Evaluator):
             if timetable is not None:
                 training.epoch_size = timetable.fit_epoch(stopwatch.seconds, training.epochs_done)
             with stopwatch, use_threads_for(work):
+                began = time.perf_counter()
                 task.train_epoch(training, memory)
+                trained = time.perf_counter() - began
+                training.examples += training.epoch_size or 0
                 began = time.perf_counter()
                 found = task.score(prepared.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
                 scored = time.perf_counter() - began
@@ -176,13 +182,14 @@ class TrainingEvaluator(Evaluator):
                 artifacts = selection.artifacts(over=over)
             metrics = selection.metrics() | cost | stopwatch.metrics(memory)
             if timetable is not None:
-                timetable.scored, shown = scored, shown + training.epoch_size
-                metrics["examples"] = float(shown)
-            elif final:
-                metrics["examples"] = float(training.epochs_done * training.epoch_size)
+                timetable.observe(trained / (training.epoch_size or 1), scored)
+            if timetable is not None or final:
+                metrics["examples"] = float(training.examples)
             if growth is not None:
                 metrics |= growth.metrics(epoch)
-            if (every is not None and epoch % every == 0) or (over and (portion or every is not None)):
+            if (every is not None and epoch % every == 0) or (
+                over and (portion or every is not None or timetable is not None)
+            ):
                 artifacts[CHECKPOINT] = pack_checkpoint(own, parts)
             yield Measurement(epoch, metrics, artifacts)
         selection.check(training)

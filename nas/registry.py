@@ -59,6 +59,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     "early-stopping": {
         "asha": "nas.early_stopping:Asha",
         "hyperband": "nas.early_stopping:Hyperband",
+        "incumbent": "nas.early_stopping:Incumbent",
         "median": "nas.early_stopping:Median",
         "none": "nas.early_stopping:Never",
         "plateau": "nas.early_stopping:Plateau",

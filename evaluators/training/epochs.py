@@ -48,6 +48,7 @@ class Training(ABC):
         evaluated: the module that is scored.
         averages: moving averages of parts of the model, by the part's name.
         epochs_done: how many epochs have been trained.
+        examples: how many examples have been shown in them.
         before_update: is called before every update.
         epoch_size: how many examples an epoch shows, drawn anew for each; None for all of them once. Where there are
             fewer, they are shown several times.
@@ -59,7 +60,8 @@ class Training(ABC):
 
     def __init__(self, model: nn.Module, hyperparameters: Mapping[str, Any], epochs: int, seed: int) -> None:
         self._whole = self.evaluated = model
-        self.hyperparameters, self.epochs, self.seed, self.epochs_done = dict(hyperparameters), epochs, seed, 0
+        self.hyperparameters, self.epochs, self.seed = dict(hyperparameters), epochs, seed
+        self.epochs_done = self.examples = 0
         self.averages: Mapping[str, nn.Module] = {}
         self.before_update: Callable[[], None] = lambda: None
         self.epoch_size: int | None = None
@@ -145,7 +147,7 @@ class Training(ABC):
             tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
         for name, optimiser in self.optimisers.items():
             tensors |= {f"{name}.{key}": value for key, value in flatten_optimiser_state(optimiser).items()}
-        return copy_to_cpu(tensors), {"epochs_done": self.epochs_done}
+        return copy_to_cpu(tensors), {"epochs_done": self.epochs_done, "examples": self.examples}
 
     def restore(self, state: State) -> None:
         """Continue from what `state` gave, on a device of the same kind.
@@ -157,4 +159,4 @@ class Training(ABC):
             network.load_state_dict(select_prefix(tensors, name))
         for name, optimiser in self.optimisers.items():
             load_optimiser_state(optimiser, select_prefix(tensors, name))
-        self.epochs_done = numbers["epochs_done"]
+        self.epochs_done, self.examples = numbers["epochs_done"], numbers.get("examples", 0)

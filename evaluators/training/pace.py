@@ -41,6 +41,9 @@ def time_updates(training: Training, train_epoch: Callable[[], None], batch: int
 class Timetable:
     """Says how many examples each epoch of a candidate shows, so that all of them take the seconds that it has.
 
+    Each epoch takes as long as all before it, so that after every one of them it is known what the candidate is worth
+    after half of the time that it has had: rungs, as of successive halving.
+
     Attributes:
         seconds: of the whole training, scoring included.
         epochs: how many it has.
@@ -55,10 +58,14 @@ class Timetable:
     trained: float
     scored: float
 
+    def observe(self, trained: float, scored: float) -> None:
+        """Go by what the last epoch took: seconds of training for an example, and of scoring."""
+        self.trained, self.scored = trained, scored
+
     def fit_epoch(self, spent: float, done: int) -> int:
         """Return how many examples the next epoch shows, `done` epochs and `spent` seconds after the beginning.
 
         They are whole batches, and one at least.
         """
-        left = (self.seconds - spent) / (self.epochs - done) - self.scored
+        left = self.seconds * 2.0 ** (done + 1 - self.epochs) - spent - self.scored
         return max(1, int(left / self.trained / self.batch)) * self.batch

@@ -74,7 +74,7 @@ def assemble(
         assumed = ()
         check_genotype(trained, space)
     config = config.model_copy(update={"epoch_size": _choose_epoch_size(config, kind, new=new)})
-    _check_candidate_time(config, kind, strategy)
+    _check_candidate_time(config, kind, strategy, new=new)
     epochs = _choose_epochs(config, kind, data)
 
     def make_evaluator(space: SearchSpace) -> Evaluator:
@@ -112,7 +112,7 @@ def assemble(
         plain = not (made.trains_supernets or made.trains_portions or made.begins_with_usual)
         return UsualFirst(made, usual) if usual is not None and plain and config.trials > 1 else made
 
-    stopping, rule = early_stopping(objectives[0], epochs, evaluator)
+    stopping, rule = early_stopping(objectives[0], epochs, evaluator, config.candidate_time is not None)
     return Parts(
         space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping,
         decided={name: getattr(config, name) for name in DECIDED},
@@ -168,7 +168,9 @@ def _choose_epoch_size(config: RunConfig, kind: type[Capabilities], *, new: bool
     return config.epoch_size or (SEARCH_EPOCH if searching else None)
 
 
-def _check_candidate_time(config: RunConfig, kind: type[Capabilities], strategy: Callable[..., Strategy]) -> None:
+def _check_candidate_time(
+    config: RunConfig, kind: type[Capabilities], strategy: Callable[..., Strategy], *, new: bool
+) -> None:
     """Refuse a time of each candidate where there are no candidates that could be given one.
 
     Raises:
@@ -177,6 +179,8 @@ def _check_candidate_time(config: RunConfig, kind: type[Capabilities], strategy:
     for option, value in (("--candidate-time", config.candidate_time), ("--scored-examples", config.scored_examples)):
         if value is not None and not kind.times_candidates:
             raise UserError(option, value, "evaluators that time candidates, such as autoencoder, gan and cyclegan")
+    if config.candidate_time is not None and new and config.epochs is not None:
+        raise UserError("--epochs", config.epochs, "no number of epochs with --candidate-time, which says how long")
     if config.candidate_time is not None and not _trains_each_alone(config, strategy):
         fits, why = "strategies that train candidates one by one", f"{config.strategy} says how long it trains what"
         raise UserError("--candidate-time", config.candidate_time, fits, why=why)

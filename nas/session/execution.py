@@ -77,7 +77,7 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
         weights.remove_worst(trial)
         if isinstance(trial.job, TrainPortion):
             forget_checkpoints(search, run.study)
-        finals.forget_checkpoints(trial)
+        finals.forget_checkpoints(search, trial)
         copy()
         if progress is not None:
             progress.show_trial(trial)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from nas.core.evaluator import CHECKPOINT
 from nas.core.genotype import Genotype
@@ -20,7 +21,7 @@ from nas.core.trial import Proposal, Trial
 from nas.session.plan import RESERVE
 from nas.study.study import Study
 
-RACING = 0.25
+RACING = 0.3
 """The share of the finals' time in which the finalists race; the rest is the winner's, who then has had most of it."""
 _EPOCHS_OF_WINNER = 16  # in the time after the race
 _LEAST_LAST = 0.3  # of the finals' time that is the winner's, however long the parts before took
@@ -79,7 +80,9 @@ class FinalsHook:
     def propose_part(self, search: Search) -> Proposal | None:
         """Propose what is to be trained next, once the strategy has no more; None to wait, or if nothing is."""
         finals = self._find(search)
-        return None if finals is None else next_part(finals, search.begun, search.objectives[0].name)
+        if finals is None:
+            return None
+        return next_part(finals, search.begun, search.objectives[0].name, lambda number: self._path(number).is_file())
 
     def find_best(self, search: Search) -> Trial | None:
         """Find the winner of the finals, or what the strategy recommends where that is better or there are none.
@@ -92,14 +95,25 @@ class FinalsHook:
             return best
         return winner
 
-    def forget_checkpoints(self, trial: Trial) -> None:
-        """Remove the checkpoints that nothing goes on from once a finalist's part has ended."""
-        if not isinstance(trial.job, TrainFinalist):
-            return
-        gone = [trial.job.continues] if not trial.job.settles else [int(p.stem) for p in self._study.checkpoints()]
+    def forget_checkpoints(self, search: Search, trial: Trial) -> None:
+        """Remove the checkpoints that nothing goes on from once a trial has ended."""
+        kept = {int(path.stem) for path in self._study.checkpoints()}
+        match trial.job:
+            case TrainFinalist(settles=True):
+                gone = kept
+            case TrainFinalist(continues=source):
+                gone = kept & {source}
+            case Train():
+                able = _sort_able(search.ended, None)
+                hopeful = {one.number for one in able[: self._count + 1]}
+                gone = kept - hopeful - {one.number for one in able if one.genotype == self._usual}
+            case _:
+                return
         for number in gone:
-            if number is not None:
-                self._study.weights_path(number, CHECKPOINT).unlink(missing_ok=True)
+            self._path(number).unlink(missing_ok=True)
+
+    def _path(self, number: int) -> Path:
+        return self._study.weights_path(number, CHECKPOINT)
 
     def _read(self, trials: Sequence[Trial]) -> Finals | None:
         note = self._study.notes.get("finals")
@@ -139,9 +153,7 @@ def choose_finalists(
         best: the number that the strategy recommends, which is first; None where it recommends none.
         usual: the usual genotype.
     """
-    whole = [t for t in explored if isinstance(t.job, Train) and t.outcome is not None and t.outcome.kind == "complete"]
-    able = [trial for trial in whole if trial.losses[0] < math.inf and trial.metrics.get("seconds")]
-    able.sort(key=lambda trial: (trial.number != best, trial.losses, trial.number))
+    able = _sort_able(explored, best)
     chosen: dict[Genotype, int] = {}
     for trial in able:
         if len(chosen) < count:
@@ -152,11 +164,24 @@ def choose_finalists(
     return tuple(chosen.values())
 
 
-def next_part(finals: Finals, trials: Sequence[Trial], objective: str = "") -> Proposal | None:
+def _sort_able(trials: Sequence[Trial], best: int | None) -> list[Trial]:
+    """Sort the candidates that were trained to their end, the best first: that which is recommended, then by loss."""
+    whole = [t for t in trials if isinstance(t.job, Train) and t.outcome is not None and t.outcome.kind == "complete"]
+    able = [trial for trial in whole if trial.losses[0] < math.inf and trial.metrics.get("seconds")]
+    return sorted(able, key=lambda trial: (trial.number != best, trial.losses, trial.number))
+
+
+def next_part(
+    finals: Finals,
+    trials: Sequence[Trial],
+    objective: str = "",
+    goes_on: Callable[[int], bool] = lambda number: False,
+) -> Proposal | None:
     """The part of a finalist's training that comes next; None where one must end before, or the finals are over.
 
     Args:
         objective: the metric by which the best epoch of each is kept; empty for the evaluator's first.
+        goes_on: whether a candidate of this number has left a checkpoint to go on from.
     """
     by_number = {trial.number: trial for trial in trials}
     parts = {
@@ -170,7 +195,10 @@ def next_part(finals: Finals, trials: Sequence[Trial], objective: str = "") -> P
         for candidate in left:
             if (candidate, stage) not in parts:
                 before = parts.get((candidate, stage - 1))
-                return _propose_part(finals, by_number[candidate], before, stage, list(parts.values()), objective)
+                if before is None and goes_on(candidate):
+                    before = by_number[candidate]
+                spent = sum(_count_seconds(trial, by_number) for trial in parts.values())
+                return _propose_part(finals, by_number[candidate], before, stage, spent, objective)
         here = [parts[candidate, stage] for candidate in left]
         if any(trial.outcome is None for trial in here):
             return None
@@ -183,13 +211,12 @@ def next_part(finals: Finals, trials: Sequence[Trial], objective: str = "") -> P
 
 
 def _propose_part(
-    finals: Finals, candidate: Trial, before: Trial | None, stage: int, parts: list[Trial], objective: str
+    finals: Finals, candidate: Trial, before: Trial | None, stage: int, spent: float, objective: str
 ) -> Proposal:
     latest, sizes, racing = before or candidate, finals.sizes, RACING * finals.seconds
     an_epoch, epoch_size = _size_epoch(finals, latest)
     trained = 0 if before is None else latest.measurements[-1].epoch
     if stage == len(sizes) - 1:
-        spent = sum({_candidate_of(trial): trial.metrics.get("seconds", 0.0) for trial in parts}.values())
         seconds = max(finals.seconds - spent, _LEAST_LAST * finals.seconds)
         epochs = max(1, round(seconds / an_epoch))
         horizon = trained + epochs
@@ -219,18 +246,21 @@ def _size_epoch(finals: Finals, latest: Trial) -> tuple[float, int | None]:
 
     Where candidates were given a time, an epoch takes a fixed share of the finals; else it is a candidate's epoch.
     """
-    seconds, job = latest.metrics["seconds"], latest.job
-    if isinstance(job, TrainFinalist) or "examples" not in latest.metrics:
-        return seconds / latest.measurements[-1].epoch, job.epoch_size if isinstance(job, TrainFinalist) else None
-    an_example = seconds / latest.metrics["examples"]
-    an_epoch = (1 - RACING) * finals.seconds / _EPOCHS_OF_WINNER
-    size = max(1, round(an_epoch / an_example))
-    return size * an_example, size
+    seconds, shown = latest.metrics["seconds"], latest.metrics.get("examples")
+    size = latest.job.epoch_size if isinstance(latest.job, TrainFinalist) else None
+    if shown is None or (size is None and isinstance(latest.job, TrainFinalist)):
+        return seconds / latest.measurements[-1].epoch, None
+    if size is None:
+        size = max(1, round((1 - RACING) * finals.seconds / _EPOCHS_OF_WINNER * shown / seconds))
+    return size * seconds / shown, size
 
 
-def _candidate_of(trial: Trial) -> int:
-    assert isinstance(trial.job, TrainFinalist)
-    return trial.job.candidate
+def _count_seconds(part: Trial, by_number: Mapping[int, Trial]) -> float:
+    """Count the seconds of a part alone; those that are measured are of all that it goes on with."""
+    assert isinstance(part.job, TrainFinalist)
+    source = part.job.continues
+    before = 0.0 if source is None else by_number[source].metrics["seconds"]
+    return max(0.0, part.metrics.get("seconds", before) - before)
 
 
 def find_winner(finals: Finals, trials: Sequence[Trial]) -> Trial | None:

@@ -16,7 +16,7 @@ from nas.core.job import PruneChannels, TrainPortion, TrainSupernet
 from nas.core.space import SearchSpace, sample
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
-from nas.session.plan import expect_trials
+from nas.session.plan import RULE, expect_trials
 from nas.strategies.one_shot import OneShot
 
 FEW_TRIALS, FEW_EPOCHS = 8, 4
@@ -29,8 +29,9 @@ _PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to
 
 def plan_early_stopping(
     config: RunConfig, given: Callable[..., EarlyStopping] | None, strategy: Callable[..., Strategy]
-) -> Callable[[Objective, int, Evaluator], tuple[str, EarlyStopping]]:
-    """Return a function that makes the rule, with its name, of the first objective, the epochs and the evaluator.
+) -> Callable[[Objective, int, Evaluator, bool], tuple[str, EarlyStopping]]:
+    """Return a function that makes the rule, with its name, of the first objective, the epochs and the evaluator,
+    and of whether candidates have a time.
 
     Args:
         given: what makes the rule, where the caller has passed an object.
@@ -50,7 +51,7 @@ def plan_early_stopping(
     def of(name: str) -> Callable[..., EarlyStopping]:
         rule: Callable[..., EarlyStopping] = given or registry.load("early-stopping", name)
         if name == "none" and config.stop_set:
-            rules = "--early-stopping asha, hyperband, median or plateau with it"
+            rules = "--early-stopping asha, hyperband, incumbent, median or plateau with it"
             raise UserError("--stop-set", next(iter(config.stop_set)), rules, why="nothing is stopped early here")
         registry.convert_options("--stop-set", rule, name, config.stop_set)
         return rule
@@ -58,7 +59,7 @@ def plan_early_stopping(
     if asked is not None:
         of(asked)  # refused before data is loaded
 
-    def make(objective: Objective, epochs: int, evaluator: Evaluator) -> tuple[str, EarlyStopping]:
+    def make(objective: Objective, epochs: int, evaluator: Evaluator, timed: bool) -> tuple[str, EarlyStopping]:
         unlearned = objective.name in UNLEARNED
         if unlearned and asked not in (None, "none"):
             why = f"training does not improve {objective.name}, the first objective"
@@ -66,7 +67,9 @@ def plan_early_stopping(
         several = len(config.objective) > 1  # of a front all would go that are not good in the first
         alone = not (trained or in_portions or config.weight_sharing == "supernet")
         worth_it = config.trials > FEW_TRIALS and epochs > FEW_EPOCHS and alone and not (unlearned or several)
-        name = asked or ("asha" if worth_it else "none")
+        alone_timed = timed and not (unlearned or several)
+        usual = RULE if alone_timed else "asha" if worth_it else "none"
+        name = asked or usual
         rule, options = of(name), dict(config.stop_set)
         first = registry.options(rule).get("first")
         if first is not None and first.default is None and evaluator.unsettled:  # it is left open

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 from nas.config import RunConfig, format_duration, parse_duration
 from nas.core.errors import UserError
 from nas.core.evaluator import Pace
 
-FINAL_SHARE, LIMITED_FINAL_SHARE = 0.5, 0.75
+FINAL_SHARE, LIMITED_FINAL_SHARE = 0.5, 0.7
 """The share of the time that is the finals': of a time limit most, as a winner that was trained little is no good."""
 RESERVE = 8.0
 """Seconds of a time limit that are left for testing and exporting the winner."""
-SLOT_EPOCHS = 2
+SLOT_EPOCHS = 3
 """Of a candidate that is given a time."""
-_RANKING_UPDATES = 160  # of the usual genotype, in the time of a candidate: after 40 ranks are as good as random
-_LEAST_CANDIDATES = 6  # rather than that there are fewer, they are told apart less well
+RULE = "incumbent"
+"""The rule of early stopping where candidates have a time, unless the user names another."""
+_RANKING_UPDATES = 160  # of the usual genotype: after 40 ranks are as good as random
+_FULL_TIMES = 1.3  # how many candidates could have all of their time, times the root of how many could be ranked at all
+_USED = 0.45  # the share of its time that a candidate has on average, as most are stopped early
 _LEAST_UPDATES = 8  # with fewer nothing is learnt at all
-_SCORING = 0.12  # the share of a candidate's time in which it is scored
+_SCORING = 0.1  # the share of a candidate's time in which it is scored
 _LEAST_SCORED = 500
 
 
@@ -36,7 +41,8 @@ def find_final_share(config: RunConfig) -> float:
 def plan_time(config: RunConfig, pace: Pace) -> RunConfig:
     """Return the configuration with ``candidate_time`` and ``scored_examples``.
 
-    The time of exploring is shared among as many candidates as are asked for, or as can be told from each other.
+    The time of exploring is shared among as many candidates as are asked for, or as can be told from each other. Most
+    are stopped early, by what the best had reached after as long.
 
     Args:
         pace: of the usual genotype.
@@ -52,8 +58,9 @@ def plan_time(config: RunConfig, pace: Pace) -> RunConfig:
         why = f"{_LEAST_UPDATES} updates of the usual genotype take {_LEAST_UPDATES * update:.1f} s on this machine"
         raise UserError("--time-limit", config.time_limit, f"{format_duration(needed)} or more", why=why)
     workers = config.workers or 1
-    enough = min(_RANKING_UPDATES * update / (1 - _SCORING), exploring * workers / _LEAST_CANDIDATES)
-    seconds = max(exploring * workers / config.trials, enough)
+    # with more time there are more candidates, and each has more: ranks change until a training's end
+    seconds = math.sqrt(exploring * _RANKING_UPDATES * update) / _FULL_TIMES
+    seconds = min(max(seconds, exploring * workers / (_USED * config.trials)), exploring / 2)
     scored = max(_LEAST_SCORED, int(_SCORING * seconds / SLOT_EPOCHS / (pace.trained / 3)))
     decided = {"candidate_time": f"{seconds:.2f}s", "scored_examples": scored if scored < pace.available else None}
     return config.model_copy(update=decided)
@@ -64,4 +71,5 @@ def expect_trials(config: RunConfig) -> int:
     exploring = find_exploring_seconds(config)
     if config.candidate_time is None or exploring is None:
         return config.trials
-    return max(1, min(config.trials, round(exploring * (config.workers or 1) / parse_duration(config.candidate_time))))
+    used = _USED * parse_duration(config.candidate_time) / (config.workers or 1)
+    return max(1, min(config.trials, round(exploring / used)))

@@ -42,12 +42,14 @@ def test_an_epoch_may_show_more_examples_than_there_are():
     assert len(order) == 12
 
 
-def test_epochs_share_the_seconds_that_are_left():
-    timetable = Timetable(seconds=10.0, epochs=2, batch=32, trained=0.01, scored=1.0)
-    assert timetable.fit_epoch(spent=0.0, done=0) == 12 * 32  # 4 s of 10 ms are 400 examples
-    timetable.scored = 0.5
-    assert timetable.fit_epoch(spent=6.0, done=1) == 10 * 32  # 3.5 s are left
-    assert timetable.fit_epoch(spent=11.0, done=1) == 32  # late, but an epoch has an update
+def test_each_epoch_takes_as_long_as_all_before_it():
+    timetable = Timetable(seconds=16.0, epochs=3, batch=32, trained=0.01, scored=1.0)
+    assert timetable.fit_epoch(spent=0.0, done=0) == 9 * 32  # 4 s, one of them for scoring: 300 examples
+    timetable.observe(trained=0.01, scored=0.5)
+    assert timetable.fit_epoch(spent=4.0, done=1) == 10 * 32  # until 8 s
+    timetable.observe(trained=0.02, scored=0.5)
+    assert timetable.fit_epoch(spent=9.0, done=2) == 10 * 32  # it is late, and slower than it was: 6.5 s are left
+    assert timetable.fit_epoch(spent=17.0, done=2) == 32  # an epoch has an update at least
 
 
 @pytest.mark.parametrize("batch", [7, 96])

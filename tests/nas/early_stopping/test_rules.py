@@ -13,7 +13,7 @@ from optuna.pruners import HyperbandPruner, MedianPruner, SuccessiveHalvingPrune
 
 from nas.core.errors import UserError
 from nas.core.trial import Objective
-from nas.early_stopping import Asha, Hyperband, Median, Never, Plateau
+from nas.early_stopping import Asha, Hyperband, Incumbent, Median, Never, Plateau
 from nas.testing import EarlyStoppingContract
 from nas.testing.toys import LOSS, curved
 
@@ -49,6 +49,11 @@ class TestPlateau(EarlyStoppingContract):
 
     def make(self, objective, epochs, seed):
         return Plateau(objective, epochs=epochs, seed=seed)
+
+
+class TestIncumbent(EarlyStoppingContract):
+    def make(self, objective, epochs, seed):
+        return Incumbent(objective, epochs=epochs, seed=seed)
 
 
 class TestNever(EarlyStoppingContract):
@@ -225,6 +230,25 @@ def test_the_medians_definition():
     assert rule.reason_to_stop(curved(9, [9.0, 3.4]), [*complete, *others]) is None
 
 
+def test_the_incumbent_is_the_best_that_is_complete_and_the_tolerance_shrinks():
+    rule = Incumbent(LOSS, epochs=3, seed=0, tolerance=0.2)
+    others = [
+        curved(0, [10.0, 5.0, 1.0], "complete"),
+        curved(1, [1.0, 1.0, 2.0], "complete"),  # which was ahead before the end alone
+        curved(2, [0.1, 0.1, 0.1], "diverged"),
+    ]
+    assert rule.reason_to_stop(curved(3, [11.9]), others) is None  # a fifth worse is allowed after the first of three
+    assert "12.1 after epoch 1, where trial 0, the best so far, had 10" in rule.reason_to_stop(
+        curved(3, [12.1]), others
+    )
+    assert rule.reason_to_stop(curved(3, [11.9, 5.4]), others) is None  # and a tenth after the second
+    assert rule.reason_to_stop(curved(3, [1.0, 5.6]), others) is not None
+    assert rule.reason_to_stop(curved(3, [1.0, 1.0, 9.0]), others) is None  # the last has no more to save
+    assert rule.reason_to_stop(curved(3, [99.0]), others[2:]) is None
+    late = Incumbent(LOSS, epochs=3, seed=0, first=2)
+    assert late.reason_to_stop(curved(3, [99.0]), others) is None
+
+
 def test_plateaus_definition():
     rule = Plateau(LOSS, epochs=20, seed=0, patience=3, min_delta=0.1)
     better = [curved(1, [0.1], "complete")]
@@ -259,6 +283,8 @@ def test_asha_stops_no_more_the_fewer_came_and_never_a_least_loss(rows, reductio
         (Hyperband, {"first": 10}, "--stop-set first 10"),
         (Median, {"startup": 0}, "--stop-set startup 0"),
         (Median, {"warm_up": -1}, "--stop-set warm_up -1"),
+        (Incumbent, {"tolerance": -0.1}, "--stop-set tolerance -0.1"),
+        (Incumbent, {"first": 0}, "--stop-set first 0"),
         (Plateau, {"patience": 0}, "--stop-set patience 0"),
         (Plateau, {"min_delta": 1.0}, "--stop-set min_delta 1.0"),
         (Plateau, {"min_delta": math.nan}, "--stop-set min_delta nan"),
@@ -269,7 +295,7 @@ def test_impossible_options_are_refused(rule, options, message):
         rule(LOSS, epochs=10, seed=0, **options)
 
 
-@pytest.mark.parametrize("rule", [Asha, Hyperband, Median, Plateau, Never])
+@pytest.mark.parametrize("rule", [Asha, Hyperband, Incumbent, Median, Plateau, Never])
 def test_of_one_epoch_nothing_is_stopped(rule):
     assert rule(LOSS, epochs=1, seed=0).reason_to_stop(curved(9, [9.0]), [curved(0, [0.0], "complete")] * 9) is None
 

@@ -263,7 +263,7 @@ def test_rules_are_given_by_name_or_made(tmp_path, capsys):
 def test_the_catalogue_lists_and_explains_the_rules(capsys):
     assert cli(["early-stopping"]) == 0
     listed = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in listed] == ["asha", "hyperband", "median", "none", "plateau"]
+    assert [line.split()[0] for line in listed] == ["asha", "hyperband", "incumbent", "median", "none", "plateau"]
     assert cli(["early-stopping", "asha"]) == 0
     out = capsys.readouterr().out
     assert "Options (--stop-set NAME=VALUE):" in out

@@ -17,26 +17,27 @@ def config(**options):
     return RunConfig.checked({"finalists": 2, "time_limit": "208s", "final_share": 0.5, **options})
 
 
-def test_the_time_of_exploring_is_shared_by_as_many_trials_as_are_asked_for():
+def test_few_trials_share_the_time_of_exploring():
     assert find_exploring_seconds(config()) == (208 - RESERVE) / 2 == 100
-    planned = plan_time(config(trials=10), PACE)
-    assert parse_duration(planned.candidate_time) == 10
-    assert expect_trials(planned) == 10
+    planned = plan_time(config(trials=8), PACE)
+    assert parse_duration(planned.candidate_time) == pytest.approx(100 / 8 / 0.45, rel=0.01)  # most are stopped early
+    assert expect_trials(planned) == 8
 
 
-def test_candidates_have_time_enough_to_be_told_apart():
-    planned = plan_time(config(trials=1_000), PACE)
-    seconds = parse_duration(planned.candidate_time)
-    assert seconds / (PACE.trained * PACE.batch) > 150  # updates
-    assert expect_trials(planned) == round(100 / seconds)
-    assert expect_trials(plan_time(config(trials=1_000), Pace(32, 0.02, 100))) == 6  # however slow they are
+def test_with_more_time_there_are_more_candidates_and_each_has_more():
+    short, long = (plan_time(config(trials=1_000, time_limit=f"{s + RESERVE}s"), PACE) for s in (200, 3_200))
+    seconds = [parse_duration(planned.candidate_time) for planned in (short, long)]
+    assert seconds[1] == pytest.approx(4 * seconds[0], rel=0.02)
+    assert expect_trials(long) == pytest.approx(4 * expect_trials(short), rel=0.05)
+    assert seconds[0] / (PACE.trained * PACE.batch) > 160  # updates of the usual genotype
+    assert parse_duration(plan_time(config(), Pace(32, 0.2, 100)).candidate_time) == 50  # however slow it is
     twice = plan_time(config(trials=1_000, workers=2), PACE)
-    assert expect_trials(twice) == pytest.approx(2 * expect_trials(planned), abs=1)
+    assert expect_trials(twice) == pytest.approx(2 * expect_trials(plan_time(config(trials=1_000), PACE)), abs=1)
 
 
 def test_scoring_takes_a_small_part_of_the_time_and_never_more_than_there_is():
     planned = plan_time(config(trials=1_000), PACE)
-    scoring = 2 * planned.scored_examples * PACE.trained / 3
+    scoring = 3 * planned.scored_examples * PACE.trained / 3
     assert scoring < 0.2 * parse_duration(planned.candidate_time)
     assert plan_time(config(trials=1_000), Pace(32, 0.001, 100)).scored_examples is None
 
@@ -64,7 +65,7 @@ def run(tmp_path_factory):
         export_only_python(patch)
         patch.setattr("nas.session.plan.RESERVE", 0.5)
         folder = tmp_path_factory.mktemp("runs")
-        options = {"trials": 4, "finalists": 1, "time_limit": "10s", "pin": SMALL}
+        options = {"trials": 4, "finalists": 1, "time_limit": "20s", "pin": SMALL}
         return nas.search(data=tiny_data(count=400), runs_dir=folder, name="limited", **options)
 
 
@@ -72,13 +73,19 @@ def test_candidates_of_a_limited_search_have_the_same_time_and_the_finals_the_re
     explored = [t for t in run.trials if t.job.counted]
     assert 1 <= len(explored) <= 4
     for trial in explored:
-        assert trial.measurements[-1].epoch == 2
-        assert trial.metrics["examples"] >= 2 * trial.genotype.content["batch_size"]
+        assert trial.measurements[-1].epoch == 3 or trial.stopped
+        assert trial.metrics["examples"] >= trial.genotype.content["batch_size"]
     finals = [t for t in run.trials if isinstance(t.job, TrainFinalist)]
     assert finals[-1].job.settles
     assert all(t.job.epoch_size is not None and t.job.epoch_size > 0 for t in finals)
-    last = finals[-1]
-    assert last.metrics["examples"] == last.measurements[-1].epoch * last.job.epoch_size
+    usual = next(t for t in finals if t.job.candidate == 0)
+    assert usual.job.continues == 0  # its training as a candidate is gone on with
+    assert usual.job.before == 3
+    begun = explored[0].metrics["examples"]
+    shown = max(usual.job.epoch_size, usual.genotype.content["batch_size"])
+    assert usual.metrics["examples"] == begun + usual.job.epochs * shown
+    assert not run.study.checkpoints()
+    assert run.config.early_stopping == "incumbent"
 
 
 def test_a_limited_search_says_what_it_assumes_of_schedules(run):
@@ -92,7 +99,7 @@ def test_a_limited_search_is_resumed_by_the_plan_that_it_had(run):
         export_only_python(patch)
         again = nas.resume(run.path, trials=explored + 1, data=tiny_data(count=400))
     assert again.config.candidate_time == run.config.candidate_time
-    assert again.config.final_share == 0.75
+    assert again.config.final_share == 0.7
     assert sum(t.job.counted for t in again.trials) == explored + 1
 
 
@@ -107,3 +114,8 @@ def test_a_limited_search_is_resumed_by_the_plan_that_it_had(run):
 def test_a_time_of_each_candidate_is_refused_where_there_are_no_candidates_of_their_own(tmp_path, options):
     with pytest.raises(UserError, match="--candidate-time"):
         nas.search(data=tiny_data(), runs_dir=tmp_path, **options)
+
+
+def test_a_time_and_a_number_of_epochs_exclude_each_other(tmp_path):
+    with pytest.raises(UserError, match="--epochs 3"):
+        nas.search(data=tiny_data(), runs_dir=tmp_path, candidate_time="1s", epochs=3)
