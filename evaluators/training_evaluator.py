@@ -138,8 +138,6 @@ class TrainingEvaluator(Evaluator):
             memory = PeakMemory(task.device)
             training = task.begin_training(prepared.model, hyperparameters, epochs, trial.seed)
             training.epoch_size = task.shown_examples
-            if isinstance(job, TrainFinalist) and job.epoch_size is not None:
-                training.epoch_size = max(job.epoch_size, task.batch_size(hyperparameters))
             cost = {**task.cost(prepared.model), **prepared.cost}
             growth = None
             if self._grow and not (pruned or final):  # what it costs is that of the whole
@@ -149,7 +147,9 @@ class TrainingEvaluator(Evaluator):
         timetable = None
         if seconds is not None:
             with stopwatch, use_threads_for(work):
-                timetable = self._make_timetable(training, memory, seconds)
+                timetable = self._plan_rungs(training, memory, seconds)
+        elif isinstance(job, TrainFinalist):
+            timetable = self._plan_part(training, job)
         # whether a portion ends early is the strategy's to say
         frames = None if every is None else epochs
         keeps = job.objective if isinstance(job, TrainFinalist) else None
@@ -157,10 +157,11 @@ class TrainingEvaluator(Evaluator):
         parts: dict[str, Part] = {"training": training, "spent": stopwatch, **selection.parts()}
         for name, state in kept.items():
             parts[name].restore(state)
+        begun, before = (stopwatch.seconds, training.epochs_done) if final else (0.0, 0)
         while not selection.ended and training.epochs_done < last:
             epoch = training.epochs_done + 1
             if timetable is not None:
-                training.epoch_size = timetable.fit_epoch(stopwatch.seconds, training.epochs_done)
+                training.epoch_size = timetable.fit_epoch(stopwatch.seconds - begun, training.epochs_done - before)
             with stopwatch, use_threads_for(work):
                 began = time.perf_counter()
                 task.train_epoch(training, memory)
@@ -183,7 +184,6 @@ class TrainingEvaluator(Evaluator):
             metrics = selection.metrics() | cost | stopwatch.metrics(memory)
             if timetable is not None:
                 timetable.observe(trained / (training.epoch_size or 1), scored)
-            if timetable is not None or final:
                 metrics["examples"] = float(training.examples)
             if growth is not None:
                 metrics |= growth.metrics(epoch)
@@ -194,12 +194,20 @@ class TrainingEvaluator(Evaluator):
             yield Measurement(epoch, metrics, artifacts)
         selection.check(training)
 
-    def _make_timetable(self, training: Training, memory: PeakMemory, seconds: float) -> Timetable:
+    def _plan_rungs(self, training: Training, memory: PeakMemory, seconds: float) -> Timetable:
         """Time a candidate's first updates, and plan its epochs by that."""
         batch = self.task.batch_size(training.hyperparameters)
         trained = time_updates(training, lambda: self.task.train_epoch(training, memory), batch)
         # scoring passes forward alone, which is a third of an update; it is measured after the first epoch
-        return Timetable(seconds, self.epochs, batch, trained, self.task.count_scored() * trained / 3)
+        scored = self.task.count_scored() * trained / 3
+        return Timetable(seconds, self.epochs, batch, trained, scored, doubling=True)
+
+    def _plan_part(self, training: Training, job: TrainFinalist) -> Timetable | None:
+        """Plan the epochs of a finalist's part; None where they are as those of a candidate."""
+        if job.seconds is None or job.epoch_size is None:
+            return None
+        batch, trained = self.task.batch_size(training.hyperparameters), job.seconds / job.epochs / job.epoch_size
+        return Timetable(job.seconds, job.epochs, batch, trained, 0.0, doubling=False)
 
     def measure_pace(self, genotype: Genotype, seed: int) -> Pace:
         """Measure how fast a candidate is trained and scored here, by training it very briefly.

@@ -55,8 +55,9 @@ def search(
         data_b: the other set of images, in the same ways, for spaces that translate between two (``cyclegan``).
         evaluator: a name, ``module:Class``, an evaluator, or what makes one, called as
             ``evaluator(space, data, epochs=..., device=...)``.
-        early_stopping: a name (``asha``, ``hyperband``, ``incumbent``, ``median``, ``plateau``, ``none``), ``module:Class``, a rule,
-            or what makes one, called as ``early_stopping(objective, epochs=..., seed=..., **stop_set)``.
+        early_stopping: a name (``asha``, ``hyperband``, ``incumbent``, ``median``, ``plateau``, ``none``),
+            ``module:Class``, a rule, or what makes one, called as
+            ``early_stopping(objective, epochs=..., seed=..., **stop_set)``.
         options: every other option of ``nas search``, by its name with underscores: ``pin={"latent": 16}``,
             ``restrict={"width": [8, 16]}``, ``set={"population": 10}``, ``objective=["mse", "parameters"]``,
             ``epochs=3``; ``from_`` also takes a Run, a Candidate or a Genotype.

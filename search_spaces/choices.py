@@ -208,8 +208,10 @@ class ChoiceSpace(abc.ABC):
         def answer(choice: Choice) -> Value:
             if choice.site in answers:
                 return answers[choice.site]
-            usual = choice.usual is not None and generator.random() < _USUALLY
-            return choice.usual if usual and choice.usual is not None else _draw(choice.values, generator)
+            # runs of earlier versions are gone on with as they began
+            if choice.usual is not None and self.version == type(self).version and generator.random() < _USUALLY:
+                return choice.usual
+            return _draw(choice.values, generator)
 
         return self.grow(answer), f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
 

@@ -39,10 +39,11 @@ def time_updates(training: Training, train_epoch: Callable[[], None], batch: int
 
 @dataclass
 class Timetable:
-    """Says how many examples each epoch of a candidate shows, so that all of them take the seconds that it has.
+    """Says how many examples each epoch of a training shows, so that all of them take the seconds that it has.
 
-    Each epoch takes as long as all before it, so that after every one of them it is known what the candidate is worth
-    after half of the time that it has had: rungs, as of successive halving.
+    A candidate's epochs are `doubling`: each takes as long as all before it, so that after every one of them it is
+    known what the candidate is worth after half of the time that it has had, as on the rungs of successive halving.
+    Others take equally long.
 
     Attributes:
         seconds: of the whole training, scoring included.
@@ -57,6 +58,7 @@ class Timetable:
     batch: int
     trained: float
     scored: float
+    doubling: bool
 
     def observe(self, trained: float, scored: float) -> None:
         """Go by what the last epoch took: seconds of training for an example, and of scoring."""
@@ -67,5 +69,8 @@ class Timetable:
 
         They are whole batches, and one at least.
         """
-        left = self.seconds * 2.0 ** (done + 1 - self.epochs) - spent - self.scored
-        return max(1, int(left / self.trained / self.batch)) * self.batch
+        if self.doubling:
+            left = self.seconds * 2.0 ** (done + 1 - self.epochs) - spent
+        else:
+            left = (self.seconds - spent) / (self.epochs - done)
+        return max(1, int((left - self.scored) / self.trained / self.batch)) * self.batch

@@ -62,7 +62,7 @@ _SEARCH = (
     click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Set an option of the strategy."),
     click.option(
         "--early-stopping", metavar="RULE",
-        help="asha (default with over 8 trials of over 4 epochs), incumbent (with a time limit), hyperband, median, none...",
+        help="asha (default with over 8 trials of over 4 epochs), incumbent (with a limit), hyperband, median, none...",
     ),
     click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
     click.option("--seed", type=int, help="Seed of everything random (default 0)."),

@@ -107,7 +107,9 @@ class TrainFinalist:
         horizon: epochs of its whole training, if it wins.
         settles: whether the rate falls to nothing at the end of this part.
         continues: the number of the trial whose training it goes on with; None where it begins.
-        epoch_size: examples that an epoch shows; None for as many as those of a candidate.
+        seconds: of this part; its epochs show as many examples as that allows. None where they are as those of a
+            candidate.
+        epoch_size: about how many examples that is.
         objective: the metric by which its best epoch is kept; empty for the evaluator's first.
     """
 
@@ -122,6 +124,7 @@ class TrainFinalist:
     horizon: int
     settles: bool = False
     continues: int | None = None
+    seconds: float | None = None
     epoch_size: int | None = None
     objective: str = ""
 

@@ -214,7 +214,7 @@ def _propose_part(
     finals: Finals, candidate: Trial, before: Trial | None, stage: int, spent: float, objective: str
 ) -> Proposal:
     latest, sizes, racing = before or candidate, finals.sizes, RACING * finals.seconds
-    an_epoch, epoch_size = _size_epoch(finals, latest)
+    an_epoch, epoch_size = _plan_epoch(finals, latest)
     trained = 0 if before is None else latest.measurements[-1].epoch
     if stage == len(sizes) - 1:
         seconds = max(finals.seconds - spent, _LEAST_LAST * finals.seconds)
@@ -234,6 +234,7 @@ def _propose_part(
         horizon,
         settles=stage == len(sizes) - 1,
         continues=None if before is None else before.number,
+        seconds=None if epoch_size is None else round(epochs * an_epoch, 3),
         epoch_size=epoch_size,
         objective=objective,
     )
@@ -241,18 +242,16 @@ def _propose_part(
     return Proposal(candidate.genotype, (latest.number,), origin, job)
 
 
-def _size_epoch(finals: Finals, latest: Trial) -> tuple[float, int | None]:
-    """How many seconds an epoch of a finalist takes, and how many examples it shows.
+def _plan_epoch(finals: Finals, latest: Trial) -> tuple[float, int | None]:
+    """How many seconds an epoch of a finalist takes, and about how many examples that is.
 
-    Where candidates were given a time, an epoch takes a fixed share of the finals; else it is a candidate's epoch.
+    Where candidates were given a time, an epoch has a fixed share of the finals; else it is a candidate's epoch.
     """
     seconds, shown = latest.metrics["seconds"], latest.metrics.get("examples")
-    size = latest.job.epoch_size if isinstance(latest.job, TrainFinalist) else None
-    if shown is None or (size is None and isinstance(latest.job, TrainFinalist)):
+    if shown is None:
         return seconds / latest.measurements[-1].epoch, None
-    if size is None:
-        size = max(1, round((1 - RACING) * finals.seconds / _EPOCHS_OF_WINNER * shown / seconds))
-    return size * seconds / shown, size
+    an_epoch = (1 - RACING) * finals.seconds / _EPOCHS_OF_WINNER
+    return an_epoch, max(1, round(an_epoch * shown / seconds))
 
 
 def _count_seconds(part: Trial, by_number: Mapping[int, Trial]) -> float:

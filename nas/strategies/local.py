@@ -7,7 +7,7 @@ from typing import Annotated
 from nas.core.space import Generator, SearchSpace, generator_for
 from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
-from nas.strategies.mutation import propose_mutant, propose_random
+from nas.strategies.mutation import propose_mutant, propose_random, propose_steps
 from nas.strategies.novelty import Seen
 from nas.strategies.option_checks import require_evolvable, require_probability
 
@@ -23,7 +23,9 @@ class Local(RecommendsBestSeen):
     the centre at once if it is better.
 
     Where a space says what is usual, the first climb starts from the usual genotype and later ones take each
-    decision from it with probability `usual`; ``--set usual=0`` starts uniformly at random, as the papers do.
+    decision from it with probability `usual`; ``--set usual=0`` starts uniformly at random, as the papers do. Then
+    every second neighbour is a step of an ordered decision, such as a rate or a width, to the next value, as long as
+    there are any: few trials are enough to find the size of things. ``--set steps=false`` draws mutations alone.
     """
 
     descends = True
@@ -36,9 +38,11 @@ class Local(RecommendsBestSeen):
         seed: int,
         trials: int,
         usual: Annotated[float, "probability that a decision of a start is the usual one"] = 0.75,
+        steps: Annotated[bool, "every second neighbour is a step of a decision with an order and a usual value"] = True,
     ) -> None:
         require_probability(usual=usual)
         self._space, self._seed, self._usual = require_evolvable(space, "local"), seed, usual
+        self._steps = steps
         self._seen = Seen(space)
         self._climb = 0
         self._climb_of: dict[int, int] = {}
@@ -48,7 +52,8 @@ class Local(RecommendsBestSeen):
     def ask(self, number: int) -> Proposal | None:
         """A new neighbour of the centre; a new start where there is none, or while the last one runs."""
         generator = generator_for(self._seed, number)
-        proposal = self._propose_neighbour(generator)
+        proposal = self._propose_step(generator) if number % 2 else None
+        proposal = proposal or self._propose_neighbour(generator)
         if proposal is None:
             if self._centre is not None:
                 self._climb, self._centre = self._climb + 1, None
@@ -56,6 +61,13 @@ class Local(RecommendsBestSeen):
             proposal = self._seen.first_new(lambda: propose_random(self._space, generator, self._usual, first=first))
         self._climb_of[number] = self._climb
         return self._seen.remember(proposal)
+
+    def _propose_step(self, generator: Generator) -> Proposal | None:
+        """A new neighbour of the centre that is a step away; None where there is none."""
+        if self._centre is None or not self._steps:
+            return None
+        new = [step for step in propose_steps(self._space, self._centre) if step.genotype not in self._seen]
+        return new[int(generator.integers(len(new)))] if new else None
 
     def _propose_neighbour(self, generator: Generator) -> Proposal | None:
         """A new neighbour of the centre, which itself moves to known ones that are better; None where none is new."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from nas.core.space import Evolvable, Generator, SearchSpace, sample
+from nas.core.space import Choice, Decision, Evolvable, Generator, SearchSpace, Traceable, Value, sample
 from nas.core.trial import Proposal, Trial
 
 
@@ -24,3 +25,33 @@ def propose_mutant(space: Evolvable, parent: Trial, generator: Generator) -> Pro
     """The parent's genotype after one mutation."""
     mutant, change = space.mutate(parent.genotype, generator)
     return Proposal(mutant, (parent.number,), f"mutation: {change}")
+
+
+def propose_steps(space: SearchSpace, parent: Trial) -> list[Proposal]:
+    """The parent's genotype after one step, to the next value, of an ordered decision of which one is usual."""
+    if not isinstance(space, Traceable):
+        return []
+    decisions = space.trace(parent.genotype)
+    proposals = []
+    for decision in decisions:
+        if decision.choice.ordered and decision.choice.usual is not None:
+            values = decision.choice.values
+            place = values.index(decision.value)
+            for value in (values[i] for i in (place - 1, place + 1) if 0 <= i < len(values)):
+                proposals.append(_step(space, parent, decisions, decision, value))
+    return proposals
+
+
+def _step(
+    space: SearchSpace, parent: Trial, decisions: Sequence[Decision], changed: Decision, value: Value
+) -> Proposal:
+    answers = {d.choice.site: d.value for d in decisions} | {changed.choice.site: value}
+
+    def answer(choice: Choice) -> Value:
+        known = answers.get(choice.site)
+        if known is not None and known in choice.values:
+            return known
+        return choice.values[0] if choice.usual is None else choice.usual
+
+    change = f"step: {changed.choice.site}: {changed.value} -> {value}"
+    return Proposal(space.grow(answer), (parent.number,), change)

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_EARLIER_OPTIONS: dict[str, dict[str, Any]] = {
-    "metaqnn": {"usual": 0.0},  # random actions were all alike
-    "reinforce": {"usual": 0.0},
-    "tpe": {"group": False},
+_EARLIER_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "metaqnn": ("finalists", {"usual": 0.0}),  # random actions were all alike
+    "reinforce": ("candidate_time", {"usual": 0.0}),
+    "tpe": ("candidate_time", {"group": False}),
+    "local": ("candidate_time", {"steps": False}),
 }
-"""The options of strategies whose defaults have changed, as they were before there were finals."""
+"""The options of strategies whose defaults have changed, as they were before there was another option of a run."""
 
 
 def load_assumptions(study: Study) -> tuple[Assumption, ...] | None:
@@ -55,8 +56,9 @@ def load_config(path: Path) -> RunConfig:
         raise UserError("RUN", str(path), "the folder of a run (nas list shows them)", why="is not a run")
     path = path.resolve()
     written = read_yaml(path / "config.yaml")
-    if "finalists" not in written:
-        written["set"] = {**_EARLIER_OPTIONS.get(written.get("strategy", ""), {}), **(written.get("set") or {})}
+    since, options = _EARLIER_OPTIONS.get(written.get("strategy", ""), ("", {}))
+    if since and since not in written:
+        written["set"] = {**options, **(written.get("set") or {})}
     written = {
         "finalists": 0,
         "usual": False,

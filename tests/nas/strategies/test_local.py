@@ -7,6 +7,7 @@ from nas.core.trial import Trial
 from nas.strategies.local import Local
 from nas.testing import StrategyContract
 from nas.testing.toys import ToySpace, ended, toy_loss
+from search_spaces.autoencoder.space import AutoencoderSpace
 
 
 class TestLocal(StrategyContract):
@@ -68,3 +69,24 @@ def test_a_failed_start_is_followed_by_another():
 def test_impossible_options_are_refused():
     with pytest.raises(UserError, match="--set usual"):
         Local(ToySpace(), seed=0, trials=10, usual=1.5)
+
+
+def test_every_second_neighbour_is_a_step_of_an_ordered_decision_as_long_as_there_are_any():
+    space = AutoencoderSpace().restrict({"latent": (8,), "network": ("fully_connected",), "decoder": ("mirrored",)})
+    strategy = Local(space, seed=0, trials=60)
+    history = run(strategy, 40, lambda genotype: 1.0)
+    steps = [trial for trial in history if trial.proposal.origin.startswith("step")]
+    assert {trial.number % 2 for trial in steps} == {1}
+    assert all(trial.proposal.parents == (0,) for trial in steps)
+    changed = {trial.proposal.origin.split(":")[1].strip() for trial in steps}
+    assert changed <= {"stages", "hidden_width", "learning_rate", "batch_size", "weight_decay"}
+    assert len(changed) >= 4
+    near = {trial.genotype.content["learning_rate"] for trial in steps if "learning_rate" in trial.proposal.origin}
+    assert near <= {0.001, 0.004}  # next to the usual 0.002
+    assert len({trial.genotype for trial in history}) == len(history)
+
+
+def test_without_steps_neighbours_are_mutants_alone():
+    space = AutoencoderSpace().restrict({"latent": (8,)})
+    history = run(Local(space, seed=0, trials=60, steps=False), 20, lambda genotype: 1.0)
+    assert not any(trial.proposal.origin.startswith("step") for trial in history)
