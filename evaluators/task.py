@@ -14,7 +14,7 @@ from evaluators.supernets.darts import measure_supernet
 from evaluators.training.epochs import Training
 from evaluators.training.selection import KeepLast, KeepLowest, Scores, Selection
 from evaluators.training.single_network import RECIPE, SingleNetworkTraining
-from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
+from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator, Precision
 from nas.core.genotype import Genotype
 from nas.core.metric import COST, Metric
 from nas.core.space import SearchSpace
@@ -49,6 +49,8 @@ class Task(Capabilities):
         unsettled: see nas.core.evaluator.Evaluator.
         pruned_rate: what learning rates are multiplied by where a pruned version is trained on.
         epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
+        precision: of trainings; supernets whose operations are chosen by gradient are in float32, as their log-weights
+            follow small differences.
         supernet_epochs: of a supernet whose plan leaves them open.
     """
 
@@ -63,7 +65,9 @@ class Task(Capabilities):
     pruned_rate: ClassVar[float] = 1.0
     supernet_epochs: int = 20
     epoch_size: int | None = None
+    precision: Precision = "fp32"
     sizes_epochs: ClassVar[bool] = True
+    takes_precision: ClassVar[bool] = True
     grows: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, data: Any, device: str = "cpu") -> None:
@@ -80,13 +84,14 @@ class Task(Capabilities):
         device: str = "cpu",
         grow: bool = False,
         epoch_size: int | None = None,
+        precision: Precision = "fp32",
         **options: Any,
     ) -> Evaluator:
         """What trains and scores the space's candidates; `options` are the task's own."""
         from evaluators.training_evaluator import TrainingEvaluator  # which knows tasks
 
         task = cls(space, data, device, **options)
-        task.epoch_size = epoch_size
+        task.epoch_size, task.precision = epoch_size, precision
         return TrainingEvaluator(task, epochs=epochs, grow=grow)
 
     # -- what is measured

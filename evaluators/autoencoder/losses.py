@@ -61,7 +61,7 @@ def training_loss(
         return torch.mean(beta * divergence - likelihood)
     variance = hyperparameters.get("noise_variance")
     seen = images if variance is None else add_noise(images, variance, generator)
-    raw = model.decoder(model.encode(seen))
+    raw = model.decoder(model.encode(seen)).float()
     if kind == "bce":
         return F.binary_cross_entropy_with_logits(raw, images)
     return F.mse_loss(_decode_unclipped(model, raw), images)
@@ -106,10 +106,10 @@ def fit_decoder_variance(model: AutoencoderModel, images: Tensor, generator: tor
 
 def _decode_sample(model: AutoencoderModel, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Decode a sample of the code of each image, (N, C, H, W); and the codes' divergences from the prior, (N,)."""
-    mean, log_variance = model.posterior(images)
+    mean, log_variance = (values.float() for values in model.posterior(images))
     epsilon = torch.randn(mean.shape, generator=generator, device=mean.device)
     raw = model.decoder(mean + (0.5 * log_variance).exp() * epsilon)
-    return raw, kl_to_standard_normal(mean, log_variance)
+    return raw.float(), kl_to_standard_normal(mean, log_variance)
 
 
 def _decode_unclipped(model: AutoencoderModel, raw: Tensor) -> Tensor:

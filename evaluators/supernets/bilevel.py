@@ -67,7 +67,7 @@ def second_order(
     place(_gradients(training(), weights), -rate)  # w'
     both = _gradients(validation(), [*alphas, *weights])
     direct, vector = both[: len(alphas)], both[len(alphas) :]
-    norm = math.sqrt(sum(float((part * part).sum()) for part in vector))
+    norm = math.sqrt(sum(torch.stack([(part * part).sum() for part in vector]).tolist()))
     epsilon = _PERTURBATION / max(norm, 1e-12)
     place(vector, epsilon)  # w+
     above = _gradients(training(), alphas)

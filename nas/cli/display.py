@@ -73,10 +73,11 @@ class Display:
     def _announce(self, run: Run, search: Search) -> None:
         data, config = run.parts.data, run.config
         shape = " x ".join(str(side) for side in data.shape)
+        lower = " in bf16" if run.parts.precision == "bf16" else ""
         what, a_trial = ("training", "") if self._training else (config.strategy, " a trial")
         self._say(
             f"{what} on {config.space}, {run.data_name}: {data.domains[0].kind}s of {shape}, {data.counts}; "
-            f"{config.epochs} epochs{a_trial} on {run.parts.device}; run {describe_place(run.path)}"
+            f"{config.epochs} epochs{a_trial} on {run.parts.device}{lower}; run {describe_place(run.path)}"
         )
         finalists = run.parts.finalists
         if finalists and not self._training:

@@ -29,6 +29,8 @@ WEIGHTS = "weights.safetensors"
 """The artifact that a trained model is made from."""
 CHECKPOINT = "checkpoint.safetensors"
 """The artifact that a training is continued from."""
+Precision = Literal["fp32", "bf16"]
+"""What a training computes with: float32, or bfloat16 where PyTorch's autocast takes it. Scores are in float32."""
 DEFAULT_EPOCHS = 4
 """Of a candidate, where neither the user nor the kind of evaluator says otherwise."""
 
@@ -61,6 +63,7 @@ class Capabilities:
         told: what the data must tell of each example, a label or a vector; None where nothing is needed.
         grows: whether it takes ``grow=True`` and then begins with smaller networks.
         sizes_epochs: whether it takes ``epoch_size``, how many examples an epoch shows at most.
+        takes_precision: whether it takes ``precision``, what trainings compute with.
         extracts_features: whether it takes ``features``, the name of the extractor that samples are scored by.
     """
 
@@ -69,6 +72,7 @@ class Capabilities:
     grows: ClassVar[bool] = False
     extracts_features: ClassVar[bool] = False
     sizes_epochs: ClassVar[bool] = False
+    takes_precision: ClassVar[bool] = False
 
     @classmethod
     def usual_epochs(cls, data: Any, epoch_size: int | None = None) -> int:

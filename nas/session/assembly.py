@@ -15,7 +15,8 @@ from nas.core.job import TrainFinalist, TrainPortion
 from nas.core.space import Conditionable, SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
-from nas.session.data import choose_device, load_run_data
+from nas.session.data import load_run_data
+from nas.session.device import choose_device, choose_precision
 from nas.session.given import NO_OBJECTS, Given
 from nas.session.option_checks import (
     check_growth,
@@ -55,6 +56,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     early_stopping = plan_early_stopping(config, given.early_stopping, strategy)
     space = restrict_space(space, config)
     device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
     maker = given.evaluator or _find_evaluator(config, space)
     kind = _read_capabilities(maker)
     data = load_run_data(config, given, space, kind)
@@ -68,6 +70,11 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
     options = _collect_evaluator_options(config, kind, epochs)
     if kind.sizes_epochs:
         options["epoch_size"] = epoch_size
+    if kind.takes_precision:
+        options["precision"] = precision
+    elif config.precision == "bf16":
+        why = f"--evaluator {config.evaluator or space.task} does not choose"
+        raise UserError("--precision", "bf16", "auto, fp32", why=why)
 
     def make_evaluator(space: SearchSpace) -> Evaluator:
         constructor = maker.make_evaluator if isinstance(maker, type) and issubclass(maker, Capabilities) else maker
@@ -102,6 +109,7 @@ def assemble(config: RunConfig, given: Given = NO_OBJECTS, assumed: tuple[Assump
         epoch_size=epoch_size,
         finalists=_count_finalists(config, evaluator, strategy),
         usual=usual,
+        precision=precision if kind.takes_precision else "fp32",
     )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ def start_run(
             **absolute,
             "finalists": parts.finalists,
             "epoch_size": parts.epoch_size,
+            "precision": parts.precision,
         }
     )
     if config.runs_dir.exists() and not config.runs_dir.is_dir():

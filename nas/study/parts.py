@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas.core.early_stopping import EarlyStopping
-from nas.core.evaluator import Assumption, Evaluator
+from nas.core.evaluator import Assumption, Evaluator, Precision
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
@@ -37,3 +37,4 @@ class Parts:
     epoch_size: int | None = None
     finalists: int = 0
     usual: Genotype | None = None
+    precision: Precision = "fp32"
