@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
@@ -13,6 +15,13 @@ from torch import Tensor, nn
 from nas.core.errors import OutOfMemory
 from nas.core.trial import Measurement
 
+_FULL = (
+    "can't allocate memory",
+    "MPS backend out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+"""What is part of the messages of errors without a type of their own, where memory gives out."""
 BATCH_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -38,22 +47,28 @@ def seed_global_generators(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def translate_memory_errors(measurements: Iterator[Measurement], device: torch.device) -> Iterator[Measurement]:
-    """Yield the same measurements, and free cached memory at the end.
+    """Yield the same measurements, and free at the end what was cached, and what a failure left behind.
 
     Raises:
         OutOfMemory: an allocation failed.
     """
+    full = ""
     try:
         yield from measurements
-    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(_first_line(error)) from error
-    except RuntimeError as error:
-        if "can't allocate memory" in str(error):
-            raise OutOfMemory(_first_line(error)) from error
-        raise
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(s in str(error) for s in _FULL):
+            raise
+        full = _first_line(error)
+        traceback.clear_frames(error.__traceback__)  # they hold the tensors for which there was no room
     finally:
+        if full:
+            gc.collect()  # modules and hooks that hold each other
         if device.type == "cuda":
             torch.cuda.empty_cache()
+        elif device.type == "mps":
+            torch.mps.empty_cache()
+    if full:
+        raise OutOfMemory(full)
 
 
 def serialise_model(model: nn.Module) -> bytes:

@@ -14,7 +14,7 @@ from evaluators.supernets.darts import measure_supernet
 from evaluators.training.epochs import Training
 from evaluators.training.selection import KeepLast, KeepLowest, Scores, Selection
 from evaluators.training.single_network import RECIPE, SingleNetworkTraining
-from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator
+from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator, Precision
 from nas.core.genotype import Genotype
 from nas.core.metric import COST, LENGTH, Metric
 from nas.core.space import SearchSpace
@@ -53,6 +53,8 @@ class Task(Capabilities):
         pruned_rate: what learning rates are multiplied by where a pruned version is trained on.
         epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
         scored_examples: how many of the validation part, its first, are scored after an epoch; None for all of them.
+        precision: of trainings; supernets whose operations are chosen by gradient are in float32, as their log-weights
+            follow small differences.
         supernet_epochs: of a supernet whose plan leaves them open.
     """
 
@@ -69,7 +71,9 @@ class Task(Capabilities):
     supernet_epochs: int = 20
     epoch_size: int | None = None
     scored_examples: int | None = None
+    precision: Precision = "fp32"
     sizes_epochs: ClassVar[bool] = True
+    takes_precision: ClassVar[bool] = True
     grows: ClassVar[bool] = True
     times_candidates: ClassVar[bool] = True
 
@@ -89,13 +93,14 @@ class Task(Capabilities):
         epoch_size: int | None = None,
         scored_examples: int | None = None,
         candidate_seconds: float | None = None,
+        precision: Precision = "fp32",
         **options: Any,
     ) -> Evaluator:
         """What trains and scores the space's candidates; `options` are the task's own."""
         from evaluators.training_evaluator import TrainingEvaluator  # which knows tasks
 
         task = cls(space, data, device, **options)
-        task.epoch_size, task.scored_examples = epoch_size, scored_examples
+        task.epoch_size, task.scored_examples, task.precision = epoch_size, scored_examples, precision
         return TrainingEvaluator(task, epochs=epochs, grow=grow, candidate_seconds=candidate_seconds)
 
     # -- what is measured

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from evaluators.metrics.cost import PeakMemory, Stopwatch
+from evaluators.metrics.exact import score_exactly
 from evaluators.model_builder import ModelBuilder
 from evaluators.models import serialise_tensors, translate_memory_errors
 from evaluators.pictures import render_rows
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from evaluators.task import Task
     from evaluators.training.epochs import Training
+    from evaluators.training.selection import Scores
     from nas.core.genotype import Genotype
     from nas.core.metric import Metric
     from nas.core.supernet import SupernetPlan
@@ -116,7 +118,7 @@ class TrainingEvaluator(Evaluator):
 
     def _train(self, trial: Trial, checkpoint: bytes | None = None, every: int | None = None) -> Iterator[Measurement]:
         task = self.task
-        task.prepare()
+        self._prepare()
         job = trial.job
         pruned, final = isinstance(job, PruneChannels), isinstance(job, TrainFinalist)
         seconds = self.candidate_seconds if isinstance(job, Train) else None
@@ -125,7 +127,7 @@ class TrainingEvaluator(Evaluator):
         epochs = count_epochs(trial, self.epochs, task.updates_an_epoch(hyperparameters))
         if pruned:
             hyperparameters = reduce_learning_rates(hyperparameters, task.pruned_rate)
-        own = identify_training(task.name, trial, epochs, self.data, **task.identity())
+        own = identify_training(task.name, trial, epochs, self.data, precision=task.precision, **task.identity())
         if isinstance(job, TrainFinalist) or seconds is not None:
             # how long it is going to be trained depends on the others: no part of what its checkpoint is of
             own = {**own, "epochs": 0}
@@ -137,7 +139,7 @@ class TrainingEvaluator(Evaluator):
             prepared = self._builder.prepare(trial)
             memory = PeakMemory(task.device)
             training = task.begin_training(prepared.model, hyperparameters, epochs, trial.seed)
-            training.epoch_size = task.shown_examples
+            training.epoch_size, training.precision = task.shown_examples, task.precision
             cost = {**task.cost(prepared.model), **prepared.cost}
             growth = None
             if self._grow and not (pruned or final):  # what it costs is that of the whole
@@ -168,7 +170,7 @@ class TrainingEvaluator(Evaluator):
                 trained = time.perf_counter() - began
                 training.examples += training.epoch_size or 0
                 began = time.perf_counter()
-                found = task.score(prepared.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
+                found = self._score(prepared.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
                 scored = time.perf_counter() - began
                 _check_finite(found.metrics, epoch)
                 growing = growth is not None and growth.stage(epoch) < growth.stages
@@ -216,12 +218,12 @@ class TrainingEvaluator(Evaluator):
             CandidateFailure: it cannot be trained.
         """
         task = self.task
-        task.prepare()
+        self._prepare()
         hyperparameters = task.hyperparameters(genotype)
         model = self._builder.build(genotype, seed)
         memory = PeakMemory(task.device)
         training = task.begin_training(model, hyperparameters, self.epochs, seed)
-        batch = task.batch_size(hyperparameters)
+        training.precision, batch = task.precision, task.batch_size(hyperparameters)
         with use_threads_for(batch * task.cost(model)["multiply_adds"]):
             trained = time_updates(training, lambda: task.train_epoch(training, memory), batch)
         return Pace(batch, trained, task.count_scored())
@@ -240,17 +242,26 @@ class TrainingEvaluator(Evaluator):
             changed["settles_from"] = round(1 - SETTLING * job.epochs / job.horizon, 4)
         return changed
 
+    def _prepare(self) -> None:
+        with score_exactly(self.task.device):
+            self.task.prepare()
+
+    def _score(self, *given: Any, **options: Any) -> Scores:
+        """Score a model; see evaluators.task.Task.score."""
+        with score_exactly(self.task.device):
+            return self.task.score(*given, **options)
+
     # -- supernets whose paths are the candidates
 
     def _train_paths(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
         """One measurement after every epoch, of the base's own path; the last brings the weights of all."""
         task, base = self.task, trial.genotype
         space, plan = require_weight_sharing(self.space), plan.completed(task.supernet_epochs, "gumbel")
-        task.prepare()
+        self._prepare()
         model = build_supernet(space, base, self.data.shape, trial.seed, task.device, trial.start)
         hyperparameters, epochs = task.hyperparameters(base), plan.schedule[0]
         training, memory = task.begin_training(model, hyperparameters, epochs, trial.seed), PeakMemory(task.device)
-        training.epoch_size = task.shown_examples
+        training.epoch_size, training.precision = task.shown_examples, task.precision
         paths = PathSampler(space, base, plan, trial.seed)
         training.before_update = lambda: follow_path(model, paths.draw())
         stopwatch = Stopwatch()
@@ -265,7 +276,7 @@ class TrainingEvaluator(Evaluator):
     def _score_path(self, trial: Trial) -> Iterator[Measurement]:
         """One measurement, of a candidate with the weights that there are."""
         task, start, space = self.task, require_start(trial), require_weight_sharing(self.space)
-        task.prepare()
+        self._prepare()
         model = build_supernet(space, start.genotype, self.data.shape, trial.seed, task.device, start)
         hyperparameters, memory, stopwatch = task.hyperparameters(trial.genotype), PeakMemory(task.device), Stopwatch()
         with stopwatch:
@@ -280,7 +291,7 @@ class TrainingEvaluator(Evaluator):
         """All metrics of a path but those of time and memory, and its picture; every path has the same noise."""
         task, path = self.task, self.task.path_within(require_weight_sharing(self.space).path(genotype))
         candidate = extract_candidate(evaluated, path, task.calibration_batches(model, hyperparameters))
-        found = task.score(model, candidate, hyperparameters, _SAME_NOISE)
+        found = self._score(model, candidate, hyperparameters, _SAME_NOISE)
         _check_finite(found.metrics, epoch)
         alone = self._builder.build(genotype)
         files = {task.picture: render_rows(found.rows)} if found.rows else {}
@@ -300,7 +311,7 @@ class TrainingEvaluator(Evaluator):
         """The metrics of quality on the test part, which no search has seen."""
         task, whole = self.task, model.to(self.task.device).eval()
         hyperparameters = task.hyperparameters(genotype)
-        return dict(task.score(whole, task.evaluated_part(whole), hyperparameters, seed, part="test").metrics)
+        return dict(self._score(whole, task.evaluated_part(whole), hyperparameters, seed, part="test").metrics)
 
     def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
         """What is simpler than the model, by name, with its metrics on the test part."""

@@ -133,7 +133,8 @@ class RunConfig(BaseModel):
     name: str | None = None
     runs_dir: RunsFolder = Path("runs")
     features: Literal["auto", "classifier", "self_supervised", "inception"] | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?|mps)$")
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     train_size: Whole | None = Field(None, ge=2)
     image_size: Whole | None = Field(None, ge=4, le=256)
     data_dir: Folder | None = None
@@ -252,7 +253,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 _ALLOWED = {
-    "device": "auto, cpu, cuda",
+    "device": "auto, cpu, cuda, a card such as cuda:1, or mps",
+    "precision": "auto, fp32, bf16",
     "final-share": "a number between 0 and 1",
     "weight-sharing": "none, inherit, supernet",
     "time-limit": "a duration such as 90s, 10m or 1.5h",

@@ -87,7 +87,7 @@ class Architecture(nn.Module):
         row = self.log_weights[self._index[name]]
         if self._path is not None:
             counts = [self._path[name].count(option) for option in range(len(row))]
-            return torch.tensor(counts, dtype=row.dtype, device=row.device)
+            return torch.tensor(counts, dtype=row.dtype).to(row.device, non_blocking=True)  # waits for nothing
         if self._noise is None:
             drawn = self._relaxation == "gumbel"
             return F.one_hot(row.argmax(), len(row)).to(row) if drawn else F.softmax(row, dim=0)

@@ -39,14 +39,14 @@ def training_loss(
     is a ``noise_variance``.
     """
     if model.variational:
-        mean, log_variance = model.posterior(images)
+        mean, log_variance = (values.float() for values in model.posterior(images))
         code, _ = draw_code(mean, log_variance, generator)
-        likelihoods = log_likelihood(model, model.decoder(code), images, name_likelihood(hyperparameters))
+        likelihoods = log_likelihood(model, model.decoder(code).float(), images, name_likelihood(hyperparameters))
         divergences = kl_to_standard_normal(mean, log_variance).mean(0)
         return weigh_divergence(divergences, hyperparameters, progress) - likelihoods.mean()
     variance = hyperparameters.get("noise_variance")
     seen = images if variance is None else add_noise(images, variance, generator)
-    raw = model.decoder(model.encode(seen))
+    raw = model.decoder(model.encode(seen)).float()
     if hyperparameters["loss"] == "bce":
         return F.binary_cross_entropy_with_logits(raw, images)
     return F.mse_loss(decode_unclipped(model, raw), images)

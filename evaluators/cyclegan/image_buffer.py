@@ -42,7 +42,10 @@ class ImageBuffer:
             return images
         places = torch.randperm(self.size, generator=generator)[: len(images)]
         swapped = torch.rand(len(images), generator=generator) < 0.5
-        here, there = swapped.nonzero()[:, 0].to(images.device), places[swapped].to(images.device)
+        # a copy that is waited for would wait for all that the device has yet to do
+        here, there = (
+            index.to(images.device, non_blocking=True) for index in (swapped.nonzero()[:, 0], places[swapped])
+        )
         given = images.clone()
         given[here] = self.images[there]
         self.images[there] = images[here]

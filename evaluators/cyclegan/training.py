@@ -8,13 +8,14 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from evaluators.adversarial.losses import ADVERSARIAL_LOSSES, discriminator_loss
+from evaluators.adversarial.losses import ADVERSARIAL_LOSSES, Discriminator, discriminator_loss
 from evaluators.adversarial.training import AdversarialTraining
 from evaluators.cyclegan.image_buffer import ImageBuffer
 from evaluators.cyclegan.losses import distance, fooling_loss
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.checkpoint import State, copy_to_cpu, select_prefix
 from evaluators.training.epochs import draw_indices
+from evaluators.training.precision import returning_float
 from nas.data.dataset import Split, as_float
 
 
@@ -96,24 +97,26 @@ class CycleGanTraining(AdversarialTraining):
     def _step(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """Update both translators and then both discriminators, with images of A and of B."""
         model, chosen = self.model, self.hyperparameters
+        a_to_b, b_to_a = returning_float(model.a_to_b), returning_float(model.b_to_a)
+        judge_a, judge_b = returning_float(model.discriminator_a), returning_float(model.discriminator_b)
         self._freeze_discriminator(True)
-        fake_b, fake_a = model.a_to_b(a), model.b_to_a(b)
-        loss = fooling_loss(self._loss, model.discriminator_b, b, fake_b)
-        loss = loss + fooling_loss(self._loss, model.discriminator_a, a, fake_a)
-        there_and_back = distance(model.b_to_a(fake_b), a) + distance(model.a_to_b(fake_a), b)
+        fake_b, fake_a = a_to_b(a), b_to_a(b)
+        loss = fooling_loss(self._loss, judge_b, b, fake_b)
+        loss = loss + fooling_loss(self._loss, judge_a, a, fake_a)
+        there_and_back = distance(b_to_a(fake_b), a) + distance(a_to_b(fake_a), b)
         loss = loss + chosen["cycle_weight"] * there_and_back
         if chosen["identity_weight"]:
-            unchanged = distance(model.a_to_b(b), b) + distance(model.b_to_a(a), a)
+            unchanged = distance(a_to_b(b), b) + distance(b_to_a(a), a)
             loss = loss + chosen["cycle_weight"] * chosen["identity_weight"] * unchanged
         self._optimise(self.generator_optimiser, loss)
         self._freeze_discriminator(False)
         self.average.update()
-        judged = self._discriminator_loss(model.discriminator_a, a, self._exchange("a", fake_a))
-        judged = judged + self._discriminator_loss(model.discriminator_b, b, self._exchange("b", fake_b))
+        judged = self._discriminator_loss(judge_a, a, self._exchange("a", fake_a))
+        judged = judged + self._discriminator_loss(judge_b, b, self._exchange("b", fake_b))
         self._optimise(self.discriminator_optimiser, judged)
         return loss.detach(), judged.detach()
 
-    def _discriminator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    def _discriminator_loss(self, discriminator: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
         # section 7.1 halves the least squares, as evaluators.adversarial.losses does; Adam's steps do not depend on it
         return discriminator_loss(
             self._loss, discriminator, real, fake, self.hyperparameters, self._random, gammas=self._gammas

@@ -89,7 +89,7 @@ class FeatureExtractor:
         if not self.classes:
             return None
         network: Any = self.network
-        logits: Tensor = network.logits(features.float())
+        logits: Tensor = network.logits(features.to(self.device, torch.float32))
         return logits
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from evaluators.gan.bilevel import LOSSES, PairSupernetTraining, sample_generator_inputs
 from evaluators.gan.collapse_detector import CollapseDetector
 from evaluators.metrics.cost import PeakMemory, count_parameters
+from evaluators.metrics.exact import score_exactly
 from evaluators.metrics.samples import sample_deviation
 from evaluators.models import initialise_model
 from evaluators.pictures import render_rows
@@ -150,7 +151,8 @@ class PairSupernet:
         return ordered, json.dumps(rows).encode()
 
     def _scores(self, generator: nn.Module) -> Scores:
-        return self.score(self.model, generator, self.hyperparameters, self.seed)
+        with score_exactly(self.device):
+            return self.score(self.model, generator, self.hyperparameters, self.seed)
 
     @torch.no_grad()
     def _deviation(self) -> float:

@@ -165,7 +165,7 @@ class GanTraining(AdversarialTraining):
     def _generate(self, count: int, told: tuple[Tensor, ...]) -> Tensor:
         noise = sample_noise(self.hyperparameters, count, self.model.latent, self._random, self._device)
         images: Tensor = self.model.generator(noise, *told)
-        return images
+        return images.float()
 
     def _judge(self, images: Tensor, told: tuple[Tensor, ...], noise: float) -> Tensor:
         """Compute the logits (N,) of images after augmentation and instance noise."""
@@ -173,7 +173,7 @@ class GanTraining(AdversarialTraining):
         if noise:
             seen = seen + noise * torch.randn(seen.shape, generator=self._random, device=self._device)
         logits: Tensor = self.model.discriminator(seen, *told)
-        return logits
+        return logits.float()
 
     def _instance_noise(self, progress: float) -> float:
         """Compute the deviation of the instance noise, which falls linearly to 0 (Sonderby et al. 2017)."""

@@ -28,40 +28,45 @@ def count_multiply_adds(model: nn.Module, *inputs: Tensor) -> int:
     PyTorch's own counter gives floating point operations, two for each multiply-add. The model is left in the
     mode it was in.
     """
-    training = model.training
-    model.eval()
+    training, trained = model.training, [weight for weight in model.parameters() if weight.requires_grad]
+    model.eval().requires_grad_(False)  # else the counter looks for the gradient functions of views of weights in vain
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(*(batch[:1] for batch in inputs))
     model.train(training)
+    for weight in trained:
+        weight.requires_grad_(True)
     return int(counter.get_total_flops() // 2)
 
 
 class PeakMemory:
     """Measures the most memory that was in use, in bytes, whenever `look` was called.
 
-    On a CUDA device: the allocator's own peak since construction. On the CPU: the resident memory of the whole
-    process at each `look`; look after the forward pass, when the activations are alive. What earlier work has freed
-    is given back first where the C library can (glibc), so that it does not count.
+    On a CUDA device: the allocator's own peak since construction. On Apple's: what is allocated at each `look`. On the
+    CPU: the resident memory of the whole process at each `look`; look after the forward pass, when the activations are
+    alive. What earlier work has freed is given back first where the C library can (glibc), so that it does not count.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device, self._process, self._peak = device, psutil.Process(), 0
         if device.type == "cuda":
+            torch.cuda.init()  # type: ignore[no-untyped-call]
             torch.cuda.reset_peak_memory_stats(device)
         elif (trim := getattr(_C_LIBRARY, "malloc_trim", None)) is not None:
             trim(0)
         self.look()
 
     def look(self) -> None:
-        """Measure the memory in use now."""
-        if self._device.type == "cuda":
-            self._peak = torch.cuda.max_memory_allocated(self._device)
-        else:
+        """Measure the memory in use now; a CUDA device keeps its peak itself."""
+        if self._device.type == "mps":
+            self._peak = max(self._peak, torch.mps.current_allocated_memory())
+        elif self._device.type != "cuda":
             self._peak = max(self._peak, self._process.memory_info().rss)
 
     @property
     def megabytes(self) -> float:
         """The peak so far, in units of 10^6 bytes."""
+        if self._device.type == "cuda":
+            self._peak = torch.cuda.max_memory_allocated(self._device)
         return self._peak / 1e6
 
 

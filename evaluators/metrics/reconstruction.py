@@ -7,13 +7,14 @@ import math
 import torch
 from torch import Tensor, nn
 
+from evaluators.metrics.exact import as_double
 from nas.data.dataset import batches
 
 
 def mean_squared_error(reconstructions: Tensor, images: Tensor) -> float:
     """Compute the mean over images, channels and pixels of the squared difference."""
     total = sum(
-        float(torch.sum((reconstructions[part].double() - images[part].double()) ** 2)) for part in batches(images)
+        float(torch.sum((as_double(reconstructions[part]) - as_double(images[part])) ** 2)) for part in batches(images)
     )
     return total / images.numel()
 

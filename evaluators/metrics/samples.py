@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.features.extractor import FeatureExtractor, hash_tensors
+from evaluators.metrics.exact import as_double
 from nas.core.errors import Diverged, UserError
 from nas.data.dataset import Dataset, as_float, batches
 
@@ -110,10 +111,10 @@ class Reference:
         self.samples = min(_MOST_SAMPLES, len(kept)) if samples is None else samples
         if not 2 <= self.samples <= len(kept):
             raise UserError("samples", samples, f"2 to {len(kept)}, the images there are to compare with")
-        self.features = extractor.features(kept).double()
+        self.features = as_double(extractor.features(kept))
         self.real_fid: float | None = None
         if real is not None:
-            self.real_fid = frechet_distance(self.features, extractor.features(real).double())
+            self.real_fid = frechet_distance(self.features, as_double(extractor.features(real)))
         self.projections = project_images(kept[: self.samples], _DIRECTIONS)
         self.protocol = Protocol(
             extractor.name,
@@ -198,7 +199,7 @@ def score_samples(samples: Tensor, extractor: FeatureExtractor, reference: Refer
     if not bool(torch.isfinite(samples).all()):
         raise Diverged("samples hold values that are not finite")
     protocol = reference.protocol
-    features = extractor.features(samples).double()
+    features = as_double(extractor.features(samples))
     alike = reference.features[: len(samples)]
     density, coverage = density_and_coverage(alike, features, protocol.neighbours)
     real = {} if reference.real_fid is None else {"real_fid": reference.real_fid}
@@ -275,16 +276,16 @@ def find_confidences(logits: Tensor) -> Tensor:
     It is 0.9 or, if the classifier is rarely as sure of a class, the upper quartile of its probability among the images
     of the reference that it predicts to be of that class. Otherwise there would be few modes to hit on photographs.
     """
-    probabilities, labels = logits.double().softmax(1).max(1)
+    probabilities, labels = as_double(logits).softmax(1).max(1)
     each = [probabilities[labels == label] for label in range(logits.shape[1])]
     return torch.stack([x.quantile(0.75).clamp(max=_CONFIDENT) if len(x) else x.new_tensor(_CONFIDENT) for x in each])
 
 
 def find_confident_shares(logits: Tensor, confident: Tensor) -> Tensor:
     """Compute the share of images with logits (N, K) that is predicted as each class with confidence (K,): (K,)."""
-    probabilities, labels = logits.double().softmax(1).max(1)
+    probabilities, labels = as_double(logits).softmax(1).max(1)
     counted = labels[probabilities >= confident[labels]]
-    return torch.bincount(counted, minlength=logits.shape[1]).double() / len(logits)
+    return as_double(torch.bincount(counted, minlength=logits.shape[1])) / len(logits)
 
 
 def count_modes(logits: Tensor, confident: Tensor, shares: Tensor) -> int:
@@ -300,7 +301,7 @@ def count_modes(logits: Tensor, confident: Tensor, shares: Tensor) -> int:
 
 def label_entropy(logits: Tensor) -> float:
     """Compute the entropy of the mean predicted distribution of labels, in nats, of (N, K) logits: at most ln K."""
-    mean = logits.double().softmax(1).mean(0)
+    mean = as_double(logits).softmax(1).mean(0)
     return float(torch.special.entr(mean).sum())
 
 
@@ -325,7 +326,7 @@ def sliced_wasserstein(real: Tensor, fake: Tensor) -> float:
 
 def sample_deviation(samples: Tensor) -> float:
     """Compute the standard deviation across samples (N, C, H, W), the mean over channels and pixels."""
-    return float(samples.std(0, correction=0).double().mean())
+    return float(as_double(samples.std(0, correction=0)).mean())
 
 
 def data_deviation(data: Dataset) -> float:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.metrics.cost import PeakMemory, count_parameters
+from evaluators.metrics.exact import score_exactly
 from evaluators.models import initialise_model
 from evaluators.pictures import render_rows
 from evaluators.supernets.bilevel import (
@@ -194,7 +195,8 @@ def measure_supernet(
     in_a_row = 0
     for epoch in range(1, epochs + 1):
         losses = training.epoch(memory)
-        scores = score(model, model, training.hyperparameters, trial.seed, memory=memory)
+        with score_exactly(device):
+            scores = score(model, model, training.hyperparameters, trial.seed, memory=memory)
         alphas = training.architecture.alphas()
         history.append({"epoch": epoch, "alphas": alphas})
         found = space.derive(base, alphas, plan.max_skips)

@@ -27,6 +27,9 @@ Identity = Mapping[str, str | int | float]
 """Everything that a training depends on; a checkpoint can only be continued by a training with the same identity."""
 
 
+_EARLIER: Identity = {"precision": "fp32"}  # of checkpoints that do not say
+
+
 class Part(Protocol):
     """One part of a training that changes from epoch to epoch."""
 
@@ -72,7 +75,7 @@ def unpack_checkpoint(checkpoint: bytes, training: Identity) -> dict[str, State]
     """
     try:
         tensors, metadata = load(checkpoint), read_metadata(checkpoint)
-        found, numbers = json.loads(metadata["training"]), json.loads(metadata["numbers"])
+        found, numbers = _EARLIER | json.loads(metadata["training"]), json.loads(metadata["numbers"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:  # raised for damaged bytes
         why = f"is damaged ({' '.join(str(error).split())})"
         raise UserError("checkpoint", f"{len(checkpoint)} bytes", "a whole checkpoint", why=why) from None

@@ -20,7 +20,9 @@ from evaluators.training.checkpoint import (
     select_prefix,
 )
 from evaluators.training.growth import Growth
+from evaluators.training.precision import full_precision, lower_precision
 from nas.core.errors import Diverged
+from nas.core.evaluator import Precision
 from nas.core.space import generator_for
 
 
@@ -52,6 +54,7 @@ class Training(ABC):
         before_update: is called before every update.
         epoch_size: how many examples an epoch shows, drawn anew for each; None for all of them once. Where there are
             fewer, they are shown several times.
+        precision: of forward and backward passes; weights and optimisers are in float32.
         growth: of the model, if it grows.
         networks, optimisers: what the state holds the tensors of, by the names that these have in it.
     """
@@ -65,6 +68,7 @@ class Training(ABC):
         self.averages: Mapping[str, nn.Module] = {}
         self.before_update: Callable[[], None] = lambda: None
         self.epoch_size: int | None = None
+        self.precision: Precision = "fp32"
         self.growth: Growth | None = None
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
@@ -98,7 +102,8 @@ class Training(ABC):
             for step in range(steps):
                 self.before_update()
                 self._grow(step / steps)
-                losses = update(step, (self.epochs_done + step / steps) / self.epochs)
+                with lower_precision(self._device, self.precision):
+                    losses = update(step, (self.epochs_done + step / steps) / self.epochs)
                 memory.look()
                 if step % CHECK_EVERY == 0 or step == steps - 1:
                     values = [loss.item() for loss in losses]
@@ -119,11 +124,12 @@ class Training(ABC):
 
     def _optimise(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         """Make one step of an optimiser along the gradient of a loss."""
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        if self.growth is not None:
-            self.growth.mask_gradients()
-        optimiser.step()
+        with full_precision(self._device):
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            if self.growth is not None:
+                self.growth.mask_gradients()
+            optimiser.step()
 
     def _key(self, *purpose: int) -> int:
         """Make a seed for one purpose in this epoch."""

@@ -28,7 +28,7 @@ class Gate:
         if self.share == 0:
             return x
         output: Tensor = self._forward(x, *rest)
-        return output if self.share == 1 else torch.lerp(x, output, self.share)
+        return output if self.share == 1 else torch.lerp(x, output.to(x.dtype), self.share)
 
 
 class Growth:

@@ -75,10 +75,11 @@ class Display:
     def _announce(self, run: Run, search: Search) -> None:
         data, config = run.parts.data, run.config
         shape = " x ".join(str(side) for side in data.shape)
+        lower = " in bf16" if run.config.precision == "bf16" else ""
         what, a_trial = ("training", "") if self._training else (config.strategy, " a trial")
         self._say(
             f"{what} on {config.space}, {run.data_name}: {data.domains[0].kind}s of {shape}, {data.counts}; "
-            f"{_describe_effort(config)}{a_trial} on {run.parts.device}; run {describe_place(run.path)}"
+            f"{_describe_effort(config)}{a_trial} on {run.parts.device}{lower}; run {describe_place(run.path)}"
         )
         finalists = config.finalists
         if finalists and not self._training:

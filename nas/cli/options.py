@@ -69,7 +69,8 @@ _SEARCH = (
     click.option("--name", help="Name of the run; by default data, strategy and time."),
     _runs_dir(),
     click.option("--features", help="What scores samples: auto (default), classifier, self_supervised or inception."),
-    click.option("--device", help="auto (default), cpu or cuda."),
+    click.option("--device", help="auto (default), cpu, cuda, one of several cards as cuda:1, or mps."),
+    click.option("--precision", help="Of trainings: auto (default: bf16 on cards that have it), fp32 or bf16."),
     click.option("--test-seed", type=int, help="Seed of the test part, where the data have none (default 0)."),
     click.option("--train-size", type=int, help="Train on this many images."),
     click.option("--image-size", type=int, help="Resize images to S x S."),
@@ -101,7 +102,7 @@ def search_options(command: Command) -> Command:
 
 _ALSO_OF_A_TRAINING = (
     "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
-    "device", "test_seed", "train_size", "image_size", "data_dir", "strict",
+    "device", "precision", "test_seed", "train_size", "image_size", "data_dir", "strict",
 )  # fmt: skip
 
 

@@ -44,6 +44,8 @@ WEIGHTS = "weights.safetensors"
 """The artifact that a trained model is made from."""
 CHECKPOINT = "checkpoint.safetensors"
 """The artifact that a training is continued from."""
+Precision = Literal["fp32", "bf16"]
+"""What a training computes with: float32, or bfloat16 where PyTorch's autocast takes it. Scores are in float32."""
 DEFAULT_EPOCHS = 4
 """Of a candidate, where neither the user nor the kind of evaluator says otherwise."""
 
@@ -78,6 +80,7 @@ class Capabilities:
         sizes_epochs: whether it takes ``epoch_size``, how many examples an epoch shows at most.
         times_candidates: whether it takes ``candidate_seconds``, for how long each candidate is trained, and
             ``scored_examples``, how many of the validation part it is scored on; and has `measure_pace`.
+        takes_precision: whether it takes ``precision``, what trainings compute with.
         extracts_features: whether it takes ``features``, the name of the extractor that samples are scored by.
     """
 
@@ -87,6 +90,7 @@ class Capabilities:
     extracts_features: ClassVar[bool] = False
     sizes_epochs: ClassVar[bool] = False
     times_candidates: ClassVar[bool] = False
+    takes_precision: ClassVar[bool] = False
 
     @classmethod
     def usual_epochs(cls, data: Any, epoch_size: int | None = None) -> int:

@@ -7,7 +7,8 @@ train           the configuration of a training, from the run of its architectur
 execution       the search runs to its end; the best is tested and delivered
 assembly        the parts of a search, made from a configuration
 given           objects that a caller passes instead of names
-data            the data of a run, and the device
+data            the data of a run
+device          what computes, and with which numbers
 restrictions    the space, restricted by options, objectives and an architecture
 option_checks   options that do not fit each other are refused
 warm_start      trials that begin from earlier trials' weights

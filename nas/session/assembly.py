@@ -15,7 +15,8 @@ from nas.core.job import TrainFinalist, TrainPortion
 from nas.core.space import Conditionable, SearchSpace, Versioned
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
-from nas.session.data import choose_device, load_run_data
+from nas.session.data import load_run_data
+from nas.session.device import choose_device, choose_precision
 from nas.session.given import NO_OBJECTS, Given
 from nas.session.option_checks import (
     check_growth,
@@ -31,7 +32,7 @@ from nas.strategies.one_shot import OneShot
 from nas.strategies.usual_first import UsualFirst, find_usual
 from nas.study.parts import Parts
 
-DECIDED = ("finalists", "final_share", "epoch_size", "candidate_time", "scored_examples")
+DECIDED = ("precision", "finalists", "final_share", "epoch_size", "candidate_time", "scored_examples")
 """Options that are decided by the run's parts where the user leaves them open."""
 UNSCHEDULED = Assumption("schedule", ("one_cycle",), "candidates have a time, and learning rates of their own for it")
 TRAIN = "train"
@@ -65,6 +66,7 @@ def assemble(
     early_stopping = plan_early_stopping(config, given.early_stopping, strategy)
     space = restrict_space(space, config)
     device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
     maker = given.evaluator or _find_evaluator(config, space)
     kind = _read_capabilities(maker)
     data = load_run_data(config, given, space, kind)
@@ -73,7 +75,11 @@ def assemble(
     if trained is not None:
         assumed = ()
         check_genotype(trained, space)
-    config = config.model_copy(update={"epoch_size": _choose_epoch_size(config, kind, new=new)})
+    if config.precision == "bf16" and not kind.takes_precision:
+        why = f"--evaluator {config.evaluator or space.task} does not choose"
+        raise UserError("--precision", "bf16", "auto, fp32", why=why)
+    precision = precision if kind.takes_precision else "fp32"
+    config = config.model_copy(update={"epoch_size": _choose_epoch_size(config, kind, new=new), "precision": precision})
     _check_candidate_time(config, kind, strategy, new=new)
     epochs = _choose_epochs(config, kind, data)
 
@@ -258,6 +264,8 @@ def _collect_evaluator_options(config: RunConfig, kind: type[Capabilities], epoc
         options["epoch_size"] = config.epoch_size
     if config.scored_examples is not None:
         options["scored_examples"] = config.scored_examples
+    if kind.takes_precision:
+        options["precision"] = config.precision
     if config.candidate_time is not None:
         options["candidate_seconds"] = parse_duration(config.candidate_time)
     if config.features is not None:

@@ -1,4 +1,4 @@
-"""The data that a run is searched on, and the device that computes."""
+"""The data that a run is searched on."""
 
 from __future__ import annotations
 
@@ -69,17 +69,3 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
         return load_pair(config.dataset, config.dataset_b, **options)
     first = given.data or load_data(config.dataset, **options)
     return make_pair(first, given.data_b or load_data(config.dataset_b, **options))
-
-
-def choose_device(wanted: str) -> str:
-    """Choose ``cuda`` or ``cpu``.
-
-    Raises:
-        UserError: a GPU is asked for and there is none.
-    """
-    import torch
-
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise UserError("--device", "cuda", "auto, cpu", why="PyTorch finds no CUDA device here")
-    return "cuda" if available and wanted != "cpu" else "cpu"

@@ -27,12 +27,13 @@ def describe_environment(device: str) -> dict[str, Any]:
     """Versions of Python and packages, the machine and the device, as ``environment.json`` keeps them."""
     import torch
 
+    machine = platform.processor() or platform.machine()
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine(),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else machine,
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -25,6 +25,7 @@ INHERITED_OPTIONS = (
     "test_seed",
     "features",
     "device",
+    "precision",
     "train_size",
     "image_size",
     "data_dir",
@@ -63,6 +64,8 @@ def make_training_config(architecture: str | Candidate | Genotype, options: Mapp
         config, genotype, source = found.run.config, found.genotype, f"{found.run.path.name}:{found.number}"
         names = [name for name in INHERITED_OPTIONS if "dataset" not in options or name not in DATA_OPTIONS]
         inherited: dict[str, Any] = {name: getattr(config, name) for name in (*names, "runs_dir")}
+        if config.precision == "bf16":  # of the device there; another may have none
+            inherited["precision"] = "auto"
     else:
         genotype, source = found, architecture if isinstance(architecture, str) else f"genotype {found.id}"
         if "space" not in options and genotype.space not in (known := registry.names("space")):

@@ -63,6 +63,7 @@ def load_config(path: Path) -> RunConfig:
         "finalists": 0,
         "usual": False,
         "epoch_size": ALL_EXAMPLES,
+        "precision": "fp32",
         "test_seed": written.get("seed", 0),  # one seed decided all parts
         **written,
     }  # earlier versions had none of these

@@ -160,7 +160,7 @@ class StyleGenerator(nn.Module):
         x = self.constant.expand(w.shape[0], -1, -1, -1)
         if self.training:
             with torch.no_grad():
-                self.average.lerp_(w.mean(0), 0.005)
+                self.average.lerp_(w.mean(0).float(), 0.005)
             styles = self.mixed(w, noise, condition)
         else:
             styles = [self.average + self.truncation * (w - self.average)] * len(self.blocks)

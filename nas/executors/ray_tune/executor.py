@@ -68,6 +68,8 @@ class RayTune(Executor):
         else:
             with session(self._address, cpus=0, gpus=0):
                 self._count_workers(*_count_cluster())
+        if device.startswith("cuda:"):
+            raise UserError("--device", device, "cuda", why="Ray gives each worker a card")
         if (device == "cuda") != (self._gpus > 0):
             allowed = "a share of a GPU such as 0.25, or --device cpu" if device == "cuda" else "0"
             raise UserError("--gpus-per-trial", self._gpus, allowed, why=f"the evaluator computes on {device}")

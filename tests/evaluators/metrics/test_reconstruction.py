@@ -106,6 +106,21 @@ def test_counting_leaves_the_model_as_it_was():
     count_multiply_adds(model, torch.rand(2, 1, 5, 5))
     assert model.training
     assert torch.equal(model[1].running_mean, torch.zeros(2))
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_models_that_pass_views_of_weights_on_are_counted():
+    class Constant(nn.Module):
+        """Begins with a weight, as generators of the style family do."""
+
+        def __init__(self):
+            super().__init__()
+            self.constant, self.layer = nn.Parameter(torch.ones(1, 3)), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.layer(self.constant.expand(len(x), -1))
+
+    assert count_multiply_adds(Constant(), torch.rand(2, 1)) == 6
 
 
 def test_peak_memory_sees_a_large_tensor():
