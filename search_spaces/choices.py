@@ -5,12 +5,12 @@ from __future__ import annotations
 import abc
 import copy
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
-from nas.core.genotype import Genotype
+from nas.core.genotype import Genotype, canonical_text
 from nas.core.space import Choice, Choose, Condition, Decision, Generator, Role, Shape, Value, check_arising
 from search_spaces import counting
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 Values = Iterable[Value]
 T = TypeVar("T")
 _USUALLY = 0.75  # a decision that arises by a mutation is the usual one
+_MOST_TRACES = 4_096
 
 
 def is_within(site: str, *names: str) -> bool:
     """Whether a site was asked for within one of these names; see Asker.within."""
-    return any(site.startswith(f"{name}.") for name in names)
+    return site.startswith(tuple([f"{name}." for name in names]))
 
 
 def select_within(content: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -36,16 +37,16 @@ def select_within(content: Mapping[str, Any], name: str) -> dict[str, Any]:
 class Asker:
     """Puts a space's questions to whoever answers them, under a common prefix of their sites."""
 
-    def __init__(self, choose: Choose, prefix: str = "", level: int = 0) -> None:
-        self._choose, self._prefix, self._level = choose, prefix, level
+    def __init__(self, answer: Callable[..., Value], prefix: str = "", level: int = 0) -> None:
+        self._answer, self._prefix, self._level = answer, prefix, level
 
     def within(self, name: str, level: int = 0) -> Asker:
         """The same, with sites ``name.site``; `level` is that of a hierarchy of motifs."""
-        return Asker(self._choose, f"{self._prefix}{name}.", level)
+        return Asker(self._answer, f"{self._prefix}{name}.", level)
 
     def choose(self, site: str, values: Values, role: Role, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision of any role."""
-        return self._choose(Choice(self._prefix + site, tuple(values), role, ordered, usual, self._level))
+        return self._answer(self._prefix + site, values, role, ordered, usual, self._level)
 
     def operation(self, site: str, values: Iterable[str], usual: str | None = None) -> str:
         """Which operation an edge holds."""
@@ -62,6 +63,42 @@ class Asker:
     def hyperparameter(self, site: str, values: Values, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the training."""
         return self.choose(site, values, "hyperparameter", ordered, usual)
+
+
+class _Asked:
+    """A choice as the program asks for it, and as it is narrowed; with all that can be decided."""
+
+    __slots__ = ("asked", "choice", "decisions", "only", "source", "texts")
+
+    def __init__(self, asked: Choice, narrowed: Choice, source: Values) -> None:
+        self.asked, self.choice, self.source = asked, narrowed, source
+        self.only = len(narrowed.values) == 1
+        self.decisions = {(type(value), value): Decision(narrowed, value) for value in narrowed.values}
+        self.texts = {key: f"{canonical_text(asked.site)}:{canonical_text(key[1])}" for key in self.decisions}
+
+    def is_same(self, values: Values, role: Role, ordered: bool, usual: Value | None, level: int) -> bool:
+        """Whether the program asks as it did before."""
+        one = self.asked
+        return (
+            ((values is self.source and type(values) is tuple) or one.values == tuple(values))
+            and one.usual == usual
+            and (one.role, one.ordered, one.level) == (role, ordered, level)
+        )
+
+
+class _Memory:
+    """What a space has met, under the restrictions that it has: to ask for everything anew takes long."""
+
+    def __init__(self, restrictions: Mapping[str, tuple[Value, ...]]) -> None:
+        self.restrictions = restrictions
+        self.asked: dict[str, _Asked] = {}
+        self.traces: dict[str, tuple[Decision, ...]] = {}  # of genotypes, by their texts
+
+    def remember(self, text: str, decisions: tuple[Decision, ...]) -> None:
+        """Remember a genotype's decisions, and forget all others where there are very many."""
+        if len(self.traces) >= _MOST_TRACES:
+            self.traces.clear()
+        self.traces[text] = decisions
 
 
 class ChoiceSpace(abc.ABC):
@@ -85,10 +122,14 @@ class ChoiceSpace(abc.ABC):
     task: str
     data_kinds: tuple[str, ...] = ("image",)
     condition: Condition | None = None
+    _memory: _Memory | None = None
 
     def __init__(self) -> None:
         self._restrictions: dict[str, tuple[Value, ...]] = {}
         self._arising: Mapping[str, Choice] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_memory"}  # copies begin with none
 
     @abc.abstractmethod
     def decide(self, ask: Asker) -> None:
@@ -106,7 +147,7 @@ class ChoiceSpace(abc.ABC):
     def conditioned(self, condition: Condition | None) -> Self:
         """The same space, restrictions included, with models for data of this condition."""
         space = copy.copy(self)
-        space.condition, space._arising = condition, None
+        space.condition, space._arising = condition, None  # and, as it is a copy, no memory
         return space
 
     def of_version(self, version: int) -> Self:
@@ -124,27 +165,49 @@ class ChoiceSpace(abc.ABC):
 
     # -- growing and its inverse
 
-    def _decisions(self, choose: Choose) -> tuple[Decision, ...]:
-        """Run the program; choices narrowed to one value are not asked for."""
-        made: dict[str, Decision] = {}
+    def _recall(self) -> _Memory:
+        if self._memory is None or self._memory.restrictions is not self._restrictions:
+            self._memory = _Memory(self._restrictions)
+        return self._memory
 
-        def answer(choice: Choice) -> Value:
-            if choice.site in made:
-                raise AssertionError(f"{self.name} asks for {choice.site} twice")
-            choice = self._narrow(choice)
-            value = choice.values[0] if len(choice.values) == 1 else choose(choice)
-            if not _contains(choice.values, value):
-                raise InvalidGenotype(choice.site, f"{value!r} is not one of {_join(choice.values)}")
-            made[choice.site] = Decision(choice, value)
-            return value
+    def _decide(self, choose: Choose) -> tuple[dict[str, Decision], dict[str, str]]:
+        """Run the program; give the decisions by site, and what each is in a genotype's text."""
+        made: dict[str, Decision] = {}
+        texts: dict[str, str] = {}
+        asked = self._recall().asked
+
+        def answer(site: str, values: Values, role: Role, ordered: bool, usual: Value | None, level: int) -> Value:
+            if site in made:
+                raise AssertionError(f"{self.name} asks for {site} twice")
+            known = asked.get(site)
+            if known is None or not known.is_same(values, role, ordered, usual, level):
+                choice = Choice(site, tuple(values), role, ordered, usual, level)
+                known = asked[site] = _Asked(choice, self._narrow(choice), values)
+            choice = known.choice
+            value = choice.values[0] if known.only else choose(choice)
+            key = (type(value), value)
+            try:
+                decision = made[site] = known.decisions[key]
+            except (KeyError, TypeError):  # not one of the values, or nothing that could be one
+                raise InvalidGenotype(site, f"{value!r} is not one of {_join(choice.values)}") from None
+            texts[site] = known.texts[key]
+            return decision.value
 
         self.decide(Asker(answer))
-        return tuple(made.values())
+        return made, texts
+
+    def _decisions(self, choose: Choose) -> tuple[Decision, ...]:
+        """Run the program; choices narrowed to one value are not asked for."""
+        return tuple(self._decide(choose)[0].values())
 
     def grow(self, choose: Choose) -> Genotype:
         """The genotype that `choose` answers; see SearchSpace.grow."""
-        content = {decision.choice.site: decision.value for decision in self._decisions(choose)}
-        return Genotype.of(self.name, self.version, content)
+        made, texts = self._decide(choose)
+        sites = sorted(made)
+        content = {site: made[site].value for site in sites}
+        genotype = Genotype.written(self.name, self.version, content, ",".join([texts[site] for site in sites]))
+        self._recall().remember(genotype.text, tuple(made.values()))
+        return genotype
 
     def trace(self, genotype: Genotype) -> tuple[Decision, ...]:
         """Every decision of a genotype in order.
@@ -152,6 +215,9 @@ class ChoiceSpace(abc.ABC):
         Raises:
             InvalidGenotype: it is of another space or version, or lacks, exceeds or mistakes a decision.
         """
+        memory = self._recall()
+        if (known := memory.traces.get(genotype.text)) is not None:
+            return known
         if genotype.space != self.name:
             raise self._name_other(genotype.space, genotype.version)
         content = genotype.content
@@ -169,6 +235,7 @@ class ChoiceSpace(abc.ABC):
         extra = set(content) - {decision.choice.site for decision in decisions}
         if extra:
             raise InvalidGenotype(min(extra), "does not arise with the other decisions")
+        memory.remember(genotype.text, decisions)
         return decisions
 
     def validate(self, genotype: Genotype) -> None:
@@ -263,7 +330,8 @@ class ChoiceSpace(abc.ABC):
     def choices(self) -> Mapping[str, Choice]:
         """Every choice point that can arise, by site; see search_spaces.counting.ArisingChoices."""
         if self._arising is None:
-            own = {name: value for name, value in vars(self).items() if name not in ("_arising", "_restrictions")}
+            left_out = ("_arising", "_restrictions", "_memory")
+            own = {name: value for name, value in vars(self).items() if name not in left_out}
             state = (type(self), tuple(own.items()), tuple(self._restrictions.items()))  # all that they can depend on
             self._arising = counting.list_choices(state, self._decisions)
         return self._arising

@@ -11,7 +11,8 @@ from typing import Any
 
 from nas.core.errors import InvalidGenotype
 
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+canonical_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+"""Writes JSON as genotypes are written."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,15 @@ class Genotype:
     def of(cls, space: str, version: int, content: Mapping[str, Any]) -> Genotype:
         """The genotype of `space` (and the version of its encoding) with this JSON content."""
         document = {"space": space, "version": version, "content": content}
-        return cls(_canonical(document))
+        return cls(canonical_text(document))
+
+    @classmethod
+    def written(cls, space: str, version: int, content: dict[str, Any], text: str) -> Genotype:
+        """As `of`, where it is known already what `text` the content has between its braces; its keys are sorted."""
+        name = canonical_text(space)
+        genotype = cls(f'{{"content":{{{text}}},"space":{name},"version":{version}}}')
+        genotype.__dict__["_document"] = {"content": content, "space": space, "version": version}  # not parsed again
+        return genotype
 
     @classmethod
     def parse(cls, text: str) -> Genotype:

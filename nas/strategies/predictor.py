@@ -124,8 +124,8 @@ class Predictor(RecommendsBestSeen):
         margin = self._margin * min(1.0, _BOLD / len(self._told))
 
         def consider(proposals: list[Proposal]) -> None:
-            new = {p.genotype.text: p for p in proposals if p.genotype not in self._seen}
-            new = {text: proposal for text, proposal in new.items() if text not in candidates}
+            new = {p.genotype.text: p for p in proposals if p.genotype.text not in candidates}
+            new = {text: proposal for text, proposal in new.items() if proposal.genotype not in self._seen}
             if new:
                 values = model.improvement([proposal.genotype for proposal in new.values()], margin)
                 candidates.update(zip(new, zip(new.values(), values.tolist(), strict=True), strict=True))
