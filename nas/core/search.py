@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,12 +19,6 @@ Decision = Literal["continue", "stop"]
 _MOST_KILLS = 3  # a candidate that takes its process with it, out of memory, must not do so for ever
 
 
-def set_deadline(seconds: float | None, clock: Callable[[], float] = time.monotonic) -> Callable[[], bool]:
-    """Return what says whether as many seconds have passed since this call; they never have if None."""
-    end = math.inf if seconds is None else clock() + seconds
-    return lambda: clock() >= end
-
-
 @dataclass(frozen=True)
 class Limits:
     """When a search begins no further trial.
@@ -34,7 +26,7 @@ class Limits:
     Attributes:
         trials: how many trials there shall be in all, those of earlier sessions included.
         failures: the search ends once more trials than this have failed; None for no limit.
-        over: asked before every trial whether the search is over, such as by `set_deadline`.
+        over: asked before every trial whether the search is over, as its time is.
     """
 
     trials: int

@@ -12,7 +12,7 @@ from nas.config import parse_duration
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.job import TrainFinalist, TrainPortion
-from nas.core.search import Hooks, Limits, Search, set_deadline
+from nas.core.search import Hooks, Limits, Search
 from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
 from nas.session.comparison import compare_best
@@ -97,9 +97,9 @@ def _make_finals(run: Run, *, searching: bool, began: float) -> FinalsHook:
     """The finals of a run; if not `searching`, none begin."""
     parts, config = run.parts, run.config
     limit = None if config.time_limit is None else began + parse_duration(config.time_limit)
-    return FinalsHook(
-        run.study, (config.finalists or 0) if searching else 0, find_final_share(config), parts.usual, limit
-    )
+    count = (config.finalists or 0) if searching else 0
+    exploring = find_exploring_seconds(config)
+    return FinalsHook(run.study, count, find_final_share(config), parts.usual, limit, exploring)
 
 
 def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
@@ -108,7 +108,7 @@ def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
     heirs = parts.space if config.weight_sharing == "inherit" else None
     limits = Limits(run.target, over=lambda: True)
     if searching:
-        limits = Limits(run.target, config.max_failures, set_deadline(find_exploring_seconds(config)))
+        limits = Limits(run.target, config.max_failures, lambda: finals.end_exploring(search))
     asked = {int(number): tuple(ratios) for number, ratios in study.notes.get("prune", {}).items()}
     prune = make_follow_up(
         tuple(config.prune), asked, lambda number: study.weights_path(number).is_file(), finals.find_best
@@ -126,7 +126,8 @@ def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
         blame_kills=not parts.executor.isolated,
     )
     strategy = parts.make_strategy(parts.space)
-    return Search(parts.space, strategy, parts.objectives, study, seed=config.seed, limits=limits, hooks=hooks)
+    search = Search(parts.space, strategy, parts.objectives, study, seed=config.seed, limits=limits, hooks=hooks)
+    return search
 
 
 class _WeightsOfTheBest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from nas.study.study import Study
 
 RACING = 0.3
 """The share of the finals' time in which the finalists race; the rest is the winner's, who then has had most of it."""
+_EXPLORING_AGAIN = 0.6  # of the time that is left where finals end early: the usual genotype has had all it needs
+_LEAST_AGAIN = 0.1  # of a time limit, for candidates and finals once more
 _EPOCHS_OF_WINNER = 16  # in the time after the race
 _LEAST_LAST = 0.3  # of the finals' time that is the winner's, however long the parts before took
 
@@ -63,6 +65,7 @@ class FinalsHook:
         share: of the time that is theirs.
         usual: the usual genotype, which is always among them.
         end: when the run's time is up, by the clock `now`; None for no limit.
+        exploring: seconds of the candidates that come before; None for no limit.
     """
 
     def __init__(
@@ -72,10 +75,33 @@ class FinalsHook:
         share: float,
         usual: Genotype | None,
         end: float | None,
+        exploring: float | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._study, self._count, self._share, self._usual = study, count, share, usual
-        self._end, self._now = end, now
+        self._end, self._now, self._began = end, now, now()
+        self._explored_at = math.inf if exploring is None else self._began + exploring
+
+    def end_exploring(self, search: Search) -> bool:
+        """Say whether no further candidate begins: not before the time of exploring is over.
+
+        Finals are over early where nothing improves any more, as on small data. What is left of a time limit then goes
+        to more candidates, and their finals.
+        """
+        now = self._now()
+        if now < self._explored_at:
+            return False
+        if self._end is None or not self._have_ended(search):
+            return True
+        left = self._end - RESERVE - now
+        if left < _LEAST_AGAIN * (self._end - self._began):
+            return True
+        self._explored_at = now + _EXPLORING_AGAIN * left
+        return False
+
+    def _have_ended(self, search: Search) -> bool:
+        finals = self._read(search.begun)
+        return finals is not None and not search.running and next_part(finals, search.begun) is None
 
     def propose_part(self, search: Search) -> Proposal | None:
         """Propose what is to be trained next, once the strategy has no more; None to wait, or if nothing is."""
@@ -89,8 +115,7 @@ class FinalsHook:
 
         Finals that had little time leave a finalist worse than the candidate that it was.
         """
-        finals, best = self._read(search.begun), search.best
-        winner = None if finals is None else find_winner(finals, search.begun)
+        best, winner = search.best, find_winner(search.begun)
         if winner is None or (best is not None and best.losses < winner.losses and not best.provisional):
             return best
         return winner
@@ -130,8 +155,9 @@ class FinalsHook:
             return recorded
         explored = [trial for trial in search.begun if trial.job.counted]
         best = None if search.best is None else search.best.number
-        candidates = choose_finalists(explored, best, self._usual, self._count)
-        if not candidates:
+        earlier = {trial.genotype for trial in search.begun if isinstance(trial.job, TrainFinalist)}
+        candidates = choose_finalists(explored, best, self._usual, self._count, earlier)
+        if not (candidates or earlier):
             return None
         if self._end is None:
             trained = sum(trial.metrics.get("seconds", 0.0) for trial in explored)
@@ -144,7 +170,11 @@ class FinalsHook:
 
 
 def choose_finalists(
-    explored: Sequence[Trial], best: int | None, usual: Genotype | None, count: int
+    explored: Sequence[Trial],
+    best: int | None,
+    usual: Genotype | None,
+    count: int,
+    earlier: Set[Genotype] = frozenset(),
 ) -> tuple[int, ...]:
     """The numbers of the trials that are trained in full: the `count` best, and the usual one if it was trained.
 
@@ -152,8 +182,9 @@ def choose_finalists(
         explored: what the strategy has proposed.
         best: the number that the strategy recommends, which is first; None where it recommends none.
         usual: the usual genotype.
+        earlier: those that were in the finals before, which are not again.
     """
-    able = _sort_able(explored, best)
+    able = [trial for trial in _sort_able(explored, best) if trial.genotype not in earlier]
     chosen: dict[Genotype, int] = {}
     for trial in able:
         if len(chosen) < count:
@@ -262,8 +293,8 @@ def _count_seconds(part: Trial, by_number: Mapping[int, Trial]) -> float:
     return max(0.0, part.metrics.get("seconds", before) - before)
 
 
-def find_winner(finals: Finals, trials: Sequence[Trial]) -> Trial | None:
+def find_winner(trials: Sequence[Trial]) -> Trial | None:
     """The finalist's trial of least loss, of those that have ended; None where none has."""
-    own = [t for t in trials if isinstance(t.job, TrainFinalist) and t.job.after == finals.after]
+    own = [t for t in trials if isinstance(t.job, TrainFinalist)]
     ended = [t for t in own if t.outcome is not None and t.outcome.kind == "complete"]
     return min(ended, key=lambda trial: (trial.losses, trial.number), default=None)

@@ -9,7 +9,8 @@ from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.job import Train, TrainFinalist
 from nas.core.trial import Measurement, Outcome, Proposal, Trial
-from nas.session.finals import RACING, Finals, choose_finalists, find_winner, next_part
+from nas.session.finals import RACING, Finals, FinalsHook, choose_finalists, find_winner, next_part
+from nas.testing.toys import LOSS
 from tests.conftest import SMALL, export_only_python, tiny_data
 
 SECONDS = 100.0
@@ -73,7 +74,7 @@ def test_the_weaker_half_leaves_after_each_stage_and_the_winner_has_most_of_the_
     ]
     assert parts[-1].horizon == parts[-1].before + parts[-1].epochs
     assert [job.continues for job in parts] == [None, None, None, 6, 5, 8]
-    assert find_winner(finals, trials).number == 10
+    assert find_winner(trials).number == 10
 
 
 def test_a_finalist_that_fails_is_out_and_nothing_is_left_where_all_do():
@@ -86,7 +87,7 @@ def test_a_finalist_that_fails_is_out_and_nothing_is_left_where_all_do():
     assert next_part(finals, [*EXPLORED, failed, other]).job.candidate == 4
     both = replace(failed, number=6, proposal=second)
     assert next_part(finals, [*EXPLORED, failed, both]) is None
-    assert find_winner(finals, [*EXPLORED, failed, both]) is None
+    assert find_winner([*EXPLORED, failed, both]) is None
 
 
 def test_a_stage_waits_for_all_of_the_one_before():
@@ -94,6 +95,69 @@ def test_a_stage_waits_for_all_of_the_one_before():
     running = Trial(5, next_part(finals, EXPLORED), 0)
     other = Trial(6, next_part(finals, [*EXPLORED, running]), 0)
     assert next_part(finals, [*EXPLORED, running, other]) is None
+
+
+class NoStudy:
+    """What finals remember, and no files."""
+
+    def __init__(self, path):
+        self.notes, self._path = {}, path
+
+    def note(self, name, value):
+        self.notes[name] = value
+
+    def weights_path(self, number, name):
+        return self._path / f"{number}.{name}"
+
+
+class Recorded:
+    """A search as finals see it."""
+
+    objectives = (LOSS,)
+
+    def __init__(self, trials):
+        self.begun, self.running = list(trials), []
+
+    @property
+    def best(self):
+        return min((t for t in self.begun if t.job.counted), key=lambda t: t.losses)
+
+    def end_parts(self, hook, loss):
+        """End every part that finals ask for."""
+        while (proposal := hook.propose_part(self)) is not None:
+            job = proposal.job
+            epochs = job.before + job.epochs
+            made = trial(len(self.begun), loss, job, epochs=epochs, seconds=float(epochs))
+            self.begun.append(replace(made, proposal=proposal))
+
+
+def test_what_finals_leave_of_a_limit_goes_to_more_candidates_and_to_finals_of_new_ones(tmp_path):
+    clock = [0.0]
+    hook = FinalsHook(NoStudy(tmp_path), 2, 0.7, EXPLORED[0].genotype, 208.0, 60.0, lambda: clock[0])
+    search = Recorded(EXPLORED)
+    assert not hook.end_exploring(search)
+    clock[0] = 60.0
+    assert hook.end_exploring(search)  # the finals come first
+    search.end_parts(hook, 0.5)
+    assert {t.job.candidate for t in search.begun if not t.job.counted} == {3, 4, 0}
+    clock[0] = 100.0
+    assert not hook.end_exploring(search)  # a hundred seconds are left
+    clock[0] = 159.0
+    assert not hook.end_exploring(search)
+    better = trial(len(search.begun), 0.9, letter="new")
+    search.begun.append(better)
+    clock[0] = 161.0
+    assert hook.end_exploring(search)
+    search.end_parts(hook, 0.4)
+    assert {t.job.candidate for t in search.begun if not t.job.counted} == {3, 4, 0, better.number, 1}
+    assert hook.find_best(search).losses == (0.4,)
+    clock[0] = 190.0
+    assert hook.end_exploring(search)  # less than a tenth of the limit is left
+
+
+def test_without_a_limit_exploring_is_never_over(tmp_path):
+    hook = FinalsHook(NoStudy(tmp_path), 2, 0.5, None, None)
+    assert not hook.end_exploring(Recorded(EXPLORED))
 
 
 OPTIONS = {"trials": 3, "epochs": 2, "pin": SMALL, "seed": 1, "finalists": 2}
