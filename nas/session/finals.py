@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 from nas.core.evaluator import CHECKPOINT
 from nas.core.genotype import Genotype
-from nas.core.job import Train, TrainFinalist
+from nas.core.job import Train, TrainFinalist, TrainRung, is_told
 from nas.core.search import Search
 from nas.core.trial import Proposal, Trial
 from nas.session.plan import RESERVE
@@ -114,17 +114,19 @@ class FinalsHook:
         recorded = self._read(search.begun)
         if recorded is not None:
             return recorded
-        explored = [trial for trial in search.begun if trial.job.counted]
+        explored = [trial for trial in search.begun if is_told(trial.job)]
         best = None if search.best is None else search.best.number
         candidates = choose_finalists(explored, best, self._usual, self._count)
         if not candidates:
             return None
         if self._end is None:
-            trained = sum(trial.metrics.get("seconds", 0.0) for trial in explored)
-            seconds = trained * self._share / (1 - self._share)
+            trained: dict[int, float] = {}  # by candidate; one that was promoted counts from its beginning
+            for trial in explored:
+                trained[trial.candidate] = max(trained.get(trial.candidate, 0.0), trial.metrics.get("seconds", 0.0))
+            seconds = sum(trained.values()) * self._share / (1 - self._share)
         else:
             seconds = max(0.0, self._end - RESERVE - self._now())
-        finals = Finals(len(explored), round(seconds, 3), candidates)
+        finals = Finals(sum(trial.job.counted for trial in explored), round(seconds, 3), candidates)
         self._study.note("finals", finals.note())
         return finals
 
@@ -139,9 +141,10 @@ def choose_finalists(
         best: the number that the strategy recommends, which is first; None where it recommends none.
         usual: the usual genotype.
     """
-    whole = [t for t in explored if isinstance(t.job, Train) and t.outcome is not None and t.outcome.kind == "complete"]
+    whole = [t for t in explored if isinstance(t.job, (Train, TrainRung)) and t.outcome and t.outcome.scored]
+    whole = [trial for trial in whole if not trial.stopped or trial.reached]
     able = [trial for trial in whole if trial.losses[0] < math.inf and trial.metrics.get("seconds")]
-    able.sort(key=lambda trial: (trial.number != best, trial.losses, trial.number))
+    able.sort(key=lambda t: (t.number != best, t.stopped, -t.reached, t.losses, t.number))
     chosen: dict[Genotype, int] = {}
     for trial in able:
         if len(chosen) < count:
