@@ -15,17 +15,17 @@ from nas.testing.toys import ToySpace
 
 
 class TestPromotedEvolution(StrategyContract):
+    landscape = 100, 5
+
     def make(self, space, seed, trials):
         return Promoted(Evolution(space, seed=seed, trials=trials), Asha(epochs=9, trials=trials))
 
 
-class TestPromotedPredictor(StrategyContract):
-    trials = long = 24
-    short = 20
-    landscape = 40, 2
+class TestPromotedRandom(StrategyContract):
+    beats_random = False
 
     def make(self, space, seed, trials):
-        return Promoted(Predictor(space, seed=seed, trials=trials), Hyperband(epochs=9, trials=trials))
+        return Promoted(Random(space, seed=seed, trials=trials), Hyperband(epochs=9, trials=trials))
 
 
 class Listening(Random):
