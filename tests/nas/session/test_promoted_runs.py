@@ -5,6 +5,7 @@ import json
 import pytest
 
 import nas
+from nas.cli import run as cli
 from nas.config import RunConfig
 from nas.core.errors import Diverged, UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Evaluator
@@ -99,7 +100,7 @@ def test_what_came_further_ranks_ahead_whatever_its_loss(whole):
 
 
 @pytest.mark.usefixtures("no_report")
-@pytest.mark.parametrize("ended", [3, 8, 13, 20])
+@pytest.mark.parametrize("ended", [3, 13])
 def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(whole, tmp_path, ended):
     run, _ = whole
     rule = run.config.promotion
@@ -240,3 +241,44 @@ def test_a_candidate_has_three_times_the_epochs_that_rank_where_nothing_is_said(
         for rule in ("none", "asha")
     ]
     assert epochs[1] == 3 * epochs[0]
+
+
+def test_the_first_rung_of_gans_is_where_their_scores_begin_to_say_something():
+    def rungs(**options):
+        given = Given(data=tiny_data())
+        return assemble(config(".", "none", space="gan", **options), given).promotion.rungs
+
+    usual = assemble(config(".", "none", space="gan", epochs=None, promotion="none"), Given(data=tiny_data())).epochs
+    assert rungs(epochs=None) == (usual, 3 * usual)  # a third of that is less than half of what ranks
+    assert rungs(epochs=6) == (2, 6)
+    assert rungs(epochs=9, set={"first": 1}) == (1, 3, 9)
+
+
+def test_children_inherit_at_their_first_rung_alone(tmp_path, monkeypatch):
+    export_only_python(monkeypatch)
+    options = OPTIONS | {"finalists": 0, "trials": 12, "weight_sharing": "inherit", "set": {"population": 4}}
+    run = nas.search(data=tiny_data(), runs_dir=tmp_path, **options)
+    heirs = [trial for trial in run.trials if "inherited" in trial.metrics]
+    assert heirs
+    assert all(trial.job.counted for trial in heirs)
+
+
+def test_the_catalogue_lists_and_explains_the_rules(capsys):
+    assert cli(["promotion"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["asha", "hyperband"]
+    assert cli(["promotion", "asha"]) == 0
+    out = capsys.readouterr().out
+    assert "Options (--set NAME=VALUE):" in out
+    assert "reduction: a whole number, default 3." in out
+
+
+def test_a_run_says_what_was_promoted(trained, capsys):
+    promoted = next(trial for trial in trained.trials if isinstance(trial.job, TrainRung) and trial.job.rung == 1)
+    assert cli(["show", str(trained.path), "--trial", str(promoted.number)]) == 0
+    shown = capsys.readouterr().out
+    assert f"rung      2 of 3, epochs 2 to 3 of 9 of candidate {promoted.candidate}" in shown
+    assert cli(["show", str(trained.path)]) == 0
+    shown = capsys.readouterr().out
+    assert "trials    9/9" in shown
+    assert f"epochs: {trained.epochs_run} of 81" in shown
+    assert "stopped because" not in shown  # who was paused has no reason but its rank
