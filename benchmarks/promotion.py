@@ -8,13 +8,14 @@ be handed over, and that of its best's genotype once it is trained anew, as fina
 others. At last a line for each rule: both losses in units of those with early stopping, in the geometric mean over the
 seeds.
 
-    python benchmarks/promotion.py --scores --candidates 20
+    python benchmarks/promotion.py --scores 1,2,4 --candidates 20
 
 How to score at a rung. Random candidates are trained in full with their own schedules, and are scored after the epochs
 of each rung in four ways: in the midst of that schedule (`own`), with a constant rate and averaged weights
-(`averaged`), the same after a branch of a quarter as many epochs more, one at least, in which the rate falls to nothing
+(`averaged`), the same after a branch of half as many epochs more, one at least, in which the rate falls to nothing
 (`decayed`), and with a schedule of their own that ends there (`whole`). Of each way the rank correlation with the end of
-the training in full, and how many of the best third are among the best third at the rung.
+the training in full, and how many of the best third are in the best third at the rung. At last the loss at the last
+rung in units of that of the training in full.
 """
 
 from __future__ import annotations
@@ -131,16 +132,18 @@ def score_candidate(parts: Parts, briefly: dict[int, Parts], genotype: Genotype,
         *_, last = evaluator.evaluate(Trial(0, Proposal(genotype, job=job), seed, start=start))
         losses["averaged"].append(last.metrics["mse"])
         before, start = rung, Start(0, genotype, last.artifacts[CHECKPOINT])
-        more = max(1, rung // 4)
+        more = max(1, rung // 2)
         branch = TrainFinalist(0, 0, 1, rung, more, rung + more, settles=True, continues=0)
         with patch.object(training_evaluator, "SETTLING", 1.0):  # all of the branch
             *_, last = evaluator.evaluate(Trial(0, Proposal(genotype, job=branch), seed, start=start))
         losses["decayed"].append(last.metrics["mse"])
-    return losses
+    job = TrainFinalist(0, 0, 0, before, parts.epochs - before, parts.epochs, settles=True, continues=0)
+    *_, last = evaluator.evaluate(Trial(0, Proposal(genotype, job=job), seed, start=start))
+    return losses | {"settled": last.metrics["mse"]}
 
 
 def compare_scores(given: argparse.Namespace) -> None:
-    rungs = sorted(given.epochs // 3**power for power in (1, 2) if given.epochs >= 3**power)
+    rungs = [int(rung) for rung in given.scores.split(",")]
     parts = assemble(make_config(given))
     briefly = {rung: assemble(make_config(given, epochs=rung)) for rung in rungs}
     found: list[dict[str, Any]] = []
@@ -161,6 +164,8 @@ def compare_scores(given: argparse.Namespace) -> None:
             kept = set(there.argsort()[:third].tolist()) & set(end.argsort()[:third].tolist())
             line = {"scored": way, "epochs": rung, "of": given.epochs, "correlation": spearmanr(there, end)[0]}
             print(json.dumps({**line, "best third": len(kept) / third}))
+    settled = np.array([losses["settled"] for losses in found])
+    print(json.dumps({"settled": float(np.exp(np.log(settled / end).mean()))}))
 
 
 def main() -> None:
@@ -173,7 +178,7 @@ def main() -> None:
     parser.add_argument("--pin", action="append", type=pair, default=[], metavar="NAME=VALUE")
     parser.add_argument("--rules", default="asha,hyperband")
     parser.add_argument("--seeds", default="0,1,2,3")
-    parser.add_argument("--scores", action="store_true")
+    parser.add_argument("--scores", metavar="EPOCHS", help="compare ways to score at these rungs: 1,2,4")
     parser.add_argument("--candidates", type=int, default=20)
     given = parser.parse_args()
     torch.set_num_threads(1)
