@@ -13,8 +13,8 @@ seeds.
 How to score at a rung. Random candidates are trained in full with their own schedules, and are scored after the epochs
 of each rung in four ways: in the midst of that schedule (`own`), with a constant rate and averaged weights
 (`averaged`), the same after a branch of half as many epochs more, one at least, in which the rate falls to nothing
-(`decayed`), and with a schedule of their own that ends there (`whole`). Of each way the rank correlation with the end of
-the training in full, and how many of the best third are in the best third at the rung. At last the loss at the last
+(`decayed`), and with a schedule of their own that ends there (`whole`). Of each way the rank correlation with the end
+of the training in full, and how many of the best third are in the best third at the rung. At last the loss at the last
 rung in units of that of the training in full.
 """
 

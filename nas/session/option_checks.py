@@ -94,10 +94,10 @@ def find_promotion(config: RunConfig, strategy: type[Strategy]) -> Callable[...,
     if name == "none":
         return None
     rule: Callable[..., Promotion] = registry.load("promotion", name)
+    own_way = strategy.trains_portions or strategy.trains_supernets
     refusals = (
         (config.genotype is not None, "there is a genotype, which is trained in full"),
-        (strategy.trains_portions, f"--strategy {config.strategy} has its own way to train"),
-        (strategy.trains_supernets, f"--strategy {config.strategy} has its own way to train"),
+        (own_way, f"--strategy {config.strategy} has its own way to train"),
         (config.weight_sharing == "supernet", "--weight-sharing supernet trains no candidates until its end"),
         (config.grow, "--grow makes networks smaller than they are at the first rungs"),
         (config.candidate_time is not None, "--candidate-time is that of a whole training, and rungs have epochs"),
@@ -156,9 +156,9 @@ def configure_strategy(config: RunConfig, strategy: Callable[..., Strategy], spa
 
     def make(within: SearchSpace, trials: int) -> Strategy:
         made = registry.make_strategy(strategy, config.strategy, within, seed=config.seed, trials=trials, given=given)
-        if shared and (made.trains_supernets or made.trains_portions):
-            why = f"--strategy {config.strategy} has its own way to train"
-            raise UserError("--weight-sharing", config.weight_sharing, "none", why=why)
+        option, value = ("--weight-sharing", "supernet") if shared else ("--promotion", config.promotion)
+        if value != "none" and (made.trains_supernets or made.trains_portions):
+            raise UserError(option, value, "none", why=f"--strategy {config.strategy} has its own way to train")
         return made
 
     shared = config.weight_sharing == "supernet"
