@@ -26,7 +26,15 @@ from evaluators.training.growth import Growth, find_blocks
 from evaluators.training.pace import Timetable, time_updates
 from nas.core.errors import Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator, Pace
-from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
+from nas.core.job import (
+    PruneChannels,
+    ScoreWithSupernet,
+    Train,
+    TrainFinalist,
+    TrainPortion,
+    TrainRung,
+    TrainSupernet,
+)
 from nas.core.threads import use_threads_for
 from nas.core.trial import Measurement, Trial
 
@@ -42,6 +50,7 @@ if TYPE_CHECKING:
 
 SETTLING = 0.4
 """The share of a winner's last part in which its rate falls to nothing."""
+_RACED = (TrainFinalist, TrainRung)
 _SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
 
 
@@ -61,7 +70,7 @@ class TrainingEvaluator(Evaluator):
             allows, and its learning rate is that of finalists. None where `epochs` and the task say how much it sees.
     """
 
-    jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels, TrainFinalist})
+    jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels, TrainFinalist, TrainRung})
     inherits_weights = True
     delivers = True
 
@@ -98,7 +107,7 @@ class TrainingEvaluator(Evaluator):
 
     def _measurements(self, trial: Trial) -> Iterator[Measurement]:
         match trial.job:
-            case Train() | TrainPortion() | PruneChannels() | TrainFinalist():
+            case Train() | TrainPortion() | PruneChannels() | TrainFinalist() | TrainRung():
                 return self._train(trial)
             case TrainSupernet(plan):
                 return self.task.train_supernet(trial, plan) if plan.paths is None else self._train_paths(trial, plan)
@@ -122,7 +131,7 @@ class TrainingEvaluator(Evaluator):
         job = trial.job
         pruned, final = isinstance(job, PruneChannels), isinstance(job, TrainFinalist)
         seconds = self.candidate_seconds if isinstance(job, Train) else None
-        portion = final or isinstance(job, TrainPortion)
+        portion = final or isinstance(job, (TrainPortion, TrainRung))
         hyperparameters = task.hyperparameters(trial.genotype)
         epochs = count_epochs(trial, self.epochs, task.updates_an_epoch(hyperparameters))
         if pruned:
@@ -231,14 +240,12 @@ class TrainingEvaluator(Evaluator):
     def changed_hyperparameters(self, trial: Trial) -> dict[str, str | int | float]:
         """Those of a training whose rate would change as it goes on; see evaluators.task.Task.changed_for_finals.
 
-        Such are the trainings of finalists, and of candidates that are given a time.
+        Such are the trainings of finalists, of candidates on their way to a rung, and of those that are given a time.
         """
         job = trial.job
-        timed = isinstance(job, Train) and self.candidate_seconds is not None
-        if not (timed or isinstance(job, TrainFinalist)):
-            return {}
-        changed = self.task.changed_for_finals(self.task.hyperparameters(trial.genotype))
-        if changed and isinstance(job, TrainFinalist) and job.settles:
+        timed, raced = isinstance(job, Train) and self.candidate_seconds is not None, isinstance(job, _RACED)
+        changed = self.task.changed_for_finals(self.task.hyperparameters(trial.genotype)) if timed or raced else {}
+        if changed and isinstance(job, _RACED) and job.settles:
             changed["settles_from"] = round(1 - SETTLING * job.epochs / job.horizon, 4)
         return changed
 

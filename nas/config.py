@@ -128,6 +128,7 @@ class RunConfig(BaseModel):
     set: dict[str, Scalar | None] = Field(default_factory=dict)
     early_stopping: str | None = None
     stop_set: dict[str, Scalar | None] = Field(default_factory=dict)
+    promotion: str = "none"
     seed: Whole = Field(0, ge=0, lt=2**32)
     test_seed: Whole = Field(0, ge=0, lt=2**32)
     name: str | None = None
@@ -271,6 +272,7 @@ _ALLOWED = {
     "set": "option=value",
     "early-stopping": "a name, or module:Class",
     "stop-set": "option=value",
+    "promotion": "none, a name, or module:Class",
     "runs-dir": ALLOWED,
     "data-dir": "a folder",
     "prune": _RATIOS,

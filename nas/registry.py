@@ -1,7 +1,7 @@
-"""Names of strategies, spaces, evaluators, executors and rules of early stopping, and how to come by what they name.
+"""Names of strategies, spaces, evaluators, executors and rules of early stopping and promotion, and what they name.
 
 Users' own: ``module:Class``, or an entry point in the group ``nas.strategies``, ``nas.spaces``,
-``nas.evaluators``, ``nas.executors`` or ``nas.early_stopping``.
+``nas.evaluators``, ``nas.executors``, ``nas.early_stopping`` or ``nas.promotion``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
 
-Kind = Literal["strategy", "space", "evaluator", "executor", "early-stopping"]
+Kind = Literal["strategy", "space", "evaluator", "executor", "early-stopping", "promotion"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "strategy": {
@@ -64,6 +64,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "none": "nas.early_stopping:Never",
         "plateau": "nas.early_stopping:Plateau",
     },
+    "promotion": {"asha": "nas.promotion:Asha", "hyperband": "nas.promotion:Hyperband"},
 }
 _GROUPS = {
     "strategy": "nas.strategies",
@@ -71,6 +72,7 @@ _GROUPS = {
     "evaluator": "nas.evaluators",
     "executor": "nas.executors",
     "early-stopping": "nas.early_stopping",
+    "promotion": "nas.promotion",
 }
 
 
@@ -105,6 +107,7 @@ _METHODS: dict[Kind, tuple[str, ...]] = {
     "evaluator": ("make_evaluator", "usual_epochs"),
     "executor": ("run", "check", "isolated"),
     "early-stopping": ("reason_to_stop",),
+    "promotion": ("begin", "promote", "advance", "find_needed"),
 }
 
 
@@ -158,7 +161,7 @@ class Option:
 
 
 def options(constructor: Callable[..., Any]) -> dict[str, Option]:
-    """The options of a strategy, rule of early stopping or executor: its arguments but those that all are made with."""
+    """The options of a strategy, a rule or an executor: its arguments but those that all are made with."""
     hints = typing.get_type_hints(
         constructor.__init__ if inspect.isclass(constructor) else constructor, include_extras=True
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evaluators.models import serialise_tensors
 from nas.core.errors import UserError
-from nas.core.job import TrainFinalist, TrainPortion
+from nas.core.job import TrainFinalist, TrainPortion, TrainRung
 from nas.core.trial import Trial
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def load_states(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[s
     job = trial.job
     if checkpoint is not None:
         return unpack_checkpoint(checkpoint, own)
-    if not isinstance(job, (TrainPortion, TrainFinalist)) or job.continues is None:
+    if not isinstance(job, (TrainPortion, TrainFinalist, TrainRung)) or job.continues is None:
         return {}
     if trial.start is None:
         why = f"trial {trial.number} goes on with trial {job.continues}"
@@ -108,7 +108,7 @@ def load_states(trial: Trial, own: Identity, checkpoint: bytes | None) -> dict[s
     kin = {name: value for name, value in own.items() if name not in ("genotype", "seed")}
     states = unpack_checkpoint(trial.start.tensors, kin)
     done = states["training"][1]["epochs_done"]
-    before = job.before if isinstance(job, TrainFinalist) else job.epochs(int(own["epochs"])).start - 1
+    before = job.epochs(int(own["epochs"])).start - 1 if isinstance(job, TrainPortion) else job.before
     if done != before:
         raise UserError("checkpoint", f"{done} epochs", f"{before} epochs", why="is of another portion")
     return states
@@ -119,7 +119,7 @@ def find_last_epoch(trial: Trial, epochs: int) -> int:
     match trial.job:
         case TrainPortion():
             return trial.job.epochs(epochs).stop - 1
-        case TrainFinalist(before=before, epochs=more):
+        case TrainFinalist(before=before, epochs=more) | TrainRung(before=before, epochs=more):
             return before + more
         case _:
             return epochs

@@ -37,6 +37,7 @@ class _Lazy(click.Group):
         "spaces": ("nas.cli.catalogue", "List the search spaces, or explain one."),
         "strategies": ("nas.cli.catalogue", "List the strategies, or explain one."),
         "early-stopping": ("nas.cli.catalogue", "List the rules of early stopping, or explain one."),
+        "promotion": ("nas.cli.catalogue", "List the rules of promotion, or explain one."),
         "datasets": ("nas.cli.catalogue", "List the data sets, or explain one."),
     }
 

@@ -1,4 +1,4 @@
-"""``nas spaces``, ``nas strategies``, ``nas early-stopping``, ``nas datasets``: what there is, and one in full."""
+"""``nas spaces``, ``strategies``, ``early-stopping``, ``promotion``, ``datasets``: what there is, and one in full."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ def early_stopping_command(name: str | None) -> None:
         _print_things({known: registry.load("early-stopping", known) for known in registry.names("early-stopping")})
         return
     _explain(registry.load("early-stopping", name), "--stop-set")
+
+
+@click.command("promotion")
+@click.argument("name", required=False)
+def promotion_command(name: str | None) -> None:
+    """List the rules of promotion, or explain one."""
+    if name is None:
+        _print_things({known: registry.load("promotion", known) for known in registry.names("promotion")})
+        return
+    _explain(registry.load("promotion", name), "--set")
 
 
 @click.command("datasets")

@@ -96,6 +96,8 @@ class Display:
             self._say(
                 f"early stopping by {config.early_stopping}, on {first} (--early-stopping none trains all in full)"
             )
+        if config.promotion != "none":
+            self._say(f"{config.promotion} trains the best further, rung by rung (--promotion none trains all alike)")
         for note in data.notes:
             self._say(note)
         source = run.study.notes.get("from")
@@ -280,6 +282,8 @@ def print_summary(run: Run) -> None:
     tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
     supernets = counts.get("supernets", 0)
     trained = f", {supernets} supernet{'s' if supernets > 1 else ''} trained" if supernets else ""
+    promotions = counts.get("promotions", 0)
+    trained += f", {promotions} promotion{'s' if promotions > 1 else ''}" if promotions else ""
     finals = counts.get("finals", 0)
     trained += f", {finals} part{'s' if finals > 1 else ''} of finals trained" if finals else ""
     versions = counts.get("pruned_versions", 0)

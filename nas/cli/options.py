@@ -64,6 +64,10 @@ _SEARCH = (
         "--early-stopping", metavar="RULE",
         help="asha (default with over 8 trials of over 4 epochs), incumbent (with a limit), hyperband, median, none...",
     ),
+    click.option(
+        "--promotion", metavar="RULE",
+        help="Train candidates briefly, and the best of them further: asha, hyperband, or none (default).",
+    ),
     click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
     click.option("--seed", type=int, help="Seed of everything random (default 0)."),
     click.option("--name", help="Name of the run; by default data, strategy and time."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nas.cli.options import RUNS_DIR, run_argument, run_path
-from nas.core.job import TrainPortion, TrainSupernet
+from nas.core.job import TrainPortion, TrainRung, TrainSupernet
 
 if TYPE_CHECKING:
     from nas.core.trial import Trial
@@ -45,7 +45,7 @@ def list_command(runs_dir: Path, as_json: bool) -> None:
 
 def _summarise(run: Run) -> dict[str, Any]:
     counts, ranked = run.counts(), run.ranked()
-    done = sum(counts.values()) - counts.get("pruned_versions", 0)
+    done = sum(trial.job.counted for trial in run.trials if trial.outcome is not None)
     return {
         "run": run.path.name,
         "space": run.config.space,
@@ -113,9 +113,10 @@ def _show_run(run: Run) -> None:
     supernets = [trial for trial in run.trials if trial.outcome is not None and trial.outcome.kind == "supernet"]
     if supernets:
         out.print(make_supernet_table(supernets, run.objective.name))
-    stopped = [trial for trial in run.trials if trial.stopped]
-    if stopped:
+    stopped = [trial for trial in run.trials if trial.stopped and not trial.reached]
+    if run.counts()["stopped"]:
         out.print(Text(display.describe_epochs(run)))
+    if stopped:
         out.print(
             make_table(["trial", "stopped because"], [[t.number, t.outcome.reason] for t in stopped if t.outcome])
         )
@@ -173,6 +174,9 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
             out.print(Text(f"{name:9} {document[name]}"))
     if isinstance(portion := trial.job, TrainPortion):
         out.print(Text(f"portion   {portion.number + 1} of {portion.count} of the training of member {portion.member}"))
+    if isinstance(rung := trial.job, TrainRung):
+        after = f"epochs {rung.before + 1} to {rung.before + rung.epochs} of {rung.horizon}"
+        out.print(Text(f"rung      {rung.rung + 1} of {rung.rungs}, {after} of candidate {trial.candidate}"))
     for remark in run.candidate(trial.number).remarks:
         out.print(Text(remark))
     if document["epochs"]:

@@ -146,6 +146,8 @@ class Evaluator(Capabilities):
         The genotype may have other hyperparameters than the trial that left that, but the same network. The last
         measurement brings weights and a checkpoint. Portions one after another, with one seed and the same
         hyperparameters, are a training in full.
+        TrainRung: the epochs are those from the rung before to its own, from the checkpoint in the trial's start where
+        there was one. The last measurement brings weights and a checkpoint.
 
         Raises:
             CandidateFailure: the candidate diverged, did not fit into memory, or has nothing to begin from.

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from nas.core.supernet import SupernetPlan
 
-Completion = Literal["complete", "shared", "supernet"]
+Completion = Literal["complete", "shared", "supernet", "stopped"]
 """How a job that came to its end is recorded; see nas.core.trial.Outcome."""
 
 
@@ -129,4 +129,54 @@ class TrainFinalist:
     objective: str = ""
 
 
-Job = Train | TrainPortion | TrainSupernet | ScoreWithSupernet | PruneChannels | TrainFinalist
+@dataclass(frozen=True)
+class TrainRung:
+    """Train a candidate of successive halving to the next rung, and leave a checkpoint: it may be promoted from there.
+
+    Its rate is constant, and its weights are averaged, as a finalist's: so it can be scored at every rung. On the way
+    to the last one its rate falls to nothing. Before the last it ends as one that was stopped early.
+
+    Source: Li et al. 2020, "A system for massively parallel hyperparameter tuning"; Li et al. 2018, hyperband.
+
+    Attributes:
+        bracket: the candidates that it is compared with are those of the same; counted from 0.
+        rung: counted from 0.
+        rungs: how many its bracket has.
+        before: epochs that it has been trained for already.
+        epochs: of this part.
+        horizon: epochs at the last rung.
+        candidate: the number of the trial with which its training began; None where this is it.
+        continues: the number of the trial that came to the rung before; None where it begins.
+    """
+
+    bracket: int
+    rung: int
+    rungs: int
+    before: int
+    epochs: int
+    horizon: int
+    candidate: int | None = None
+    continues: int | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is one of the trials that a run was asked for: each candidate is one, however far it comes."""
+        return self.continues is None
+
+    @property
+    def settles(self) -> bool:
+        """Whether the training ends with it, and its rate falls to nothing."""
+        return self.rung == self.rungs - 1
+
+    @property
+    def completion(self) -> Completion:
+        """How it is recorded once it has come to its rung."""
+        return "complete" if self.settles else "stopped"
+
+
+Job = Train | TrainPortion | TrainSupernet | ScoreWithSupernet | PruneChannels | TrainFinalist | TrainRung
+
+
+def is_told(job: Job) -> bool:
+    """Whether the strategy is told of it: it has proposed it, or what it has proposed was promoted."""
+    return job.counted or isinstance(job, TrainRung)

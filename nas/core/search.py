@@ -9,7 +9,7 @@ from typing import Literal
 
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import ReplayMismatch
-from nas.core.job import Train
+from nas.core.job import Train, is_told
 from nas.core.record import Event, Record
 from nas.core.space import SearchSpace, generator_for
 from nas.core.strategy import Strategy
@@ -41,6 +41,8 @@ class Hooks:
     Attributes:
         early_stopping: asked after every epoch of a candidate whether to stop it; None for never.
         start: gives what a trial begins from, or None for nothing.
+        promote: gives the next part of the training of a candidate that has come to a rung of successive halving; None
+            where none is to go on now. It is asked before the strategy, which is told how that ended.
         follow_up: gives what is to be made of trials that have ended, once the strategy has no more to do; None where
             nothing is left, or nothing before another trial ends. The strategy neither sees nor counts it.
         blame_kills: whether a candidate that ran in several sessions that were killed is taken to have killed them;
@@ -49,6 +51,7 @@ class Hooks:
 
     early_stopping: EarlyStopping | None = None
     start: Callable[[Trial, Search], Start | None] = lambda trial, search: None
+    promote: Callable[[Search], Proposal | None] = lambda search: None
     follow_up: Callable[[Search], Proposal | None] = lambda search: None
     blame_kills: bool = True
 
@@ -133,21 +136,24 @@ class Search:
         return replace(trial, start=self._hooks.start(trial, self))
 
     def _propose(self, number: int) -> Proposal | None:
-        """The strategy's next proposal, and when it has no more and none of its trials runs, the next follow-up."""
+        """What is promoted, else the strategy's next proposal, and when none of its trials runs, a follow-up."""
         if self.limits.failures is not None and self.failures > self.limits.failures:
             return None
-        if not (self._exhausted or self._asked >= self.limits.trials or self.limits.over()):
-            proposal = self._strategy.ask(number)
-            if proposal is not None:
-                self._space.validate(proposal.genotype)
-                return proposal
-            self._exhausted = not self._running
-            if not self._exhausted:
-                return None
+        if not self.limits.over():
+            promoted = self._hooks.promote(self)
+            if promoted is not None:
+                return promoted
+            if not self.closed:
+                proposal = self._strategy.ask(number)
+                if proposal is not None:
+                    self._space.validate(proposal.genotype)
+                    return proposal
+                self._exhausted = not self._running
+                return self._propose(number) if self._exhausted else None
         return self._follow_up()
 
     def _follow_up(self) -> Proposal | None:
-        if any(trial.job.counted for trial in self._running.values()):
+        if any(is_told(trial.job) for trial in self._running.values()):
             return None
         return self._hooks.follow_up(self)
 
@@ -202,7 +208,7 @@ class Search:
         return ended
 
     def _tell(self, trial: Trial) -> None:
-        if trial.job.counted:
+        if is_told(trial.job):
             self._strategy.tell(trial)
         self.ended.append(trial)
         self.failures += trial.outcome is not None and trial.outcome.failed
@@ -218,6 +224,11 @@ class Search:
         return [*self.ended, *self._running.values()]
 
     @property
+    def closed(self) -> bool:
+        """Whether no further candidate begins."""
+        return self._exhausted or self._asked >= self.limits.trials
+
+    @property
     def exhausted(self) -> bool:
         """Whether the strategy has nothing left to propose."""
         return self._exhausted
@@ -225,7 +236,7 @@ class Search:
     @property
     def finished(self) -> bool:
         """Whether no trial runs, and neither the strategy nor a follow-up can begin another."""
-        over = not self._running and (self._exhausted or self._asked >= self.limits.trials)
+        over = not self._running and self.closed and self._hooks.promote(self) is None
         return over and self._follow_up() is None
 
     @property

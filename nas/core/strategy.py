@@ -47,8 +47,19 @@ class Strategy:
         """
         raise NotImplementedError
 
+    def revise(self, trial: Trial) -> None:
+        """Take notice that a candidate of which it was told has been trained further, where a run promotes.
+
+        It has the number that it was told of, its losses now and the whole curve. By default nothing comes of it: what
+        all candidates are told of after their first rungs compares, and strategies that have no way to replace a
+        result learn from that alone.
+        """
+
     def recommend(self) -> int | None:
-        """The number of the trial it would stake its name on, never a stopped one; None before any is complete."""
+        """The number of the trial it would stake its name on; None before any is complete.
+
+        Never a stopped one, which has no weights, but for one that was paused at a rung where none is complete.
+        """
         raise NotImplementedError
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nas.core.genotype import Genotype
-from nas.core.job import Completion, Job, Train, TrainFinalist, TrainPortion
+from nas.core.job import Completion, Job, Train, TrainFinalist, TrainPortion, TrainRung
 
 Direction = Literal["minimize", "maximize"]
-OutcomeKind = Completion | Literal["stopped", "failed", "diverged", "collapsed", "out_of_memory"]
+OutcomeKind = Completion | Literal["failed", "diverged", "collapsed", "out_of_memory"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ class Trial:
     @property
     def heritage(self) -> Start | None:
         """The weights that its network begins with as far as they fit; None where it goes on with a training."""
-        return None if isinstance(self.job, (TrainPortion, TrainFinalist)) else self.start
+        promoted = isinstance(self.job, TrainRung) and self.job.continues is not None
+        return None if promoted or isinstance(self.job, (TrainPortion, TrainFinalist)) else self.start
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -153,5 +154,19 @@ class Trial:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was stopped early: its losses are not those of a whole training, and it has no weights."""
+        """Whether it was stopped early: its losses are not those of a whole training.
+
+        It has no weights, unless it was paused at a rung of successive halving.
+        """
         return self.outcome is not None and self.outcome.kind == "stopped"
+
+    @property
+    def candidate(self) -> int:
+        """The number of the trial with which its training began, where it was promoted from there; else its own."""
+        begun = self.job.candidate if isinstance(self.job, TrainRung) else None
+        return self.number if begun is None else begun
+
+    @property
+    def reached(self) -> int:
+        """The epochs after which it was paused at a rung of successive halving; 0 for all others."""
+        return self.job.before + self.job.epochs if isinstance(self.job, TrainRung) and self.stopped else 0

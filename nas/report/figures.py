@@ -71,7 +71,7 @@ def draw_curves(trials: Sequence[Trial], objective: Objective, best: int | None)
     """
     figure = make_figure(8, 3.2)
     axes = figure.add_subplot()
-    sharing = [trial for trial in trials if trial.job.completion != "complete"]
+    sharing = [trial for trial in trials if trial.job.completion in ("shared", "supernet")]
     curves = [trial for trial in trials if trial.curve and trial not in sharing]
     everything = [objective.loss(loss) for trial in curves for loss in trial.curve.values() if math.isfinite(loss)]
     last = None

@@ -23,12 +23,15 @@ from nas.session.option_checks import (
     check_prunable,
     check_strategy,
     configure_strategy,
+    find_promotion,
+    list_wrapping_options,
+    make_promotion,
     plan_early_stopping,
 )
 from nas.session.plan import SLOT_EPOCHS, find_final_share, plan_time
 from nas.session.restrictions import assume, assume_restrictions, load_space, restore_assumptions, restrict_space
 from nas.strategies.fixed_genotype import make_fixed_genotype
-from nas.strategies.one_shot import OneShot
+from nas.strategies.promoted import Promoted
 from nas.strategies.usual_first import UsualFirst, find_usual
 from nas.study.parts import Parts
 
@@ -39,6 +42,8 @@ TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 
 DEFAULT_FINALISTS = 2
+PROMOTED = 3
+"""How many times as long what is promoted to the last rung is trained as candidates otherwise are."""
 SEARCH_EPOCH = 6_000
 """Examples that an epoch of a search shows at most, where the user says nothing."""
 
@@ -64,6 +69,7 @@ def assemble(
     space = _load_version(load_space(config, given), version)
     strategy = _load_strategy(config, given, trained)
     early_stopping = plan_early_stopping(config, given.early_stopping, strategy)
+    promotion = find_promotion(config, _declared_by(strategy))
     space = restrict_space(space, config)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
@@ -112,17 +118,25 @@ def assemble(
         assumed += more
         evaluator, usual = make_evaluator(space), find_usual(space, config.seed)
 
+    rule = None
+    if promotion is not None:
+        usual_epochs = kind.usual_epochs(data, config.epoch_size)
+        rule = make_promotion(config, promotion, objectives[0], evaluator, epochs=epochs, usual=usual_epochs)
+
     def make_strategy(of: SearchSpace) -> Strategy:
         made = configure_strategy(config, strategy, of)
         check_strategy(made, evaluator, epochs, config)
         plain = not (made.trains_supernets or made.trains_portions or made.begins_with_usual)
-        return UsualFirst(made, usual) if usual is not None and plain and config.trials > 1 else made
+        made = UsualFirst(made, usual) if usual is not None and plain and config.trials > 1 else made
+        return made if rule is None else Promoted(made, rule)
 
-    stopping, rule = early_stopping(objectives[0], epochs, evaluator, config.candidate_time is not None)
+    timed = config.candidate_time is not None
+    stopping, stopping_rule = early_stopping(objectives[0], epochs, evaluator, timed)
     return Parts(
-        space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, rule, stopping,
+        space, evaluator, data, objectives, assumed, make_strategy, executor, device, epochs, stopping_rule, stopping,
         decided={name: getattr(config, name) for name in DECIDED},
         usual=usual,
+        promotion=rule,
     )  # fmt: skip
 
 
@@ -194,7 +208,8 @@ def _check_candidate_time(
 
 def _wants_plan(config: RunConfig, kind: type[Capabilities], strategy: Callable[..., Strategy]) -> bool:
     """Whether each candidate gets a time: there is a limit and finals, and the user has not said how long to train."""
-    said = config.epochs or config.candidate_time or config.grow or config.early_stopping not in (None, "none")
+    rules = config.promotion != "none" or config.early_stopping not in (None, "none")
+    said = config.epochs or config.candidate_time or config.grow or rules
     limited = config.time_limit is not None and bool(config.finalists)
     return limited and not said and kind.times_candidates and _trains_each_alone(config, strategy)
 
@@ -210,12 +225,16 @@ def _declared_by(strategy: Callable[..., Strategy]) -> type[Strategy]:
 
 
 def _choose_epochs(config: RunConfig, kind: type[Capabilities], data: Any) -> int:
-    """Choose how many epochs a candidate has: those that were asked for, else as many as rank candidates."""
+    """Choose how many epochs a candidate has: those that were asked for, else as many as rank candidates.
+
+    What is promoted to the last rung has more of them: those that rank are the last's but one.
+    """
     if config.epochs is not None:
         return config.epochs
     if config.candidate_time is not None:
         return SLOT_EPOCHS
-    return max(DEFAULT_EPOCHS, kind.usual_epochs(data, config.epoch_size))
+    rungs = 1 if config.promotion == "none" else PROMOTED
+    return rungs * max(DEFAULT_EPOCHS, kind.usual_epochs(data, config.epoch_size))
 
 
 def _load_strategy(config: RunConfig, given: Given, trained: Genotype | None) -> Callable[..., Strategy]:
@@ -229,9 +248,7 @@ def _load_strategy(config: RunConfig, given: Given, trained: Genotype | None) ->
             raise UserError("--strategy", config.strategy, TRAIN, why="there is a genotype, which is trained alone")
         return make_fixed_genotype(trained)
     found: Callable[..., Strategy] = given.strategy or registry.load("strategy", config.strategy)
-    known = registry.options(found)
-    if config.weight_sharing == "supernet":
-        known = {**known, **registry.options(OneShot)}
+    known = {**registry.options(found), **list_wrapping_options(config)}
     registry.check_options("--set", config.strategy, config.set, known)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nas.core.job import Train, TrainFinalist
+from nas.core.job import Train, TrainFinalist, TrainRung
 from nas.core.trial import Trial
 from nas.study.run import Candidate, Run
 
@@ -20,8 +20,8 @@ def compare_best(run: Run, best: Candidate) -> dict[str, Any]:
     note: dict[str, Any] = {"number": best.number, "usual": None, "baselines": {}}
     note["baselines"] = {k: dict(v) for k, v in run.parts.evaluator.baselines(best.genotype).items()}
     usual = run.parts.usual
-    own = [trial for trial in run.trials if trial.genotype == usual and _is_complete(trial)]
-    kept = [trial for trial in own if run.study.weights_path(trial.number).is_file()]
+    own = [trial for trial in run.trials if trial.genotype == usual]
+    kept = [trial for trial in own if _is_complete(trial) and run.study.weights_path(trial.number).is_file()]
     if best.genotype != usual and kept:
         longest = max(kept, key=lambda trial: (isinstance(trial.job, TrainFinalist), trial.metrics.get("seconds", 0.0)))
         candidate = run.candidate(longest.number)
@@ -38,8 +38,10 @@ def compare_best(run: Run, best: Candidate) -> dict[str, Any]:
 
 
 def _explored(trials: list[Trial]) -> Trial | None:
-    """The first of the trials that was trained as a candidate of the search."""
-    return next((trial for trial in trials if _is_complete(trial) and isinstance(trial.job, Train)), None)
+    """The first of the trials that was trained as a candidate of the search: for as long as all, or to a first rung."""
+    plain = (trial for trial in trials if _is_complete(trial) and isinstance(trial.job, Train))
+    first = (t for t in trials if isinstance(t.job, TrainRung) and t.job.counted and (t.reached or _is_complete(t)))
+    return next(plain, None) or next(first, None)
 
 
 def _is_complete(trial: Trial) -> bool:

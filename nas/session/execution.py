@@ -11,7 +11,7 @@ from typing import Protocol
 from nas.config import parse_duration
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
-from nas.core.job import TrainFinalist, TrainPortion
+from nas.core.job import TrainFinalist, TrainPortion, TrainRung, is_told
 from nas.core.search import Hooks, Limits, Search
 from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
@@ -19,6 +19,7 @@ from nas.session.comparison import compare_best
 from nas.session.delivery import export_model, write_report
 from nas.session.finals import FinalsHook
 from nas.session.plan import find_exploring_seconds, find_final_share
+from nas.session.promotion import forget_paused, make_promoter
 from nas.session.warm_start import forget_checkpoints, load_start
 from nas.study.parts import Parts
 from nas.study.pruned_versions import find_unpruned, make_follow_up
@@ -77,6 +78,8 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
         weights.remove_worst(trial)
         if isinstance(trial.job, TrainPortion):
             forget_checkpoints(search, run.study)
+        if run.parts.promotion is not None and isinstance(trial.job, TrainRung):
+            forget_paused(run.parts.promotion, search, run.study)
         finals.forget_checkpoints(search, trial)
         copy()
         if progress is not None:
@@ -122,6 +125,7 @@ def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
     hooks = Hooks(
         early_stopping=parts.early_stopping,
         start=lambda trial, search: load_start(trial, search, study, heirs),
+        promote=make_promoter(parts.promotion, study) if searching else lambda search: None,
         follow_up=follow_up,
         blame_kills=not parts.executor.isolated,
     )
@@ -139,8 +143,8 @@ class _WeightsOfTheBest:
 
     def remove_worst(self, trial: Trial) -> None:
         """Count a trial that has ended, and remove the weights of the worst if there are too many."""
-        complete = trial.outcome is not None and trial.outcome.kind == "complete" and trial.job.counted
-        if self._count is None or not complete:  # others have no weights, or a supernet's, which are shared yet
+        own = trial.outcome is not None and trial.outcome.kind in ("complete", "stopped") and is_told(trial.job)
+        if self._count is None or not own:  # others have no weights, or a supernet's, which are shared yet
             return
         self._kept = sort_trials([*self._kept, trial])
         if len(self._kept) > self._count:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nas.core.evaluator import CHECKPOINT
 from nas.core.genotype import Genotype
-from nas.core.job import Train, TrainFinalist
+from nas.core.job import Train, TrainFinalist, TrainRung, is_told
 from nas.core.search import Search
 from nas.core.trial import Proposal, Trial
 from nas.session.plan import RESERVE
@@ -153,18 +153,20 @@ class FinalsHook:
         recorded = self._read(search.begun)
         if recorded is not None:
             return recorded
-        explored = [trial for trial in search.begun if trial.job.counted]
+        explored = [trial for trial in search.begun if is_told(trial.job)]
         best = None if search.best is None else search.best.number
         earlier = {trial.genotype for trial in search.begun if isinstance(trial.job, TrainFinalist)}
         candidates = choose_finalists(explored, best, self._usual, self._count, earlier)
         if not (candidates or earlier):
             return None
         if self._end is None:
-            trained = sum(trial.metrics.get("seconds", 0.0) for trial in explored)
-            seconds = trained * self._share / (1 - self._share)
+            trained: dict[int, float] = {}  # by candidate; one that was promoted counts from its beginning
+            for trial in explored:
+                trained[trial.candidate] = max(trained.get(trial.candidate, 0.0), trial.metrics.get("seconds", 0.0))
+            seconds = sum(trained.values()) * self._share / (1 - self._share)
         else:
             seconds = max(0.0, self._end - RESERVE - self._now())
-        finals = Finals(len(explored), round(seconds, 3), candidates)
+        finals = Finals(sum(trial.job.counted for trial in explored), round(seconds, 3), candidates)
         self._study.note("finals", finals.note())
         return finals
 
@@ -197,9 +199,10 @@ def choose_finalists(
 
 def _sort_able(trials: Sequence[Trial], best: int | None) -> list[Trial]:
     """Sort the candidates that were trained to their end, the best first: that which is recommended, then by loss."""
-    whole = [t for t in trials if isinstance(t.job, Train) and t.outcome is not None and t.outcome.kind == "complete"]
+    whole = [t for t in trials if isinstance(t.job, (Train, TrainRung)) and t.outcome and t.outcome.scored]
+    whole = [trial for trial in whole if not trial.stopped or trial.reached]
     able = [trial for trial in whole if trial.losses[0] < math.inf and trial.metrics.get("seconds")]
-    return sorted(able, key=lambda trial: (trial.number != best, trial.losses, trial.number))
+    return sorted(able, key=lambda t: (t.number != best, t.stopped, -t.reached, t.losses, t.number))
 
 
 def next_part(
@@ -226,7 +229,7 @@ def next_part(
         for candidate in left:
             if (candidate, stage) not in parts:
                 before = parts.get((candidate, stage - 1))
-                if before is None and goes_on(candidate):
+                if before is None and isinstance(by_number[candidate].job, Train) and goes_on(candidate):
                     before = by_number[candidate]
                 spent = sum(_count_seconds(trial, by_number) for trial in parts.values())
                 return _propose_part(finals, by_number[candidate], before, stage, spent, objective)

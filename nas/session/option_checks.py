@@ -1,9 +1,9 @@
-"""Checks that options fit each other: the strategy, early stopping, portions, growth, pruning and inheritance."""
+"""Checks that options fit each other: the strategy, early stopping, promotion, growth, pruning and inheritance."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from nas.config import RunConfig
 from nas.core.early_stopping import UNLEARNED, EarlyStopping
 from nas.core.errors import CandidateFailure, UserError
 from nas.core.evaluator import Capabilities, Evaluator
-from nas.core.job import PruneChannels, TrainPortion, TrainSupernet
+from nas.core.job import PruneChannels, TrainPortion, TrainRung, TrainSupernet
+from nas.core.promotion import Promotion
 from nas.core.space import SearchSpace, sample
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
@@ -48,6 +49,10 @@ def plan_early_stopping(
         why = f"--strategy {config.strategy} decides after each portion of a training how it goes on"
         raise UserError("--early-stopping", asked, "none", why=why)
 
+    if config.promotion != "none" and asked not in (None, "none"):
+        why = f"--promotion {config.promotion} pauses candidates at its rungs"
+        raise UserError("--early-stopping", asked, "none", why=why)
+
     def of(name: str) -> Callable[..., EarlyStopping]:
         rule: Callable[..., EarlyStopping] = given or registry.load("early-stopping", name)
         if name == "none" and config.stop_set:
@@ -65,7 +70,7 @@ def plan_early_stopping(
             why = f"training does not improve {objective.name}, the first objective"
             raise UserError("--early-stopping", asked, "none", why=why)
         several = len(config.objective) > 1  # of a front all would go that are not good in the first
-        alone = not (trained or in_portions or config.weight_sharing == "supernet")
+        alone = not (trained or in_portions or config.weight_sharing == "supernet" or config.promotion != "none")
         worth_it = config.trials > FEW_TRIALS and epochs > FEW_EPOCHS and alone and not (unlearned or several)
         alone_timed = timed and not (unlearned or several)
         usual = RULE if alone_timed else "asha" if worth_it else "none"
@@ -79,18 +84,89 @@ def plan_early_stopping(
     return make
 
 
+def find_promotion(config: RunConfig, strategy: type[Strategy]) -> Callable[..., Promotion] | None:
+    """Find what makes the rule of promotion that was named; None for none.
+
+    Args:
+        strategy: the class that declares what the strategy does.
+
+    Raises:
+        UserError: it is unknown, or does not fit another option.
+    """
+    name = config.promotion
+    if name == "none":
+        return None
+    rule: Callable[..., Promotion] = registry.load("promotion", name)
+    own_way = strategy.trains_portions or strategy.trains_supernets
+    refusals = (
+        (config.genotype is not None, "there is a genotype, which is trained in full"),
+        (own_way, f"--strategy {config.strategy} has its own way to train"),
+        (config.weight_sharing == "supernet", "--weight-sharing supernet trains no candidates until its end"),
+        (config.grow, "--grow makes networks smaller than they are at the first rungs"),
+        (config.candidate_time is not None, "--candidate-time is that of a whole training, and rungs have epochs"),
+    )
+    for refused, why in refusals:
+        if refused:
+            raise UserError("--promotion", name, "none", why=why)
+    return rule
+
+
+def make_promotion(
+    config: RunConfig,
+    rule: Callable[..., Promotion],
+    objective: Objective,
+    evaluator: Evaluator,
+    *,
+    epochs: int,
+    usual: int,
+) -> Promotion:
+    """Make the rule of promotion of a run.
+
+    Args:
+        objective: the first.
+        epochs: of a whole training.
+        usual: as many epochs as rank candidates that are trained alike.
+
+    Raises:
+        UserError: the objective, the evaluator or an option does not fit.
+    """
+    name = config.promotion
+    if objective.name in UNLEARNED:
+        why = f"training does not improve {objective.name}, the first objective"
+        raise UserError("--promotion", name, "none", why=why)
+    if TrainRung not in evaluator.jobs:
+        fits = "one that trains candidates rung by rung, such as autoencoder, gan and cyclegan"
+        raise UserError("--evaluator", type(evaluator).__name__, fits, why=f"--promotion {name} needs it")
+    known = registry.options(rule)
+    given = {option: value for option, value in config.set.items() if option in known}
+    options = registry.convert_options("--set", rule, name, given)
+    if evaluator.unsettled and "first" in known and options.get("first") is None:
+        reduction = options.get("reduction", known["reduction"].default if "reduction" in known else 2)
+        options["first"] = max(1, min(math.ceil(evaluator.unsettled * usual), epochs // max(1, reduction)))
+    made: Promotion = registry.make("promotion", name, rule, epochs=epochs, trials=config.trials, **options)
+    return made
+
+
+def list_wrapping_options(config: RunConfig) -> Mapping[str, registry.Option]:
+    """The options of what a strategy is wrapped in, which are set as its own are: shared weights, or promotion."""
+    if config.weight_sharing == "supernet":
+        return registry.options(OneShot)
+    return {} if config.promotion == "none" else registry.options(registry.load("promotion", config.promotion))
+
+
 def configure_strategy(config: RunConfig, strategy: Callable[..., Strategy], space: SearchSpace) -> Strategy:
     """Make the strategy that was named, within `OneShot` where a supernet's weights are shared."""
 
     def make(within: SearchSpace, trials: int) -> Strategy:
         made = registry.make_strategy(strategy, config.strategy, within, seed=config.seed, trials=trials, given=given)
-        if shared and (made.trains_supernets or made.trains_portions):
-            why = f"--strategy {config.strategy} has its own way to train"
-            raise UserError("--weight-sharing", config.weight_sharing, "none", why=why)
+        option, value = ("--weight-sharing", "supernet") if shared else ("--promotion", config.promotion)
+        if value != "none" and (made.trains_supernets or made.trains_portions):
+            raise UserError(option, value, "none", why=f"--strategy {config.strategy} has its own way to train")
         return made
 
     shared = config.weight_sharing == "supernet"
-    own = {name: value for name, value in config.set.items() if shared and name in registry.options(OneShot)}
+    wrapping = list_wrapping_options(config)
+    own = {name: value for name, value in config.set.items() if name in wrapping}
     given = {name: value for name, value in config.set.items() if name not in own}
     if not shared:
         return make(space, expect_trials(config))

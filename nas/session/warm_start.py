@@ -9,7 +9,15 @@ from typing import assert_never
 from nas.core.errors import UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS
 from nas.core.genotype import Genotype
-from nas.core.job import PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
+from nas.core.job import (
+    PruneChannels,
+    ScoreWithSupernet,
+    Train,
+    TrainFinalist,
+    TrainPortion,
+    TrainRung,
+    TrainSupernet,
+)
 from nas.core.search import Search
 from nas.core.space import SearchSpace, Traceable, Value
 from nas.core.trial import Start, Trial
@@ -28,7 +36,7 @@ def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | 
     match trial.job:
         case Train():
             source, name = None, WEIGHTS
-        case TrainPortion(continues=source) | TrainFinalist(continues=source):
+        case TrainPortion(continues=source) | TrainFinalist(continues=source) | TrainRung(continues=source):
             name = CHECKPOINT
         case TrainSupernet(plan):
             source, name = plan.continues, WEIGHTS

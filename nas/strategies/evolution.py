@@ -78,3 +78,9 @@ class Evolution(RecommendsBestSeen):
         """The trial joins the population, and the oldest member leaves it."""
         self._population.append(trial)
         super().tell(trial)
+
+    def revise(self, trial: Trial) -> None:
+        """The member keeps its age, and has the loss of its longer training."""
+        for place, member in enumerate(self._population):
+            if member.number == trial.number:
+                self._population[place] = trial

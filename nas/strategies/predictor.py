@@ -249,6 +249,11 @@ class Predictor(RecommendsBestSeen):
         self._told.append(trial)
         super().tell(trial)
 
+    def revise(self, trial: Trial) -> None:
+        """The longer training replaces the shorter one: it is compared with others after the epochs that both have."""
+        places = (place for place, told in enumerate(self._told) if told.number == trial.number)
+        self._told[next(places)] = trial
+
     # -- recommending
 
     def recommend(self) -> int | None:

@@ -37,6 +37,11 @@ class UsualFirst(Strategy):
         if trial.number > 0 or self._inner.learns_from_others:
             self._inner.tell(trial)
 
+    def revise(self, trial: Trial) -> None:
+        """Pass on what a longer training has given."""
+        if trial.number > 0 or self._inner.learns_from_others:
+            self._inner.revise(trial)
+
     def recommend(self) -> int | None:
         """What the strategy recommends, or the usual trial if that is better in the first objective."""
         found, usual = self._inner.recommend(), self._losses.get(0, (float("inf"),))

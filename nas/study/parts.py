@@ -10,6 +10,7 @@ from nas.core.early_stopping import EarlyStopping
 from nas.core.evaluator import Assumption, Evaluator
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
+from nas.core.promotion import Promotion
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
@@ -37,3 +38,4 @@ class Parts:
     decided: Mapping[str, Any] = field(default_factory=dict)
     """Options that were left open, as they are for this run."""
     usual: Genotype | None = None
+    promotion: Promotion | None = None

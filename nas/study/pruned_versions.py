@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from nas.core.job import PruneChannels
+from nas.core.job import PruneChannels, is_told
 from nas.core.pareto import pareto_front
 from nas.core.search import Search
 from nas.core.trial import Proposal, Trial
@@ -58,7 +58,7 @@ def _list_best(search: Search, best: Trial | None) -> list[int]:
     """The number of the best trial, or of several objectives those of the front."""
     if len(search.objectives) == 1:
         return [] if best is None else [best.number]
-    own = [t for t in search.begun if t.outcome is not None and t.outcome.scored and t.job.counted]
+    own = [t for t in search.begun if t.outcome is not None and t.outcome.scored and is_told(t.job) and not t.reached]
     return [own[index].number for index in pareto_front([trial.losses for trial in own])]
 
 

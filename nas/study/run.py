@@ -12,7 +12,7 @@ from nas.config import ALL_EXAMPLES, RunConfig, read_yaml
 from nas.core.errors import UserError
 from nas.core.evaluator import Assumption
 from nas.core.genotype import Genotype
-from nas.core.job import PruneChannels, Train, TrainFinalist, TrainPortion
+from nas.core.job import PruneChannels, Train, TrainFinalist, TrainPortion, TrainRung, is_told
 from nas.core.pareto import pareto_front, ranking
 from nas.core.space import Condition, Conditionable, SearchSpace, Shape
 from nas.core.trial import Objective, Trial
@@ -146,16 +146,16 @@ class Run:
     def ranked(self) -> list[Trial]:
         """The trials with a score, the best first: by non-dominated front, then by the first objective.
 
-        Those that were stopped early come after all complete ones.
+        Those that were stopped early come after all complete ones, of those that were paused at rungs the lowest last.
         """
         return sort_trials(
             [t for t in self.trials if t.outcome is not None and t.outcome.kind in ("complete", "stopped")]
         )
 
     def contenders(self) -> list[Trial]:
-        """The complete trials, the best first; only where nothing is complete, those that were stopped early."""
+        """The complete trials, the best first; only where nothing is complete, those that came furthest."""
         ranked = self.ranked()
-        return [trial for trial in ranked if trial.stopped == ranked[0].stopped]
+        return [t for t in ranked if (t.stopped, t.reached) == (ranked[0].stopped, ranked[0].reached)]
 
     def front(self) -> list[Trial]:
         """The contenders that no other dominates, the best in the first objective first."""
@@ -200,20 +200,22 @@ class Run:
     def epochs_asked(self) -> int:
         """How many it would have been, had each been trained to its last epoch."""
         jobs, whole = [trial.job for trial in self._candidates], self.config.epochs or 0
-        return sum(len(job.epochs(whole)) if isinstance(job, TrainPortion) else whole for job in jobs)
+        return sum(len(job.epochs(whole)) if isinstance(job, TrainPortion) else whole * job.counted for job in jobs)
 
     @property
     def _candidates(self) -> list[Trial]:
         ended = [trial for trial in self.trials if trial.outcome is not None]
-        return [trial for trial in ended if isinstance(trial.job, (Train, TrainPortion))]
+        return [trial for trial in ended if isinstance(trial.job, (Train, TrainPortion, TrainRung))]
 
     def counts(self) -> dict[str, int]:
-        """How many trials ended how.
+        """How many trials ended how; one that was promoted counts as it ended further up.
 
-        Supernets, what was scored with their weights, and versions made of other trials, where there were any.
+        Promotions, supernets, what was scored with their weights, and versions made of others, where there were any.
         """
         ended = [trial for trial in self.trials if trial.outcome is not None]
-        outcomes = [t.outcome for t in ended if t.outcome is not None and t.job.counted]
+        promoted = {t.job.continues for t in ended if isinstance(t.job, TrainRung) and t.job.continues is not None}
+        own = [trial for trial in ended if is_told(trial.job) and trial.number not in promoted]
+        outcomes = [trial.outcome for trial in own if trial.outcome is not None]
         counts = {
             "complete": sum(o.kind == "complete" for o in outcomes),
             "stopped": sum(o.kind == "stopped" for o in outcomes),
@@ -222,6 +224,7 @@ class Run:
         sharing = {"supernets": "supernet", "shared": "shared"}
         further = {name: sum(o.kind == kind for o in outcomes) for name, kind in sharing.items()}
         further["pruned_versions"] = sum(isinstance(trial.job, PruneChannels) for trial in ended)
+        further["promotions"] = len(promoted)
         further["finals"] = sum(isinstance(trial.job, TrainFinalist) for trial in ended)
         return counts | {name: count for name, count in further.items() if count}
 
@@ -279,10 +282,13 @@ class Run:
 
 
 def sort_trials(trials: Sequence[Trial]) -> list[Trial]:
-    """Sort trials by non-dominated front, then the first objective, then number; stopped ones after all others."""
+    """Sort trials by non-dominated front, then the first objective, then number; stopped ones after all others.
+
+    Of those that were paused at rungs of successive halving, they that came further are before the others.
+    """
     by_number = sorted(trials, key=lambda trial: trial.number)
     ranked = [by_number[index] for index in ranking([trial.losses for trial in by_number])]
-    return sorted(ranked, key=lambda trial: trial.stopped)
+    return sorted(ranked, key=lambda trial: (trial.stopped, -trial.reached))
 
 
 class Candidate:

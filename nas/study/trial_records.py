@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
 from nas.core.genotype import Genotype
-from nas.core.job import Job, PruneChannels, ScoreWithSupernet, Train, TrainFinalist, TrainPortion, TrainSupernet
+from nas.core.job import (
+    Job,
+    PruneChannels,
+    ScoreWithSupernet,
+    Train,
+    TrainFinalist,
+    TrainPortion,
+    TrainRung,
+    TrainSupernet,
+)
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial, curve_of
 
@@ -47,6 +56,8 @@ def encode_job(job: Job) -> dict[str, Any]:
             return {"prune": ratio}
         case TrainFinalist():
             return {"final": dataclasses.asdict(job)}
+        case TrainRung():
+            return {"rung": dataclasses.asdict(job)}
         case _:
             assert_never(job)
 
@@ -63,6 +74,8 @@ def decode_job(attributes: Mapping[str, Any]) -> Job:
         return PruneChannels(ratio)
     if (final := attributes.get("final")) is not None:
         return TrainFinalist(**final)
+    if (rung := attributes.get("rung")) is not None:
+        return TrainRung(**rung)
     return Train()
 
 

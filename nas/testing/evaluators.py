@@ -11,7 +11,7 @@ import torch
 from nas.core.errors import CandidateFailure, UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Evaluator
 from nas.core.genotype import Genotype
-from nas.core.job import PruneChannels, TrainPortion
+from nas.core.job import PruneChannels, TrainPortion, TrainRung
 from nas.core.trial import Measurement, Proposal, Start, Trial
 from nas.testing.spaces import disturb_global_generators, global_generators
 
@@ -195,6 +195,23 @@ class EvaluatorContract:
             measured += part
         assert [self._timeless(m)[0] for m in measured] == [self._timeless(m)[0] for m in whole]
         assert self._timeless(measured[-1]) == self._timeless(whole[-1])
+
+    def test_who_pauses_at_a_rung_goes_on_as_if_nothing_had_happened(self) -> None:
+        """To the last bit, the trained weights included."""
+        epochs, genotype = self.epochs_in_full, self.genotypes()[0]
+        evaluator = self._continuable(epochs)
+        if TrainRung not in evaluator.jobs:
+            pytest.skip("it comes to no rungs")
+        straight = TrainRung(0, 0, 2, 0, 2, epochs)
+        whole = list(evaluator.evaluate(Trial(0, Proposal(genotype, job=straight), 1)))
+        first, second = TrainRung(0, 0, 3, 0, 1, epochs), TrainRung(0, 1, 3, 1, 1, epochs, candidate=0, continues=0)
+        paused = list(self._continuable(epochs).evaluate(Trial(0, Proposal(genotype, job=first), 1)))
+        start = Start(0, genotype, paused[-1].artifacts[CHECKPOINT])
+        further = list(self._continuable(epochs).evaluate(Trial(1, Proposal(genotype, job=second), 1, start=start)))
+        assert [m.epoch for m in (*paused, *further)] == [1, 2]
+        assert WEIGHTS in paused[-1].artifacts
+        assert self._timeless(further[-1]) == self._timeless(whole[-1])
+        assert self._timeless(paused[-1])[0] == self._timeless(whole[0])[0]
 
     def test_a_portion_goes_on_with_what_it_is_given_alone(self) -> None:
         epochs, genotypes = self.epochs_in_full, self.genotypes()
