@@ -193,9 +193,9 @@ class TrainingEvaluator(Evaluator):
                 over = selection.ended or epoch == last
                 artifacts = selection.artifacts(over=over)
             metrics = selection.metrics() | cost | stopwatch.metrics(memory)
+            metrics["examples"] = float(training.examples)
             if timetable is not None:
                 timetable.observe(trained / (training.epoch_size or 1), scored)
-                metrics["examples"] = float(training.examples)
             if growth is not None:
                 metrics |= growth.metrics(epoch)
             if (every is not None and epoch % every == 0) or (

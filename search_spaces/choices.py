@@ -10,18 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
-from nas.core.genotype import Genotype, canonical_text
+from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Condition, Decision, Generator, Role, Shape, Value, check_arising
 from search_spaces import counting
+from search_spaces.memory import Asked, Memory, Values
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-Values = Iterable[Value]
 T = TypeVar("T")
 _USUALLY = 0.75  # a decision that arises by a mutation is the usual one
-_MOST_TRACES = 4_096
 
 
 def is_within(site: str, *names: str) -> bool:
@@ -65,42 +64,6 @@ class Asker:
         return self.choose(site, values, "hyperparameter", ordered, usual)
 
 
-class _Asked:
-    """A choice as the program asks for it, and as it is narrowed; with all that can be decided."""
-
-    __slots__ = ("asked", "choice", "decisions", "only", "source", "texts")
-
-    def __init__(self, asked: Choice, narrowed: Choice, source: Values) -> None:
-        self.asked, self.choice, self.source = asked, narrowed, source
-        self.only = len(narrowed.values) == 1
-        self.decisions = {(type(value), value): Decision(narrowed, value) for value in narrowed.values}
-        self.texts = {key: f"{canonical_text(asked.site)}:{canonical_text(key[1])}" for key in self.decisions}
-
-    def is_same(self, values: Values, role: Role, ordered: bool, usual: Value | None, level: int) -> bool:
-        """Whether the program asks as it did before."""
-        one = self.asked
-        return (
-            ((values is self.source and type(values) is tuple) or one.values == tuple(values))
-            and one.usual == usual
-            and (one.role, one.ordered, one.level) == (role, ordered, level)
-        )
-
-
-class _Memory:
-    """What a space has met, under the restrictions that it has: to ask for everything anew takes long."""
-
-    def __init__(self, restrictions: Mapping[str, tuple[Value, ...]]) -> None:
-        self.restrictions = restrictions
-        self.asked: dict[str, _Asked] = {}
-        self.traces: dict[str, tuple[Decision, ...]] = {}  # of genotypes, by their texts
-
-    def remember(self, text: str, decisions: tuple[Decision, ...]) -> None:
-        """Remember a genotype's decisions, and forget all others where there are very many."""
-        if len(self.traces) >= _MOST_TRACES:
-            self.traces.clear()
-        self.traces[text] = decisions
-
-
 class ChoiceSpace(abc.ABC):
     """A space whose genotype is the record of its choices: ``{site: value}``.
 
@@ -122,7 +85,7 @@ class ChoiceSpace(abc.ABC):
     task: str
     data_kinds: tuple[str, ...] = ("image",)
     condition: Condition | None = None
-    _memory: _Memory | None = None
+    _memory: Memory | None = None
 
     def __init__(self) -> None:
         self._restrictions: dict[str, tuple[Value, ...]] = {}
@@ -165,9 +128,9 @@ class ChoiceSpace(abc.ABC):
 
     # -- growing and its inverse
 
-    def _recall(self) -> _Memory:
+    def _recall(self) -> Memory:
         if self._memory is None or self._memory.restrictions is not self._restrictions:
-            self._memory = _Memory(self._restrictions)
+            self._memory = Memory(self._restrictions)
         return self._memory
 
     def _decide(self, choose: Choose) -> tuple[dict[str, Decision], dict[str, str]]:
@@ -182,7 +145,7 @@ class ChoiceSpace(abc.ABC):
             known = asked.get(site)
             if known is None or not known.is_same(values, role, ordered, usual, level):
                 choice = Choice(site, tuple(values), role, ordered, usual, level)
-                known = asked[site] = _Asked(choice, self._narrow(choice), values)
+                known = asked[site] = Asked(choice, self._narrow(choice), values)
             choice = known.choice
             value = choice.values[0] if known.only else choose(choice)
             key = (type(value), value)
@@ -257,20 +220,15 @@ class ChoiceSpace(abc.ABC):
         decision (Liu et al. 2018, section 3.1). An ordered decision moves to a neighbouring value with
         probability one half.
         """
-        decisions = self.trace(genotype)
-        free = [d for d in decisions if len(d.choice.values) > 1]
+        decided, free = self._recall().list_free(genotype.text, self.trace(genotype))
         if not free:
             return genotype, "nothing is free to change"
-        roles = sorted({d.choice.role for d in free})
-        role = _draw(roles, generator)
-        candidates = [d for d in free if d.choice.role == role]
-        levels = sorted({d.choice.level for d in candidates})
-        if len(levels) > 1:
-            level = _draw(levels, generator)
-            candidates = [d for d in candidates if d.choice.level == level]
-        chosen = _draw(candidates, generator)
+        role = _draw(list(free), generator)
+        levels = free[role]
+        level = _draw(list(levels), generator) if len(levels) > 1 else next(iter(levels))
+        chosen = _draw(levels[level], generator)
         value = draw_other_value(chosen, generator)
-        answers = {d.choice.site: d.value for d in decisions} | {chosen.choice.site: value}
+        answers = {**decided, chosen.choice.site: value}
 
         def answer(choice: Choice) -> Value:
             if choice.site in answers:

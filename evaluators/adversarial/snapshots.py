@@ -50,6 +50,7 @@ class Snapshots:
     Attributes:
         best: the snapshot that is kept.
         ended: whether to stop training.
+        hopeless: whether it ends because nothing better is to be expected.
         mature: whether the generator has had 500 updates, so that images that are alike say something.
     """
 
@@ -62,7 +63,7 @@ class Snapshots:
         self._level, self._level_epoch = math.inf, 0
         self._least = math.inf
         self._alike, self._deviation_before = 0, math.inf
-        self.ended, self.mature = False, False
+        self.ended = self.hopeless = self.mature = False
 
     def add(self, snapshot: Snapshot, updates: int, *, growing: bool = False) -> None:
         """Add the next epoch; while networks are `growing` each epoch replaces the one before, whatever its FID.
@@ -87,6 +88,7 @@ class Snapshots:
         self._deviation_before = deviation
         waited = epoch - self._level_epoch
         hopeless = not self._to_the_end and (self._alike == _COLLAPSED or waited >= self._patience)
+        self.hopeless = hopeless
         self.ended = epoch == self._epochs or hopeless
 
     @property
@@ -106,7 +108,7 @@ class Snapshots:
             "alike": self._alike,
             "deviation_before": self._deviation_before,
             "mature": self.mature,
-            "ended": self.ended,
+            "ended": self.hopeless,  # a finalist goes on where a candidate came to its last epoch
         }
         return {name: bytes_to_tensor(data) for name, data in kept.items()}, numbers
 
@@ -119,4 +121,5 @@ class Snapshots:
         self._least = self.best.scores["fid"]
         self._level, self._level_epoch = numbers["level"], numbers["level_epoch"]
         self._alike, self._deviation_before = numbers["alike"], numbers["deviation_before"]
-        self.ended, self.mature = numbers["ended"], numbers["mature"]
+        self.ended = self.hopeless = numbers["ended"]
+        self.mature = numbers["mature"]

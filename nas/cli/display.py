@@ -51,7 +51,7 @@ class Display:
         """Say what is searched, or trained."""
         self.run, self._search = run, search
         self._training = run.config.genotype is not None
-        self._total = run.parts.epochs if self._training else search.limits.trials
+        self._total = run.parts.epochs if self._training else _expect_total(run, search)
         self._earlier = (
             TrainingProgress.read(run.path / CHECKPOINT_FILE).epoch if self._training else _count_asked(search.ended)
         )
@@ -168,6 +168,12 @@ class Display:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _expect_total(run: Run, search: Search) -> int:
+    """How many candidates there will be, as far as can be told: where they have a time, only so many fit."""
+    trials, config = search.limits.trials, run.config
+    return trials if config.candidate_time is None else max(_count_asked(search.begun), expect_trials(config))
 
 
 def _describe_effort(config: RunConfig) -> str:

@@ -101,8 +101,8 @@ def _make_finals(run: Run, *, searching: bool, began: float) -> FinalsHook:
     parts, config = run.parts, run.config
     limit = None if config.time_limit is None else began + parse_duration(config.time_limit)
     count = (config.finalists or 0) if searching else 0
-    exploring = find_exploring_seconds(config)
-    return FinalsHook(run.study, count, find_final_share(config), parts.usual, limit, exploring)
+    exploring, timed = find_exploring_seconds(config), config.candidate_time is not None
+    return FinalsHook(run.study, count, find_final_share(config), parts.usual, limit, exploring, timed=timed)
 
 
 def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:

@@ -37,11 +37,13 @@ class Finals:
         after: how many trials the strategy had proposed.
         seconds: of training, of all finalists together.
         candidates: the numbers of the trials whose genotypes are trained, the best first.
+        timed: whether candidates were given a time.
     """
 
     after: int
     seconds: float
     candidates: tuple[int, ...]
+    timed: bool = False
 
     @property
     def sizes(self) -> list[int]:
@@ -66,6 +68,7 @@ class FinalsHook:
         usual: the usual genotype, which is always among them.
         end: when the run's time is up, by the clock `now`; None for no limit.
         exploring: seconds of the candidates that come before; None for no limit.
+        timed: whether candidates have a time.
     """
 
     def __init__(
@@ -76,10 +79,12 @@ class FinalsHook:
         usual: Genotype | None,
         end: float | None,
         exploring: float | None = None,
+        *,
+        timed: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._study, self._count, self._share, self._usual = study, count, share, usual
-        self._end, self._now, self._began = end, now, now()
+        self._end, self._timed, self._now, self._began = end, timed, now, now()
         self._explored_at = math.inf if exploring is None else self._began + exploring
 
     def end_exploring(self, search: Search) -> bool:
@@ -144,7 +149,7 @@ class FinalsHook:
         note = self._study.notes.get("finals")
         if note is None or note["after"] != sum(trial.job.counted for trial in trials):
             return None
-        return Finals(note["after"], note["seconds"], tuple(note["candidates"]))
+        return Finals(note["after"], note["seconds"], tuple(note["candidates"]), note.get("timed", False))
 
     def _find(self, search: Search) -> Finals | None:
         """The finals of these trials: those that have begun, or new ones."""
@@ -166,7 +171,7 @@ class FinalsHook:
             seconds = sum(trained.values()) * self._share / (1 - self._share)
         else:
             seconds = max(0.0, self._end - RESERVE - self._now())
-        finals = Finals(sum(trial.job.counted for trial in explored), round(seconds, 3), candidates)
+        finals = Finals(sum(trial.job.counted for trial in explored), round(seconds, 3), candidates, self._timed)
         self._study.note("finals", finals.note())
         return finals
 
@@ -281,11 +286,11 @@ def _plan_epoch(finals: Finals, latest: Trial) -> tuple[float, int | None]:
 
     Where candidates were given a time, an epoch has a fixed share of the finals; else it is a candidate's epoch.
     """
-    seconds, shown = latest.metrics["seconds"], latest.metrics.get("examples")
-    if shown is None:
+    seconds = latest.metrics["seconds"]
+    if not finals.timed:
         return seconds / latest.measurements[-1].epoch, None
     an_epoch = (1 - RACING) * finals.seconds / _EPOCHS_OF_WINNER
-    return an_epoch, max(1, round(an_epoch * shown / seconds))
+    return an_epoch, max(1, round(an_epoch * latest.metrics["examples"] / seconds))
 
 
 def _count_seconds(part: Trial, by_number: Mapping[int, Trial]) -> float:

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from nas.strategies.encoding import Array
+from nas.strategies.encoding import Array, Distances
 
 _JITTER = 1e-8
 _FURTHEST = 6.0  # of the logarithm of a parameter from where it starts
-
-
-@dataclass(frozen=True)
-class Distances:
-    """Between two sets of genotypes: ``decisions`` (N, M, G) and ``counts`` (N, M, C), each in [0, 1]."""
-
-    decisions: Array
-    counts: Array
 
 
 class GaussianProcess:
@@ -43,11 +33,11 @@ class GaussianProcess:
     @classmethod
     def of(cls, distances: Distances) -> GaussianProcess:
         """A new process for such distances."""
-        return cls(distances.decisions.shape[2], distances.counts.shape[2])
+        return cls(distances.decisions.count, distances.counts.count)
 
     def fits(self, distances: Distances) -> bool:
         """Whether it was made for as many decisions and counts."""
-        return (self._decisions, self._counts) == (distances.decisions.shape[2], distances.counts.shape[2])
+        return (self._decisions, self._counts) == (distances.decisions.count, distances.counts.count)
 
     # -- the kernel
 
@@ -56,25 +46,34 @@ class GaussianProcess:
         values = np.exp(parameters)
         return values[:3], values[3 : 3 + g], values[3 + g : 3 + 2 * g], values[3 + 2 * g : 3 + 2 * g + c], values[-1]
 
-    def _kernel(self, distances: Distances, parameters: Array) -> tuple[Array, Array, Array]:
-        """The three parts, (N, M) each."""
-        amplitudes, together, alone, counts, _ = self._parts(parameters)
-        first = amplitudes[0] * np.exp(-(distances.decisions @ together))
-        second = np.zeros_like(first)
-        for g in range(self._decisions):
-            second += np.exp(-alone[g] * distances.decisions[:, :, g])
-        second *= amplitudes[1] / max(1, self._decisions)
-        third = amplitudes[2] * np.exp(-(distances.counts @ counts)) if self._counts else np.zeros_like(first)
-        return first, second, third
+    def covariances(self, distances: Distances) -> Array:
+        """The kernel (N, M) of the current parameters."""
+        amplitudes, together, alone, counts, _ = self._parts(self.parameters)
+        terms = distances.decisions.change(lambda away, weight: np.exp(-weight * away), alone)
+        found = []
+        for part in distances.parts():
+            kernel = amplitudes[0] * np.exp(-(distances.decisions.array(part) @ together))
+            kernel += terms.rows(part).sum(1) * (amplitudes[1] / max(1, self._decisions))
+            if self._counts:
+                kernel += amplitudes[2] * np.exp(-(distances.counts.array(part) @ counts))
+            found.append(kernel)
+        return np.concatenate(found)
 
     def _negative_log_posterior(
-        self, parameters: Array, distances: Distances, targets: Array, shares: Array
+        self, parameters: Array, distances: Layout, targets: Array, shares: Array
     ) -> tuple[float, Array]:
         """Up to a constant, with its gradient."""
         from scipy.linalg import cho_solve
 
         amplitudes, together, alone, counts, noise = self._parts(parameters)
-        first, second, third = self._kernel(distances, parameters)
+        of_decisions, each_decision, of_counts = distances
+        first = amplitudes[0] * np.exp(-(of_decisions @ together))
+        terms = [np.exp(-weight * away) for weight, away in zip(alone, each_decision, strict=True)]
+        second = np.zeros_like(first)
+        for term in terms:
+            second += term
+        second *= amplitudes[1] / max(1, self._decisions)
+        third = amplitudes[2] * np.exp(-(of_counts @ counts)) if self._counts else np.zeros_like(first)
         covariance = first + second + third + np.diag(noise * shares + _JITTER)
         try:
             factor = np.linalg.cholesky(covariance)
@@ -87,13 +86,12 @@ class GaussianProcess:
         gradient = np.zeros_like(parameters)
         gradient[:3] = [0.5 * (outer * part).sum() for part in (first, second, third)]
         g, c = self._decisions, self._counts
-        gradient[3 : 3 + g] = -0.5 * together * np.tensordot(outer * first, distances.decisions, 2)
+        gradient[3 : 3 + g] = -0.5 * together * np.tensordot(outer * first, of_decisions, 2)
         share = amplitudes[1] / max(1, g)
         for i in range(g):
-            away = distances.decisions[:, :, i]
-            gradient[3 + g + i] = -0.5 * share * alone[i] * (outer * away * np.exp(-alone[i] * away)).sum()
+            gradient[3 + g + i] = -0.5 * share * alone[i] * (outer * each_decision[i] * terms[i]).sum()
         if c:
-            gradient[3 + 2 * g : 3 + 2 * g + c] = -0.5 * counts * np.tensordot(outer * third, distances.counts, 2)
+            gradient[3 + 2 * g : 3 + 2 * g + c] = -0.5 * counts * np.tensordot(outer * third, of_counts, 2)
         gradient[-1] = 0.5 * noise * float(np.diag(outer) @ shares)
         away_from_prior = (parameters - self._start) / self._scale
         return value + 0.5 * float(away_from_prior @ away_from_prior), gradient + away_from_prior / self._scale
@@ -119,8 +117,9 @@ class GaussianProcess:
         if noise is not None:
             start[-1] = np.log(noise)
             bounds[-1] = (start[-1], start[-1])
+        whole = lay_out(distances)
         found = minimize(
-            self._negative_log_posterior, start, args=(distances, targets, _shares(targets, shares)), jac=True,
+            self._negative_log_posterior, start, args=(whole, targets, _shares(targets, shares)), jac=True,
             method="L-BFGS-B", bounds=bounds, options={"maxiter": steps},
         )  # fmt: skip
         self.parameters = found.x
@@ -132,19 +131,17 @@ class GaussianProcess:
         """The variance of what the decisions do not explain in one result."""
         return float(np.exp(self.parameters[-1]))
 
-    def condition(self, distances: Distances, targets: Array, shares: Array | None = None) -> None:
-        """Take these results as known: ``distances`` among them, (N, N, ...); `shares` as in `fit`."""
+    def condition(self, kernel: Array, targets: Array, shares: Array | None = None) -> None:
+        """Take these results as known, by the covariances (N, N) among them; `shares` as in `fit`."""
         from scipy.linalg import cho_solve
 
         amplitudes, *_, noise = self._parts(self.parameters)
-        first, second, third = self._kernel(distances, self.parameters)
-        covariance = first + second + third + np.diag(noise * _shares(targets, shares) + _JITTER)
-        self._factor = np.linalg.cholesky(covariance)
+        self._factor = np.linalg.cholesky(kernel + np.diag(noise * _shares(targets, shares) + _JITTER))
         self._weighted = cho_solve((self._factor, True), targets, check_finite=False)
         self._variance = float(amplitudes.sum())
 
-    def predict(self, distances: Distances, own: float = 0.0, known: bool = False) -> tuple[Array, Array]:
-        """Mean and standard deviation, without noise, from the distances (M, N, ...) to what is known.
+    def predict(self, kernel: Array, own: float = 0.0, known: bool = False) -> tuple[Array, Array]:
+        """Mean and standard deviation, without noise, from the covariances (M, N) with what is known.
 
         Args:
             own: variance that each genotype has of its own, beside what its decisions explain.
@@ -152,13 +149,20 @@ class GaussianProcess:
         """
         from scipy.linalg import solve_triangular
 
-        first, second, third = self._kernel(distances, self.parameters)
-        kernel = first + second + third
         if known:
-            kernel += own * np.eye(*kernel.shape)
+            kernel = kernel + own * np.eye(*kernel.shape)
         explained = solve_triangular(self._factor, kernel.T, lower=True, check_finite=False)
         variance = np.maximum(self._variance + own - (explained**2).sum(0), 1e-10)
         return kernel @ self._weighted, np.sqrt(variance)
+
+
+Layout = tuple[Array, list[Array], Array]
+
+
+def lay_out(distances: Distances) -> Layout:
+    """All distances of decisions, (N, M, G) and G times (N, M), and of counts, (N, M, C): each use has its layout."""
+    each = list(np.ascontiguousarray(distances.decisions.rows().transpose(1, 0, 2)))
+    return distances.decisions.array(), each, distances.counts.array()
 
 
 def _shares(targets: Array, shares: Array | None) -> Array:

@@ -13,9 +13,9 @@ from nas.core.genotype import Genotype
 from nas.core.space import Choice, Evolvable, Generator, SearchSpace, Traceable, Value, generator_for, sample
 from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
-from nas.strategies.encoding import Array, Encoding
+from nas.strategies.encoding import Array, Distances, Encoding
 from nas.strategies.expected_improvement import Model
-from nas.strategies.gaussian_process import Distances, GaussianProcess
+from nas.strategies.gaussian_process import GaussianProcess
 from nas.strategies.mutation import EvolvableSpace, propose_random
 from nas.strategies.novelty import Seen
 from nas.strategies.option_checks import require, require_at_least, require_probability
@@ -172,26 +172,28 @@ class Predictor(RecommendsBestSeen):
         results = collect_results(self._select_trials())
         known = results.genotypes
         self._encoding.learn([*known, *self._pending.values()])
-        distances = self._distances(known, known)
+        reference = self._encoding.reference(known)
+        distances = reference.compare_rows(reference.known)
         self._fit(distances, results)
         process = self._process
         assert process is not None
         noise_share = results.noise_share(process.noise)
         own = (1 - noise_share) * process.noise if self._noisy else 0.0
         shares = results.unexplained_shares(noise_share)
-        process.condition(distances, results.scores, shares)
-        means, deviations = process.predict(distances, own, known=True)
-        every = known
+        kernel = process.covariances(distances)
+        process.condition(kernel, results.scores, shares)
+        means, deviations = process.predict(kernel, own, known=True)
         if self._pending:
             # believed to turn out as predicted (Ginsbourger et al. 2010), so that several asks differ
             every = [*known, *self._pending.values()]
-            believed, _ = process.predict(self._distances(every[len(known) :], known))
-            both = self._distances(every, every)
-            process.condition(both, np.append(results.scores, believed), np.append(shares, np.ones(len(believed))))
-            means, deviations = process.predict(self._distances(known, every), own, known=True)
+            believed, _ = process.predict(process.covariances(reference.compare(every[len(known) :])))
+            reference = self._encoding.reference(every)
+            kernel = process.covariances(reference.compare_rows(reference.known))
+            process.condition(kernel, np.append(results.scores, believed), np.append(shares, np.ones(len(believed))))
+            means, deviations = process.predict(kernel[: len(known)], own, known=True)
 
         def predict(genotypes: list[Genotype]) -> tuple[Array, Array]:
-            return process.predict(self._distances(genotypes, every), own)
+            return process.predict(process.covariances(reference.compare(genotypes)), own)
 
         return Model(results, self._noisy, noise_share * process.noise, means, deviations, predict)
 
@@ -239,10 +241,6 @@ class Predictor(RecommendsBestSeen):
         chosen = {trial.number: trial for trial in [*ranked[: _MOST // 2], *self._told[-(_MOST // 2) :]]}
         return list(chosen.values())
 
-    def _distances(self, first: list[Genotype], second: list[Genotype]) -> Distances:
-        rows = self._encoding.matrix(first + second)  # together, so that both have columns for every site
-        return Distances(*self._encoding.distances(rows[: len(first)], rows[len(first) :]))
-
     def tell(self, trial: Trial) -> None:
         """Learn from it at the next ask."""
         self._pending.pop(trial.number, None)
@@ -271,13 +269,15 @@ class Predictor(RecommendsBestSeen):
         results = collect_results(self._select_trials())
         known = results.genotypes
         self._encoding.learn(known)
-        distances = self._distances(known, known)
+        reference = self._encoding.reference(known)
+        distances = reference.compare_rows(reference.known)
         if not self._is_noisy(distances, results):
             return super().recommend()
         process, _ = self._fit_again(distances, results)
         noise_share = results.noise_share(process.noise)
-        process.condition(distances, results.scores, results.unexplained_shares(noise_share))
-        means, _ = process.predict(distances, (1 - noise_share) * process.noise, known=True)
+        kernel = process.covariances(distances)
+        process.condition(kernel, results.scores, results.unexplained_shares(noise_share))
+        means, _ = process.predict(kernel, (1 - noise_share) * process.noise, known=True)
         nothing = {trial.number for trial in self._told if trial.losses[0] == float("inf") or trial.stopped}
         means[[number in nothing for number in results.numbers]] = -np.inf
         return results.numbers[int(means.argmax())]

@@ -61,13 +61,14 @@ def collect_results(trials: Sequence[Trial]) -> Results:
     places: dict[Genotype, list[int]] = {}
     for place, trial in enumerate(trials):
         places.setdefault(trial.genotype, []).append(place)
-    means = np.array([scores[group].mean() for group in places.values()])
+    groups = [scores[group] for group in places.values()]
+    means = np.array([group[0] if len(group) == 1 else group.mean() for group in groups])
     return Results(
         list(places),
         [trials[min(group, key=lambda place: losses[place])].number for group in places.values()],
         means,
         np.array([float(len(group)) for group in places.values()]),
-        float(sum(((scores[group] - scores[group].mean()) ** 2).sum() for group in places.values())),
+        float(sum(((group - group.mean()) ** 2).sum() for group in groups if len(group) > 1)),
     )
 
 
@@ -78,7 +79,7 @@ def normal_scores(trials: Sequence[Trial]) -> Array:
     compared with each other after the last epoch that both have: its loss then is one of fewer epochs than the
     others' in the end.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     losses = _losses_after(trials)
     ends = np.array([_last_epoch(trial) if trial.stopped else losses.shape[1] for trial in trials])
@@ -86,7 +87,7 @@ def normal_scores(trials: Sequence[Trial]) -> Array:
     own = np.take_along_axis(losses, common, axis=1)  # [i, j] of i, where it is compared with j
     better, equal = own < own.T, own == own.T
     ranks = better.sum(axis=1) + (equal.sum(axis=1) - 1) / 2
-    return np.asarray(norm.ppf((ranks + 0.5) / len(trials)), dtype=np.float64)
+    return np.asarray(ndtri((ranks + 0.5) / len(trials)), dtype=np.float64)
 
 
 def _losses_after(trials: Sequence[Trial]) -> Array:

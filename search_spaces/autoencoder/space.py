@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nas.core.genotype import Genotype
+from nas.core.genotype import Genotype, canonical_text
 from nas.core.space import Shape, Value
 from nas.core.supernet import SupernetPlan
 from search_spaces.cells.canonical import canonicalise_cells
@@ -142,7 +141,7 @@ class AutoencoderSpace(WeightSharingSpace):
             content = canonicalise_cells(content, self.cells, ENCODINGS[encoding].edges)
         if content["stages"] == 1:
             content.pop("width_growth", None)  # nothing grows
-        return json.dumps(content, sort_keys=True)
+        return canonical_text(content)
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: family, network, latent and what that is to the image, layers, cells, training."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from search_spaces.cells.edge import Edge
-from search_spaces.choices import is_within
 from search_spaces.operations.names import SKIP
 
 _INPUT, _OUTPUT = 0, -1
+_MOST_FORMS = 4_096
+_FORMS: dict[Hashable, tuple[str, ...]] = {}  # by decisions: most mutants have the cells of their parents
 
 
 def canonicalise_cells(
@@ -21,9 +22,19 @@ def canonicalise_cells(
         cells: the cells' names; those of which nothing is decided are left out.
         list_edges: of `content` and a cell's name, the edges; see search_spaces.cells.encodings.
     """
-    decided = [cell for cell in cells if any(is_within(site, cell) for site in content)]
-    rest = {site: value for site, value in content.items() if not is_within(site, *decided)}
-    return rest | {cell: canonicalise_cell(list_edges(content, cell)) for cell in decided}
+    rest = dict(content)
+    forms = {}
+    for cell in cells:
+        prefix = f"{cell}."
+        within = tuple([(site, rest.pop(site)) for site in content if site.startswith(prefix)])
+        if within:
+            key = (list_edges, cell, within)
+            if key not in _FORMS:
+                if len(_FORMS) >= _MOST_FORMS:
+                    _FORMS.clear()
+                _FORMS[key] = canonicalise_cell(list_edges(content, cell))
+            forms[cell] = _FORMS[key]
+    return rest | forms
 
 
 def canonicalise_cell(edges: Iterable[Edge]) -> tuple[str, ...]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from nas.core.genotype import Genotype
+from nas.core.genotype import Genotype, canonical_text
 from nas.core.space import Shape
 from search_spaces.cells.canonical import canonicalise_cells
 from search_spaces.cells.encodings import ENCODINGS
@@ -75,7 +74,7 @@ class CycleGanSpace(ChoiceSpace):
         if backward == forward:
             content = {site: value for site, value in content.items() if site not in backward}
             content["directions"] = "alike"
-        return json.dumps(content, sort_keys=True)
+        return canonical_text(content)
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: translators, discriminators, how they are trained."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from nas.core.errors import InvalidGenotype, UserError
-from nas.core.genotype import Genotype
+from nas.core.genotype import Genotype, canonical_text
 from nas.core.space import Choice, Choose, Condition, Shape, Value
 from nas.core.supernet import Alphas, Path, SupernetPlan
 from search_spaces.cells.canonical import canonicalise_cells
@@ -240,7 +239,7 @@ class GanSpace(WeightSharingSpace):
         for half in HALVES:
             if content.get(f"{half}_stages") == 1:
                 content.pop(f"{half}_growth")  # nothing grows
-        return json.dumps(content, sort_keys=True)
+        return canonical_text(content)
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: both halves, what they are told, how they are trained."""

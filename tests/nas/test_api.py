@@ -133,7 +133,8 @@ def test_an_evaluator_that_keeps_no_weights_is_searched_with_and_nothing_exporte
 @pytest.mark.usefixtures("no_report")
 def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
     options = {"data": tiny_data(), "trials": 2, "epochs": 1, "runs_dir": tmp_path}
-    space = AutoencoderSpace().restrict({name: (value,) for name, value in (SMALL | {"latent": 16}).items()})
+    pins = SMALL | {"latent": 16, "family": "plain"}  # what would be assumed else, and a made strategy does not know of
+    space = AutoencoderSpace().restrict({name: (value,) for name, value in pins.items()})
     strategy = Evolution(space, seed=0, trials=2)
     evaluator = AutoencoderTask.make_evaluator(space, options["data"], epochs=1)
     made = nas.search(space=space, strategy=strategy, evaluator=evaluator, name="objects", **options)

@@ -68,3 +68,15 @@ def test_the_collapse_rule():
     )  # blurred, and all different
     assert find_collapse(good | {"coverage": 0.0}, 0.25, 10) is None  # where there are labels, modes say it
     assert find_collapse(good | {"coverage": 0.01}, 0.25, 0).startswith("coverage 0.01")
+
+
+def test_a_training_that_came_to_its_last_epoch_goes_on_with_more():
+    kept, ended = snapshots([9.0, 8.0, 7.0], 3)
+    assert ended == 3
+    again = Snapshots(30, 2000, 0.25, 0)
+    again.restore(kept.state())
+    assert not again.ended
+    assert again.best.epoch == 3
+    hopeless, ended = snapshots([9.0] * 9, 9, deviations=[0.0] * 9)
+    again.restore(hopeless.state())
+    assert again.ended

@@ -9,7 +9,7 @@ from safetensors.torch import load, save
 from evaluators.adversarial.losses import ADVERSARIAL_LOSSES
 from evaluators.cyclegan.image_buffer import ImageBuffer
 from evaluators.cyclegan.losses import distance, fooling_loss
-from evaluators.cyclegan.training import CycleGanTraining, _draw_indices
+from evaluators.cyclegan.training import CycleGanTraining
 from evaluators.metrics.cost import PeakMemory
 from nas.core.errors import Diverged
 from nas.testing.spaces import disturb_global_generators
@@ -232,24 +232,6 @@ def test_an_epoch_goes_through_the_larger_part_once(first, second, batch, steps)
     assert set(drawn) <= known
     if second > first:
         assert len(set(drawn)) == len(drawn)  # no image of the larger part comes twice
-
-
-def test_the_smaller_part_comes_again_in_another_order():
-    found = _draw_indices(5, 12, torch.Generator().manual_seed(0))
-    assert len(found) == 12
-    assert sorted(found[:5].tolist()) == sorted(found[5:10].tolist()) == list(range(5))
-    assert found[:5].tolist() != found[5:10].tolist()
-
-
-@pytest.mark.parametrize("decay", [True, False])
-def test_rates_fall_linearly_over_the_second_half(decay):
-    one = training(4, linear_decay=decay, generator_learning_rate=0.01)
-    found = []
-    for progress in (0.0, 0.25, 0.5, 0.75, 0.95):
-        one._set_rates(progress)
-        found.append([optimiser.param_groups[0]["lr"] for optimiser in one.optimisers.values()])
-    falling = [1, 1, 1, 0.5, 0.1] if decay else [1] * 5
-    assert found == [pytest.approx([0.01 * factor, 0.0016 * factor]) for factor in falling]
 
 
 def test_divergence_is_said():

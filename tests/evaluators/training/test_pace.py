@@ -39,6 +39,7 @@ def test_an_epoch_may_show_more_examples_than_there_are():
     assert len(seen) == 3 * len(data) // 8
     order = draw_indices(5, 12, torch.Generator().manual_seed(0)).tolist()
     assert sorted(order[:5]) == sorted(order[5:10]) == [0, 1, 2, 3, 4]
+    assert order[:5] != order[5:10]
     assert len(order) == 12
 
 

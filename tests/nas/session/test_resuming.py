@@ -96,7 +96,7 @@ def test_a_run_remembers_what_it_assumed_and_patterns_decide_too(tmp_path, monke
     assert "latent" not in [assumption.site for assumption in decided.parts.assumptions]
     assert decided.best.genotype.content["latent"] in (4, 8)
     run = nas.search(data=tiny_data(), trials=1, epochs=1, pin=SMALL, runs_dir=tmp_path, name="a")
-    assert [assumption.site for assumption in run.parts.assumptions] == ["latent"]
+    assert [assumption.site for assumption in run.parts.assumptions] == ["latent", "family"]
     monkeypatch.setattr(AutoencoderTask, "assumptions", lambda self, objective: [])  # as on another machine
     more = nas.resume(run, trials=3, data=tiny_data())
     assert {trial.genotype.content["latent"] for trial in more.trials} == {16}

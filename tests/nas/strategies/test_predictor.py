@@ -10,9 +10,9 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from nas.core.errors import UserError
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
-from nas.strategies.encoding import Encoding
+from nas.strategies.encoding import Distances, Encoding, Features
 from nas.strategies.expected_improvement import log_expected_improvement
-from nas.strategies.gaussian_process import Distances, GaussianProcess
+from nas.strategies.gaussian_process import GaussianProcess, lay_out
 from nas.strategies.predictor import Predictor
 from nas.strategies.results import collect_results, normal_scores
 from nas.testing import StrategyContract
@@ -27,13 +27,18 @@ class TestPredictor(StrategyContract):
         return Predictor(space, seed=seed, trials=trials)
 
 
+def distances_of(rows, counts=None):
+    differences = (rows[:, None] != rows[None]).astype(float)
+    return Distances(
+        Features.of(differences), Features.of(np.zeros((*differences.shape[:2], 0)) if counts is None else counts)
+    )
+
+
 def problem(number=30, decisions=4, counts=3, seed=0):
     generator = np.random.default_rng(seed)
     rows = generator.integers(3, size=(number, decisions))
     shares = (rows[:, :, None] == np.arange(counts)).mean(1)
-    distances = Distances(
-        (rows[:, None] != rows[None]).astype(float), np.abs(shares[:, None] - shares[None])
-    )  # fmt: skip
+    distances = distances_of(rows, np.abs(shares[:, None] - shares[None]))
     targets = rows @ np.array([1.0, -0.5, 0.0, 0.2]) + 0.1 * generator.normal(size=number)
     return distances, (targets - targets.mean()) / targets.std()
 
@@ -44,21 +49,21 @@ def test_the_gradient_of_the_marginal_likelihood_is_right(counts):
     process = GaussianProcess(4, counts)
     at = process.parameters + 0.3 * np.random.default_rng(1).normal(size=len(process.parameters))
     shares = np.linspace(0.2, 1, len(targets))
-    value = lambda parameters: process._negative_log_posterior(parameters, distances, targets, shares)[0]  # noqa: E731
+    given = lay_out(distances), targets, shares
+    value = lambda parameters: process._negative_log_posterior(parameters, *given)[0]  # noqa: E731
     numeric = scipy.optimize.approx_fprime(at, value, 1e-6)
-    assert process._negative_log_posterior(at, distances, targets, shares)[1] == pytest.approx(numeric, abs=2e-4)
+    assert process._negative_log_posterior(at, *given)[1] == pytest.approx(numeric, abs=2e-4)
 
 
 def test_predictions_equal_scikit_learns_for_the_same_kernel():
     generator = np.random.default_rng(0)
     rows = generator.integers(2, size=(20, 3)).astype(float)
     targets = generator.normal(size=20)
-    away = (rows[:, None] != rows[None]).astype(float)
     process = GaussianProcess(3, 0)
     process.parameters = np.log([1.7, 1e-12, 1e-12, *[0.5] * 3, *[1.0] * 3, 0.2])
-    distances = Distances(away, np.zeros((20, 20, 0)))
-    process.condition(distances, targets)
-    mean, deviation = process.predict(distances)
+    covariances = process.covariances(distances_of(rows))
+    process.condition(covariances, targets)
+    mean, deviation = process.predict(covariances)
     # exp(-w d) of Hamming distances is the squared exponential kernel of 0 and 1 with length scale 1 / sqrt(2 w)
     reference = GaussianProcessRegressor(ConstantKernel(1.7) * RBF(1.0), alpha=0.2 + 1e-8, optimizer=None)
     expected, spread = reference.fit(rows, targets).predict(rows, return_std=True)
@@ -72,15 +77,15 @@ def test_what_is_a_genotypes_own_is_known_where_it_was_evaluated_and_uncertain_e
     evaluations, targets, own, noise = generator.integers(1, 5, size=20), generator.normal(size=20), 0.3, 0.2
     process = GaussianProcess(3, 0)
     process.parameters = np.log([1.7, 1e-12, 1e-12, *[0.5] * 3, *[1.0] * 3, own + noise])
-    distances = Distances((rows[:, None] != rows[None]).astype(float), np.zeros((20, 20, 0)))
-    process.condition(distances, targets, (own + noise / evaluations) / (own + noise))
-    mean, deviation = process.predict(distances, own, known=True)
-    kernel = 1.7 * np.exp(-0.5 * distances.decisions.sum(2))
+    covariances = process.covariances(distances_of(rows))
+    process.condition(covariances, targets, (own + noise / evaluations) / (own + noise))
+    mean, deviation = process.predict(covariances, own, known=True)
+    kernel = 1.7 * np.exp(-0.5 * (rows[:, None] != rows[None]).sum(2))
     inverse = np.linalg.inv(kernel + own * np.eye(20) + np.diag(noise / evaluations))
     joint = kernel + own * np.eye(20)
     assert mean == pytest.approx(joint @ inverse @ targets, abs=1e-6)
     assert deviation**2 == pytest.approx(np.diag(joint - joint @ inverse @ joint), abs=1e-6)
-    elsewhere, uncertain = process.predict(distances, own)  # others with the same decisions, as far as is seen
+    elsewhere, uncertain = process.predict(covariances, own)  # others with the same decisions, as far as is seen
     assert elsewhere == pytest.approx(kernel @ inverse @ targets, abs=1e-6)
     assert (uncertain > deviation).all()
 
@@ -131,7 +136,7 @@ def test_what_promises_most_is_evaluated_again_where_results_are_noisy_and_only_
 def test_fitting_finds_which_decisions_matter():
     distances, targets = problem(120)
     process = GaussianProcess(4, 3)
-    before = process._negative_log_posterior(process.parameters, distances, targets, np.ones(120))[0]
+    before = process._negative_log_posterior(process.parameters, lay_out(distances), targets, np.ones(120))[0]
     after = process.fit(distances, targets, 60)
     assert after < before - 5
     weights = process.parameters[3:7] + process.parameters[7:11]
@@ -199,8 +204,8 @@ def test_distances_count_decisions_orders_absences_and_uses():
     ]
     encoding = Encoding(space)
     encoding.learn(made)
-    rows = encoding.matrix(made)
-    decisions, counts = encoding.distances(rows, rows)
+    distances = encoding.reference(made).compare(made)
+    decisions, counts = distances.decisions.array(), distances.counts.array()
     total = decisions.sum(2)
     assert total[0, 1] == 1  # the whole range of the depth
     assert total[0, 2] == pytest.approx(1 / 3)
@@ -219,12 +224,45 @@ def test_sites_met_later_are_absent_from_what_was_met_before():
     genotypes = [sample(space, generator) for _ in range(40)]
     encoding.learn(genotypes)
     rows = encoding.matrix(genotypes)
-    decisions, counts = encoding.distances(rows, rows)
+    distances = encoding.reference(genotypes).compare(genotypes)
+    decisions, counts = distances.decisions.array(), distances.counts.array()
     assert decisions.shape[:2] == counts.shape[:2] == (40, 40)
     assert decisions.shape[2] < rows.shape[1]  # like decisions share a feature
     assert (decisions >= 0).all()
     assert (decisions <= 1).all()
     assert (np.diagonal(decisions.sum(2)) == 0).all()
+
+
+@pytest.mark.parametrize("known", [5, 60])
+def test_distances_that_are_looked_up_are_those_of_each_pair(known):
+    """Also of genotypes with sites that the known ones have not, which are compared by the features that there are."""
+    space, generator = AutoencoderSpace(), np.random.default_rng(3)
+    genotypes = [sample(space, generator, 0.3) for _ in range(known)]
+    encoding = Encoding(space)
+    encoding.learn(genotypes)
+    reference, others = encoding.reference(genotypes), [sample(space, generator) for _ in range(20)]
+    found = reference.compare(others)
+    rows = encoding.matrix([*genotypes, *others])
+    choices, places = encoding._choices, range(len(others))
+    for feature, group in enumerate(encoding._groups):
+        distances = found.decisions.array()[:, :, feature]
+        for i in places:
+            for j in range(known):
+                away = 0.0
+                for column in group:
+                    a, b = int(rows[known + i, column]), int(rows[j, column])
+                    near = choices[column].ordered and -1 not in (a, b)
+                    away += abs(a - b) / (len(choices[column].values) - 1) if near else a != b
+                assert distances[i, j] == away / len(group)
+    feature = 0
+    for group in encoding._counted:
+        for place in range(len(choices[group[0]].values)):
+            share = (rows[:, group] == place).mean(1)
+            assert (found.counts.array()[:, :, feature] == np.abs(share[known:, None] - share[None, :known])).all()
+            feature += 1
+    changed = found.decisions.change(lambda away, weight: weight - away, np.arange(float(found.decisions.count)))
+    assert (changed.array() == np.arange(float(found.decisions.count)) - found.decisions.array()).all()
+    assert (found.decisions.rows(slice(3, 5)).transpose(0, 2, 1) == found.decisions.array()[3:5]).all()
 
 
 def test_a_decision_that_does_not_matter_is_left_alone_and_those_that_do_are_found():
