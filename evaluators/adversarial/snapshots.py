@@ -108,7 +108,9 @@ class Snapshots:
             "alike": self._alike,
             "deviation_before": self._deviation_before,
             "mature": self.mature,
-            "ended": self.hopeless,  # a finalist goes on where a candidate came to its last epoch
+            "ended": self.ended,
+            "hopeless": self.hopeless,
+            "epochs": self._epochs,
         }
         return {name: bytes_to_tensor(data) for name, data in kept.items()}, numbers
 
@@ -121,5 +123,6 @@ class Snapshots:
         self._least = self.best.scores["fid"]
         self._level, self._level_epoch = numbers["level"], numbers["level_epoch"]
         self._alike, self._deviation_before = numbers["alike"], numbers["deviation_before"]
-        self.ended = self.hopeless = numbers["ended"]
-        self.mature = numbers["mature"]
+        self.hopeless, self.mature = numbers.get("hopeless", numbers["ended"]), numbers["mature"]
+        # a finalist goes on where a candidate came to its last epoch
+        self.ended = self.hopeless or (numbers["ended"] and numbers["epochs"] >= self._epochs)

@@ -16,7 +16,7 @@ def snapshots(fids, epochs=100, samples=2000, deviations=None, updates=250, **sc
             "modes": 10.0,
             "label_entropy": 2.3,
         } | scores
-        kept.add(Snapshot(epoch, found, b"", b""), updates * epoch)
+        kept.add(Snapshot(epoch, found, b"picture", b"tensors"), updates * epoch)
         if kept.ended:
             return kept, epoch
     return kept, None
