@@ -170,7 +170,9 @@ class FinalsHook:
                 trained[trial.candidate] = max(trained.get(trial.candidate, 0.0), trial.metrics.get("seconds", 0.0))
             seconds = sum(trained.values()) * self._share / (1 - self._share)
         else:
-            seconds = max(0.0, self._end - RESERVE - self._now())
+            seconds = self._end - RESERVE - self._now()
+            if seconds <= 0:
+                return None
         finals = Finals(sum(trial.job.counted for trial in explored), round(seconds, 3), candidates, self._timed)
         self._study.note("finals", finals.note())
         return finals

@@ -56,7 +56,7 @@ def plan_time(config: RunConfig, pace: Pace) -> RunConfig:
     if exploring < _LEAST_UPDATES * update:
         needed = RESERVE + _LEAST_UPDATES * update / (1 - find_final_share(config))
         why = f"{_LEAST_UPDATES} updates of the usual genotype take {_LEAST_UPDATES * update:.1f} s on this machine"
-        raise UserError("--time-limit", config.time_limit, f"{format_duration(needed)} or more", why=why)
+        raise UserError("--time-limit", config.time_limit, f"{format_duration(math.ceil(needed))} or more", why=why)
     workers = config.workers or 1
     # with more time there are more candidates, and each has more: ranks change until a training's end
     seconds = math.sqrt(exploring * _RANKING_UPDATES * update) / _FULL_TIMES

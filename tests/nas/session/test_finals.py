@@ -155,6 +155,14 @@ def test_what_finals_leave_of_a_limit_goes_to_more_candidates_and_to_finals_of_n
     assert hook.end_exploring(search)  # less than a tenth of the limit is left
 
 
+def test_there_are_no_finals_once_the_time_is_over(tmp_path):
+    hook = FinalsHook(NoStudy(tmp_path), 2, 0.7, EXPLORED[0].genotype, 9.0, 0.3, now=lambda: 5.0)
+    search = Recorded(EXPLORED)
+    search.end_parts(hook, 0.5)
+    assert search.begun == EXPLORED
+    assert hook.find_best(search).number == 3
+
+
 def test_without_a_limit_exploring_is_never_over(tmp_path):
     hook = FinalsHook(NoStudy(tmp_path), 2, 0.5, None, None)
     assert not hook.end_exploring(Recorded(EXPLORED))
