@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import importlib.util
 import io
 import shutil
@@ -108,12 +109,11 @@ def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) 
         _run_file(folder / "model.py", folder / PICTURES[part.program])
     if "python" not in formats:
         (folder / "model.py").unlink()
-    if "onnx" in formats or "program" in formats:
-        program = capture_program(model, batch)
-        if "program" in formats:
-            save_program(program, folder / "model.pt2")
-        if "onnx" in formats:
-            export_onnx(program, tuple(batch), part.outputs, folder / "model.onnx")
+    capture = functools.cache(lambda: capture_program(model, batch))  # once at most
+    if "program" in formats:
+        save_program(capture(), folder / "model.pt2")
+    if "onnx" in formats:
+        export_onnx(model, batch, part.outputs, folder / "model.onnx", capture)
     (folder / "README.md").write_text(render_card(card, formats, part), encoding="utf-8", errors="replace")
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors makes its files for the owner alone

@@ -18,7 +18,7 @@ from nas.core.evaluator import Deliverable
 from nas.core.space import sample
 from nas.export import folder
 from nas.export.card import Card, render_card
-from nas.export.onnx import load_onnx
+from nas.export.onnx import export_onnx, load_onnx
 from nas.export.program import capture_program
 from nas.export.python_source import _print_call, print_source
 from search_spaces.autoencoder.space import AutoencoderSpace
@@ -193,6 +193,49 @@ def test_a_model_is_captured_once_for_onnx_and_program(tmp_path, monkeypatch):
     assert axes[0].dim_param == "batch"
 
 
+class Halves(nn.Module):
+    """Two outputs."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x + 1, x * 2
+
+
+class Deciding(nn.Module):
+    """Python computes with a size, which a trace would take for a constant."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * max(1, int(x.shape[1]))
+
+
+class Dividing(nn.Module):
+    """A size of the batch is part of the numbers."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sum(0, keepdim=True).expand(x.shape[0], -1) / x.shape[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "programs"), [(nn.Linear(4, 2), 0), (Halves(), 0), (Dividing(), 0), (Deciding(), 1)]
+)
+def test_the_quick_exporter_is_used_unless_python_decides_something(module, programs, tmp_path):
+    captured, given = [], {"x": torch.rand(5, 4)}
+
+    def capture():
+        captured.append(module)
+        return capture_program(module, given)
+
+    outputs = ("more", "double") if isinstance(module, Halves) else ("found",)
+    export_onnx(module, given, outputs, tmp_path / "it.onnx", capture)
+    assert len(captured) == programs
+    for count in (1, 3, 9):
+        x = torch.rand(count, 4)
+        with torch.no_grad():
+            wanted = module(x)
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        for one, other in zip(load_onnx(tmp_path / "it.onnx")({"x": x}), wanted, strict=True):
+            assert torch.allclose(one, other, atol=1e-5)
+
+
 def test_folders_of_others_are_not_overwritten_and_earlier_exports_are(tmp_path):
     genotype, model = candidate(0, (1, 8, 8), network="fully_connected", family="variational")
     (tmp_path / "mine").mkdir()
@@ -286,13 +329,6 @@ def test_what_cannot_be_printed_is_named():
 
     with pytest.raises(NotExportable, match=r"model\.1.*width"):
         print_source(nn.Sequential(nn.ReLU(), Forgets(3)))
-
-
-class Halves(nn.Module):
-    """Two outputs."""
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return x + 1, x * 2
 
 
 @pytest.mark.parametrize("names", [("more", "double"), ("one",)])
