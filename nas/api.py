@@ -22,8 +22,9 @@ from nas.session.prune import prune_run
 from nas.session.resume import resume_run
 from nas.session.start import start_run
 from nas.session.train import DATA_OPTIONS, make_training_config
+from nas.study.configuration import load_config
 from nas.study.remote.working_copy import locate_run
-from nas.study.run import Candidate, Run, load_config
+from nas.study.run import Candidate, Run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,8 @@ from typing import Any
 
 from nas import registry
 from nas.config import RunConfig, parse_duration
-from nas.core.errors import InvalidGenotype, UserError, unknown_name
-from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Evaluator
+from nas.core.errors import CandidateFailure, InvalidGenotype, UserError, unknown_name
+from nas.core.evaluator import Assumption, Capabilities, Evaluator, Pace
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
 from nas.core.job import TrainFinalist, TrainPortion
@@ -28,7 +28,16 @@ from nas.session.option_checks import (
     make_promotion,
     plan_early_stopping,
 )
-from nas.session.plan import SLOT_EPOCHS, find_final_share, plan_time
+from nas.session.plan import (
+    SLOT_EPOCHS,
+    UNSCHEDULED,
+    check_candidate_time,
+    choose_epochs,
+    declared_by,
+    find_final_share,
+    plan_time,
+    wants_plan,
+)
 from nas.session.restrictions import assume, assume_restrictions, load_space, restore_assumptions, restrict_space
 from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.promoted import Promoted
@@ -37,13 +46,10 @@ from nas.study.parts import Parts
 
 DECIDED = ("precision", "finalists", "final_share", "epoch_size", "candidate_time", "scored_examples")
 """Options that are decided by the run's parts where the user leaves them open."""
-UNSCHEDULED = Assumption("schedule", ("one_cycle",), "candidates have a time, and learning rates of their own for it")
 TRAIN = "train"
 """What a configuration with a genotype has for a strategy: none, as there is nothing to search."""
 
 DEFAULT_FINALISTS = 2
-PROMOTED = 3
-"""How many times as long what is promoted to the last rung is trained as candidates otherwise are."""
 SEARCH_EPOCH = 6_000
 """Examples that an epoch of a search shows at most, where the user says nothing."""
 
@@ -69,7 +75,7 @@ def assemble(
     space = _load_version(load_space(config, given), version)
     strategy = _load_strategy(config, given, trained)
     early_stopping = plan_early_stopping(config, given.early_stopping, strategy)
-    promotion = find_promotion(config, _declared_by(strategy))
+    promotion = find_promotion(config, declared_by(strategy))
     space = restrict_space(space, config)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
@@ -86,8 +92,8 @@ def assemble(
         raise UserError("--precision", "bf16", "auto, fp32", why=why)
     precision = precision if kind.takes_precision else "fp32"
     config = config.model_copy(update={"epoch_size": _choose_epoch_size(config, kind, new=new), "precision": precision})
-    _check_candidate_time(config, kind, strategy, new=new)
-    epochs = _choose_epochs(config, kind, data)
+    check_candidate_time(config, kind, strategy, new=new)
+    epochs = choose_epochs(config, kind, data)
 
     def make_evaluator(space: SearchSpace) -> Evaluator:
         options = _collect_evaluator_options(config, kind, epochs)
@@ -112,8 +118,8 @@ def assemble(
     usual = find_usual(space, config.seed) if config.usual and trained is None else None
     finals = {"finalists": _count_finalists(config, evaluator, strategy), "final_share": find_final_share(config)}
     config = config.model_copy(update=finals)
-    if new and usual is not None and _wants_plan(config, kind, strategy):
-        config, epochs = plan_time(config, evaluator.measure_pace(usual, config.seed)), SLOT_EPOCHS
+    if new and usual is not None and wants_plan(config, kind, strategy):
+        config, epochs = plan_time(config, _measure_pace(evaluator, usual, config)), SLOT_EPOCHS
         space, more = assume(space, [UNSCHEDULED], config)
         assumed += more
         evaluator, usual = make_evaluator(space), find_usual(space, config.seed)
@@ -140,6 +146,19 @@ def assemble(
     )  # fmt: skip
 
 
+def _measure_pace(evaluator: Evaluator, usual: Genotype, config: RunConfig) -> Pace:
+    """Measure how fast the usual genotype is trained here.
+
+    Raises:
+        UserError: it cannot be trained.
+    """
+    try:
+        return evaluator.measure_pace(usual, config.seed)
+    except CandidateFailure as error:
+        fits = "a space whose usual genotype can be trained, or --epochs"
+        raise UserError("--time-limit", config.time_limit, fits, why=str(error)) from None
+
+
 def _load_version(space: SearchSpace, version: int | None) -> SearchSpace:
     """The space as it was in a version.
 
@@ -161,7 +180,7 @@ def _count_finalists(config: RunConfig, evaluator: Evaluator, strategy: Callable
         UserError: finals are asked for where there can be none.
     """
     several = len(config.objective) > 1
-    in_portions = _declared_by(strategy).trains_portions
+    in_portions = declared_by(strategy).trains_portions
     if config.finalists:
         if TrainFinalist not in evaluator.jobs:
             fits = "0 with this evaluator, which trains no finalists"
@@ -186,55 +205,6 @@ def _choose_epoch_size(config: RunConfig, kind: type[Capabilities], *, new: bool
         raise UserError("--epoch-size", config.epoch_size, fits)
     searching = config.genotype is None and kind.sizes_epochs
     return config.epoch_size or (SEARCH_EPOCH if searching else None)
-
-
-def _check_candidate_time(
-    config: RunConfig, kind: type[Capabilities], strategy: Callable[..., Strategy], *, new: bool
-) -> None:
-    """Refuse a time of each candidate where there are no candidates that could be given one.
-
-    Raises:
-        UserError: naming the option.
-    """
-    for option, value in (("--candidate-time", config.candidate_time), ("--scored-examples", config.scored_examples)):
-        if value is not None and not kind.times_candidates:
-            raise UserError(option, value, "evaluators that time candidates, such as autoencoder, gan and cyclegan")
-    if config.candidate_time is not None and new and config.epochs is not None:
-        raise UserError("--epochs", config.epochs, "no number of epochs with --candidate-time, which says how long")
-    if config.candidate_time is not None and not _trains_each_alone(config, strategy):
-        fits, why = "strategies that train candidates one by one", f"{config.strategy} says how long it trains what"
-        raise UserError("--candidate-time", config.candidate_time, fits, why=why)
-
-
-def _wants_plan(config: RunConfig, kind: type[Capabilities], strategy: Callable[..., Strategy]) -> bool:
-    """Whether each candidate gets a time: there is a limit and finals, and the user has not said how long to train."""
-    rules = config.promotion != "none" or config.early_stopping not in (None, "none")
-    said = config.epochs or config.candidate_time or config.grow or rules
-    limited = config.time_limit is not None and bool(config.finalists)
-    return limited and not said and kind.times_candidates and _trains_each_alone(config, strategy)
-
-
-def _trains_each_alone(config: RunConfig, strategy: Callable[..., Strategy]) -> bool:
-    declared = _declared_by(strategy)
-    return not (declared.trains_portions or declared.trains_supernets) and config.weight_sharing != "supernet"
-
-
-def _declared_by(strategy: Callable[..., Strategy]) -> type[Strategy]:
-    """Return the class that declares what a strategy does; the defaults where a function makes the strategy."""
-    return strategy if isinstance(strategy, type) and issubclass(strategy, Strategy) else Strategy
-
-
-def _choose_epochs(config: RunConfig, kind: type[Capabilities], data: Any) -> int:
-    """Choose how many epochs a candidate has: those that were asked for, else as many as rank candidates.
-
-    What is promoted to the last rung has more of them: those that rank are the last's but one.
-    """
-    if config.epochs is not None:
-        return config.epochs
-    if config.candidate_time is not None:
-        return SLOT_EPOCHS
-    rungs = 1 if config.promotion == "none" else PROMOTED
-    return rungs * max(DEFAULT_EPOCHS, kind.usual_epochs(data, config.epoch_size))
 
 
 def _load_strategy(config: RunConfig, given: Given, trained: Genotype | None) -> Callable[..., Strategy]:

@@ -9,11 +9,12 @@ from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.session.assembly import assemble
 from nas.session.given import NO_OBJECTS
+from nas.study.configuration import find_space_version, load_assumptions, load_config
 from nas.study.files import JOURNAL
 from nas.study.parts import Parts
 from nas.study.remote.urls import describe_place, find_url, is_url
 from nas.study.remote.working_copy import RECORD, bring_up_to_date, list_names_at, locate_run
-from nas.study.run import Candidate, Run, find_space_version, load_assumptions, load_config
+from nas.study.run import Candidate, Run
 from nas.study.study import Study
 
 log = logging.getLogger(__name__)

@@ -1,12 +1,15 @@
-"""The plan of a search with a time limit: how long each candidate is trained, and how many there will be."""
+"""How long each candidate is trained, and how many there will be: by a time limit, or by epochs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from nas.config import RunConfig, format_duration, parse_duration
 from nas.core.errors import UserError
-from nas.core.evaluator import Pace
+from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Pace
+from nas.core.strategy import Strategy
 
 FINAL_SHARE, LIMITED_FINAL_SHARE = 0.5, 0.7
 """The share of the time that is the finals': of a time limit most, as a winner that was trained little is no good."""
@@ -14,6 +17,10 @@ RESERVE = 8.0
 """Seconds of a time limit that are left for testing and exporting the winner."""
 SLOT_EPOCHS = 3
 """Of a candidate that is given a time."""
+UNSCHEDULED = Assumption("schedule", ("one_cycle",), "candidates have a time, and learning rates of their own for it")
+"""Of candidates that are given a time."""
+PROMOTED = 3
+"""How many times as long what is promoted to the last rung is trained as candidates otherwise are."""
 RULE = "incumbent"
 """The rule of early stopping where candidates have a time, unless the user names another."""
 _RANKING_UPDATES = 160  # of the usual genotype: after 40 ranks are as good as random
@@ -73,3 +80,52 @@ def expect_trials(config: RunConfig) -> int:
         return config.trials
     used = _USED * parse_duration(config.candidate_time) / (config.workers or 1)
     return max(1, min(config.trials, round(exploring / used)))
+
+
+def check_candidate_time(
+    config: RunConfig, kind: type[Capabilities], strategy: Callable[..., Strategy], *, new: bool
+) -> None:
+    """Refuse a time of each candidate where there are no candidates that could be given one.
+
+    Raises:
+        UserError: naming the option.
+    """
+    for option, value in (("--candidate-time", config.candidate_time), ("--scored-examples", config.scored_examples)):
+        if value is not None and not kind.times_candidates:
+            raise UserError(option, value, "evaluators that time candidates, such as autoencoder, gan and cyclegan")
+    if config.candidate_time is not None and new and config.epochs is not None:
+        raise UserError("--epochs", config.epochs, "no number of epochs with --candidate-time, which says how long")
+    if config.candidate_time is not None and not _trains_each_alone(config, strategy):
+        fits, why = "strategies that train candidates one by one", f"{config.strategy} says how long it trains what"
+        raise UserError("--candidate-time", config.candidate_time, fits, why=why)
+
+
+def wants_plan(config: RunConfig, kind: type[Capabilities], strategy: Callable[..., Strategy]) -> bool:
+    """Whether each candidate gets a time: there is a limit and finals, and the user has not said how long to train."""
+    rules = config.promotion != "none" or config.early_stopping not in (None, "none")
+    said = config.epochs or config.candidate_time or config.grow or rules
+    limited = config.time_limit is not None and bool(config.finalists)
+    return limited and not said and kind.times_candidates and _trains_each_alone(config, strategy)
+
+
+def _trains_each_alone(config: RunConfig, strategy: Callable[..., Strategy]) -> bool:
+    declared = declared_by(strategy)
+    return not (declared.trains_portions or declared.trains_supernets) and config.weight_sharing != "supernet"
+
+
+def declared_by(strategy: Callable[..., Strategy]) -> type[Strategy]:
+    """Return the class that declares what a strategy does; the defaults where a function makes the strategy."""
+    return strategy if isinstance(strategy, type) and issubclass(strategy, Strategy) else Strategy
+
+
+def choose_epochs(config: RunConfig, kind: type[Capabilities], data: Any) -> int:
+    """Choose how many epochs a candidate has: those that were asked for, else as many as rank candidates.
+
+    What is promoted to the last rung has more of them: those that rank are the last's but one.
+    """
+    if config.epochs is not None:
+        return config.epochs
+    if config.candidate_time is not None:
+        return SLOT_EPOCHS
+    rungs = 1 if config.promotion == "none" else PROMOTED
+    return rungs * max(DEFAULT_EPOCHS, kind.usual_epochs(data, config.epoch_size))

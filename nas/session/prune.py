@@ -12,7 +12,8 @@ from nas.session.assembly import assemble
 from nas.session.execution import Progress, run_search
 from nas.session.given import NO_OBJECTS, Given
 from nas.session.option_checks import check_prunable
-from nas.study.run import Run, find_space_version, load_assumptions, load_config
+from nas.study.configuration import find_space_version, load_assumptions, load_config
+from nas.study.run import Run
 from nas.study.study import Study
 
 

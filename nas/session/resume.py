@@ -11,7 +11,8 @@ from nas.core.errors import UserError
 from nas.session.assembly import assemble
 from nas.session.execution import Progress, check_executor, run_search
 from nas.session.given import NO_OBJECTS, Given
-from nas.study.run import Run, find_space_version, load_assumptions, load_config
+from nas.study.configuration import find_space_version, load_assumptions, load_config
+from nas.study.run import Run
 from nas.study.study import Study
 
 

@@ -10,7 +10,7 @@ from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.session.device import choose_device, choose_precision
 from nas.session.train import make_training_config
-from nas.study.run import load_config
+from nas.study.configuration import load_config
 from tests.conftest import tiny_data
 from tests.parts.command_line import SHORT, refused
 
