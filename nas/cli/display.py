@@ -86,7 +86,8 @@ class Display:
             best = "the best" if finalists == 1 else f"the best {finalists}"
             share = f"{config.final_share or 0:.0%} of the time"
             if config.candidate_time and config.time_limit:
-                self._say(f"{config.time_limit} allow about {expect_trials(config)} candidates, finals and the export")
+                count = f"about {expect_trials(config)} candidates of {config.candidate_time} at most"
+                self._say(f"in {config.time_limit}: {count}, the finals, the test and the export")
             self._say(f"then {best} and the usual genotype are trained in full, for {share} (--finalists 0 for none)")
         if search.only_first:
             first = search.objectives[0].name

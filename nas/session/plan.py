@@ -13,7 +13,7 @@ from nas.core.strategy import Strategy
 
 FINAL_SHARE, LIMITED_FINAL_SHARE = 0.5, 0.7
 """The share of the time that is the finals': of a time limit most, as a winner that was trained little is no good."""
-RESERVE = 8.0
+RESERVE = 10.0
 """Seconds of a time limit that are left for testing and exporting the winner."""
 SLOT_EPOCHS = 3
 """Of a candidate that is given a time."""

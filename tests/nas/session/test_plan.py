@@ -14,11 +14,11 @@ PACE = Pace(batch=32, trained=0.001, available=10_000)
 
 
 def config(**options):
-    return RunConfig.checked({"finalists": 2, "time_limit": "208s", "final_share": 0.5, **options})
+    return RunConfig.checked({"finalists": 2, "time_limit": f"{200 + RESERVE:g}s", "final_share": 0.5, **options})
 
 
 def test_few_trials_share_the_time_of_exploring():
-    assert find_exploring_seconds(config()) == (208 - RESERVE) / 2 == 100
+    assert find_exploring_seconds(config()) == 100
     planned = plan_time(config(trials=8), PACE)
     assert parse_duration(planned.candidate_time) == pytest.approx(100 / 8 / 0.45, rel=0.01)  # most are stopped early
     assert expect_trials(planned) == 8
@@ -50,7 +50,7 @@ def test_a_limit_in_which_nothing_could_be_learnt_is_refused_before_the_search()
 def test_without_a_plan_as_many_trials_are_expected_as_were_asked_for():
     assert expect_trials(config(trials=7)) == 7
     assert find_exploring_seconds(config(time_limit=None)) is None
-    assert find_exploring_seconds(config(finalists=0)) == 208
+    assert find_exploring_seconds(config(finalists=0)) == 200 + RESERVE
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(45.0, "45s"), (210.0, "3.5m"), (7200.0, "2h")])
