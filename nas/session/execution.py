@@ -18,7 +18,7 @@ from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
 from nas.session.comparison import compare_best
 from nas.session.delivery import export_model, write_report
 from nas.session.finals import FinalsHook
-from nas.session.plan import find_exploring_seconds, find_final_share
+from nas.session.plan import find_exploring_seconds, find_final_share, find_training_seconds
 from nas.session.promotion import forget_paused, make_promoter
 from nas.session.warm_start import forget_checkpoints, load_start
 from nas.study.parts import Parts
@@ -99,7 +99,7 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
 def _make_finals(run: Run, *, searching: bool, began: float) -> FinalsHook:
     """The finals of a run; if not `searching`, none begin."""
     parts, config = run.parts, run.config
-    limit = None if config.time_limit is None else began + parse_duration(config.time_limit)
+    limit = None if config.time_limit is None else began + find_training_seconds(parse_duration(config.time_limit))
     count = (config.finalists or 0) if searching else 0
     exploring, timed = find_exploring_seconds(config), config.candidate_time is not None
     return FinalsHook(run.study, count, find_final_share(config), parts.usual, limit, exploring, timed=timed)

@@ -18,7 +18,6 @@ from nas.core.genotype import Genotype
 from nas.core.job import Train, TrainFinalist, TrainRung, is_told
 from nas.core.search import Search
 from nas.core.trial import Proposal, Trial
-from nas.session.plan import RESERVE
 from nas.study.study import Study
 
 RACING = 0.3
@@ -66,7 +65,7 @@ class FinalsHook:
         count: of the best candidates; 0 for no finals.
         share: of the time that is theirs.
         usual: the usual genotype, which is always among them.
-        end: when the run's time is up, by the clock `now`; None for no limit.
+        end: when the time of the finals is up, by the clock `now`; None for no limit.
         exploring: seconds of the candidates that come before; None for no limit.
         timed: whether candidates have a time.
     """
@@ -98,7 +97,7 @@ class FinalsHook:
             return False
         if self._end is None or not self._have_ended(search):
             return True
-        left = self._end - RESERVE - now
+        left = self._end - now
         if left < _LEAST_AGAIN * (self._end - self._began):
             return True
         self._explored_at = now + _EXPLORING_AGAIN * left
@@ -170,7 +169,7 @@ class FinalsHook:
                 trained[trial.candidate] = max(trained.get(trial.candidate, 0.0), trial.metrics.get("seconds", 0.0))
             seconds = sum(trained.values()) * self._share / (1 - self._share)
         else:
-            seconds = self._end - RESERVE - self._now()
+            seconds = self._end - self._now()
             if seconds <= 0:
                 return None
         finals = Finals(sum(trial.job.counted for trial in explored), round(seconds, 3), candidates, self._timed)

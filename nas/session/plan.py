@@ -13,8 +13,8 @@ from nas.core.strategy import Strategy
 
 FINAL_SHARE, LIMITED_FINAL_SHARE = 0.5, 0.7
 """The share of the time that is the finals': of a time limit most, as a winner that was trained little is no good."""
-RESERVE = 10.0
-"""Seconds of a time limit that are left for testing and exporting the winner."""
+RESERVE, RESERVED = 10.0, 0.02
+"""Seconds of a time limit that are left for testing and exporting the winner; or this share, where that is more."""
 SLOT_EPOCHS = 3
 """Of a candidate that is given a time."""
 UNSCHEDULED = Assumption("schedule", ("one_cycle",), "candidates have a time, and learning rates of their own for it")
@@ -36,7 +36,12 @@ def find_exploring_seconds(config: RunConfig) -> float | None:
     if config.time_limit is None:
         return None
     limit = parse_duration(config.time_limit)
-    return max(0.1, (limit - RESERVE) * (1 - find_final_share(config))) if config.finalists else limit
+    return max(0.1, find_training_seconds(limit) * (1 - find_final_share(config))) if config.finalists else limit
+
+
+def find_training_seconds(limit: float) -> float:
+    """Return how many seconds of a time limit candidates and finals have."""
+    return limit - max(RESERVE, RESERVED * limit)
 
 
 def find_final_share(config: RunConfig) -> float:

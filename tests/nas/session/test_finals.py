@@ -133,7 +133,7 @@ class Recorded:
 
 def test_what_finals_leave_of_a_limit_goes_to_more_candidates_and_to_finals_of_new_ones(tmp_path):
     clock = [0.0]
-    hook = FinalsHook(NoStudy(tmp_path), 2, 0.7, EXPLORED[0].genotype, 210.0, 60.0, now=lambda: clock[0])
+    hook = FinalsHook(NoStudy(tmp_path), 2, 0.7, EXPLORED[0].genotype, 200.0, 60.0, now=lambda: clock[0])
     search = Recorded(EXPLORED)
     assert not hook.end_exploring(search)
     clock[0] = 60.0
@@ -156,7 +156,7 @@ def test_what_finals_leave_of_a_limit_goes_to_more_candidates_and_to_finals_of_n
 
 
 def test_there_are_no_finals_once_the_time_is_over(tmp_path):
-    hook = FinalsHook(NoStudy(tmp_path), 2, 0.7, EXPLORED[0].genotype, 11.0, 0.3, now=lambda: 5.0)
+    hook = FinalsHook(NoStudy(tmp_path), 2, 0.7, EXPLORED[0].genotype, 1.0, 0.3, now=lambda: 5.0)
     search = Recorded(EXPLORED)
     search.end_parts(hook, 0.5)
     assert search.begun == EXPLORED
