@@ -1,5 +1,6 @@
 """Sessions and processes that end in the middle, as by Ctrl-C or a kill, and what there is to go on from."""
 
+import contextlib
 import time
 
 import pytest
@@ -25,6 +26,24 @@ class Until:
         self._left -= 1
         if self._left == 0:
             raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def interrupting_last_part(kind):
+    """Within it the session ends where the last part of a job of this kind would begin."""
+    from evaluators.training_evaluator import TrainingEvaluator
+
+    evaluate = TrainingEvaluator.evaluate
+
+    def interrupted(self, given):
+        if isinstance(given.job, kind) and given.job.settles:
+            raise KeyboardInterrupt
+        return evaluate(self, given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingEvaluator, "evaluate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 def journal_trials(path):

@@ -12,6 +12,7 @@ from nas.core.trial import Measurement, Outcome, Proposal, Trial
 from nas.session.finals import RACING, Finals, FinalsHook, choose_finalists, find_winner, next_part
 from nas.testing.toys import LOSS
 from tests.conftest import SMALL, export_only_python, tiny_data
+from tests.parts.interrupting import interrupting_last_part
 
 SECONDS = 100.0
 
@@ -195,19 +196,8 @@ def test_a_search_ends_with_finals_whose_winner_is_handed_over(run):
 def test_an_interrupted_final_is_gone_on_with(run, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         export_only_python(patch)
-        from evaluators.training_evaluator import TrainingEvaluator
-
-        evaluate = TrainingEvaluator.evaluate
-
-        def interrupted(self, given):
-            if isinstance(given.job, TrainFinalist) and given.job.settles:
-                raise KeyboardInterrupt
-            return evaluate(self, given)
-
-        patch.setattr(TrainingEvaluator, "evaluate", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with interrupting_last_part(TrainFinalist):
             nas.search(data=tiny_data(), runs_dir=tmp_path, name="cut", **OPTIONS)
-        patch.setattr(TrainingEvaluator, "evaluate", evaluate)
         before = [t.genotype.id for t in nas.open_run(tmp_path / "cut").trials]
         whole = nas.resume(tmp_path / "cut", data=tiny_data())
     assert [t.genotype.id for t in whole.trials][: len(before)] == before

@@ -20,7 +20,7 @@ from nas.session.resume import resume_run
 from nas.session.start import start_run
 from nas.testing.toys import ToyEvaluator, ToySpace, toy_loss
 from tests.conftest import SMALL, export_only_python, tiny_data
-from tests.parts.interrupting import Until
+from tests.parts.interrupting import Until, interrupting_last_part
 
 
 class Counting(Evaluator):
@@ -180,19 +180,8 @@ def test_a_search_that_is_interrupted_trains_the_same(trained, tmp_path, monkeyp
     """The weights and the checkpoints that are gone on from are the same to the last bit."""
     export_only_python(monkeypatch)
     options = OPTIONS | {"finalists": 0}
-    with pytest.MonkeyPatch.context() as patch:
-        from evaluators.training_evaluator import TrainingEvaluator
-
-        evaluate = TrainingEvaluator.evaluate
-
-        def interrupted(self, given):
-            if isinstance(given.job, TrainRung) and given.job.settles:
-                raise KeyboardInterrupt
-            return evaluate(self, given)
-
-        patch.setattr(TrainingEvaluator, "evaluate", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            nas.search(data=tiny_data(), runs_dir=tmp_path, name="cut", **options)
+    with interrupting_last_part(TrainRung):
+        nas.search(data=tiny_data(), runs_dir=tmp_path, name="cut", **options)
     again = nas.resume(tmp_path / "cut", data=tiny_data())
     same = [trial for trial in trained.trials if isinstance(trial.job, TrainRung)]
     assert [(t.proposal, t.losses, t.outcome) for t in again.trials] == [
