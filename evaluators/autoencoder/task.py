@@ -17,6 +17,7 @@ from evaluators.autoencoder.bounds import as_autoencoder, draw_prior, fit_decode
 from evaluators.autoencoder.losses import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.metrics.cost import PeakMemory
+from evaluators.metrics.exact import as_double
 from evaluators.metrics.reconstruction import mean_squared_error, psnr
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
@@ -155,7 +156,7 @@ class AutoencoderTask(Task):
         reference = make_reference(self.data, extractor, part="test")
         images = as_float(self.data.test.examples[: reference.samples].to(self.device))
         samples = draw_prior(as_autoencoder(model), images, torch.Generator(self.device).manual_seed(seed))
-        fid = frechet_distance(reference.features, extractor.features(samples).double())
+        fid = frechet_distance(reference.features, as_double(extractor.features(samples)))
         assert reference.real_fid is not None
         return {"sample_fid": fid, "real_fid": reference.real_fid}
 

@@ -13,6 +13,7 @@ from evaluators.gan.training import GanModel, GanTraining, sample_noise, select_
 from evaluators.metrics.cost import PeakMemory
 from evaluators.models import seed_global_generators
 from evaluators.supernets.bilevel import Architecture, first_order, make_architect, move_alphas, select_weights
+from evaluators.training.epochs import draw_indices
 from nas.core.errors import Diverged, UserError
 from nas.core.supernet import SupernetPlan
 from nas.data.dataset import Split, as_float
@@ -117,8 +118,8 @@ class PairSupernetTraining(GanTraining):
         chosen = self.hyperparameters
         rounds, size = int(chosen["discriminator_steps"]), min(int(chosen["batch_size"]), len(half))
         wanted = self.updates_an_epoch * rounds * size
-        passes = [half[torch.randperm(len(half), generator=order)] for _ in range(-(-wanted // len(half)))]
-        return torch.cat(passes)[:wanted].view(self.updates_an_epoch, rounds, size).to(self._device)
+        drawn = half[draw_indices(len(half), wanted, order)]
+        return drawn.view(self.updates_an_epoch, rounds, size).to(self._device)
 
     def _round(self, data: Split, seen: Tensor, unseen: Tensor, progress: float, noise: float) -> list[Tensor]:
         """Update the discriminator and then the generator, and return their LOSSES."""

@@ -14,7 +14,7 @@ from nas import registry
 def spaces_command(name: str | None) -> None:
     """List the search spaces, or explain one."""
     if name is None:
-        _print_things({known: registry.load("space", known) for known in registry.names("space")})
+        _list_things("space")
         return
     space = registry.make("space", name, registry.load("space", name))
     click.echo(inspect.getdoc(type(space)))
@@ -28,30 +28,21 @@ def spaces_command(name: str | None) -> None:
 @click.argument("name", required=False)
 def strategies_command(name: str | None) -> None:
     """List the strategies, or explain one."""
-    if name is None:
-        _print_things({known: registry.load("strategy", known) for known in registry.names("strategy")})
-        return
-    _explain(registry.load("strategy", name), "--set")
+    _list_or_explain("strategy", name, "--set")
 
 
 @click.command("early-stopping")
 @click.argument("name", required=False)
 def early_stopping_command(name: str | None) -> None:
     """List the rules of early stopping, or explain one."""
-    if name is None:
-        _print_things({known: registry.load("early-stopping", known) for known in registry.names("early-stopping")})
-        return
-    _explain(registry.load("early-stopping", name), "--stop-set")
+    _list_or_explain("early-stopping", name, "--stop-set")
 
 
 @click.command("promotion")
 @click.argument("name", required=False)
 def promotion_command(name: str | None) -> None:
     """List the rules of promotion, or explain one."""
-    if name is None:
-        _print_things({known: registry.load("promotion", known) for known in registry.names("promotion")})
-        return
-    _explain(registry.load("promotion", name), "--set")
+    _list_or_explain("promotion", name, "--set")
 
 
 @click.command("datasets")
@@ -73,7 +64,16 @@ def _explain(thing: type, option_of: str) -> None:
         click.echo(f"  {option.name}: {registry.describe_type(option.type)}, default {option.default}. {option.help}")
 
 
-def _print_things(things: dict[str, type]) -> None:
+def _list_or_explain(kind: registry.Kind, name: str | None, option: str) -> None:
+    """List all of a kind, or explain one; `option` is how its own options are given."""
+    if name is None:
+        _list_things(kind)
+    else:
+        _explain(registry.load(kind, name), option)
+
+
+def _list_things(kind: registry.Kind) -> None:
+    things = {name: registry.load(kind, name) for name in registry.names(kind)}
     _print_lines({name: (inspect.getdoc(thing) or "").partition("\n")[0] for name, thing in things.items()})
 
 

@@ -49,7 +49,7 @@ _SEARCH = (
     click.option("--scored-examples", type=int, help="Validation examples that a candidate is scored on at most."),
     click.option("--epoch-size", type=int, help="Examples an epoch shows at most (default 6000, of trainings all)."),
     click.option("--finalists", type=int, help="Train so many of the best in full at the end (default 2; 0 for none)."),
-    click.option("--final-share", type=float, help="The finals' share of the time (default 0.5, of a limit 0.75)."),
+    click.option("--final-share", type=float, help="The finals' share of the time (default 0.5, of a limit 0.7)."),
     click.option("--usual/--no-usual", default=None, help="Begin with what a practitioner would try first (default)."),
     click.option("--epochs", type=int, help="Epochs a candidate is trained for (default: as many as rank them)."),
     click.option("--objective", multiple=True, help="Metric to optimise (default mse, of GANs fid); repeat it."),

@@ -17,7 +17,7 @@ from nas.core.promotion import Promotion
 from nas.core.space import SearchSpace, sample
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
-from nas.session.plan import RULE, expect_trials
+from nas.session.plan import RULE, declared_by, expect_trials
 from nas.strategies.one_shot import OneShot
 
 FEW_TRIALS, FEW_EPOCHS = 8, 4
@@ -31,8 +31,9 @@ _PRUNABLE_OF = 4  # genotypes drawn to see whether there is one with channels to
 def plan_early_stopping(
     config: RunConfig, given: Callable[..., EarlyStopping] | None, strategy: Callable[..., Strategy]
 ) -> Callable[[Objective, int, Evaluator, bool], tuple[str, EarlyStopping]]:
-    """Return a function that makes the rule, with its name, of the first objective, the epochs and the evaluator,
-    and of whether candidates have a time.
+    """Return a function that makes the rule, with its name.
+
+    It is given the first objective, the epochs, the evaluator, and whether candidates have a time.
 
     Args:
         given: what makes the rule, where the caller has passed an object.
@@ -44,7 +45,7 @@ def plan_early_stopping(
     if trained and asked not in (None, "none"):
         raise UserError("--early-stopping", asked, "none", why="there is a genotype, which is trained in full")
 
-    in_portions = isinstance(strategy, type) and issubclass(strategy, Strategy) and strategy.trains_portions
+    in_portions = declared_by(strategy).trains_portions
     if in_portions and asked not in (None, "none"):
         why = f"--strategy {config.strategy} decides after each portion of a training how it goes on"
         raise UserError("--early-stopping", asked, "none", why=why)
@@ -71,10 +72,9 @@ def plan_early_stopping(
             raise UserError("--early-stopping", asked, "none", why=why)
         several = len(config.objective) > 1  # of a front all would go that are not good in the first
         alone = not (trained or in_portions or config.weight_sharing == "supernet" or config.promotion != "none")
-        worth_it = config.trials > FEW_TRIALS and epochs > FEW_EPOCHS and alone and not (unlearned or several)
-        alone_timed = timed and not (unlearned or several)
-        usual = RULE if alone_timed else "asha" if worth_it else "none"
-        name = asked or usual
+        learns = not (unlearned or several)
+        worth_it = config.trials > FEW_TRIALS and epochs > FEW_EPOCHS and alone and learns
+        name = asked or (RULE if timed and learns else "asha" if worth_it else "none")
         rule, options = of(name), dict(config.stop_set)
         first = registry.options(rule).get("first")
         if first is not None and first.default is None and evaluator.unsettled:  # it is left open

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nas import registry
 from nas.config import RunConfig
@@ -90,25 +91,19 @@ def assume_restrictions(
     if not isinstance(space, Restrictable):
         return space, ()
     made: dict[str, Assumption] = {}
-    decided = [*config.pin, *config.restrict]
     for objective in objectives:
         for assumption in evaluator.assumptions(objective):
-            site = assumption.site
-            choice = space.choices().get(site)
-            if choice is None or any(fnmatch.fnmatchcase(site, pattern) for pattern in decided):
-                continue
-            values = tuple(value for value in choice.values if value in assumption.values)
-            if not values and site in made:
-                first, wanted = made[site], ", ".join(map(str, assumption.values))
+            site, first = assumption.site, made.get(assumption.site)
+            if first is not None and not {*first.values} & {*assumption.values}:
+                wanted = ", ".join(map(str, assumption.values))
                 raise UserError(
                     "--objective", objective, "objectives that one candidate can have",
                     why=f"needs {site} = {wanted} ({assumption.reason}), "
                     f"which is {', '.join(map(str, first.values))} already ({first.reason})",
                 )  # fmt: skip
-            if not values or values == choice.values:
-                continue
-            space = space.restrict({site: values}, "--objective")
-            made[site] = Assumption(site, values, assumption.reason)
+            space, more = assume(space, [assumption], config)
+            made |= {one.site: one for one in more}
+    assert isinstance(space, Restrictable)
     if made:
         needs = "; ".join(f"{one.site} = {', '.join(map(str, one.values))} ({one.reason})" for one in made.values())
         for option, patterns in (("--pin", config.pin), ("--restrict", config.restrict)):
@@ -120,15 +115,15 @@ def assume(
     space: SearchSpace, assumptions: Sequence[Assumption], config: RunConfig
 ) -> tuple[SearchSpace, tuple[Assumption, ...]]:
     """Restrict decisions that the user has said nothing about, of those that there are."""
-    made = []
+    decided, made = [*config.pin, *config.restrict], []
     for assumption in assumptions:
         choice = space.choices().get(assumption.site) if isinstance(space, Restrictable) else None
-        said = any(fnmatch.fnmatchcase(assumption.site, pattern) for pattern in [*config.pin, *config.restrict])
-        if isinstance(space, Restrictable) and choice is not None and not said:
-            values = tuple(value for value in choice.values if value in assumption.values)
-            if values and values != choice.values:
-                space = space.restrict({assumption.site: values}, "--objective")
-                made.append(Assumption(assumption.site, values, assumption.reason))
+        if choice is None or any(fnmatch.fnmatchcase(assumption.site, pattern) for pattern in decided):
+            continue
+        values = tuple(value for value in choice.values if value in assumption.values)
+        if isinstance(space, Restrictable) and values and values != choice.values:
+            space = space.restrict({assumption.site: values}, "--objective")
+            made.append(replace(assumption, values=values))
     return space, tuple(made)
 
 
