@@ -108,7 +108,7 @@ class Task(Capabilities):
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """The metrics on this data: those of quality, and what a training costs and how long it was."""
-        return {**self.quality, **COST, **{n: m for n, m in LENGTH.items() if n not in self.quality}}
+        return {**self.quality, **COST, **LENGTH}
 
     def assumptions(self, objective: str) -> list[Assumption]:
         """What an objective needs to make sense."""

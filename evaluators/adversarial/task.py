@@ -10,14 +10,14 @@ from evaluators.adversarial.selection import KeepBest
 from evaluators.adversarial.snapshots import Snapshots
 from evaluators.task import Task
 from evaluators.training.selection import Selection
-from nas.core.metric import Metric, metrics_by_name
+from nas.core.metric import LENGTH, Metric, metrics_by_name
 from nas.core.space import SearchSpace
 
 DEVIATION = Metric("sample_deviation", "maximize", caveat="pure noise deviates most")
 REAL = Metric("real_fid", "minimize", caveat="is of images of the data, and the same for all candidates")
 EPOCHS = metrics_by_name(
     Metric("epoch_fid", "minimize", caveat="is of the last epoch, not of the weights that are kept, whose fid is"),
-    Metric("kept_epoch", "minimize", caveat="says when the best weights were found and not how good they are"),
+    LENGTH["kept_epoch"],
 )
 """The metrics of evaluators.adversarial.selection.KeepBest."""
 

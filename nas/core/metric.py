@@ -48,6 +48,6 @@ COST = metrics_by_name(
 
 LENGTH = metrics_by_name(
     Metric("examples", None),
-    Metric("kept_epoch", None),
+    Metric("kept_epoch", "minimize", caveat="says when the best weights were found and not how good they are"),
 )
 """How many examples a training has shown, if that was planned by time, and which epoch is kept, if not the last."""
