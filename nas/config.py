@@ -202,6 +202,11 @@ class RunConfig(BaseModel):
         return self.executor or ("ray" if (self.workers or 1) > 1 else "inline")
 
     @property
+    def effort(self) -> str:
+        """How long a candidate is trained, in words: a time, or epochs."""
+        return f"{self.candidate_time} of training" if self.candidate_time else f"{self.epochs} epochs"
+
+    @property
     def executor_options(self) -> dict[str, Any]:
         """The options given that are an executor's, by their names in Python."""
         given = {name: getattr(self, name) for name in EXECUTOR_OPTIONS if getattr(self, name) is not None}

@@ -15,7 +15,6 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from nas.config import RunConfig
 from nas.core.genotype import Genotype
 from nas.core.metric import format_value
 from nas.core.pareto import most_spread, pareto_front
@@ -79,7 +78,7 @@ class Display:
         what, a_trial = ("training", "") if self._training else (config.strategy, " a trial")
         self._say(
             f"{what} on {config.space}, {run.data_name}: {data.domains[0].kind}s of {shape}, {data.counts}; "
-            f"{_describe_effort(config)}{a_trial} on {run.parts.device}{lower}; run {describe_place(run.path)}"
+            f"{config.effort}{a_trial} on {run.parts.device}{lower}; run {describe_place(run.path)}"
         )
         finalists = config.finalists
         if finalists and not self._training:
@@ -175,11 +174,6 @@ def _expect_total(run: Run, search: Search) -> int:
     """How many candidates there will be, as far as can be told: where they have a time, only so many fit."""
     trials, config = search.limits.trials, run.config
     return trials if config.candidate_time is None else max(_count_asked(search.begun), expect_trials(config))
-
-
-def _describe_effort(config: RunConfig) -> str:
-    """How long a candidate is trained."""
-    return f"{config.candidate_time} of training" if config.candidate_time else f"{config.epochs} epochs"
 
 
 def _count_asked(trials: Sequence[Trial]) -> int:

@@ -87,6 +87,11 @@ def test_candidates_of_a_limited_search_have_the_same_time_and_the_finals_the_re
     assert run.config.early_stopping == "incumbent"
 
 
+def test_a_limited_search_says_how_long_its_candidates_are_trained(run):
+    assert f"{run.config.candidate_time} of training a trial" in (run.path / "report.html").read_text()
+    assert RunConfig.checked({"epochs": 3}).effort == "3 epochs"
+
+
 def test_a_limited_search_says_what_it_assumes_of_schedules(run):
     assert [a.site for a in run.parts.assumptions if a.site == "schedule"] == ["schedule"]
     assert all(t.genotype.content["schedule"] == "one_cycle" for t in run.trials)
