@@ -22,6 +22,7 @@ _MOST_FRAMES, _LEAST_SIDE_MOVING = 30, 24  # animated pictures compress badly
 def render_rows(rows: Sequence[Tensor], least_side: int = 32) -> bytes:
     """Render batches of images, (M, C, H, W) in [0, 1] each and all of one shape, as the rows of a PNG.
 
+    Four channels are colour with alpha, two are red and green, and of more than four the first three are shown.
     Small images are enlarged by a whole factor until their smaller side is at least `least_side` pixels.
     """
     buffer = io.BytesIO()
@@ -30,18 +31,24 @@ def render_rows(rows: Sequence[Tensor], least_side: int = 32) -> bytes:
 
 
 def render_gif(frames: Sequence[Image.Image]) -> bytes:
-    """Render a GIF that repeats pictures of one size, and shows the last for longer."""
+    """Render a GIF that repeats pictures of one size, transparent ones on white, and shows the last for longer."""
     each = max(40, min(_LONGEST, _MILLISECONDS // len(frames)))
     buffer = io.BytesIO()
-    first, *rest = frames
+    first, *rest = (_lay_on_white(frame) if frame.mode == "RGBA" else frame for frame in frames)
     durations = [each] * len(rest) + [_AT_THE_END]
     first.save(buffer, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0)
     return buffer.getvalue()
 
 
+def _lay_on_white(picture: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
 def draw_rows(rows: Sequence[Tensor], least_side: int = 32) -> Image.Image:
     """Draw the picture that `render_rows` renders."""
     images = torch.stack([row.detach().cpu().float().clamp(0, 1) for row in rows])
+    if (channels := images.shape[2]) not in (1, 3, 4):
+        images = F.pad(images[:, :, :3], (0, 0, 0, 0, 0, max(0, 3 - channels)))
     factor = max(1, -(-least_side // min(images.shape[-2:])))
     lines = [
         F.pad(row.repeat_interleave(factor, 2).repeat_interleave(factor, 3), (1, 1, 1, 1), value=0.5) for row in images

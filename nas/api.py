@@ -28,19 +28,23 @@ from nas.study.run import Candidate, Run
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from nas.data.dataset import Dataset
+
+    Array = np.ndarray | Tensor
+    Arrays = Array | tuple[Array, Array] | Mapping[str, Array]
 
 __all__ = ["open_run", "prune", "resume", "search", "train"]
 
 
 def search(
     space: str | SearchSpace = "autoencoder",
-    data: str | Dataset | Mapping[str, np.ndarray] = "digits",
+    data: str | Dataset | Arrays = "digits",
     strategy: str | Callable[..., Strategy] = "evolution",
     trials: int = 30,
     *,
-    data_b: str | Dataset | Mapping[str, np.ndarray] | None = None,
+    data_b: str | Dataset | Arrays | None = None,
     evaluator: str | Callable[..., Evaluator] | None = None,
     early_stopping: str | Callable[..., EarlyStopping] | None = None,
     **options: Any,
@@ -49,8 +53,9 @@ def search(
 
     Args:
         space: a name, ``module:Class``, or a search space.
-        data: a data set's name, an Dataset, or arrays by the names ``x_train`` and, as you have them,
-            ``y_train``, ``x_test``, ``y_test``: (N, H, W) or (N, H, W, C), uint8 or floats in [0, 1].
+        data: a data set's name, a Dataset, or NumPy arrays or tensors: the examples, a pair ``(x, y)`` with their
+            labels, or a mapping with ``x_train`` and, as you have them, ``y_train``, ``x_test``, ``y_test``. Images are
+            (N, H, W), (N, H, W, C) or (N, C, H, W); ``npz:PATH`` in ``nas datasets`` says which values are taken.
         strategy: a name, ``module:Class``, a strategy, or what makes one, called as
             ``strategy(space, seed=..., trials=..., **set)``.
         data_b: the other set of images, in the same ways, for spaces that translate between two (``cyclegan``).
@@ -74,8 +79,8 @@ def train(
     architecture: str | Path | Run | Candidate | Genotype,
     epochs: int,
     *,
-    data: str | Dataset | Mapping[str, np.ndarray] | None = None,
-    data_b: str | Dataset | Mapping[str, np.ndarray] | None = None,
+    data: str | Dataset | Arrays | None = None,
+    data_b: str | Dataset | Arrays | None = None,
     space: str | SearchSpace | None = None,
     evaluator: str | Callable[..., Evaluator] | None = None,
     **options: Any,
@@ -114,8 +119,8 @@ def resume(
     *,
     trials: int | None = None,
     space: SearchSpace | None = None,
-    data: Dataset | Mapping[str, np.ndarray] | None = None,
-    data_b: Dataset | Mapping[str, np.ndarray] | None = None,
+    data: Dataset | Arrays | None = None,
+    data_b: Dataset | Arrays | None = None,
     strategy: Callable[..., Strategy] | None = None,
     evaluator: Callable[..., Evaluator] | None = None,
     early_stopping: Callable[..., EarlyStopping] | None = None,
@@ -144,8 +149,8 @@ def prune(
     *,
     trial: int | None = None,
     space: SearchSpace | None = None,
-    data: Dataset | Mapping[str, np.ndarray] | None = None,
-    data_b: Dataset | Mapping[str, np.ndarray] | None = None,
+    data: Dataset | Arrays | None = None,
+    data_b: Dataset | Arrays | None = None,
     evaluator: Callable[..., Evaluator] | None = None,
 ) -> Run:
     """Make versions of a trial without these shares of its channels, as trials of the run; as ``nas prune``.
@@ -200,8 +205,8 @@ def _data_name(argument: str, data: Any) -> str:
 
     if isinstance(data, str):
         return data
-    if not isinstance(data, (Mapping, Dataset)):
-        allowed = "a data set's name, an Dataset, or a dictionary of arrays with x_train"
+    if not isinstance(data, (Mapping, Dataset, tuple)) and not hasattr(data, "__array__"):
+        allowed = "a data set's name, a Dataset, an array or tensor, a pair (x, y), or a dictionary with x_train"
         raise UserError(argument, type(data).__name__, allowed)
     return data.name if isinstance(data, Dataset) else ARRAYS
 
@@ -265,10 +270,4 @@ def _make_data_set(data: Any, config: RunConfig) -> Dataset:
 
     if isinstance(data, Dataset):
         return data
-    return load_arrays(
-        data,
-        seed=config.seed,
-        test_seed=config.test_seed,
-        train_size=config.train_size,
-        image_size=config.image_size,
-    )
+    return load_arrays(data, **config.data_options)

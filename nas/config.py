@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
+from nas.data import reading
 from nas.study.remote.urls import ALLOWED, find_runs_folder
 
 Scalar = bool | int | float | str
@@ -137,7 +139,12 @@ class RunConfig(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?|mps)$")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     train_size: Whole | None = Field(None, ge=2)
-    image_size: Whole | None = Field(None, ge=4, le=256)
+    split: Literal["stratified", "shuffled"] = "stratified"
+    image_size: int | str | None = None
+    channels: str = "auto"
+    background: str = "white"
+    image_shape: str | None = None
+    label: str | None = None
     data_dir: Folder | None = None
     strict: bool = False
     weight_sharing: Literal["none", "inherit", "supernet"] = "none"
@@ -158,6 +165,11 @@ class RunConfig(BaseModel):
             parse_duration(value)
             return str(value)
         return None
+
+    @field_validator(*reading.ALLOWED, mode="before")
+    @classmethod
+    def _reading(cls, value: Any, field: ValidationInfo) -> Any:
+        return None if value is None else reading.normalise(field.field_name or "", _refuse_bool(value))
 
     @field_validator("objective")
     @classmethod
@@ -213,6 +225,12 @@ class RunConfig(BaseModel):
         return {name: parse_duration(value) if name == "trial_timeout" else value for name, value in given.items()}
 
     @property
+    def data_options(self) -> dict[str, Any]:
+        """How data is read and split, by the names that nas.data.loading takes."""
+        names = ("seed", "test_seed", "train_size", "split", *(field.name for field in fields(reading.Reading)))
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def data_sets(self) -> list[str]:
         """The names of the data sets: one, or those of both domains."""
         return [self.dataset] if self.dataset_b is None else [self.dataset, self.dataset_b]
@@ -262,7 +280,8 @@ _ALLOWED = {
     "device": "auto, cpu, cuda, a card such as cuda:1, or mps",
     "precision": "auto, fp32, bf16",
     "final-share": "a number between 0 and 1",
-    "weight-sharing": "none, inherit, supernet",
+    "split": "stratified, shuffled",
+    **{_format_option(name): allowed for name, allowed in reading.ALLOWED.items()},
     "time-limit": "a duration such as 90s, 10m or 1.5h",
     "candidate-time": "a duration such as 20s or 1.5m",
     "trial-timeout": "a duration such as 90s, 10m or 1.5h",

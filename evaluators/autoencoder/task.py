@@ -191,7 +191,7 @@ class AutoencoderTask(Task):
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """Deliver the autoencoder, with the first 16 images of the test part; of a variational one also its decoder."""
         images, autoencoder = self.data.test.examples[:_EXAMPLES], as_autoencoder(model)
-        whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder")
+        whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder", pictures=self.data.pictures)
         if not autoencoder.variational:
             return {"autoencoder": whole}
         latent = autoencoder.encode(as_float(images[:1])).shape[1]

@@ -186,6 +186,7 @@ class CycleGanTask(AdversarialTask):
                 ("translations",),
                 "translator",
                 {"source": source, "target": target, "part": way},
+                domain.pictures,
             )
             for way, domain, (source, target) in ways
         }

@@ -15,7 +15,10 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 
 class InceptionFeatures(nn.Module):
-    """Maps images of any size and 1 or 3 channels in [0, 1] to the 2,048 features before the last layer."""
+    """Maps images of any size in [0, 1] to the 2,048 features before the last layer.
+
+    They are grey, colour, or colour with alpha, which is laid on white; two channels are red and green.
+    """
 
     mean: Tensor
     deviation: Tensor
@@ -28,6 +31,11 @@ class InceptionFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) to features (N, 2048)."""
+        channels = images.shape[1]
+        if channels == 4:
+            images = images[:, :3] * images[:, 3:] + 1 - images[:, 3:]
+        elif channels == 2:
+            images = F.pad(images, (0, 0, 0, 0, 0, 1))
         size = (_SIDE, _SIDE)
         large = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
         features: Tensor = self.network((large.expand(-1, 3, -1, -1) - self.mean) / self.deviation)

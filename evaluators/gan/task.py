@@ -193,7 +193,12 @@ class GanTask(AdversarialTask):
         return {
             "generator": Deliverable(gan.generator, {"noise": noise, **told}, ("images",), "generator", settings),
             "discriminator": Deliverable(
-                gan.discriminator, {"images": examples.examples, **told}, ("scores",), "discriminator", settings
+                gan.discriminator,
+                {"images": examples.examples, **told},
+                ("scores",),
+                "discriminator",
+                settings,
+                self.data.pictures,
             ),
         }
 

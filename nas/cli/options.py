@@ -77,7 +77,12 @@ _SEARCH = (
     click.option("--precision", help="Of trainings: auto (default: bf16 on cards that have it), fp32 or bf16."),
     click.option("--test-seed", type=int, help="Seed of the test part, where the data have none (default 0)."),
     click.option("--train-size", type=int, help="Train on this many images."),
-    click.option("--image-size", type=int, help="Resize images to S x S."),
+    click.option("--split", help="Into parts with equal shares of each class: stratified (default), or shuffled."),
+    click.option("--image-size", metavar="S|HxW", help="Resize images to S x S, or H x W."),
+    click.option("--channels", help="Read images as L (grey), RGB or RGBA (keeps transparency); auto by default."),
+    click.option("--background", metavar="COLOUR", help="Lay transparent parts on white (default), black or #rrggbb."),
+    click.option("--image-shape", metavar="HxW|CxHxW", help="Make images of rows of numbers (default: squares)."),
+    click.option("--label", metavar="COLUMN", help="Of rows of pixels: the first column, the last, or none."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
     click.option("--strict", is_flag=True, default=None, help="Refuse a folder with an unreadable picture."),
     click.option(
@@ -106,7 +111,8 @@ def search_options(command: Command) -> Command:
 
 _ALSO_OF_A_TRAINING = (
     "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
-    "device", "precision", "test_seed", "train_size", "image_size", "data_dir", "strict",
+    "device", "precision", "test_seed", "train_size", "split", "image_size", "channels", "background", "image_shape",
+    "label", "data_dir", "strict",
 )  # fmt: skip
 
 

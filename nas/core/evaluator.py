@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from nas.core.genotype import Genotype
 from nas.core.job import Job, Train
 from nas.core.metric import Metric
+from nas.core.picture_rule import USUAL_PICTURES, PictureRule
 from nas.core.space import SearchSpace
 from nas.core.trial import Measurement, Objective, Trial
 
@@ -61,6 +62,7 @@ class Deliverable:
         outputs: the names of what it gives: of its tensor, or of each of the tuple that it gives.
         program: the template of ``model.py``, which says what the file does when it is run.
         settings: what that template asks for.
+        pictures: how a program that takes picture files reads them.
     """
 
     module: nn.Module
@@ -68,6 +70,7 @@ class Deliverable:
     outputs: tuple[str, ...]
     program: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    pictures: PictureRule = USUAL_PICTURES
 
 
 class Capabilities:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import lzma
 import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +18,24 @@ from torch import Tensor
 
 from nas.core.errors import UserError
 from nas.data.dataset import Split
+from nas.data.labels import number_labels, read_labels
+from nas.data.layout import find_layout, move_channels_first, shape_rows
+from nas.data.reading import Reading
 from nas.data.source import UnsplitData
+from nas.data.values import RANGES, find_value_rule
 
-KEYS = ("x_train", "y_train", "c_train", "x_test", "y_test", "c_test")
-"""The names of arrays: examples, labels, and vectors that a model is told of the examples."""
+NAMES: dict[str, tuple[str, ...]] = {
+    "x_train": ("train_images", "x", "images", "data", "arr_0"),
+    "y_train": ("train_labels", "y", "labels", "targets", "arr_1"),
+    "c_train": (),
+    "x_test": ("test_images",),
+    "y_test": ("test_labels",),
+    "c_test": (),
+}
+"""The names of arrays, examples, labels and vectors that a model is told of the examples, and what they are called
+elsewhere, the likeliest first; capitals do not matter."""
 
-_EXAMPLES = "(N, H, W) or (N, H, W, C) with C 1 or 3, uint8 or floats in [0, 1], or vectors (N, D) of finite numbers"
+_EXAMPLES = f"(N, H, W), (N, H, W, C) or (N, C, H, W) with C from 1 to 4: {RANGES}; or vectors (N, D) of finite numbers"
 # what zipfile, zlib, lzma and NumPy say to damaged files
 _BROKEN = (
     OSError, ValueError, EOFError, SyntaxError, NotImplementedError, RuntimeError, OverflowError, MemoryError,
@@ -41,75 +54,116 @@ def refuse_damage(name: str, allowed: str) -> Iterator[None]:
         raise UserError("--dataset", name, allowed, why=why) from None
 
 
-def read_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> UnsplitData:
-    """The examples, labels and vectors of arrays by their KEYS.
+def name_arrays(given: Any) -> dict[str, np.ndarray]:
+    """Arrays or tensors as a caller gives them, by their names: one alone, a pair with its labels, or a mapping."""
+    if not isinstance(given, Mapping):
+        given = dict(zip(("x_train", "y_train"), given if isinstance(given, tuple) else (given,), strict=False))
+    return {str(key): _as_array(array) for key, array in given.items()}
+
+
+def _as_array(array: Any) -> np.ndarray:
+    if isinstance(array, Tensor):
+        array = array.detach().cpu()
+        array = array.float() if array.dtype == torch.bfloat16 else array
+    return np.asarray(array)
+
+
+def find_names(present: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Which name stands for which of NAMES, and notes on it; a single array is ``x_train``."""
+    lower = {name.lower(): name for name in reversed(present)}
+    found = {key: key for key in NAMES if key in present}
+    for key, others in NAMES.items():
+        name = next((lower[other] for other in (key, *others) if other in lower), None)
+        if key not in found and name is not None and name not in found.values():
+            found[key] = name
+    if len(present) == 1 and not found:
+        found = {"x_train": present[0]}
+    renamed = [f"{name} was read as {key}" for key, name in found.items() if name != key]
+    unread = [name for name in present if name not in found.values()]
+    return found, (*renamed, *([f"{', '.join(unread)} not read"] if unread else []))
+
+
+def read_arrays(
+    name: str, arrays: Mapping[str, np.ndarray], reading: Reading, notes: tuple[str, ...] = ()
+) -> UnsplitData:
+    """The examples, labels and vectors of arrays by the keys of NAMES.
+
+    Args:
+        notes: what is known already of how they were read.
 
     Raises:
         UserError: x_train is missing, an array is of the wrong kind (the error names it), or two do not fit together.
     """
-    arrays = {key: np.asarray(array) for key, array in arrays.items()}
     if "x_train" not in arrays:
         raise UserError("--dataset", name, f"x_train, {_EXAMPLES}", why="has no x_train")
-    pool = _read_part(name, arrays, "train")
-    test = _read_part(name, arrays, "test") if "x_test" in arrays else None
-    if test is not None and (
-        test.examples.shape[1:] != pool.examples.shape[1:] or test.examples.dtype != pool.examples.dtype
-    ):
-        raise UserError("--dataset", name, f"{pool.kind}s of one shape and type", why="x_train and x_test differ in it")
-    if test is not None and _count_columns(test.vectors) != _count_columns(pool.vectors):
+    keys = [key for key in ("x_train", "x_test") if key in arrays]
+    examples, said = read_examples(name, {key: arrays[key] for key in keys}, reading)
+    parts = {key[2:]: tensor for key, tensor in zip(keys, examples, strict=True)}
+    vectors = {
+        part: _read_conditions(name, f"c_{part}", arrays.get(f"c_{part}"), len(tensor))
+        for part, tensor in parts.items()
+    }
+    if len({_count_columns(of_part) for of_part in vectors.values()}) > 1:
         raise UserError("--dataset", name, "c_train and c_test of one length, or neither", why="they differ in it")
-    labels = [part.labels for part in (pool, test) if part is not None and part.labels is not None]
-    if not labels:
-        return UnsplitData(pool, test)
-    known = torch.unique(torch.cat(labels))  # sorted
-    classes = tuple(str(label) for label in known.tolist())
-    return UnsplitData(
-        _number_labels(pool, known), None if test is None else _number_labels(test, known), classes=classes
-    )
+    labels: dict[str, np.ndarray] = {}
+    for part, tensor in parts.items():
+        if (key := f"y_{part}") not in arrays:
+            continue
+        try:
+            labels[part], how = read_labels(arrays[key], len(tensor))
+        except ValueError as error:
+            allowed = f"{len(tensor)} whole numbers, words or one-hot rows in {key}"
+            raise UserError("--dataset", name, allowed, why=f"{key} {error}") from None
+        said += [f"{key} {how}"] if how else []
+    classes, numbers = number_labels(list(labels.values())) if labels else ((), [])
+    numbered = {part: torch.from_numpy(number) for part, number in zip(labels, numbers, strict=True)}
+    splits = {part: Split(tensor, numbered.get(part), vectors[part]) for part, tensor in parts.items()}
+    return UnsplitData(splits["train"], splits.get("test"), classes, (*notes, *said))
 
 
-def read_examples(name: str, key: str, array: np.ndarray) -> Tensor:
-    """Images (N, C, H, W), uint8 or float32 in [0, 1], of an array (N, H, W[, C]), or vectors (N, D), float32.
+def read_examples(name: str, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[list[Tensor], list[str]]:
+    """Images (N, C, H, W), uint8 or float32 in [0, 1], or vectors (N, D), float32, and words on how they were read.
 
     Raises:
-        UserError: the array is neither; `name` is that of the data set and `key` that of the array.
+        UserError: the arrays are neither, or differ in shape or type; `name` is that of the data set.
     """
 
-    def refuse(why: str) -> UserError:
+    def refuse(key: str, why: str) -> UserError:
         return UserError("--dataset", name, f"{key} {_EXAMPLES}", why=f"{key} {why}")
 
-    if array.ndim not in (2, 3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)):
-        raise refuse(f"has the shape {array.shape}")
-    if array.dtype.kind not in ("iuf" if array.ndim == 2 else "f") and array.dtype != np.uint8:
-        raise refuse(f"is {array.dtype}")
-    if array.size == 0:
-        raise refuse("is empty")
+    if reading.row_shape is not None:
+        arrays = {key: shape_rows(array, reading) for key, array in arrays.items()}
+    first, array = next(iter(arrays.items()))
+    layout = find_layout(array.shape[1:]) if array.ndim == 4 else (False, "")
+    for key, each in arrays.items():
+        if each.ndim not in (2, 3, 4) or (each.ndim == 4 and layout is None):
+            raise refuse(key, f"has the shape {each.shape}")
+        if each.size == 0:
+            raise refuse(key, "is empty")
+        if each.shape[1:] != array.shape[1:] or (each.dtype.kind == "f") != (array.dtype.kind == "f"):
+            allowed = f"{'vectors' if array.ndim == 2 else 'images'} of one shape and type"
+            raise UserError("--dataset", name, allowed, why=f"{first} and {key} differ in it")
     if array.ndim == 2:
-        with np.errstate(over="ignore"):
-            numbers = array.astype(np.float32)
-        if not np.isfinite(numbers).all():
-            raise refuse("holds numbers that are not finite")
-        return torch.from_numpy(np.ascontiguousarray(numbers))
-    if array.dtype.kind == "f":
-        low, high = float(array.min()), float(array.max())
-        if not (low >= 0 and high <= 1):  # also refuses NaN
-            raise refuse(f"holds values from {low:g} to {high:g}")
-        array = array.astype(np.float32)
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
-    return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
+        return [_read_vectors(each, functools.partial(refuse, key)) for key, each in arrays.items()], []
+    try:
+        rule = find_value_rule(list(arrays.values()))
+    except ValueError as error:
+        raise refuse(first, str(error)) from None
+    assert layout is not None
+    channels_first, how = layout
+    notes = [f"{first} {said}" for said in (how, rule.note) if said]
+    read = (move_channels_first(rule.apply(each), channels_first) for each in arrays.values())
+    return [torch.from_numpy(np.ascontiguousarray(each)) for each in read], notes
 
 
-def _read_part(name: str, arrays: Mapping[str, np.ndarray], part: str) -> Split:
-    key = f"x_{part}"
-    examples = read_examples(name, key, arrays[key])
-    vectors = _read_conditions(name, f"c_{part}", arrays.get(f"c_{part}"), len(examples))
-    labels = arrays.get(f"y_{part}")
-    if labels is None:
-        return Split(examples, vectors=vectors)
-    if labels.dtype.kind not in "iub" or labels.size != len(examples):
-        why = f"y_{part} is {labels.dtype} of shape {labels.shape}"
-        raise UserError("--dataset", name, f"{len(examples)} whole numbers in y_{part}", why=why)
-    return Split(examples, torch.from_numpy(labels.reshape(-1).astype(np.int64)), vectors)
+def _read_vectors(array: np.ndarray, refuse: Callable[[str], UserError]) -> Tensor:
+    if array.dtype.kind not in "iuf":
+        raise refuse(f"is {array.dtype}")
+    with np.errstate(over="ignore"):
+        numbers = array.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise refuse("holds numbers that are not finite")
+    return torch.from_numpy(np.ascontiguousarray(numbers))
 
 
 def _read_conditions(name: str, key: str, array: np.ndarray | None, number: int) -> Tensor | None:
@@ -122,10 +176,6 @@ def _read_conditions(name: str, key: str, array: np.ndarray | None, number: int)
     if not np.isfinite(array).all():
         raise UserError("--dataset", name, f"finite numbers in {key}", why=f"{key} holds others")
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-
-
-def _number_labels(part: Split, known: Tensor) -> Split:
-    return part if part.labels is None else replace(part, labels=torch.searchsorted(known, part.labels))
 
 
 def _count_columns(vectors: Tensor | None) -> int:

@@ -11,13 +11,14 @@ from nas.data.source import Request, Source, UnsplitData
 from nas.data.sources import SOURCES
 
 SIZE_RULE = (
-    "Size: images keep their size unless --image-size S is given or their source has a size. A picture is then "
-    "scaled by one factor, bilinear and antialiased, so that it covers S x S, and cropped at its centre."
+    "Size: images keep their size unless --image-size S or HxW is given or their source has a size. A picture is then "
+    "scaled by one factor, bilinear and antialiased, so that it covers S x S or H x W, and cropped at its centre."
 )
 SPLIT_RULE = (
     "Split, once: the test part is the set's own, else a fifth of the examples (at most 10,000), by --test-seed, so "
     "that it is the same for every --seed; by the seed, validation is 15% of the rest (at most 5,000, and at most "
-    "a quarter of --train-size); training is what remains, or --train-size of it. The search never sees the test part."
+    "a quarter of --train-size); training is what remains, or --train-size of it. Where there are labels every part "
+    "has as large a share of each class as all examples. The search never sees the test part."
 )
 
 

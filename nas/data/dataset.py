@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nas.core.errors import UserError
+from nas.core.picture_rule import USUAL_PICTURES, PictureRule
 from nas.core.space import Condition, Shape
 
 Kind = Literal["image", "vector", "sequence"]
@@ -26,8 +27,8 @@ class Split:
     """One part of a data set.
 
     Attributes:
-        examples: images (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1], where C is 1 or 3; vectors (N, D) or
-            sequences (N, C, T), float32 in any range.
+        examples: images (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1], where C is 1 (grey), 3 (colour), 4 (with
+            alpha) or 2 (shown as red and green); vectors (N, D) or sequences (N, C, T), float32 in any range.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
     """
@@ -92,6 +93,7 @@ class Dataset:
         name: what the user called it: ``digits``, ``csv:faces.csv``.
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples on the way (images resized, files skipped), a sentence each.
+        pictures: how picture files are read, so that they are like its images.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Dataset:
     test: Split
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    pictures: PictureRule = USUAL_PICTURES
 
     @property
     def shape(self) -> Shape:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from nas.core.errors import UserError
-from nas.data.arrays import read_arrays
+from nas.data.arrays import find_names, name_arrays, read_arrays
 from nas.data.catalogue import data_directory, find_source
-from nas.data.dataset import Dataset, Split
+from nas.data.channels import convert_channels
+from nas.data.dataset import Dataset
+from nas.data.reading import COUNTS, Reading
 from nas.data.resizing import resize_images
 from nas.data.source import Request, UnsplitData
-from nas.data.splitting import DEFAULT_TEST_SEED, SMALLEST_SIDE, split_data
+from nas.data.splitting import DEFAULT_TEST_SEED, SplitRule, split_data
 
-_LARGEST_SIDE = 256
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def load_data(
@@ -26,65 +28,81 @@ def load_data(
     seed: int = 0,
     test_seed: int = DEFAULT_TEST_SEED,
     train_size: int | None = None,
-    image_size: int | None = None,
+    split: SplitRule = "stratified",
     data_dir: Path | None = None,
-    strict: bool = False,
+    **reading: Any,
 ) -> Dataset:
     """A data set, split as nas.data.catalogue.SPLIT_RULE says and sized as SIZE_RULE says.
 
     Args:
         name: one of nas.data.catalogue.data_set_names, with a path for a PATH.
         data_dir: where downloads are kept.
-        strict: refuse a folder with a picture that cannot be read.
+        reading: the fields of nas.data.reading.Reading: ``image_size``, ``channels``, ``strict`` and so on.
 
     Raises:
         UserError: the name is unknown, or the data cannot be used.
     """
-    data = load_unsplit(name, image_size=image_size, data_dir=data_dir, strict=strict)
-    return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed)
+    data = load_unsplit(name, Reading(**reading), data_dir=data_dir)
+    return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed, split=split)
 
 
-def load_unsplit(
-    name: str, *, image_size: int | None = None, data_dir: Path | None = None, strict: bool = False
-) -> UnsplitData:
+def load_unsplit(name: str, reading: Reading, *, data_dir: Path | None = None) -> UnsplitData:
     """All examples of a data set, sized but not split; see `load_data`."""
     source, argument = find_source(name)
-    load_other = functools.partial(load_unsplit, image_size=image_size, data_dir=data_dir, strict=strict)
-    request = Request(name, argument, image_size, data_directory(data_dir), strict, load_other)
-    return _resize_data(source.load(request), image_size)
+    for option in () if source.argument == "NAME" else ("image_shape", "label"):
+        if (value := getattr(reading, option)) is not None and option not in source.takes:
+            why = f"--dataset {source.name} does not take it"
+            raise UserError(f"--{option.replace('_', '-')}", value, "rows of numbers, such as csv:PATH", why=why)
+    load_other = functools.partial(load_unsplit, reading=reading, data_dir=data_dir)
+    request = Request(name, argument, reading, data_directory(data_dir), load_other)
+    return _fit_images(source.load(request), reading)
 
 
 def load_arrays(
-    arrays: Mapping[str, np.ndarray],
+    given: Any,
     *,
     seed: int = 0,
     test_seed: int = DEFAULT_TEST_SEED,
     train_size: int | None = None,
-    image_size: int | None = None,
+    split: SplitRule = "stratified",
+    **reading: Any,
 ) -> Dataset:
-    """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set."""
-    data = _resize_data(read_arrays("arrays", arrays), image_size)
-    return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed)
-
-
-def _resize_data(data: UnsplitData, side: int | None) -> UnsplitData:
-    """The data with images of `side` x `side`, or as it is where `side` is None.
+    """Arrays or tensors as a data set: examples alone, a pair with labels, or a mapping by the names of an .npz.
 
     Raises:
-        UserError: `side` is out of range, or the data are no images.
+        UserError: they cannot be used.
     """
-    if side is None:
-        return data
-    if data.pool.kind != "image":
-        raise UserError("--image-size", side, "nothing but for images", why=f"the data are {data.pool.kind}s")
-    if not SMALLEST_SIDE <= side <= _LARGEST_SIDE:
-        raise UserError("--image-size", side, f"{SMALLEST_SIDE} to {_LARGEST_SIDE}")
-    if data.pool.examples.shape[-2:] == (side, side):
-        return data
+    options = Reading(**reading)
+    arrays = name_arrays(given)
+    names, notes = find_names(list(arrays))
+    data = read_arrays("arrays", {key: arrays[name] for key, name in names.items()}, options, notes)
+    data = _fit_images(data, options)
+    return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed, split=split)
 
-    def resize(part: Split) -> Split:
-        return replace(part, examples=resize_images(part.examples, side))
 
-    test = None if data.test is None else resize(data.test)
-    note = f"images were scaled to cover {side} x {side} and cropped at the centre"
-    return replace(data, pool=resize(data.pool), test=test, notes=(*data.notes, note))
+def _fit_images(data: UnsplitData, reading: Reading) -> UnsplitData:
+    """The data with images of the size and with the channels that are asked for.
+
+    Raises:
+        UserError: these are out of range, or the data are no images.
+    """
+    data = replace(data, pictures=replace(data.pictures, background=reading.colour))
+    for option, value in (("--image-size", reading.image_size), ("--channels", reading.channels)):
+        if value not in (None, "auto") and data.pool.kind != "image":
+            raise UserError(option, value, "nothing but for images", why=f"the data are {data.pool.kind}s")
+    if reading.channels != "auto" and data.pool.examples.shape[1] != (count := COUNTS[reading.channels]):
+        if data.pool.examples.shape[1] == 2:
+            why = "the images have 2 channels, which are none of these"
+            raise UserError("--channels", reading.channels, "auto", why=why)
+        note = f"images have {count} channel{'s' if count > 1 else ''} instead of {data.pool.examples.shape[1]}"
+        data = _change_images(data, lambda images: convert_channels(images, count, reading.colour), note)
+    if (size := reading.size) is not None and tuple(data.pool.examples.shape[-2:]) != size:
+        note = f"images were scaled to cover {size[0]} x {size[1]} and cropped at the centre"
+        data = _change_images(data, lambda images: resize_images(images, size), note)
+    return data
+
+
+def _change_images(data: UnsplitData, change: Callable[[Tensor], Tensor], note: str) -> UnsplitData:
+    pool, test = (part and replace(part, examples=change(part.examples)) for part in (data.pool, data.test))
+    assert pool is not None
+    return replace(data, pool=pool, test=test, notes=(*data.notes, note))

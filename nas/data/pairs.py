@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nas.core.errors import UserError
 from nas.core.space import Shape
 from nas.data.catalogue import strip_transformations
 from nas.data.dataset import Dataset, Split
 from nas.data.loading import load_unsplit
+from nas.data.reading import Reading
 from nas.data.source import UnsplitData
-from nas.data.splitting import DEFAULT_TEST_SEED, split_data
+from nas.data.splitting import DEFAULT_TEST_SEED, SplitRule, split_data
 
 _FEWEST = 2
 
@@ -34,7 +37,9 @@ class DomainPair:
             shapes = " and of ".join(" x ".join(map(str, domain.shape)) for domain in self.domains)
             images = self.a.kind == self.b.kind == "image"
             why = f"{'images' if images else 'examples'} of {shapes} are not of one shape"
-            allowed = "--image-size S, which brings both to S x S" if images else "two data sets of one shape"
+            sides = images and self.a.shape[1:] != self.b.shape[1:]
+            sized = "--image-size S, which brings both to S x S" if sides else "--channels RGB, which both then have"
+            allowed = sized if images else "two data sets of one shape"
             raise UserError("--dataset-b", self.b.name, allowed, why=why)
         for option, domain in (("--dataset", self.a), ("--dataset-b", self.b)):
             if min(len(part) for part in (domain.train, domain.validation, domain.test)) < _FEWEST:
@@ -95,9 +100,9 @@ def load_pair(
     seed: int = 0,
     test_seed: int = DEFAULT_TEST_SEED,
     train_size: int | None = None,
-    image_size: int | None = None,
+    split: SplitRule = "stratified",
     data_dir: Path | None = None,
-    strict: bool = False,
+    **reading: Any,
 ) -> DomainPair:
     """Two data sets by name, each loaded, sized and split as nas.data.loading.load_data does it.
 
@@ -107,17 +112,19 @@ def load_pair(
     Raises:
         UserError: as load_data, naming --dataset-b for what is wrong with the second; see also DomainPair.
     """
-    sources = [load_unsplit(a, image_size=image_size, data_dir=data_dir, strict=strict)]
+    load = functools.partial(load_unsplit, reading=Reading(**reading), data_dir=data_dir)
+    cut = functools.partial(split_data, seed=seed, train_size=train_size, test_seed=test_seed, split=split)
+    sources = [load(a)]
     try:
-        sources.append(load_unsplit(b, image_size=image_size, data_dir=data_dir, strict=strict))
+        sources.append(load(b))
         if strip_transformations(a) == strip_transformations(b):
             sources = [_take_every_second(source, first) for first, source in enumerate(sources)]
-        second = split_data(b, sources[1], seed=seed, train_size=train_size, test_seed=test_seed)
+        second = cut(b, sources[1])
     except UserError as error:
         if error.option == "--dataset":
             raise UserError("--dataset-b", error.value, error.allowed, why=error.why) from None
         raise
-    return make_pair(split_data(a, sources[0], seed=seed, train_size=train_size, test_seed=test_seed), second)
+    return make_pair(cut(a, sources[0]), second)
 
 
 def _take_every_second(data: UnsplitData, first: int) -> UnsplitData:
@@ -134,4 +141,4 @@ def _repeat_grey(data: Dataset) -> Dataset:
         replace(part, examples=part.examples.repeat(1, 3, 1, 1)) for part in (data.train, data.validation, data.test)
     )
     notes = (*data.notes, "grey images became colour, as those of the other domain are")
-    return Dataset(data.name, train, validation, test, data.classes, notes)
+    return replace(data, train=train, validation=validation, test=test, notes=notes)

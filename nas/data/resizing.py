@@ -1,4 +1,4 @@
-"""The rule by which images are resized: cropped to the largest square at the centre, which is scaled."""
+"""The rule by which images are resized: the largest part of the wanted form at the centre is scaled."""
 
 from __future__ import annotations
 
@@ -10,30 +10,34 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def crop_and_resize(picture: Image.Image, side: int) -> Image.Image:
-    """A picture resized by the rule to `side` x `side`."""
-    width, height = picture.size
-    square = min(width, height)
-    left, top = (width - square) // 2, (height - square) // 2
+def crop_and_resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A picture resized by the rule to a height and width."""
+    top, left, height, width = _find_centre(picture.height, picture.width, size)
     # cropped first: scaled whole, a long strip would fill the memory
-    centre = picture.crop((left, top, left + square, top + square))
-    return centre.resize((side, side), Image.Resampling.BILINEAR)  # antialiases when it shrinks
+    centre = picture.crop((left, top, left + width, top + height))
+    return centre.resize(size[::-1], Image.Resampling.BILINEAR)  # antialiases when it shrinks
 
 
-def resize_images(images: Tensor, side: int) -> Tensor:
-    """Images (N, C, H, W), uint8 or float32, resized by the rule to (N, C, side, side)."""
+def _find_centre(height: int, width: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The largest part at the centre that has the form of a size: its top, left, height and width."""
+    whole = width * size[0] >= height * size[1]  # as high as it is
+    part = (height, max(1, height * size[1] // size[0])) if whole else (max(1, width * size[0] // size[1]), width)
+    return (height - part[0]) // 2, (width - part[1]) // 2, *part
+
+
+def resize_images(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (N, C, H, W), uint8 or float32, resized by the rule to (N, C, *size)."""
     import torch
     import torch.nn.functional as F
 
-    count, channels, height, width = images.shape
-    if (height, width) == (side, side):
+    count, channels, *sides = images.shape
+    if tuple(sides) == size:
         return images
-    square = min(height, width)
-    top, left = (height - square) // 2, (width - square) // 2
-    result = torch.empty((count, channels, side, side), dtype=images.dtype)
+    top, left, height, width = _find_centre(sides[0], sides[1], size)
+    result = torch.empty((count, channels, *size), dtype=images.dtype)
     for start in range(0, count, 1024):  # in pieces: as floats the whole set might not fit
-        piece = images[start : start + 1024, :, top : top + square, left : left + square].float()
-        piece = F.interpolate(piece, (side, side), mode="bilinear", antialias=True, align_corners=False)
+        piece = images[start : start + 1024, :, top : top + height, left : left + width].float()
+        piece = F.interpolate(piece, size, mode="bilinear", antialias=True, align_corners=False)
         whole = images.dtype == torch.uint8
         result[start : start + 1024] = piece.round().clamp(0, 255) if whole else piece.clamp(0, 1)
     return result

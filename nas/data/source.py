@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nas.core.errors import UserError
+from nas.core.picture_rule import USUAL_PICTURES, PictureRule
+from nas.data.reading import Reading
 
 if TYPE_CHECKING:
     from nas.data.dataset import Split
@@ -22,12 +24,14 @@ class UnsplitData:
         test: the source's own test part.
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples, a sentence each.
+        pictures: how other picture files are to be read, so that they are like the examples.
     """
 
     pool: Split
     test: Split | None = None
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    pictures: PictureRule = USUAL_PICTURES
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,16 @@ class Request:
     Attributes:
         name: what the user calls the data set: ``csv:faces.csv``.
         argument: what follows the source's name and a colon: ``faces.csv``; empty for a source without an argument.
-        image_size: the side of images that the user asks for, or None. A source that reads pictures one by one resizes
-            them; all others leave that to whoever asks.
+        reading: what the user says of how it is read. A source that reads pictures one by one resizes them and gives
+            them the channels asked for; all others leave that to whoever asks.
         directory: where downloads are kept.
-        strict: whether a picture that cannot be read is refused.
         load: loads another data set by name, sized, as this one was asked for.
     """
 
     name: str
     argument: str
-    image_size: int | None
+    reading: Reading
     directory: Path
-    strict: bool
     load: Callable[[str], UnsplitData]
 
     def find_path(self) -> Path:
@@ -81,6 +83,7 @@ class Source:
         argument: what the user writes after the name and a colon: a path, the name of another data set, or nothing.
         details: a paragraph about its format.
         downloads: which files it downloads, and where they belong in the folder of downloads.
+        takes: which fields of Reading it takes of those that not every source does: ``image_shape``, ``label``.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Source:
     argument: Literal["PATH", "NAME"] | None = None
     details: str = ""
     downloads: str = ""
+    takes: tuple[str, ...] = ()
 
     @property
     def pattern(self) -> str:

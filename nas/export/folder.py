@@ -100,6 +100,7 @@ def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) 
         shape=card.shape,
         source=source,
         settings=part.settings,
+        pictures=part.pictures,
         inputs=tuple(part.inputs),
         outputs=part.outputs,
     )  # fmt: skip

@@ -55,14 +55,7 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
     for option, name, found in (("data", config.dataset, given.data), ("data_b", config.dataset_b, given.data_b)):
         if name == ARRAYS and found is None:
             raise UserError(option, ARRAYS, "the arrays that the run was begun with", why="must be given again")
-    options: dict[str, Any] = {
-        "seed": config.seed,
-        "test_seed": config.test_seed,
-        "train_size": config.train_size,
-        "image_size": config.image_size,
-        "data_dir": config.data_dir,
-        "strict": config.strict,
-    }
+    options: dict[str, Any] = {**config.data_options, "data_dir": config.data_dir}
     if config.dataset_b is None:
         return given.data or load_data(config.dataset, **options)
     if given.data is None and given.data_b is None:

@@ -15,26 +15,23 @@ from nas.session.lookup import find_architecture
 from nas.study.remote.urls import find_runs_folder
 from nas.study.run import Candidate
 
+DATA_OPTIONS = (
+    "dataset", "dataset_b", "test_seed", "train_size", "split", "image_size", "channels", "background", "image_shape",
+    "label", "data_dir", "strict",
+)  # fmt: skip
+"""The inherited options that belong to the data set: given another set, none of them is inherited."""
 INHERITED_OPTIONS = (
     "space",
-    "dataset",
-    "dataset_b",
     "evaluator",
     "objective",
     "seed",
-    "test_seed",
     "features",
     "device",
     "precision",
-    "train_size",
-    "image_size",
-    "data_dir",
-    "strict",
+    *DATA_OPTIONS,
 )
 """The options that a training inherits from the run of its architecture, unless they are given."""
 _OWN = ("epochs", "executor", "name", "runs_dir", "checkpoint_every")
-DATA_OPTIONS = ("dataset", "dataset_b", "test_seed", "train_size", "image_size", "data_dir", "strict")
-"""The inherited options that belong to the data set: given another set, none of them is inherited."""
 
 
 def make_training_config(architecture: str | Candidate | Genotype, options: Mapping[str, Any]) -> RunConfig:

@@ -8,6 +8,7 @@ from typing import Any
 from nas.config import ALL_EXAMPLES, RunConfig, read_yaml
 from nas.core.errors import UserError
 from nas.core.evaluator import Assumption
+from nas.data.catalogue import strip_transformations
 from nas.study.files import JOURNAL
 from nas.study.study import Study
 
@@ -31,6 +32,11 @@ def find_space_version(study: Study) -> int | None:
     return next((trial.genotype.version for trial in study.trials()), None)
 
 
+def _reads_csv(written: dict[str, Any]) -> bool:
+    names = [written[key] for key in ("dataset", "dataset_b") if written.get(key)]
+    return bool(names) and all(strip_transformations(str(name)).startswith("csv:") for name in names)
+
+
 def load_config(path: Path) -> RunConfig:
     """Load the configuration of the run in this folder.
 
@@ -50,6 +56,9 @@ def load_config(path: Path) -> RunConfig:
         "epoch_size": ALL_EXAMPLES,
         "precision": "fp32",
         "test_seed": written.get("seed", 0),  # one seed decided all parts
+        "split": "shuffled",
+        "background": "black",
+        **({"label": "first"} if _reads_csv(written) else {}),
         **written,
     }  # earlier versions had none of these
     config = RunConfig.checked(written, source=str(path / "config.yaml"))

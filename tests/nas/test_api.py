@@ -147,7 +147,8 @@ def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
     ("given", "message"),
     [
         ({"data": None}, "data 'NoneType'"),
-        ({"data": torch.zeros(20, 8, 8)}, "data 'Tensor'"),
+        ({"data": [1, 2]}, "data 'list' .*an array or tensor, a pair"),
+        ({"data": torch.zeros(20)}, r"x_train has the shape \(20,\)"),
         ({"data": {"x_train": [1, 2]}}, "x_train has the shape"),
         ({"strategy": Random, "set": {"foo": 1}}, "--set .*'foo': unknown"),
         ({"strategy": AutoencoderSpace}, "--strategy .*has no ask"),

@@ -24,7 +24,8 @@ def load_npy(request: Request) -> UnsplitData:
     if not isinstance(array, np.ndarray):
         array.close()
         raise UserError("--dataset", request.name, _ALLOWED, why="holds an archive; npz:PATH reads it")
-    return UnsplitData(Split(read_examples(request.name, "the array", array)))
+    (examples,), notes = read_examples(request.name, {"the array": array}, request.reading)
+    return UnsplitData(Split(examples), notes=tuple(notes))
 
 
 SOURCE = Source(
@@ -32,6 +33,8 @@ SOURCE = Source(
     "a NumPy array, of images or of vectors, without labels",
     load_npy,
     argument="PATH",
-    details="Images are (N, H, W) or (N, H, W, C) with C 1 or 3: uint8, or floats in [0, 1]. Vectors are (N, D): "
-    "finite numbers, taken as they are. Nothing in the file is unpickled.",
+    details="Images are (N, H, W), (N, H, W, C) or (N, C, H, W) with C from 1 to 4, in [0, 255], [0, 1], [-1, 1] or "
+    "deeper whole numbers. Vectors are (N, D): finite numbers, taken as they are, or made images by --image-shape. "
+    "Nothing in the file is unpickled.",
+    takes=("image_shape",),
 )

@@ -11,23 +11,24 @@ _ALLOWED = "an .npz archive of plain arrays"
 
 
 def load_npz(request: Request) -> UnsplitData:
-    """x_train and, where they are there, y_train, c_train, x_test, y_test and c_test; nothing is unpickled.
+    """The arrays of nas.data.arrays.NAMES that are there; nothing is unpickled.
 
     Raises:
-        UserError: the file is not an archive, x_train is missing, or an array is of the wrong kind; names the array.
+        UserError: the file is not an archive, there are no examples, or an array is of the wrong kind; names the array.
     """
-    from nas.data.arrays import KEYS, read_arrays, refuse_damage
+    from nas.data.arrays import find_names, read_arrays, refuse_damage
 
     with refuse_damage(request.name, _ALLOWED):
         archive = np.load(request.find_path(), allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise UserError("--dataset", request.name, _ALLOWED, why="holds a single array; npy:PATH reads it")
         with archive:
-            arrays = {key: archive[key] for key in KEYS if key in archive}
+            names, notes = find_names(archive.files)
+            arrays = {key: archive[name] for key, name in names.items()}
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is not in its format
-            raise UserError("--dataset", request.name, _ALLOWED, why=f"{key} is no array")
-    return read_arrays(request.name, arrays)
+            raise UserError("--dataset", request.name, _ALLOWED, why=f"{names[key]} is no array")
+    return read_arrays(request.name, arrays, request.reading, notes)
 
 
 SOURCE = Source(
@@ -35,6 +36,9 @@ SOURCE = Source(
     "a NumPy archive with x_train and, if you have them, y_train, x_test, y_test",
     load_npz,
     argument="PATH",
-    details="x_train and x_test are images (N, H, W) or (N, H, W, C) with C 1 or 3: uint8, or floats in [0, 1]; or "
-    "vectors (N, D) of finite numbers. y_train and y_test are N whole numbers. Nothing in the file is unpickled.",
+    details="x_train and x_test are images (N, H, W), (N, H, W, C) or (N, C, H, W) with C from 1 to 4, in [0, 255], "
+    "[0, 1], [-1, 1] or deeper whole numbers; or vectors (N, D) of finite numbers, of which --image-shape makes "
+    "images. y_train and y_test are N whole numbers, words or one-hot rows. A single array is x_train; X, images, "
+    "data, arr_0 and y, labels, targets, arr_1 are other names. Nothing in the file is unpickled.",
+    takes=("image_shape",),
 )

@@ -64,9 +64,9 @@ def _load(known: TorchvisionSet, downloads: str, request: Request) -> UnsplitDat
             allowed = f"put {downloads} in {request.directory}"
             raise UserError("--dataset", request.name, allowed, why=f"cannot be downloaded or read ({why})") from error
     if known.labels is None:
-        side = request.image_size or _PICTURE_SIDE
-        pool, test = (_read_pictures(part, side) for part in sets)
-        return UnsplitData(pool, test, notes=(f"faces were scaled and cropped to {side} pixels",))
+        size = request.reading.size or (_PICTURE_SIDE, _PICTURE_SIDE)
+        pool, test = (_read_pictures(part, size) for part in sets)
+        return UnsplitData(pool, test, notes=(f"faces were scaled and cropped to {size[0]} x {size[1]} pixels",))
     labels = [np.asarray(getattr(part, known.labels), dtype=np.int64) for part in sets]
     pool, test = (_read_arrays(part.data, of_part) for part, of_part in zip(sets, labels, strict=True))
     names = sets[-1].classes if known.names_classes else np.unique(labels[0])
@@ -85,13 +85,13 @@ def _read_arrays(data: Any, labels: np.ndarray) -> Split:
     return Split.from_arrays(images, labels)
 
 
-def _read_pictures(part: Any, side: int) -> Split:
+def _read_pictures(part: Any, size: tuple[int, int]) -> Split:
     """The pictures of a set that would not fit into memory whole, resized one by one."""
     from nas.data.dataset import Split
 
-    images = np.empty((len(part), 3, side, side), dtype=np.uint8)
+    images = np.empty((len(part), 3, *size), dtype=np.uint8)
     for index in range(len(part)):
-        images[index] = np.array(crop_and_resize(part[index][0].convert("RGB"), side)).transpose(2, 0, 1)
+        images[index] = np.array(crop_and_resize(part[index][0].convert("RGB"), size)).transpose(2, 0, 1)
     return Split.from_arrays(images)
 
 

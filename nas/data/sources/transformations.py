@@ -23,10 +23,12 @@ class Transformation:
     Attributes:
         about: what happens to them, in words.
         apply: images (N, C, H, W), uint8 or float32 in [0, 1], to as many of the same type.
+        moves: whether pixels change their places, and alpha with them, which otherwise stays.
     """
 
     about: str
     apply: Callable[[Tensor], Tensor]
+    moves: bool = False
 
 
 def find_edges(images: Tensor) -> Tensor:
@@ -53,7 +55,7 @@ TRANSFORMATIONS = {
         "what is dark is bright", lambda images: 1 - images if images.is_floating_point() else 255 - images
     ),
     "rotated": Transformation(
-        "turned counter-clockwise by 90 degrees", lambda images: images.rot90(1, (2, 3)).contiguous()
+        "turned counter-clockwise by 90 degrees", lambda images: images.rot90(1, (2, 3)).contiguous(), moves=True
     ),
     "edges": Transformation("the edges alone, by Sobel's filter", find_edges),
 }
@@ -64,7 +66,10 @@ def transform_images(data: UnsplitData, transformation: Transformation) -> Unspl
     """The data with every image transformed."""
 
     def transform(part: Split) -> Split:
-        return replace(part, examples=transformation.apply(part.examples))
+        made = transformation.apply(part.examples)
+        if made.shape[1] == 4 and not transformation.moves:
+            made[:, 3] = part.examples[:, 3]
+        return replace(part, examples=made)
 
     test = None if data.test is None else transform(data.test)
     return replace(data, pool=transform(data.pool), test=test, notes=(*data.notes, transformation.about))

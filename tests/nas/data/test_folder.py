@@ -75,8 +75,8 @@ def test_no_folder_no_pictures_only_corrupt_ones(tmp_path):
 
 def test_tensors_and_pictures_are_resized_by_one_rule():
     pixels = np.random.default_rng(0).integers(0, 255, (9, 12), dtype=np.uint8)
-    by_picture = torch.from_numpy(np.array(resizing.crop_and_resize(Image.fromarray(pixels), 6))).float()
-    by_tensor = resizing.resize_images(torch.from_numpy(pixels)[None, None], 6)[0, 0].float()
+    by_picture = torch.from_numpy(np.array(resizing.crop_and_resize(Image.fromarray(pixels), (6, 6)))).float()
+    by_tensor = resizing.resize_images(torch.from_numpy(pixels)[None, None], (6, 6))[0, 0].float()
     assert (by_picture - by_tensor).abs().max() <= 2
 
 
@@ -89,7 +89,9 @@ def test_deep_and_float_pictures_among_coloured_ones(tmp_path):
     data = load_data(f"folder:{tmp_path}")
     pixels = keys(data.train) | keys(data.validation) | keys(data.test)
     assert {tuple([128] * 300), tuple([51] * 300)} < pixels
-    assert data.notes == ("1 picture could not be read and was skipped",)
+    skipped, deep = data.notes
+    assert skipped == "1 picture could not be read and was skipped"
+    assert deep == "deep pictures hold values up to 32768: read as 16 bits, the upper 8 are kept"
 
 
 def test_a_long_strip_does_not_fill_the_memory(tmp_path, monkeypatch):
@@ -109,4 +111,4 @@ def test_a_long_strip_does_not_fill_the_memory(tmp_path, monkeypatch):
 
 def test_floats_stay_in_range_when_resized():
     for side in (5, 23, 39):
-        assert float(resizing.resize_images(torch.ones(1, 1, side, side + 3), 16).max()) <= 1
+        assert float(resizing.resize_images(torch.ones(1, 1, side, side + 3), (16, 16)).max()) <= 1

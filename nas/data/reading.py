@@ -1,0 +1,114 @@
+"""What a user says of how data is read, where a source leaves it open. Torch is not imported."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nas.core.errors import UserError
+from nas.core.picture_rule import WHITE, Colour
+
+SMALLEST_SIDE, LARGEST_SIDE = 4, 1024
+"""The least height and width of images, and the greatest that they are resized to."""
+
+Channels = Literal["auto", "L", "RGB", "RGBA"]
+COUNTS: dict[Channels, int] = {"L": 1, "RGB": 3, "RGBA": 4}
+"""How many channels there are of each kind that can be asked for."""
+
+ALLOWED = {
+    "image_size": f"a side from {SMALLEST_SIDE} to {LARGEST_SIDE}, or HEIGHTxWIDTH such as 48x64",
+    "channels": "auto, L, RGB, RGBA",
+    "background": "white, black or #rrggbb",
+    "image_shape": "HxW, CxHxW (a plane after the other) or HxWxC (a pixel after the other) with C from 1 to 4",
+    "label": "first, last, none",
+}
+"""What fields of Reading can be, in words."""
+
+_COLOURS: dict[str, Colour] = {"white": WHITE, "black": (0, 0, 0)}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How examples are read where their source leaves it open; a source says which of the last two it takes.
+
+    Attributes:
+        image_size: the side of images, or HEIGHTxWIDTH; None where they keep theirs.
+        channels: what images shall have: grey, colour, colour with alpha, or what they have.
+        background: what transparent parts are laid on.
+        strict: whether a picture that cannot be read is refused.
+        image_shape: what makes an image of a row of numbers; None for a square.
+        label: which column of a row of pixels is its label; None to find out.
+
+    Raises:
+        UserError: one is not ALLOWED.
+    """
+
+    image_size: int | str | tuple[int, int] | None = None
+    channels: Channels = "auto"
+    background: str = "white"
+    strict: bool = False
+    image_shape: str | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in ALLOWED.items():
+            if (value := getattr(self, name)) is not None:
+                try:
+                    object.__setattr__(self, name, normalise(name, value))
+                except ValueError:
+                    raise UserError(f"--{name.replace('_', '-')}", value, allowed) from None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The height and width of images."""
+        if self.image_size is None:
+            return None
+        sides = _split_numbers(str(self.image_size))
+        return sides[0], sides[-1]
+
+    @property
+    def colour(self) -> Colour:
+        """The background as a colour."""
+        if self.background in _COLOURS:
+            return _COLOURS[self.background]
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return red, green, blue
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        """The two or three numbers of `image_shape`."""
+        return None if self.image_shape is None else _split_numbers(self.image_shape)
+
+
+def normalise(name: str, value: Any) -> Any:
+    """A field of Reading in one spelling: 32x32 and (32, 32) are 32.
+
+    Raises:
+        ValueError: it is not ALLOWED.
+    """
+    text = "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value).strip()
+    text = text.replace("X", "x") if name in ("image_size", "image_shape") else text
+    if name == "image_size":
+        sides = _split_numbers(text)
+        if len(sides) == 1:
+            sides *= 2
+        if len(sides) != 2 or not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
+            raise ValueError(ALLOWED[name])
+        return sides[0] if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
+    if name == "image_shape":
+        shape = _split_numbers(text)
+        if len(shape) not in (2, 3) or 0 in shape or (len(shape) == 3 and not {shape[0], shape[2]} & {1, 2, 3, 4}):
+            raise ValueError(ALLOWED[name])
+    elif name == "background":
+        text = text.lower()
+        if text not in _COLOURS and not re.fullmatch("#[0-9a-f]{6}", text):
+            raise ValueError(ALLOWED[name])
+    elif text not in ALLOWED[name].split(", "):
+        raise ValueError(ALLOWED[name])
+    return text
+
+
+def _split_numbers(text: str) -> tuple[int, ...]:
+    """The numbers of ``48x64``, and none of what is written otherwise."""
+    return tuple(map(int, text.split("x"))) if re.fullmatch(r"[0-9]{1,6}(x[0-9]{1,6})*", text) else ()
