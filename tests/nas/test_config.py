@@ -3,6 +3,7 @@ import yaml
 
 from nas.config import RunConfig, parse_duration, read_yaml
 from nas.core.errors import UserError
+from nas.data.reading import Reading
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,15 @@ def test_a_missing_file_is_refused(tmp_path):
         ({"device": "tpu"}, "--device 'tpu'.*auto, cpu, cuda"),
         ({"name": "../x"}, "--name"),
         ({"seed": -1}, "--seed -1"),
-        ({"image_size": 2}, "--image-size 2"),
+        ({"image_size": 2}, "--image-size 2.*allowed: a side from 4 to 1024, or HEIGHTxWIDTH"),
+        ({"image_size": "48x"}, "--image-size '48x'"),
+        ({"image_size": True}, "--image-size True"),
+        ({"image_size": [8, 8, 8]}, "--image-size"),
+        ({"split": "random"}, "--split 'random'.*allowed: stratified, shuffled"),
+        ({"channels": "CMYK"}, "--channels 'CMYK'.*allowed: auto, L, RGB, RGBA"),
+        ({"background": "#12345"}, "--background '#12345'.*allowed: white, black or #rrggbb"),
+        ({"image_shape": "9"}, "--image-shape '9'.*allowed: HxW, CxHxW"),
+        ({"label": 3}, "--label 3.*allowed: first, last, none"),
         ({"objective": ["mse", "mse"]}, "--objective"),
         ({"trils": 3}, "--trils.*did you mean 'trials'"),
     ],
@@ -83,3 +92,17 @@ def test_every_option_survives_yaml():
     assert set(yaml.safe_load(RunConfig().to_yaml())) == {
         name.replace("_", "-") for name in RunConfig.model_fields if name not in ("name", "runs_dir", "from_")
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "size"),
+    [(64, 64, (64, 64)), ("64", 64, (64, 64)), ("64x64", 64, (64, 64)), ((48, 64), "48x64", (48, 64)),
+     ("1024X4", "1024x4", (1024, 4)), (None, None, None)],
+)  # fmt: skip
+def test_sizes_have_one_spelling_and_survive_yaml(given, kept, size, tmp_path):
+    config = RunConfig.checked({"image_size": given})
+    (tmp_path / "run.yaml").write_text(config.to_yaml())
+    again = RunConfig.checked(read_yaml(tmp_path / "run.yaml"))
+    assert again.image_size == config.image_size == kept
+    options = {name: value for name, value in again.data_options.items() if name in Reading.__dataclass_fields__}
+    assert Reading(**options).size == size

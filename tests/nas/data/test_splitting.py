@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nas.core.errors import UserError
 from nas.data.dataset import Split
@@ -83,3 +85,32 @@ def test_too_little_data_is_refused_in_its_own_words(shape, allowed):
     with pytest.raises(UserError, match=allowed) as error:
         split_data("few", UnsplitData(Split(torch.zeros(shape))), seed=0, train_size=None)
     one_line(error)
+
+
+def test_every_part_has_its_share_of_each_class():
+    labels = np.repeat([0, 1, 2], [300, 90, 10])
+    arrays = {"x_train": unique_images(400), "y_train": labels}
+    for options in ({}, {"seed": 3}, {"seed": 3, "test_seed": 3}, {"train_size": 80}):
+        data = load_arrays(arrays, **options)
+        for part in (data.train, data.validation, data.test):
+            shares = part.labels.bincount(minlength=3) / len(part) - torch.tensor([0.75, 0.225, 0.025])
+            assert (shares.abs() * len(part)).max() <= 1.5
+        parts = [keys(part) for part in (data.train, data.validation, data.test)]
+        assert sum(map(len, parts)) == len(set.union(*parts))
+    plain = load_arrays(arrays, split="shuffled")
+    assert torch.equal(plain.train.examples, load_arrays({"x_train": arrays["x_train"]}).train.examples)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=10, max_size=120), st.integers(0, 99), st.integers(0, 99))
+def test_a_stratified_split_has_the_sizes_of_a_shuffled_one_and_every_example_once(labels, seed, test_seed):
+    arrays = {"x_train": unique_images(len(labels)), "y_train": np.array(labels)}
+    stratified, shuffled = (
+        load_arrays(arrays, seed=seed, test_seed=test_seed, split=split) for split in ("stratified", "shuffled")
+    )
+    assert stratified.counts == shuffled.counts
+    parts = (stratified.train, stratified.validation, stratified.test)
+    assert set.union(*map(keys, parts)) == set(map(lambda image: tuple(image.flatten().tolist()), arrays["x_train"]))
+    share = np.bincount(labels, minlength=7) * (len(stratified.test) / len(labels))
+    found = stratified.test.labels.bincount(minlength=len(stratified.classes)).numpy()
+    assert np.abs(found - share[[int(name) for name in stratified.classes]]).max() < 2
