@@ -33,7 +33,7 @@ class InceptionFeatures(nn.Module):
         """Map images (N, C, H, W) to features (N, 2048)."""
         channels = images.shape[1]
         if channels == 4:
-            images = images[:, :3] * images[:, 3:] + 1 - images[:, 3:]
+            images = images[:, :3] * images[:, 3:] + (1 - images[:, 3:])
         elif channels == 2:
             images = F.pad(images, (0, 0, 0, 0, 0, 1))
         size = (_SIDE, _SIDE)

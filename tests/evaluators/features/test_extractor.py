@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from evaluators.features import extractor as extractors
 from evaluators.features.extractor import load_extractor
+from evaluators.features.inception import InceptionFeatures
 from evaluators.features.training import FeatureNetwork, augment_view, contrastive_loss, rotate_images
 from nas.core.errors import UserError
 from nas.data.dataset import Split
@@ -196,3 +197,12 @@ def test_views_are_images_and_turns_are_told(shape):
     views = augment_view(images, torch.Generator().manual_seed(2))
     assert views.shape == images.shape
     assert 0 <= float(views.min()) <= float(views.max()) <= 1
+
+
+def test_inception_sees_transparent_images_on_white_and_two_channels_as_red_and_green():
+    network = InceptionFeatures(torch.nn.Flatten())
+    colours = torch.rand(2, 3, 5, 5)
+    hidden, shown = torch.cat([colours, torch.zeros(2, 1, 5, 5)], 1), torch.cat([colours, torch.ones(2, 1, 5, 5)], 1)
+    assert torch.allclose(network(shown), network(colours), atol=1e-5)
+    assert torch.allclose(network(hidden), network(torch.ones(2, 3, 5, 5)), atol=1e-5)
+    assert torch.allclose(network(colours[:, :2]), network(colours * torch.tensor([1.0, 1, 0]).view(3, 1, 1)))
