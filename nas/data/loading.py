@@ -49,10 +49,8 @@ def load_data(
 def load_unsplit(name: str, reading: Reading, *, data_dir: Path | None = None) -> UnsplitData:
     """All examples of a data set, sized but not split; see `load_data`."""
     source, argument = find_source(name)
-    for option in () if source.argument == "NAME" else ("image_shape", "label"):
-        if (value := getattr(reading, option)) is not None and option not in source.takes:
-            why = f"--dataset {source.name} does not take it"
-            raise UserError(f"--{option.replace('_', '-')}", value, "rows of numbers, such as csv:PATH", why=why)
+    if source.argument != "NAME":
+        _check_options(reading, source.takes, f"--dataset {source.name}")
     load_other = functools.partial(load_unsplit, reading=reading, data_dir=data_dir)
     request = Request(name, argument, reading, data_directory(data_dir), load_other)
     return _fit_images(source.load(request), reading)
@@ -73,11 +71,20 @@ def load_arrays(
         UserError: they cannot be used.
     """
     options = Reading(**reading)
+    _check_options(options, ("image_shape",), "an array")
     arrays = name_arrays(given)
     names, notes = find_names(list(arrays))
     data = read_arrays("arrays", {key: arrays[name] for key, name in names.items()}, options, notes)
     data = _fit_images(data, options)
     return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed, split=split)
+
+
+def _check_options(reading: Reading, taken: tuple[str, ...], who: str) -> None:
+    """Refuse what is said of rows of numbers to `who` does not take it."""
+    for option in ("image_shape", "label"):
+        if (value := getattr(reading, option)) is not None and option not in taken:
+            name = f"--{option.replace('_', '-')}"
+            raise UserError(name, value, "rows of numbers, such as csv:PATH", why=f"{who} does not take it")
 
 
 def _fit_images(data: UnsplitData, reading: Reading) -> UnsplitData:

@@ -50,19 +50,21 @@ def find_value_rule(arrays: Sequence[np.ndarray]) -> ValueRule:
         raise ValueError(said)
     if low >= (-_SLACK if floats else 0) and high <= (1 + _SLACK if floats else 1):
         if floats:
-            return ValueRule("", lambda array: array.astype(np.float32).clip(0, 1))
+            return ValueRule("", lambda array: _clip(array.astype(np.float32)))
         note = "holds only 0 and 1: read as black and white" if high == 1 else ""
         return ValueRule(note, lambda array: array.astype(np.uint8) * np.uint8(255))
     if -1 - _SLACK <= low < 0 and high <= 1 + _SLACK:
         return ValueRule("holds values in [-1, 1]: rescaled to [0, 1]", _halve)
     if low < 0:
         raise ValueError(said)
-    if floats and any((array != np.rint(array)).any() for array in arrays) and not _UNCLEAR <= high <= 255:
+    if floats and not _UNCLEAR <= high <= 255 and any((array != np.rint(array)).any() for array in arrays):
         raise ValueError(said)
     if high <= 255:
         kept = all(array.dtype == np.uint8 for array in arrays)
         note = "" if kept else f"holds values from {low:g} to {high:g}: read as shades from 0 to 255"
-        return ValueRule(note, lambda array: (np.rint(array) if array.dtype.kind == "f" else array).astype(np.uint8))
+        return ValueRule(
+            note, lambda array: (np.rint(array) if array.dtype.kind == "f" else array).astype(np.uint8, copy=False)
+        )
     bits = count_bits(int(high))
     if bits > 16:
         raise ValueError(said)
@@ -71,4 +73,9 @@ def find_value_rule(arrays: Sequence[np.ndarray]) -> ValueRule:
 
 
 def _halve(array: np.ndarray) -> np.ndarray:
-    return ((array.astype(np.float32) + 1) / 2).clip(0, 1)
+    return _clip((array.astype(np.float32) + 1) / 2)
+
+
+def _clip(array: np.ndarray) -> np.ndarray:
+    np.clip(array, 0, 1, out=array)
+    return array
