@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nas.data.dataset import Dataset
 
     Array = np.ndarray | Tensor
-    Arrays = Array | tuple[Array, Array] | Mapping[str, Array]
+    Arrays = Array | tuple[Array, Array] | tuple[tuple[Array, Array], tuple[Array, Array]] | Mapping[str, Array]
 
 __all__ = ["open_run", "prune", "resume", "search", "train"]
 
@@ -54,8 +54,9 @@ def search(
     Args:
         space: a name, ``module:Class``, or a search space.
         data: a data set's name, a Dataset, or NumPy arrays or tensors: the examples, a pair ``(x, y)`` with their
-            labels, or a mapping with ``x_train`` and, as you have them, ``y_train``, ``x_test``, ``y_test``. Images are
-            (N, H, W), (N, H, W, C) or (N, C, H, W); ``npz:PATH`` in ``nas datasets`` says which values are taken.
+            labels, two pairs to train and to test, or a mapping with ``x_train`` and, as you have them, ``y_train``,
+            ``x_test``, ``y_test``. Images are (N, H, W), (N, H, W, C) or (N, C, H, W); ``npz:PATH`` in
+            ``nas datasets`` says which values are taken.
         strategy: a name, ``module:Class``, a strategy, or what makes one, called as
             ``strategy(space, seed=..., trials=..., **set)``.
         data_b: the other set of images, in the same ways, for spaces that translate between two (``cyclegan``).

@@ -55,24 +55,42 @@ def refuse_damage(name: str, allowed: str) -> Iterator[None]:
 
 
 def name_arrays(given: Any) -> dict[str, np.ndarray]:
-    """Arrays or tensors as a caller gives them, by their names: one alone, a pair with its labels, or a mapping."""
+    """Arrays or tensors as a caller gives them, by their names.
+
+    They are examples alone, a pair of examples and labels, two such pairs to train and to test, or a mapping.
+
+    Raises:
+        UserError: they are none of these.
+    """
     if not isinstance(given, Mapping):
-        given = dict(zip(("x_train", "y_train"), given if isinstance(given, tuple) else (given,), strict=False))
-    return {str(key): _as_array(array) for key, array in given.items()}
+        parts = given if isinstance(given, tuple) else (given,)
+        if len(parts) == 2 and all(isinstance(part, tuple) and len(part) == 2 for part in parts):
+            given = dict(zip(("x_train", "y_train", "x_test", "y_test"), (*parts[0], *parts[1]), strict=True))
+        elif len(parts) > 2 or any(isinstance(part, tuple) for part in parts):
+            raise UserError("data", f"a tuple of {len(parts)}", "a pair (x, y), or ((x, y), (x_test, y_test))")
+        else:
+            given = dict(zip(("x_train", "y_train"), parts, strict=False))
+    return {str(key): _as_array(str(key), array) for key, array in given.items()}
 
 
-def _as_array(array: Any) -> np.ndarray:
+def _as_array(key: str, array: Any) -> np.ndarray:
     if isinstance(array, Tensor):
         array = array.detach().cpu()
         array = array.float() if array.dtype == torch.bfloat16 else array
-    return np.asarray(array)
+    try:
+        return np.asarray(array)
+    except ValueError as error:  # rows of several lengths
+        raise UserError("data", key, "an array or a tensor", why=" ".join(str(error).split())) from None
 
 
 def find_names(present: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Which name stands for which of NAMES, and notes on it; a single array is ``x_train``."""
+    """Which name stands for which of NAMES, and notes on it; a single array is ``x_train``.
+
+    Where there is an ``x_train``, all have the names themselves: what else is there is something else.
+    """
     lower = {name.lower(): name for name in reversed(present)}
     found = {key: key for key in NAMES if key in present}
-    for key, others in NAMES.items():
+    for key, others in NAMES.items() if "x_train" not in found else ():
         name = next((lower[other] for other in (key, *others) if other in lower), None)
         if key not in found and name is not None and name not in found.values():
             found[key] = name

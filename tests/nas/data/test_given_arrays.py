@@ -141,6 +141,7 @@ def test_labels_that_are_none_are_refused(labels):
         (("data", "targets"), ("data was read as x_train", "targets was read as y_train")),
         (("arr_0", "arr_1"), ("arr_0 was read as x_train", "arr_1 was read as y_train")),
         (("x_train", "y_train", "z"), ("z not read",)),
+        (("X_train", "Y_train"), ("X_train was read as x_train", "Y_train was read as y_train")),
     ],
 )
 def test_archives_name_their_arrays_as_people_do(names, said, tmp_path):
@@ -150,6 +151,12 @@ def test_archives_name_their_arrays_as_people_do(names, said, tmp_path):
     assert everything(data) == PLAIN
     assert data.notes == said
     assert data.classes == (("0", "1") if len(names) > 1 else ())
+
+
+def test_an_archive_with_our_names_is_read_by_them_alone(tmp_path):
+    np.savez(tmp_path / "d.npz", x_train=SHADES, labels=np.arange(40) % 2)  # was unlabelled before there were others
+    data = load_data(f"npz:{tmp_path / 'd.npz'}")
+    assert (data.classes, data.notes) == ((), ("labels not read",))
 
 
 def test_an_archive_without_examples_says_what_it_needs(tmp_path):
@@ -175,7 +182,7 @@ def test_rows_of_numbers_become_images_of_the_shape_that_is_asked_for(tmp_path):
         load_data(name, image_shape="0x5")
 
 
-@pytest.mark.parametrize("wrap", [lambda x, y: x, lambda x, y: (x, y), lambda x, y: {"x_train": x, "labels": y}])
+@pytest.mark.parametrize("wrap", [lambda x, y: x, lambda x, y: (x, y), lambda x, y: {"x": x, "labels": y}])
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32, torch.bfloat16, torch.float64])
 def test_tensors_are_taken_alone_in_pairs_and_by_name(wrap, kind):
     x = torch.from_numpy(SHADES.copy()).permute(0, 3, 1, 2)
@@ -184,6 +191,18 @@ def test_tensors_are_taken_alone_in_pairs_and_by_name(wrap, kind):
     assert data.shape == (3, 6, 5)
     assert data.train.examples.dtype == (torch.uint8 if kind == torch.uint8 else torch.float32)
     assert "x_train read as (N, C, H, W)" in data.notes
+
+
+def test_pairs_to_train_and_to_test_are_taken_and_other_tuples_refused():
+    x, y = SHADES, np.arange(40) % 2
+    data = load_arrays(((x, y), (x[:12], y[:12])))
+    assert (len(data.test), data.test.labels.tolist(), data.classes) == (12, y[:12].tolist(), ("0", "1"))
+    for wrong in ((x, y, y), ((x, y, y), (x, y)), ((x, y), x)):
+        with pytest.raises(UserError, match=r"data 'a tuple of .*allowed: a pair \(x, y\)") as error:
+            load_arrays(wrong)
+        one_line(error)
+    with pytest.raises(UserError, match=r"data 'x_train'.*allowed: an array or a tensor"):
+        load_arrays({"x_train": [[1], [1, 2]]})
 
 
 NUMBERS = st.one_of(
