@@ -12,11 +12,11 @@ from torch import Tensor
 
 from evaluators.autoencoder.bounds import (
     AutoencoderModel,
-    decode_unclipped,
     draw_code,
     log_likelihood,
     name_likelihood,
 )
+from evaluators.autoencoder.vectors import vector_error
 from evaluators.metrics.likelihood import kl_to_standard_normal
 
 _CAPACITY_GROWS = 0.5
@@ -47,9 +47,11 @@ def training_loss(
     variance = hyperparameters.get("noise_variance")
     seen = images if variance is None else add_noise(images, variance, generator)
     raw = model.decoder(model.encode(seen)).float()
+    if images.ndim == 2:
+        return vector_error(raw, images, model.words)
     if hyperparameters["loss"] == "bce":
         return F.binary_cross_entropy_with_logits(raw, images)
-    return F.mse_loss(decode_unclipped(model, raw), images)
+    return F.mse_loss(model.decode_unclipped(raw), images)
 
 
 def weigh_divergence(divergences: Tensor, hyperparameters: Mapping[str, Any], progress: float) -> Tensor:

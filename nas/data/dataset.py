@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nas.core.errors import UserError
 from nas.core.space import Condition, Shape
+from nas.data.columns import Column
 
 Kind = Literal["image", "vector", "sequence"]
 """What an example is: an image (C, H, W), a vector (D,), or a sequence (C, T) of C channels and T steps."""
@@ -92,6 +93,7 @@ class Dataset:
         name: what the user called it: ``digits``, ``csv:faces.csv``.
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples on the way (images resized, files skipped), a sentence each.
+        columns: what the numbers of a vector are; empty where the examples are as they were given.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Dataset:
     test: Split
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
 
     @property
     def shape(self) -> Shape:
