@@ -157,7 +157,7 @@ class TrainingEvaluator(Evaluator):
         work = task.batch_size(hyperparameters) * cost["multiply_adds"]
         timetable = None
         if seconds is not None:
-            with stopwatch, use_threads_for(work):
+            with stopwatch, use_threads_for(work, self.several_threads_from):
                 timetable = self._plan_rungs(training, memory, seconds)
         elif isinstance(job, TrainFinalist):
             timetable = self._plan_part(training, job)
@@ -173,7 +173,7 @@ class TrainingEvaluator(Evaluator):
             epoch = training.epochs_done + 1
             if timetable is not None:
                 training.epoch_size = timetable.fit_epoch(stopwatch.seconds - begun, training.epochs_done - before)
-            with stopwatch, use_threads_for(work):
+            with stopwatch, use_threads_for(work, self.several_threads_from):
                 began = time.perf_counter()
                 task.train_epoch(training, memory)
                 trained = time.perf_counter() - began
@@ -233,7 +233,7 @@ class TrainingEvaluator(Evaluator):
         memory = PeakMemory(task.device)
         training = task.begin_training(model, hyperparameters, self.epochs, seed)
         training.precision, batch = task.precision, task.batch_size(hyperparameters)
-        with use_threads_for(batch * task.cost(model)["multiply_adds"]):
+        with use_threads_for(batch * task.cost(model)["multiply_adds"], self.several_threads_from):
             trained = time_updates(training, lambda: task.train_epoch(training, memory), batch)
         return Pace(batch, trained, task.count_scored())
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from nas.core.errors import ExportMismatch, NotCopied, NotExportable, ReplayMismatch, UserError
+from nas.core.threads import let_threads_sleep
 
 DONE, OUR_FAULT, BAD_INPUT, NOTHING_SUCCEEDED, TOO_MANY_FAILURES, NOT_COPIED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 _USERS_DISK = {
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code: see the constants above."""
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, _raise_interrupt)
+    let_threads_sleep()
     code = run(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience must not disturb the exit
     sys.exit(code)

@@ -138,7 +138,7 @@ class Display:
     def _format_left(self, done: int) -> str:
         """How long the rest will take, if each takes as long as those of this session did."""
         each = (time.monotonic() - self._began) / max(1, done - self._earlier)
-        return f"{_format_seconds(each * (self._total - done))} left"
+        return f"{_format_seconds(each * max(0, self._total - done))} left"
 
     def show_trial(self, trial: Trial) -> None:
         """Show a trial that has ended."""

@@ -10,6 +10,7 @@ from nas.core.genotype import Genotype
 from nas.core.job import Job, Train
 from nas.core.metric import Metric
 from nas.core.space import SearchSpace
+from nas.core.threads import SEVERAL_THREADS_FROM
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -115,12 +116,14 @@ class Evaluator(Capabilities):
             start's number. They are no objectives.
         delivers: whether its last measurement brings the weights, and it can test a model: so the best is exported.
         unsettled: the share of a training's epochs, 0 to 1, in which losses say little of where it ends.
+        several_threads_from: see nas.core.threads.use_threads_for; a run goes on with the one that it began with.
     """
 
     jobs: frozenset[type[Job]] = frozenset({Train})
     inherits_weights: bool = False
     delivers: bool = False
     unsettled: float = 0.0
+    several_threads_from: float = SEVERAL_THREADS_FROM
 
     @property
     def metrics(self) -> Mapping[str, Metric]:

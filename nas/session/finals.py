@@ -68,6 +68,7 @@ class FinalsHook:
         end: when the time of the finals is up, by the clock `now`; None for no limit.
         exploring: seconds of the candidates that come before; None for no limit.
         timed: whether candidates have a time.
+        starts_later: whether `start_clock` is called when there is something that evaluates them.
     """
 
     def __init__(
@@ -80,11 +81,20 @@ class FinalsHook:
         exploring: float | None = None,
         *,
         timed: bool = False,
+        starts_later: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._study, self._count, self._share, self._usual = study, count, share, usual
         self._end, self._timed, self._now, self._began = end, timed, now, now()
         self._explored_at = math.inf if exploring is None else self._began + exploring
+        self._starting = starts_later
+
+    def start_clock(self) -> None:
+        """Let the time of exploring begin: its share of what a start has left of the limit."""
+        self._starting = False
+        if self._count and self._end is not None:
+            now = self._now()
+            self._explored_at = now + (1 - self._share) * max(0.0, self._end - now)
 
     def end_exploring(self, search: Search) -> bool:
         """Say whether no further candidate begins: not before the time of exploring is over.
@@ -93,7 +103,7 @@ class FinalsHook:
         to more candidates, and their finals.
         """
         now = self._now()
-        if now < self._explored_at:
+        if now < self._explored_at or (self._starting and self._end is not None and now < self._end):
             return False
         if self._end is None or not self._have_ended(search):
             return True

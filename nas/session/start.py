@@ -12,7 +12,7 @@ from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.data.catalogue import absolute_name
 from nas.session.assembly import assemble, load_data_first
-from nas.session.environment import describe_environment
+from nas.session.environment import ENVIRONMENT_FILE, describe_environment
 from nas.session.execution import Progress, check_executor, run_search
 from nas.session.given import NO_OBJECTS, Given
 from nas.session.lookup import find_genotype, list_run_names
@@ -62,8 +62,8 @@ def start_run(
     check_executor(parts)
     path = config.runs_dir / (config.name or _find_free_name(config))
     refuse_taken_name(path)
-    environment = json.dumps(describe_environment(parts.device), indent=2, sort_keys=True) + "\n"
-    files = {"config.yaml": config.to_yaml(), "environment.json": environment}
+    environment = json.dumps(describe_environment(parts.device, parts.evaluator), indent=2, sort_keys=True) + "\n"
+    files = {"config.yaml": config.to_yaml(), ENVIRONMENT_FILE: environment}
     study = Study.create(path, parts.space, parts.objectives, files)
     run = Run(study, config, parts)
     try:
