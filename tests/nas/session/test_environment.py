@@ -58,6 +58,6 @@ def test_there_are_no_more_threads_than_cores_and_the_user_has_the_last_word(wri
     assert written({**recorded, "threads": 3}, evaluator, asked="2") == 2
 
 
-def test_runs_without_a_rule_had_all_threads_for_each_candidate(written, evaluator):
+def test_runs_that_record_no_rule_keep_that_of_their_version(written, evaluator):
     assert written({"threads": 3}, evaluator) == 3
-    assert evaluator.several_threads_from == 0
+    assert evaluator.several_threads_from == 1e8
