@@ -21,7 +21,7 @@ from evaluators.autoencoder.bounds import (
     fit_decoder_variance,
     name_likelihood,
 )
-from evaluators.autoencoder.losses import training_loss
+from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.exact import as_double
@@ -119,6 +119,11 @@ class AutoencoderTask(Task):
             needed.append(Assumption("likelihood", (kind,), reason))
         return needed
 
+    def hyperparameters(self, genotype: Genotype) -> Mapping[str, Any]:
+        """Those that the space has decided, and the ``family``, where that is a decision, as losses depend on it."""
+        family = genotype.content.get("family")
+        return {**super().hyperparameters(genotype), **({} if family is None else {"family": family})}
+
     def loss(
         self,
         model: nn.Module,
@@ -127,7 +132,7 @@ class AutoencoderTask(Task):
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
-        """Compute the loss of the model's family; see evaluators.autoencoder.losses.training_loss."""
+        """Compute the loss of the model's family; see evaluators.autoencoder.families.LOSSES."""
         return training_loss(self._view(model), batch.examples, hyperparameters, progress, generator)
 
     def score(

@@ -10,7 +10,8 @@ from torch import nn
 
 from evaluators.autoencoder import task as tasks
 from evaluators.autoencoder.bounds import draw_prior, measure_bounds
-from evaluators.autoencoder.losses import training_loss, weigh_divergence
+from evaluators.autoencoder.families import training_loss
+from evaluators.autoencoder.losses import weigh_divergence
 from evaluators.autoencoder.task import AutoencoderTask
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
