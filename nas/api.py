@@ -262,13 +262,15 @@ def _name(thing: Any) -> str:
 def _make_data_set(data: Any, config: RunConfig) -> Dataset:
     from nas.data.dataset import Dataset
     from nas.data.loading import load_arrays
+    from nas.data.splitting import keep_normal
 
     if isinstance(data, Dataset):
-        return data
+        return keep_normal(data, config.normal)
     return load_arrays(
         data,
         seed=config.seed,
         test_seed=config.test_seed,
         train_size=config.train_size,
         image_size=config.image_size,
+        normal=config.normal,
     )

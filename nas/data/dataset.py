@@ -92,6 +92,8 @@ class Dataset:
         name: what the user called it: ``digits``, ``csv:faces.csv``.
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples on the way (images resized, files skipped), a sentence each.
+        normal: the names of the only labels in training and validation part, where the test part has others as well,
+            which are anomalies; empty where all parts have all labels.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Dataset:
     test: Split
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    normal: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:

@@ -63,8 +63,11 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
         "data_dir": config.data_dir,
         "strict": config.strict,
     }
+    if config.normal and paired:
+        why = f"--space {config.space} translates between two sets of images"
+        raise UserError("--normal", ",".join(config.normal), "spaces that take one data set", why=why)
     if config.dataset_b is None:
-        return given.data or load_data(config.dataset, **options)
+        return given.data or load_data(config.dataset, normal=config.normal, **options)
     if given.data is None and given.data_b is None:
         return load_pair(config.dataset, config.dataset_b, **options)
     first = given.data or load_data(config.dataset, **options)
