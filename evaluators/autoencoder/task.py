@@ -22,7 +22,7 @@ from evaluators.metrics.reconstruction import mean_squared_error, psnr
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
 from evaluators.training.selection import Scores
-from nas.core.evaluator import Assumption, Deliverable
+from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
 from nas.data.dataset import Dataset, Split, as_float, batches
@@ -69,6 +69,7 @@ class AutoencoderTask(Task):
     )
     picture = "reconstructions.png"
     program = "autoencoder"
+    examines = True
 
     @classmethod
     def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
@@ -180,6 +181,25 @@ class AutoencoderTask(Task):
         rebuilt = reconstruct_linearly(self.data.train.examples, self.data.test.examples, size)
         scores = {"mse": mean_squared_error(rebuilt, images), "psnr": psnr(rebuilt, images)}
         return {f"PCA with {size} components": scores}
+
+    def examine(
+        self,
+        genotype: Genotype,
+        model: nn.Module,
+        seed: int,
+        *,
+        bound_samples: int = BOUND_SAMPLES,
+        quick: bool = False,
+    ) -> Examination:
+        """Judge a trained autoencoder by what it is used for; see evaluators.examination."""
+        from evaluators.autoencoder.examination import make_subject  # scikit-learn takes seconds to import
+        from evaluators.examination.examination import examine_uses
+
+        hyperparameters = self.hyperparameters(genotype)
+        likelihood = self._choose_density(hyperparameters) if as_autoencoder(model).variational else ""
+        fitted = as_float(self.train_data.examples[:_FITTED_IMAGES])
+        subject = make_subject(model, hyperparameters, likelihood, fitted, self.device, seed)
+        return examine_uses(subject, self.data, seed, bound_samples=bound_samples, quick=quick)
 
     def prunable_parts(self, model: nn.Module) -> Calls:
         """Give encoder and decoder, which are pruned separately, so that codes keep their size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.config import RunConfig
@@ -38,6 +39,17 @@ def load_run_data(
         fits = f"data with a {kind.told} for each example, which the task of --space {space.name} needs"
         raise UserError("--dataset", data.name, fits, why=f"has no {kind.told}s")
     return data
+
+
+def check_same_data(path: Path, config: RunConfig, data: Dataset | DomainPair, recorded: str | None) -> None:
+    """Refuse data that are not those of the run in this folder, by the fingerprint that it recorded.
+
+    Raises:
+        UserError: they have changed.
+    """
+    if recorded not in (None, found := data.fingerprint):
+        why = f"{' and '.join(config.data_sets)} is now {found}"
+        raise UserError("RUN", str(path), f"the data it began with ({recorded})", why=why)
 
 
 def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | DomainPair:
