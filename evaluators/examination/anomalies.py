@@ -46,9 +46,8 @@ def examine_anomalies(
         for name, title in titles.items()
         if name in scores
     }
-    share = (
-        f"{int(anomalous.sum()):,} of {len(anomalous):,} test examples are anomalies, which chance has for anomaly_ap"
-    )
+    chance = f"by chance anomaly_ap is {anomalous.mean():.2g}"
+    share = f"{anomalous.sum():,} of {len(anomalous):,} test examples are anomalies: {chance}"
     return Examination(metrics, {"anomalies.png": draw_distributions(panels)}, (share,))
 
 

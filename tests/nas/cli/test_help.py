@@ -18,7 +18,8 @@ def test_help_is_quick_and_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "command", ["search", "resume", "train", "list", "show", "export", "spaces", "strategies", "datasets"]
+    "command",
+    ["search", "resume", "train", "evaluate", "list", "show", "export", "spaces", "strategies", "datasets"],
 )
 def test_every_command_has_help(command, capsys):
     assert nas([command, "--help"]) == 0
