@@ -25,7 +25,7 @@ from evaluators.training.checkpoint import Part, find_last_epoch, identify_train
 from evaluators.training.growth import Growth, find_blocks
 from evaluators.training.pace import Timetable, time_updates
 from nas.core.errors import Diverged
-from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator, Pace
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator, Examination, Pace
 from nas.core.job import (
     PruneChannels,
     ScoreWithSupernet,
@@ -76,7 +76,7 @@ class TrainingEvaluator(Evaluator):
 
     def __init__(self, task: Task, *, epochs: int, grow: bool = False, candidate_seconds: float | None = None) -> None:
         self.task, self.epochs, self.candidate_seconds = task, epochs, candidate_seconds
-        self.space, self.data, self.unsettled = task.space, task.data, task.unsettled
+        self.space, self.data, self.unsettled, self.examines = task.space, task.data, task.unsettled, task.examines
         self._grow = grow
         self._builder = ModelBuilder(task.space, task.data.shape, task.device, task.run, task.prunable_parts)
 
@@ -323,6 +323,11 @@ class TrainingEvaluator(Evaluator):
     def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
         """What is simpler than the model, by name, with its metrics on the test part."""
         return self.task.baselines(genotype)
+
+    def examine(self, genotype: Genotype, model: nn.Module, seed: int, **how: Any) -> Examination:
+        """Judge a trained model on the test part by what it is used for; see evaluators.task.Task.examine."""
+        with score_exactly(self.task.device):
+            return self.task.examine(genotype, model.to(self.task.device).eval(), seed, **how)
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What is handed over of a trained model, by name."""

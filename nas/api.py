@@ -12,10 +12,11 @@ from nas import registry
 from nas.config import EXECUTOR_OPTIONS, RunConfig
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
-from nas.core.evaluator import Evaluator
+from nas.core.evaluator import BOUND_SAMPLES, Evaluator, Examination
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
+from nas.session.evaluate import evaluate_trial
 from nas.session.given import ARRAYS, Given
 from nas.session.lookup import open_run as open_run_in
 from nas.session.prune import prune_run
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from nas.data.dataset import Dataset
 
-__all__ = ["open_run", "prune", "resume", "search", "train"]
+__all__ = ["evaluate", "open_run", "prune", "resume", "search", "train"]
 
 
 def search(
@@ -162,6 +163,33 @@ def prune(
     return prune_run(path, ratios, trial=trial, given=given)
 
 
+def evaluate(
+    run: str | Path | Run,
+    trial: int | None = None,
+    *,
+    bound_samples: int = BOUND_SAMPLES,
+    space: SearchSpace | None = None,
+    data: Dataset | Mapping[str, np.ndarray] | None = None,
+    evaluator: Callable[..., Evaluator] | None = None,
+) -> Examination:
+    """Judge a trained autoencoder by what it is used for, on the test part; as ``nas evaluate``.
+
+    Args:
+        trial: its number; by default that of the best.
+        bound_samples: codes of an example that its likelihood is bounded by, of variational models.
+        space, data, evaluator: objects that the run was begun with must be given again, unless the object `run` has
+            them.
+
+    Raises:
+        UserError: a run of other models, a trial without weights, or a run that is in use.
+    """
+    path = run.path if isinstance(run, Run) else locate_run(run)
+    anew = any(thing is not None for thing in (space, data, evaluator))
+    loaded = run.loaded if isinstance(run, Run) and not anew else None
+    given = _collect_objects(load_config(path), space, data, None, None, evaluator)
+    return evaluate_trial(path, trial, bound_samples=bound_samples, given=given, loaded=loaded)[2]
+
+
 def open_run(path: str | Path) -> Run:
     """An existing run, to look at, by its folder or its URL.
 
@@ -262,13 +290,15 @@ def _name(thing: Any) -> str:
 def _make_data_set(data: Any, config: RunConfig) -> Dataset:
     from nas.data.dataset import Dataset
     from nas.data.loading import load_arrays
+    from nas.data.splitting import keep_normal
 
     if isinstance(data, Dataset):
-        return data
+        return keep_normal(data, config.normal)
     return load_arrays(
         data,
         seed=config.seed,
         test_seed=config.test_seed,
         train_size=config.train_size,
         image_size=config.image_size,
+        normal=config.normal,
     )

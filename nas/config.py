@@ -71,6 +71,10 @@ def _as_value_lists(value: Any) -> Any:
     return {k: _as_list(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
+def _as_labels(value: Any) -> Any:
+    return [str(label).strip() for label in (value.split(",") if isinstance(value, str) else _as_list(value))]
+
+
 def _as_ratios(value: Any) -> Any:
     try:
         ratios = [float(part) for part in (value.split(",") if isinstance(value, str) else _as_list(value))]
@@ -140,6 +144,7 @@ class RunConfig(BaseModel):
     image_size: Whole | None = Field(None, ge=4, le=256)
     data_dir: Folder | None = None
     strict: bool = False
+    normal: Annotated[list[str], BeforeValidator(_as_labels)] = Field(default_factory=list)
     weight_sharing: Literal["none", "inherit", "supernet"] = "none"
     grow: bool = False
     max_failures: Whole | None = Field(None, ge=0)

@@ -68,9 +68,13 @@ class AutoencoderModel:
                 examples[:, columns] = examples[:, columns].softmax(1)
         return examples
 
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (N, latent) to examples (N, ...)."""
+        return self.output(self.decoder(codes))
+
     def reconstruct(self, examples: Tensor) -> Tensor:
         """Examples (N, ...) to their reconstructions."""
-        return self.output(self.decoder(self.encode(examples)))
+        return self.decode(self.encode(examples))
 
     def decode_unclipped(self, raw: Tensor) -> Tensor:
         """Turn the decoder's output into images that may leave [0, 1], as clipped values would have no gradient."""
@@ -137,30 +141,48 @@ def fit_decoder_variance(model: AutoencoderModel, images: Tensor, generator: tor
     )
 
 
-@torch.no_grad()
 def measure_bounds(
     model: AutoencoderModel, images: Tensor, likelihood: str, generator: torch.Generator, variance: float | None
 ) -> dict[str, float]:
     """Measure bounds of log p(x) with `CODES` samples of each image's code: means over images (N, C, H, W), in nats.
 
     ``elbo``, the evidence lower bound (Kingma & Welling 2014, equation 3), and its two parts, ``log_likelihood`` and
-    ``kl``; ``iwae_bound``, the logarithm of the samples' mean of p(x|z) p(z) / q(z|x), which is a bound as well and
-    expected to be no lower (Burda et al. 2016, equation 8).
+    ``kl``; ``iwae_bound``; see `bound_likelihoods`.
+    """
+    found = bound_likelihoods(model, images, likelihood, generator, variance, CODES)
+    reached, paid, weighted = found.mean(1).tolist()
+    return {"elbo": reached - paid, "log_likelihood": reached, "kl": paid, "iwae_bound": weighted}
+
+
+@torch.no_grad()
+def bound_likelihoods(
+    model: AutoencoderModel,
+    images: Tensor,
+    likelihood: str,
+    generator: torch.Generator,
+    variance: float | None,
+    samples: int,
+) -> Tensor:
+    """Bound log p(x) of each of N images with samples of its code, (3, N) in nats.
+
+    The rows: the expected log-likelihood; the divergence of the posterior from the prior, which the evidence lower
+    bound is less; and the logarithm of the samples' mean of p(x|z) p(z) / q(z|x), which is a bound as well and expected
+    to be no lower, the higher the more samples (Burda et al. 2016, equation 8 and theorem 1).
 
     Args:
         likelihood, variance: see `log_likelihood`.
+        samples: one after another, so that memory does not grow with them.
     """
     parts = []
     for rows in batches(images):
         mean, log_variance = model.posterior(images[rows])
         likelihoods, ratios = [], []
-        for _ in range(CODES):
+        for _ in range(samples):
             code, noise = draw_code(mean, log_variance, generator)
             likelihoods.append(log_likelihood(model, model.decoder(code), images[rows], likelihood, variance))
             ratios.append(0.5 * torch.sum(noise.square() + log_variance - code.square(), dim=1))  # log p(z) / q(z|x)
         stacked = torch.stack(likelihoods)
         weights = stacked + torch.stack(ratios)
         divergence = kl_to_standard_normal(mean, log_variance).sum(1)
-        parts.append(torch.stack((stacked.mean(0), divergence, weights.logsumexp(0) - math.log(CODES))))
-    reached, paid, weighted = torch.cat(parts, dim=1).mean(1).tolist()
-    return {"elbo": reached - paid, "log_likelihood": reached, "kl": paid, "iwae_bound": weighted}
+        parts.append(torch.stack((stacked.mean(0), divergence, weights.logsumexp(0) - math.log(samples))))
+    return torch.cat(parts, dim=1)

@@ -29,7 +29,7 @@ from evaluators.metrics.reconstruction import mean_squared_error, psnr
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
 from evaluators.training.selection import Scores
-from nas.core.evaluator import Assumption, Deliverable
+from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
 from nas.data.columns import Column
@@ -81,6 +81,7 @@ class AutoencoderTask(Task):
     )
     picture = "reconstructions.png"
     program = "autoencoder"
+    examines = True
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -219,6 +220,25 @@ class AutoencoderTask(Task):
         if self._pictured:
             scores["psnr"] = psnr(rebuilt, images)
         return {f"PCA with {size} components": scores}
+
+    def examine(
+        self,
+        genotype: Genotype,
+        model: nn.Module,
+        seed: int,
+        *,
+        bound_samples: int = BOUND_SAMPLES,
+        quick: bool = False,
+    ) -> Examination:
+        """Judge a trained autoencoder by what it is used for; see evaluators.examination."""
+        from evaluators.autoencoder.examination import make_subject  # scikit-learn takes seconds to import
+        from evaluators.examination.examination import examine_uses
+
+        hyperparameters, autoencoder = self.hyperparameters(genotype), self._view(model)
+        likelihood = self._choose_density(hyperparameters) if autoencoder.variational else ""
+        fitted = as_float(self.train_data.examples[:_FITTED_IMAGES])
+        subject = make_subject(autoencoder, hyperparameters, likelihood, fitted, self.device, seed)
+        return examine_uses(subject, self.data, seed, bound_samples=bound_samples, quick=quick)
 
     def prunable_parts(self, model: nn.Module) -> Calls:
         """Give encoder and decoder, which are pruned separately, so that codes keep their size."""

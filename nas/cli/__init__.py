@@ -31,6 +31,7 @@ class _Lazy(click.Group):
         "resume": ("nas.cli.search", "Go on with an interrupted run, or give it more trials."),
         "train": ("nas.cli.train", "Train one architecture in full, with checkpoints."),
         "prune": ("nas.cli.prune", "Make smaller versions of a trial: remove channels, train on briefly."),
+        "evaluate": ("nas.cli.evaluate", "Judge a trained autoencoder by what it is used for."),
         "list": ("nas.cli.runs", "List the runs."),
         "show": ("nas.cli.runs", "Show a run, or one of its trials."),
         "export": ("nas.cli.runs", "Export a trial's model as a folder that runs by itself."),

@@ -260,6 +260,12 @@ def make_supernet_table(trials: Sequence[Trial], objective: str) -> Table:
     return make_table(["supernet", "epochs", f"{objective} of the supernet", *names[1:]], rows)
 
 
+def make_evaluation_table(metrics: Mapping[str, float], uses: Mapping[str, Sequence[str]]) -> Table:
+    """One row a use of a model, with the numbers that tell of it."""
+    rows = [[use, ", ".join(f"{name} {metrics[name]:.4g}" for name in names)] for use, names in uses.items()]
+    return make_table(["use", "on the test part"], rows)
+
+
 _COSTS = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds",

@@ -80,6 +80,7 @@ _SEARCH = (
     click.option("--image-size", type=int, help="Resize images to S x S."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
     click.option("--strict", is_flag=True, default=None, help="Refuse a folder with an unreadable picture."),
+    click.option("--normal", metavar="A,B", help="Train on these labels alone; the test part's others are anomalies."),
     click.option(
         "--weight-sharing",
         help="none (default); inherit: children begin from their parents' weights; supernet: candidates are its paths.",
@@ -107,6 +108,7 @@ def search_options(command: Command) -> Command:
 _ALSO_OF_A_TRAINING = (
     "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
     "device", "precision", "test_seed", "train_size", "image_size", "data_dir", "strict",
+    "normal",
 )  # fmt: skip
 
 

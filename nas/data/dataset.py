@@ -94,6 +94,8 @@ class Dataset:
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples on the way (images resized, files skipped), a sentence each.
         columns: what the numbers of a vector are; empty where the examples are as they were given.
+        normal: the names of the only labels in training and validation part, where the test part has others as well,
+            which are anomalies; empty where all parts have all labels.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    normal: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ def load_data(
     image_size: int | None = None,
     data_dir: Path | None = None,
     strict: bool = False,
+    normal: Sequence[str] = (),
 ) -> Dataset:
     """A data set, split as nas.data.catalogue.SPLIT_RULE says and sized as SIZE_RULE says.
 
@@ -36,12 +37,13 @@ def load_data(
         name: one of nas.data.catalogue.data_set_names, with a path for a PATH.
         data_dir: where downloads are kept.
         strict: refuse a folder with a picture that cannot be read.
+        normal: the labels that training and validation part keep; see nas.data.splitting.split_data.
 
     Raises:
         UserError: the name is unknown, or the data cannot be used.
     """
     data = load_unsplit(name, image_size=image_size, data_dir=data_dir, strict=strict)
-    return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed)
+    return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed, normal=normal)
 
 
 def load_unsplit(
@@ -61,10 +63,11 @@ def load_arrays(
     test_seed: int = DEFAULT_TEST_SEED,
     train_size: int | None = None,
     image_size: int | None = None,
+    normal: Sequence[str] = (),
 ) -> Dataset:
     """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set."""
     data = _resize_data(read_arrays("arrays", arrays), image_size)
-    return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed)
+    return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed, normal=normal)
 
 
 def _resize_data(data: UnsplitData, side: int | None) -> UnsplitData:

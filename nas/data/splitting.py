@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from nas.core.errors import UserError
-from nas.data.dataset import Dataset
+from nas.core.errors import UserError, unknown_name
+from nas.data.dataset import Dataset, Split
 from nas.data.source import UnsplitData
 
 SMALLEST_SIDE = 4
@@ -19,7 +22,13 @@ _FEWEST_TO_TRAIN = 2  # batch normalisation needs two
 
 
 def split_data(
-    name: str, data: UnsplitData, *, seed: int, train_size: int | None, test_seed: int = DEFAULT_TEST_SEED
+    name: str,
+    data: UnsplitData,
+    *,
+    seed: int,
+    train_size: int | None,
+    test_seed: int = DEFAULT_TEST_SEED,
+    normal: Sequence[str] = (),
 ) -> Dataset:
     """The data in its three parts, as nas.data.catalogue.SPLIT_RULE says; `train_size` does not change the test part.
 
@@ -27,9 +36,11 @@ def split_data(
         seed: of training and validation part.
         test_seed: of the test part, where the data have none of their own: a training with another seed is tested on
             the same examples, and sees none of them.
+        normal: the labels that training and validation part keep; all where there are none. The test part keeps all.
 
     Raises:
-        UserError: there are fewer than 10 examples, or fewer than `train_size` asks for; or images are below 4 x 4.
+        UserError: there are fewer than 10 examples, or fewer than `train_size` asks for; images are below 4 x 4; or
+            `normal` names no labels of these data, or all.
     """
     kind, shape = data.pool.kind, data.pool.examples.shape[1:]
     if kind == "image" and min(shape[1:]) < SMALLEST_SIDE:
@@ -46,6 +57,10 @@ def split_data(
             order = order[_shuffle(len(order), seed)]
     else:
         order = _shuffle(len(data.pool), seed)
+    normal = _check_normal(normal, name, data.pool, data.classes)
+    if normal:
+        order = order[_is_normal(data.pool.take(order), data.classes, normal)]
+        _refuse_few_normal(normal, len(order))
     count = max(1, min(5_000, int(0.15 * len(order))))
     if train_size is not None:
         if not _FEWEST_TO_TRAIN <= train_size <= len(order) - count:
@@ -53,7 +68,56 @@ def split_data(
         count = min(count, max(1, train_size // 4))
     validation, order = data.pool.take(order[:count]), order[count:]
     train = data.pool.take(order if train_size is None else order[:train_size])
-    return Dataset(name, train, validation, test, data.classes, data.notes)
+    notes = (*data.notes, *_describe_normal(normal))
+    return Dataset(name, train, validation, test, data.classes, notes, normal=normal)
+
+
+def keep_normal(data: Dataset, normal: Sequence[str]) -> Dataset:
+    """Keep of the training and the validation part of split data the examples with these labels; all for none.
+
+    Raises:
+        UserError: the data have no labels or not these, or all of them are normal, or too few examples.
+    """
+    normal = _check_normal(normal, data.name, data.train, data.classes)
+    if not normal:
+        return data
+    train, validation = (
+        part.take(_is_normal(part, data.classes, normal).nonzero().flatten()) for part in (data.train, data.validation)
+    )
+    _refuse_few_normal(normal, len(train) + len(validation))
+    if len(train) < _FEWEST_TO_TRAIN or not len(validation):
+        raise UserError("--normal", ",".join(normal), "labels that training and validation part have examples of")
+    notes = (*data.notes, *(note for note in _describe_normal(normal) if note not in data.notes))
+    return replace(data, train=train, validation=validation, normal=normal, notes=notes)
+
+
+def _check_normal(normal: Sequence[str], name: str, part: Split, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The normal labels in the order of the classes."""
+    if not normal:
+        return ()
+    if part.labels is None:
+        raise UserError("--normal", ",".join(normal), "labels, of data that have some", why=f"{name} has no labels")
+    for label in normal:
+        if label not in classes:
+            raise unknown_name("--normal", label, classes)
+    if len(set(normal)) == len(classes):
+        why = f"nothing would be left of {name} to be an anomaly"
+        raise UserError("--normal", ",".join(normal), f"some of {', '.join(classes)}, not all", why=why)
+    return tuple(label for label in classes if label in normal)
+
+
+def _describe_normal(normal: Sequence[str]) -> list[str]:
+    return [f"trained on examples labelled {' or '.join(normal)} alone; the test part has all"] if normal else []
+
+
+def _is_normal(part: Split, classes: tuple[str, ...], normal: Sequence[str]) -> torch.Tensor:
+    assert part.labels is not None
+    return torch.isin(part.labels, torch.tensor([classes.index(label) for label in normal]))
+
+
+def _refuse_few_normal(normal: Sequence[str], count: int) -> None:
+    if count < _FEWEST:
+        raise UserError("--normal", ",".join(normal), f"labels of {_FEWEST} examples or more", why=f"{count} have them")
 
 
 def _shuffle(count: int, seed: int) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.config import RunConfig
@@ -40,6 +41,17 @@ def load_run_data(
     return data
 
 
+def check_same_data(path: Path, config: RunConfig, data: Dataset | DomainPair, recorded: str | None) -> None:
+    """Refuse data that are not those of the run in this folder, by the fingerprint that it recorded.
+
+    Raises:
+        UserError: they have changed.
+    """
+    if recorded not in (None, found := data.fingerprint):
+        why = f"{' and '.join(config.data_sets)} is now {found}"
+        raise UserError("RUN", str(path), f"the data it began with ({recorded})", why=why)
+
+
 def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | DomainPair:
     from nas.data.loading import load_data
     from nas.data.pairs import DomainPair, load_pair, make_pair
@@ -63,8 +75,11 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
         "data_dir": config.data_dir,
         "strict": config.strict,
     }
+    if config.normal and paired:
+        why = f"--space {config.space} translates between two sets of images"
+        raise UserError("--normal", ",".join(config.normal), "spaces that take one data set", why=why)
     if config.dataset_b is None:
-        return given.data or load_data(config.dataset, **options)
+        return given.data or load_data(config.dataset, normal=config.normal, **options)
     if given.data is None and given.data_b is None:
         return load_pair(config.dataset, config.dataset_b, **options)
     first = given.data or load_data(config.dataset, **options)

@@ -193,6 +193,16 @@ class Run:
         return metrics
 
     @property
+    def evaluations(self) -> dict[int, dict[str, Any]]:
+        """What ``nas evaluate`` found of trials, by their numbers; see nas.session.evaluate.evaluate_trial."""
+        noted: dict[str, dict[str, Any]] = self.study.notes.get("evaluations", {})
+        return {int(number): noted[number] for number in sorted(noted, key=int)}
+
+    def evaluation_folder(self, number: int) -> Path:
+        """Where the results of ``nas evaluate`` for a trial are, if there are any."""
+        return self.path / "evaluation" / f"trial-{number:04d}"
+
+    @property
     def compared(self) -> dict[str, Any]:
         """The best beside what was to be beaten; see nas.session.comparison.compare_best. Empty before."""
         compared: dict[str, Any] = self.study.notes.get("compared", {})

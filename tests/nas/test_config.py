@@ -83,3 +83,9 @@ def test_every_option_survives_yaml():
     assert set(yaml.safe_load(RunConfig().to_yaml())) == {
         name.replace("_", "-") for name in RunConfig.model_fields if name not in ("name", "runs_dir", "from_")
     }
+
+
+def test_normal_labels_are_a_list_or_a_text_with_commas():
+    for given in ("0, cat", [0, "cat"]):
+        assert RunConfig.checked({"normal": given}).normal == ["0", "cat"]
+    assert RunConfig.checked({"normal": 3}).normal == ["3"]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from evaluators.autoencoder import task as tasks
-from evaluators.autoencoder.bounds import draw_prior, measure_bounds
+from evaluators.autoencoder.bounds import bound_likelihoods, draw_prior, measure_bounds
 from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.losses import weigh_divergence
 from evaluators.autoencoder.task import AutoencoderTask
@@ -79,6 +79,20 @@ def test_the_bounds_of_a_model_whose_likelihood_is_known():
     assert found["elbo"] == pytest.approx(likelihood - gap, abs=0.2)
     assert found["elbo"] < found["iwae_bound"] - 0.3
     assert found["iwae_bound"] < likelihood
+
+
+def test_the_importance_weighted_bound_grows_with_its_samples_toward_the_likelihood_and_the_elbo_does_not():
+    """Of the model with the exact posterior twice as wide, of which the likelihood is known."""
+    images = torch.rand(200, 1, 2, 3, generator=torch.Generator().manual_seed(0))
+    wider, random = PrincipalComponents(2.0), torch.Generator().manual_seed(1)
+    found = [bound_likelihoods(wider, images, "gaussian", random, 0.05, samples) for samples in (1, 5, 50, 1000)]
+    bounds = [rows[2].mean().item() for rows in found]
+    likelihood = wider.log_density(images)
+    assert bounds[0] < bounds[1] - 0.2 < bounds[2] - 0.3 < likelihood - 0.3
+    assert bounds[3] == pytest.approx(likelihood, abs=0.01)
+    gap = 2 * (0.5 * (4 - 1) - math.log(2))
+    elbos = [(rows[0] - rows[1]).mean().item() for rows in found[2:]]
+    assert elbos == [pytest.approx(likelihood - gap, abs=0.1)] * 2
 
 
 def test_several_codes_make_a_bound_surer(monkeypatch):

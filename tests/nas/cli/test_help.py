@@ -32,7 +32,8 @@ def test_threads_that_wait_sleep_unless_the_user_says_otherwise(given, found):
 
 
 @pytest.mark.parametrize(
-    "command", ["search", "resume", "train", "list", "show", "export", "spaces", "strategies", "datasets"]
+    "command",
+    ["search", "resume", "train", "evaluate", "list", "show", "export", "spaces", "strategies", "datasets"],
 )
 def test_every_command_has_help(command, capsys):
     assert nas([command, "--help"]) == 0

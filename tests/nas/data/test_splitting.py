@@ -8,7 +8,7 @@ from nas.core.errors import UserError
 from nas.data.dataset import Split
 from nas.data.loading import load_arrays
 from nas.data.source import UnsplitData
-from nas.data.splitting import split_data
+from nas.data.splitting import keep_normal, split_data
 from tests.parts.data import keys, one_line, unique_images
 
 
@@ -82,4 +82,46 @@ def test_vectors_and_sequences_are_split_as_images_are():
 def test_too_little_data_is_refused_in_its_own_words(shape, allowed):
     with pytest.raises(UserError, match=allowed) as error:
         split_data("few", UnsplitData(Split(torch.zeros(shape))), seed=0, train_size=None)
+    one_line(error)
+
+
+def labelled(count=400, test=False):
+    arrays = {"x_train": unique_images(count), "y_train": np.arange(count) % 4}
+    return {**arrays, "x_test": unique_images(40), "y_test": np.arange(40) % 4} if test else arrays
+
+
+@pytest.mark.parametrize("own_test", [False, True])
+def test_training_and_validation_keep_normal_labels_alone_and_the_test_part_is_as_ever(own_test):
+    whole = load_arrays(labelled(test=own_test))
+    normal = load_arrays(labelled(test=own_test), normal=["3", "1"])
+    assert normal.normal == ("1", "3")
+    assert whole.normal == ()
+    assert torch.equal(normal.test.examples, whole.test.examples)
+    assert set(normal.test.labels.tolist()) == {0, 1, 2, 3}
+    kept = [set(part.labels.tolist()) for part in (normal.train, normal.validation)]
+    assert kept == [{1, 3}, {1, 3}]
+    assert not keys(normal.train) & keys(normal.validation)
+    assert "labelled 1 or 3 alone" in normal.notes[-1]
+
+
+def test_split_data_is_filtered_once_however_often_it_is_asked_for():
+    once = keep_normal(load_arrays(labelled()), ["2"])
+    twice = keep_normal(once, ["2"])
+    assert set(once.train.labels.tolist()) == set(once.validation.labels.tolist()) == {2}
+    assert set(once.test.labels.tolist()) == {0, 1, 2, 3}
+    assert (once.fingerprint, once.notes) == (twice.fingerprint, twice.notes)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "normal", "message"),
+    [
+        ({"x_train": unique_images(100)}, ["1"], "has no labels"),
+        (labelled(), ["4"], "--normal '4': unknown"),
+        (labelled(), ["0", "1", "2", "3"], "not all"),
+        ({"x_train": unique_images(100), "y_train": np.arange(100) // 95}, ["1"], "10 examples or more"),
+    ],
+)
+def test_normal_labels_that_cannot_be_are_refused(arrays, normal, message):
+    with pytest.raises(UserError, match=message) as error:
+        load_arrays(arrays, normal=normal)
     one_line(error)
