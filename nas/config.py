@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import re
 from pathlib import Path
@@ -55,11 +56,13 @@ def _path(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(_refuse_bool)]
+Text = Annotated[str, Field(min_length=1)]
 Folder = Annotated[Path, BeforeValidator(_path)]
 RunsFolder = Annotated[Path, BeforeValidator(lambda value: find_runs_folder(_path(value)))]
 """Where runs are worked on: of a URL the folder here of its working copies."""
 
 
+_NAMES = "names of columns: A,B"
 _RATIOS = "shares of the channels to be removed, between 0 and 1, each once: 0.5,0.7"
 
 
@@ -79,6 +82,15 @@ def _as_ratios(value: Any) -> Any:
     if not all(0 < ratio < 1 for ratio in ratios) or len(set(ratios)) < len(ratios):
         raise ValueError(_RATIOS)
     return sorted(ratios)
+
+
+def _as_names(value: Any) -> Any:
+    """Names in a list, or with commas between; quotes stand around a name that has one."""
+    if isinstance(value, str):
+        (value,) = csv.reader([value], skipinitialspace=True)
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(_NAMES)
+    return list(value)
 
 
 def _format_option(name: str) -> str:
@@ -140,6 +152,10 @@ class RunConfig(BaseModel):
     image_size: Whole | None = Field(None, ge=4, le=256)
     data_dir: Folder | None = None
     strict: bool = False
+    label: Text | None = None
+    drop: Annotated[list[str], BeforeValidator(_as_names)] = Field(default_factory=list)
+    columns: Annotated[list[str], BeforeValidator(_as_names)] = Field(default_factory=list)
+    group: Text | None = None
     weight_sharing: Literal["none", "inherit", "supernet"] = "none"
     grow: bool = False
     max_failures: Whole | None = Field(None, ge=0)
@@ -282,6 +298,10 @@ _ALLOWED = {
     "data-dir": "a folder",
     "prune": _RATIOS,
     "strict": "true or false",
+    "label": "the name of a column",
+    "drop": _NAMES,
+    "columns": _NAMES,
+    "group": "the name of a column",
     "grow": "true or false",
     "space": "a name, or module:Class",
     "dataset": "a name such as digits or folder:PATH, as nas datasets lists them",

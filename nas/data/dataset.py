@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nas.core.errors import UserError
 from nas.core.space import Condition, Shape
+from nas.data.columns import Column
 
 Kind = Literal["image", "vector", "sequence"]
 """What an example is: an image (C, H, W), a vector (D,), or a sequence (C, T) of C channels and T steps."""
@@ -27,7 +28,8 @@ class Split:
 
     Attributes:
         examples: images (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1], where C is 1 or 3; vectors (N, D) or
-            sequences (N, C, T), float32 in any range.
+            sequences (N, C, T), float32 in any range. Of a table NaN is a value that is missing; of a missing word
+            all numbers are.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
     """
@@ -92,6 +94,8 @@ class Dataset:
         name: what the user called it: ``digits``, ``csv:faces.csv``.
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples on the way (images resized, files skipped), a sentence each.
+        columns: of vectors and sequences, what their numbers or channels are and how they were standardised; empty
+            where the examples are as they came.
     """
 
     name: str
@@ -100,6 +104,7 @@ class Dataset:
     test: Split
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
 
     @property
     def shape(self) -> Shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +12,10 @@ import numpy as np
 from nas.core.errors import UserError
 from nas.data.arrays import read_arrays
 from nas.data.catalogue import data_directory, find_source
+from nas.data.columns import Column
 from nas.data.dataset import Dataset, Split
 from nas.data.resizing import resize_images
-from nas.data.source import Request, UnsplitData
+from nas.data.source import NO_TABLE_OPTIONS, Request, TableOptions, UnsplitData
 from nas.data.splitting import DEFAULT_TEST_SEED, SMALLEST_SIDE, split_data
 
 _LARGEST_SIDE = 256
@@ -29,6 +30,11 @@ def load_data(
     image_size: int | None = None,
     data_dir: Path | None = None,
     strict: bool = False,
+    label: str | None = None,
+    drop: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    group: str | None = None,
+    standardise: bool = False,
 ) -> Dataset:
     """A data set, split as nas.data.catalogue.SPLIT_RULE says and sized as SIZE_RULE says.
 
@@ -36,22 +42,37 @@ def load_data(
         name: one of nas.data.catalogue.data_set_names, with a path for a PATH.
         data_dir: where downloads are kept.
         strict: refuse a folder with a picture that cannot be read.
+        label: of a table, the column with the labels.
+        drop: of a table, columns that are not used.
+        columns: of a table, the only columns that are used.
+        group: of a table, the column by which rows are kept together in one part.
+        standardise: standardise vectors, number by number, and sequences, channel by channel, as tables always are.
 
     Raises:
         UserError: the name is unknown, or the data cannot be used.
     """
-    data = load_unsplit(name, image_size=image_size, data_dir=data_dir, strict=strict)
+    table = TableOptions(label, tuple(drop), tuple(columns), group)
+    data = load_unsplit(name, image_size=image_size, data_dir=data_dir, strict=strict, table=table)
+    data = _name_columns(data) if standardise else data
     return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed)
 
 
 def load_unsplit(
-    name: str, *, image_size: int | None = None, data_dir: Path | None = None, strict: bool = False
+    name: str,
+    *,
+    image_size: int | None = None,
+    data_dir: Path | None = None,
+    strict: bool = False,
+    table: TableOptions = NO_TABLE_OPTIONS,
 ) -> UnsplitData:
     """All examples of a data set, sized but not split; see `load_data`."""
     source, argument = find_source(name)
-    load_other = functools.partial(load_unsplit, image_size=image_size, data_dir=data_dir, strict=strict)
-    request = Request(name, argument, image_size, data_directory(data_dir), strict, load_other)
-    return _resize_data(source.load(request), image_size)
+    load_other = functools.partial(load_unsplit, image_size=image_size, data_dir=data_dir, strict=strict, table=table)
+    request = Request(name, argument, image_size, data_directory(data_dir), strict, load_other, table)
+    data = source.load(request)
+    if not data.columns:
+        table.refuse(name)
+    return _resize_data(data, image_size)
 
 
 def load_arrays(
@@ -61,10 +82,19 @@ def load_arrays(
     test_seed: int = DEFAULT_TEST_SEED,
     train_size: int | None = None,
     image_size: int | None = None,
+    standardise: bool = False,
 ) -> Dataset:
-    """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set."""
+    """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set; see `load_data`."""
     data = _resize_data(read_arrays("arrays", arrays), image_size)
+    data = _name_columns(data) if standardise else data
     return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed)
+
+
+def _name_columns(data: UnsplitData) -> UnsplitData:
+    """The data with their numbers or channels as columns, called by their places; images as they are."""
+    if data.columns or data.pool.kind == "image":
+        return data
+    return replace(data, columns=tuple(Column(str(place)) for place in range(data.pool.examples.shape[1])))
 
 
 def _resize_data(data: UnsplitData, side: int | None) -> UnsplitData:

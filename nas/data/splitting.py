@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from nas.core.errors import UserError
+from nas.data.columns import standardise
 from nas.data.dataset import Dataset
 from nas.data.source import UnsplitData
 
@@ -23,13 +27,17 @@ def split_data(
 ) -> Dataset:
     """The data in its three parts, as nas.data.catalogue.SPLIT_RULE says; `train_size` does not change the test part.
 
+    Data with columns are standardised by their training part. Data with groups are split between groups, as near to the
+    sizes of the rule as these allow.
+
     Args:
         seed: of training and validation part.
         test_seed: of the test part, where the data have none of their own: a training with another seed is tested on
             the same examples, and sees none of them.
 
     Raises:
-        UserError: there are fewer than 10 examples, or fewer than `train_size` asks for; or images are below 4 x 4.
+        UserError: there are fewer than 10 examples, or fewer than `train_size` asks for, or fewer groups than parts; or
+            images are below 4 x 4.
     """
     kind, shape = data.pool.kind, data.pool.examples.shape[1:]
     if kind == "image" and min(shape[1:]) < SMALLEST_SIDE:
@@ -38,24 +46,53 @@ def split_data(
     if len(data.pool) < _FEWEST:
         raise UserError("--dataset", name, f"{_FEWEST} {kind}s or more", why=f"has {len(data.pool)}")
     test = data.test
+    groups = torch.arange(len(data.pool)) if data.groups is None else data.groups
+    fewest = 3 if test is None else 2
+    if (number := len(np.unique(groups))) < fewest:
+        raise UserError("--group", name, f"{fewest} groups or more, one for each part", why=f"has {number}")
     if test is None:
-        order = _shuffle(len(data.pool), test_seed)
-        count = min(10_000, max(1, len(order) // 5))
+        order = _shuffle(groups, test_seed)
+        count = _end_group(groups[order], min(10_000, max(1, len(order) // 5)), parts_after=2)
         test, order = data.pool.take(order[:count]), order[count:]
         if seed != test_seed:  # else what remains is as it was when one seed decided all parts
-            order = order[_shuffle(len(order), seed)]
+            order = order[_shuffle(groups[order], seed)]
     else:
-        order = _shuffle(len(data.pool), seed)
-    count = max(1, min(5_000, int(0.15 * len(order))))
+        order = _shuffle(groups, seed)
+    count = _end_group(groups[order], max(1, min(5_000, int(0.15 * len(order)))))
     if train_size is not None:
         if not _FEWEST_TO_TRAIN <= train_size <= len(order) - count:
             raise UserError("--train-size", train_size, f"{_FEWEST_TO_TRAIN} to {len(order) - count}")
-        count = min(count, max(1, train_size // 4))
+        count = _end_group(groups[order], min(count, max(1, train_size // 4)))
     validation, order = data.pool.take(order[:count]), order[count:]
     train = data.pool.take(order if train_size is None else order[:train_size])
-    return Dataset(name, train, validation, test, data.classes, data.notes)
+    split = Dataset(name, train, validation, test, data.classes, data.notes)
+    if not data.columns:
+        return split
+    parts = (train, validation, test)
+    scaled, columns = standardise(*(part.examples for part in parts), columns=data.columns)
+    train, validation, test = (replace(part, examples=one) for part, one in zip(parts, scaled, strict=True))
+    return replace(split, train=train, validation=validation, test=test, columns=columns)
 
 
-def _shuffle(count: int, seed: int) -> torch.Tensor:
-    """The numbers below `count`, int64, in an order that the seed decides."""
-    return torch.from_numpy(np.random.default_rng([seed, 0xDA7A]).permutation(count))
+def _shuffle(groups: Tensor, seed: int) -> Tensor:
+    """Places of all examples, int64, in an order that the seed decides and in which those of a group are together.
+
+    Args:
+        groups: (N,) int64, the group of each example.
+    """
+    _, first, group = np.unique(groups.numpy(), return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(first))  # groups are numbered as they appear
+    place = np.argsort(np.random.default_rng([seed, 0xDA7A]).permutation(len(first)))
+    return torch.from_numpy(np.argsort(place[number[group]], kind="stable"))
+
+
+def _end_group(groups: Tensor, count: int, *, parts_after: int = 1) -> int:
+    """How many of the first examples end with a group, as near to `count` as groups allow.
+
+    Args:
+        groups: (N,) int64, the group of each example, those of one together.
+        parts_after: how many parts, of a group at least, are to be made of the rest.
+    """
+    ends = np.flatnonzero(np.diff(groups.numpy())) + 1
+    ends = ends[: len(ends) + 1 - parts_after]
+    return int(ends[np.abs(ends - count).argmin()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nas.config import RunConfig
@@ -43,6 +44,7 @@ def load_run_data(
 def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | DomainPair:
     from nas.data.loading import load_data
     from nas.data.pairs import DomainPair, load_pair, make_pair
+    from nas.data.source import TableOptions
 
     if paired and config.dataset_b is None:
         why = f"--space {config.space} translates between two sets of images"
@@ -63,8 +65,13 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
         "data_dir": config.data_dir,
         "strict": config.strict,
     }
+    table = TableOptions(config.label, tuple(config.drop), tuple(config.columns), config.group)
+    for data in (given.data, given.data_b):
+        if data is not None:
+            table.refuse(data.name)
     if config.dataset_b is None:
-        return given.data or load_data(config.dataset, **options)
+        return given.data or load_data(config.dataset, **options, **asdict(table))
+    table.refuse(" and ".join(config.data_sets))
     if given.data is None and given.data_b is None:
         return load_pair(config.dataset, config.dataset_b, **options)
     first = given.data or load_data(config.dataset, **options)
