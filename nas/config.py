@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
+from nas.data.source import TableOptions
 from nas.study.remote.urls import ALLOWED, find_runs_folder
 
 Scalar = bool | int | float | str
@@ -232,6 +233,11 @@ class RunConfig(BaseModel):
     def data_sets(self) -> list[str]:
         """The names of the data sets: one, or those of both domains."""
         return [self.dataset] if self.dataset_b is None else [self.dataset, self.dataset_b]
+
+    @property
+    def table(self) -> TableOptions:
+        """What of a table is used, and as what."""
+        return TableOptions(self.label, tuple(self.drop), tuple(self.columns), self.group)
 
     def to_yaml(self) -> str:
         """The whole configuration, but for where the run lies, so that ``nas search --config`` repeats it.

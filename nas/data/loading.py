@@ -71,7 +71,7 @@ def load_unsplit(
     request = Request(name, argument, image_size, data_directory(data_dir), strict, load_other, table)
     data = source.load(request)
     if not data.columns:
-        table.refuse(name)
+        table.refuse(f"{name} is no table")
     return _resize_data(data, image_size)
 
 

@@ -54,8 +54,8 @@ class TableOptions:
     columns: tuple[str, ...] = ()
     group: str | None = None
 
-    def refuse(self, name: str) -> None:
-        """Refuse the options for the data set `name`, which is no table.
+    def refuse(self, why: str) -> None:
+        """Refuse the options for data that are no table that is read now, and say why.
 
         Raises:
             UserError: there are some; names the first.
@@ -64,7 +64,7 @@ class TableOptions:
             if value := getattr(self, field.name):
                 shown = value if isinstance(value, str) else ",".join(value)
                 allowed = "tables, such as table:PATH or parquet:PATH"
-                raise UserError(f"--{field.name}", shown, allowed, why=f"{name} is no table that is read here")
+                raise UserError(f"--{field.name}", shown, allowed, why=why)
 
 
 NO_TABLE_OPTIONS = TableOptions()

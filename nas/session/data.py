@@ -44,7 +44,6 @@ def load_run_data(
 def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | DomainPair:
     from nas.data.loading import load_data
     from nas.data.pairs import DomainPair, load_pair, make_pair
-    from nas.data.source import TableOptions
 
     if paired and config.dataset_b is None:
         why = f"--space {config.space} translates between two sets of images"
@@ -65,13 +64,9 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
         "data_dir": config.data_dir,
         "strict": config.strict,
     }
-    table = TableOptions(config.label, tuple(config.drop), tuple(config.columns), config.group)
-    for data in (given.data, given.data_b):
-        if data is not None:
-            table.refuse(data.name)
     if config.dataset_b is None:
-        return given.data or load_data(config.dataset, **options, **asdict(table))
-    table.refuse(" and ".join(config.data_sets))
+        return given.data or load_data(config.dataset, **options, **asdict(config.table))
+    config.table.refuse("translation is between images")
     if given.data is None and given.data_b is None:
         return load_pair(config.dataset, config.dataset_b, **options)
     first = given.data or load_data(config.dataset, **options)
