@@ -74,7 +74,8 @@ def choose_columns(name: str, names: Sequence[str], options: TableOptions) -> se
     """The names of the columns that are wanted, be it for the labels.
 
     Raises:
-        UserError: two columns of the table have one name, or an option names a column that the table has not.
+        UserError: two columns of the table have one name, an option names a column that the table has not, or no
+            column is left.
     """
     if len(known := set(names)) < len(names):
         twice = next(one for one in names if names.count(one) > 1)
@@ -85,7 +86,11 @@ def choose_columns(name: str, names: Sequence[str], options: TableOptions) -> se
             if one is not None and one not in known:
                 raise unknown_name(f"--{option}", one, known)
     chosen = set(options.columns or known) - set(options.drop)
-    return chosen | {one for one in (options.label, options.group) if one is not None}
+    aside = {one for one in (options.label, options.group) if one is not None}
+    if not chosen - aside:
+        allowed = "a column besides those of --label, --group and --drop"
+        raise UserError("--dataset", name, allowed, why="no column is left")
+    return chosen | aside
 
 
 def make_words(name: str, places: np.ndarray, words: Sequence[str]) -> RawColumn:
