@@ -88,7 +88,10 @@ def _as_ratios(value: Any) -> Any:
 def _as_names(value: Any) -> Any:
     """Names in a list, or with commas between; quotes stand around a name that has one."""
     if isinstance(value, str):
-        (value,) = csv.reader([value], skipinitialspace=True)
+        try:
+            value = next(csv.reader([value or '""'], skipinitialspace=True, strict=True))
+        except csv.Error:
+            raise ValueError(_NAMES) from None
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) and one for one in value):
         raise ValueError(_NAMES)
     return list(value)
