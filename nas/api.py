@@ -52,6 +52,7 @@ def search(
         space: a name, ``module:Class``, or a search space.
         data: a data set's name, an Dataset, or arrays by the names ``x_train`` and, as you have them,
             ``y_train``, ``x_test``, ``y_test``: (N, H, W) or (N, H, W, C), uint8 or floats in [0, 1].
+            ``label``, ``drop``, ``columns`` and ``group`` among the options say what of a table by its name is used.
         strategy: a name, ``module:Class``, a strategy, or what makes one, called as
             ``strategy(space, seed=..., trials=..., **set)``.
         data_b: the other set of images, in the same ways, for spaces that translate between two (``cyclegan``).
@@ -103,6 +104,8 @@ def train(
     told |= {f"dataset{key[4:]}": _data_name(key, thing) for key, thing in sets.items() if thing is not None}
     asked = {"epochs": epochs, **options, **told}
     config = make_training_config(str(architecture) if isinstance(architecture, Path) else architecture, asked)
+    if data is not None:
+        _refuse_table_options(config, data)
     given = _collect_objects(config, space, data, data_b, None, evaluator)
     if data is data_b is None and isinstance(architecture, Candidate) and not set(options) & {"seed", *DATA_OPTIONS}:
         loaded = architecture.run.loaded
@@ -214,6 +217,7 @@ def _configure(
     if source is not None:
         named["from_"] = source
     config = RunConfig.checked(options | named)
+    _refuse_table_options(config, data)
     given = _collect_objects(config, space, data, data_b, strategy, evaluator, early_stopping)
     return config, replace(given, genotype=genotype)
 
@@ -232,6 +236,11 @@ def _data_name(argument: str, data: Any) -> str:
         allowed = "a data set's name, an Dataset, or a dictionary of arrays with x_train"
         raise UserError(argument, type(data).__name__, allowed)
     return data.name if isinstance(data, Dataset) else ARRAYS
+
+
+def _refuse_table_options(config: RunConfig, data: Any) -> None:
+    if not isinstance(data, str):
+        config.table.refuse("the data are given as an object; nas.data.loading.load_data takes it for a table")
 
 
 def _split_architecture(given: Any) -> tuple[Any, Genotype | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
+from nas.data.source import TableOptions
 from nas.study.remote.urls import ALLOWED, find_runs_folder
 
 Scalar = bool | int | float | str
@@ -55,11 +57,13 @@ def _path(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(_refuse_bool)]
+Text = Annotated[str, Field(min_length=1)]
 Folder = Annotated[Path, BeforeValidator(_path)]
 RunsFolder = Annotated[Path, BeforeValidator(lambda value: find_runs_folder(_path(value)))]
 """Where runs are worked on: of a URL the folder here of its working copies."""
 
 
+_NAMES = "names of columns: A,B"
 _RATIOS = "shares of the channels to be removed, between 0 and 1, each once: 0.5,0.7"
 
 
@@ -83,6 +87,18 @@ def _as_ratios(value: Any) -> Any:
     if not all(0 < ratio < 1 for ratio in ratios) or len(set(ratios)) < len(ratios):
         raise ValueError(_RATIOS)
     return sorted(ratios)
+
+
+def _as_names(value: Any) -> Any:
+    """Names in a list, or with commas between; quotes stand around a name that has one."""
+    if isinstance(value, str):
+        try:
+            value = next(csv.reader([value or '""'], skipinitialspace=True, strict=True))
+        except csv.Error:
+            raise ValueError(_NAMES) from None
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(_NAMES)
+    return list(value)
 
 
 def _format_option(name: str) -> str:
@@ -145,6 +161,10 @@ class RunConfig(BaseModel):
     data_dir: Folder | None = None
     strict: bool = False
     normal: Annotated[list[str], BeforeValidator(_as_labels)] = Field(default_factory=list)
+    label: Text | None = None
+    drop: Annotated[list[str], BeforeValidator(_as_names)] = Field(default_factory=list)
+    columns: Annotated[list[str], BeforeValidator(_as_names)] = Field(default_factory=list)
+    group: Text | None = None
     weight_sharing: Literal["none", "inherit", "supernet"] = "none"
     grow: bool = False
     max_failures: Whole | None = Field(None, ge=0)
@@ -222,6 +242,11 @@ class RunConfig(BaseModel):
         """The names of the data sets: one, or those of both domains."""
         return [self.dataset] if self.dataset_b is None else [self.dataset, self.dataset_b]
 
+    @property
+    def table(self) -> TableOptions:
+        """What of a table is used, and as what."""
+        return TableOptions(self.label, tuple(self.drop), tuple(self.columns), self.group)
+
     def to_yaml(self) -> str:
         """The whole configuration, but for where the run lies, so that ``nas search --config`` repeats it.
 
@@ -287,6 +312,10 @@ _ALLOWED = {
     "data-dir": "a folder",
     "prune": _RATIOS,
     "strict": "true or false",
+    "label": "the name of a column",
+    "drop": _NAMES,
+    "columns": _NAMES,
+    "group": "the name of a column",
     "grow": "true or false",
     "space": "a name, or module:Class",
     "dataset": "a name such as digits or folder:PATH, as nas datasets lists them",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -32,7 +31,7 @@ from evaluators.training.selection import Scores
 from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
-from nas.data.columns import Column
+from nas.data.columns import Column, find_places
 from nas.data.dataset import Dataset, Split, as_float, batches
 
 _OF_IMAGES = ("psnr", "ssim", "sample_fid", "real_fid")
@@ -67,6 +66,7 @@ class AutoencoderTask(Task):
 
     name = "autoencoder"
     data_kinds = ("image", "vector")
+    standardises = True
     quality = metrics_by_name(
         Metric("mse", "minimize"),
         Metric("psnr", "maximize", "dB"),
@@ -190,9 +190,8 @@ class AutoencoderTask(Task):
     @functools.cached_property
     def _words(self) -> tuple[slice, ...]:
         """The places of each column of words in a vector."""
-        ends = list(itertools.accumulate(column.width for column in self.data.columns))
-        every = zip(self.data.columns, ends, strict=True)
-        return tuple(slice(end - column.width, end) for column, end in every if column.values)
+        every = zip(self.data.columns, find_places(self.data.columns), strict=True)
+        return tuple(place for column, place in every if column.values)
 
     @property
     def _pictured(self) -> bool:

@@ -81,6 +81,10 @@ _SEARCH = (
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
     click.option("--strict", is_flag=True, default=None, help="Refuse a folder with an unreadable picture."),
     click.option("--normal", metavar="A,B", help="Train on these labels alone; the test part's others are anomalies."),
+    click.option("--label", metavar="COLUMN", help="Of a table: the column with the labels."),
+    click.option("--drop", metavar="A,B", help="Of a table: columns that are not used."),
+    click.option("--columns", metavar="A,B", help="Of a table: the only columns that are used."),
+    click.option("--group", metavar="COLUMN", help="Of a table: keep rows with one value of it in one part."),
     click.option(
         "--weight-sharing",
         help="none (default); inherit: children begin from their parents' weights; supernet: candidates are its paths.",
@@ -109,6 +113,7 @@ _ALSO_OF_A_TRAINING = (
     "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
     "device", "precision", "test_seed", "train_size", "image_size", "data_dir", "strict",
     "normal",
+    "label", "drop", "columns", "group",
 )  # fmt: skip
 
 

@@ -95,6 +95,7 @@ class Capabilities:
 
     Attributes:
         data_kinds: the kinds of data that it can be given; see nas.data.dataset.Dataset.kind.
+        standardises: whether vectors and sequences are standardised by their training part before it sees them.
         told: what the data must tell of each example, a label or a vector; None where nothing is needed.
         grows: whether it takes ``grow=True`` and then begins with smaller networks.
         sizes_epochs: whether it takes ``epoch_size``, how many examples an epoch shows at most.
@@ -105,6 +106,7 @@ class Capabilities:
     """
 
     data_kinds: ClassVar[tuple[str, ...]] = ("image",)
+    standardises: ClassVar[bool] = False
     told: ClassVar[Literal["label", "vector"] | None] = None
     grows: ClassVar[bool] = False
     extracts_features: ClassVar[bool] = False

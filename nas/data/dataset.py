@@ -28,7 +28,8 @@ class Split:
 
     Attributes:
         examples: images (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1], where C is 1 or 3; vectors (N, D) or
-            sequences (N, C, T), float32 in any range.
+            sequences (N, C, T), float32 in any range. Of a table NaN is a value that is missing; of a missing word
+            all numbers are.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
     """
@@ -93,7 +94,8 @@ class Dataset:
         name: what the user called it: ``digits``, ``csv:faces.csv``.
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples on the way (images resized, files skipped), a sentence each.
-        columns: what the numbers of a vector are; empty where the examples are as they were given.
+        columns: of vectors and sequences, what their numbers or channels are and how they were standardised; empty
+            where the examples are as they came.
         normal: the names of the only labels in training and validation part, where the test part has others as well,
             which are anomalies; empty where all parts have all labels.
     """

@@ -12,9 +12,10 @@ import numpy as np
 from nas.core.errors import UserError
 from nas.data.arrays import read_arrays
 from nas.data.catalogue import data_directory, find_source
+from nas.data.columns import Column
 from nas.data.dataset import Dataset, Split
 from nas.data.resizing import resize_images
-from nas.data.source import Request, UnsplitData
+from nas.data.source import NO_TABLE_OPTIONS, Request, TableOptions, UnsplitData
 from nas.data.splitting import DEFAULT_TEST_SEED, SMALLEST_SIDE, split_data
 
 _LARGEST_SIDE = 256
@@ -30,6 +31,10 @@ def load_data(
     data_dir: Path | None = None,
     strict: bool = False,
     normal: Sequence[str] = (),
+    label: str | None = None,
+    drop: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    group: str | None = None,
 ) -> Dataset:
     """A data set, split as nas.data.catalogue.SPLIT_RULE says and sized as SIZE_RULE says.
 
@@ -38,22 +43,35 @@ def load_data(
         data_dir: where downloads are kept.
         strict: refuse a folder with a picture that cannot be read.
         normal: the labels that training and validation part keep; see nas.data.splitting.split_data.
+        label: of a table, the column with the labels.
+        drop: of a table, columns that are not used.
+        columns: of a table, the only columns that are used.
+        group: of a table, the column by which rows are kept together in one part.
 
     Raises:
         UserError: the name is unknown, or the data cannot be used.
     """
-    data = load_unsplit(name, image_size=image_size, data_dir=data_dir, strict=strict)
+    table = TableOptions(label, tuple(drop), tuple(columns), group)
+    data = load_unsplit(name, image_size=image_size, data_dir=data_dir, strict=strict, table=table)
     return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed, normal=normal)
 
 
 def load_unsplit(
-    name: str, *, image_size: int | None = None, data_dir: Path | None = None, strict: bool = False
+    name: str,
+    *,
+    image_size: int | None = None,
+    data_dir: Path | None = None,
+    strict: bool = False,
+    table: TableOptions = NO_TABLE_OPTIONS,
 ) -> UnsplitData:
     """All examples of a data set, sized but not split; see `load_data`."""
     source, argument = find_source(name)
-    load_other = functools.partial(load_unsplit, image_size=image_size, data_dir=data_dir, strict=strict)
-    request = Request(name, argument, image_size, data_directory(data_dir), strict, load_other)
-    return _resize_data(source.load(request), image_size)
+    load_other = functools.partial(load_unsplit, image_size=image_size, data_dir=data_dir, strict=strict, table=table)
+    request = Request(name, argument, image_size, data_directory(data_dir), strict, load_other, table)
+    data = source.load(request)
+    if not data.columns:
+        table.refuse(f"{name} is no table")
+    return _resize_data(data, image_size)
 
 
 def load_arrays(
@@ -65,7 +83,7 @@ def load_arrays(
     image_size: int | None = None,
     normal: Sequence[str] = (),
 ) -> Dataset:
-    """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set."""
+    """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set; see `load_data`."""
     data = _resize_data(read_arrays("arrays", arrays), image_size)
     return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed, normal=normal)
 

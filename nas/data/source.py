@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nas.core.errors import UserError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nas.data.columns import Column
     from nas.data.dataset import Split
 
 
@@ -22,12 +25,49 @@ class UnsplitData:
         test: the source's own test part.
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples, a sentence each.
+        columns: of vectors and sequences that are to be standardised, what their numbers or channels are, without means
+            and deviations, which are the training part's. The examples may then be float64.
+        groups: (N,) int64, a number for each example of the pool; those with the same one stay in one part.
     """
 
     pool: Split
     test: Split | None = None
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    groups: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What of a table is used, and as what.
+
+    Attributes:
+        label: the column with the labels.
+        drop: columns that are not used.
+        columns: the only columns that are used, where any are named.
+        group: the column by which rows belong together: all with one value come into one part.
+    """
+
+    label: str | None = None
+    drop: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    group: str | None = None
+
+    def refuse(self, why: str) -> None:
+        """Refuse the options for data that are no table that is read now, and say why.
+
+        Raises:
+            UserError: there are some; names the first.
+        """
+        for field in fields(self):
+            if value := getattr(self, field.name):
+                shown = value if isinstance(value, str) else ",".join(value)
+                allowed = "tables, such as table:PATH or parquet:PATH"
+                raise UserError(f"--{field.name}", shown, allowed, why=why)
+
+
+NO_TABLE_OPTIONS = TableOptions()
 
 
 @dataclass(frozen=True)
@@ -42,6 +82,7 @@ class Request:
         directory: where downloads are kept.
         strict: whether a picture that cannot be read is refused.
         load: loads another data set by name, sized, as this one was asked for.
+        table: which columns of a table are used. A source of anything else leaves them alone.
     """
 
     name: str
@@ -50,6 +91,7 @@ class Request:
     directory: Path
     strict: bool
     load: Callable[[str], UnsplitData]
+    table: TableOptions = NO_TABLE_OPTIONS
 
     def find_path(self) -> Path:
         """The path that the argument names.

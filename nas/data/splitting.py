@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nas.core.errors import UserError, unknown_name
+from nas.data.columns import Column, standardise
 from nas.data.dataset import Dataset, Split
 from nas.data.source import UnsplitData
 
@@ -32,6 +34,9 @@ def split_data(
 ) -> Dataset:
     """The data in its three parts, as nas.data.catalogue.SPLIT_RULE says; `train_size` does not change the test part.
 
+    Data with columns are standardised by their training part. Data with groups are split between groups, as near to the
+    sizes of the rule as these allow.
+
     Args:
         seed: of training and validation part.
         test_seed: of the test part, where the data have none of their own: a training with another seed is tested on
@@ -39,8 +44,8 @@ def split_data(
         normal: the labels that training and validation part keep; all where there are none. The test part keeps all.
 
     Raises:
-        UserError: there are fewer than 10 examples, or fewer than `train_size` asks for; images are below 4 x 4; or
-            `normal` names no labels of these data, or all.
+        UserError: there are fewer than 10 examples, or fewer than `train_size` asks for, or fewer groups than parts;
+            images are below 4 x 4; or `normal` names no labels of these data, or all.
     """
     kind, shape = data.pool.kind, data.pool.examples.shape[1:]
     if kind == "image" and min(shape[1:]) < SMALLEST_SIDE:
@@ -49,27 +54,49 @@ def split_data(
     if len(data.pool) < _FEWEST:
         raise UserError("--dataset", name, f"{_FEWEST} {kind}s or more", why=f"has {len(data.pool)}")
     test = data.test
+    groups = torch.arange(len(data.pool)) if data.groups is None else data.groups
+    fewest = 3 if test is None else 2
+    if (number := len(np.unique(groups))) < fewest:
+        raise UserError("--group", name, f"{fewest} groups or more, one for each part", why=f"has {number}")
     if test is None:
-        order = _shuffle(len(data.pool), test_seed)
-        count = min(10_000, max(1, len(order) // 5))
+        order = _shuffle(groups, test_seed)
+        count = _end_group(groups[order], min(10_000, max(1, len(order) // 5)), parts_after=2)
         test, order = data.pool.take(order[:count]), order[count:]
         if seed != test_seed:  # else what remains is as it was when one seed decided all parts
-            order = order[_shuffle(len(order), seed)]
+            order = order[_shuffle(groups[order], seed)]
     else:
-        order = _shuffle(len(data.pool), seed)
+        order = _shuffle(groups, seed)
     normal = _check_normal(normal, name, data.pool, data.classes)
     if normal:
         order = order[_is_normal(data.pool.take(order), data.classes, normal)]
         _refuse_few_normal(normal, len(order))
-    count = max(1, min(5_000, int(0.15 * len(order))))
+    count = _end_group(groups[order], max(1, min(5_000, int(0.15 * len(order)))))
     if train_size is not None:
         if not _FEWEST_TO_TRAIN <= train_size <= len(order) - count:
             raise UserError("--train-size", train_size, f"{_FEWEST_TO_TRAIN} to {len(order) - count}")
-        count = min(count, max(1, train_size // 4))
+        count = _end_group(groups[order], min(count, max(1, train_size // 4)))
     validation, order = data.pool.take(order[:count]), order[count:]
     train = data.pool.take(order if train_size is None else order[:train_size])
     notes = (*data.notes, *_describe_normal(normal))
-    return Dataset(name, train, validation, test, data.classes, notes, normal=normal)
+    split = Dataset(name, train, validation, test, data.classes, notes, normal=normal)
+    return _standardise(split, data.columns) if data.columns else split
+
+
+def standardise_data(data: Dataset) -> Dataset:
+    """Standardise vectors number by number, and sequences channel by channel, unless they have been, as tables are.
+
+    Images are given back as they are.
+    """
+    if data.columns or data.kind == "image":
+        return data
+    return _standardise(data, [Column(str(place)) for place in range(data.shape[0])])
+
+
+def _standardise(data: Dataset, columns: Sequence[Column]) -> Dataset:
+    parts = (data.train, data.validation, data.test)
+    scaled, fitted = standardise(*(part.examples for part in parts), columns=columns)
+    train, validation, test = (replace(part, examples=one) for part, one in zip(parts, scaled, strict=True))
+    return replace(data, train=train, validation=validation, test=test, columns=fitted)
 
 
 def keep_normal(data: Dataset, normal: Sequence[str]) -> Dataset:
@@ -120,6 +147,25 @@ def _refuse_few_normal(normal: Sequence[str], count: int) -> None:
         raise UserError("--normal", ",".join(normal), f"labels of {_FEWEST} examples or more", why=f"{count} have them")
 
 
-def _shuffle(count: int, seed: int) -> torch.Tensor:
-    """The numbers below `count`, int64, in an order that the seed decides."""
-    return torch.from_numpy(np.random.default_rng([seed, 0xDA7A]).permutation(count))
+def _shuffle(groups: Tensor, seed: int) -> Tensor:
+    """Places of all examples, int64, in an order that the seed decides and in which those of a group are together.
+
+    Args:
+        groups: (N,) int64, the group of each example.
+    """
+    _, first, group = np.unique(groups.numpy(), return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(first))  # groups are numbered as they appear
+    place = np.argsort(np.random.default_rng([seed, 0xDA7A]).permutation(len(first)))
+    return torch.from_numpy(np.argsort(place[number[group]], kind="stable"))
+
+
+def _end_group(groups: Tensor, count: int, *, parts_after: int = 1) -> int:
+    """How many of the first examples end with a group, as near to `count` as groups allow.
+
+    Args:
+        groups: (N,) int64, the group of each example, those of one together.
+        parts_after: how many parts, of a group at least, are to be made of the rest.
+    """
+    ends = np.flatnonzero(np.diff(groups.numpy())) + 1
+    ends = ends[: len(ends) + 1 - parts_after]
+    return int(ends[np.abs(ends - count).argmin()])

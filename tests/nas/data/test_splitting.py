@@ -125,3 +125,31 @@ def test_normal_labels_that_cannot_be_are_refused(arrays, normal, message):
     with pytest.raises(UserError, match=message) as error:
         load_arrays(arrays, normal=normal)
     one_line(error)
+
+
+def test_groups_stay_together_and_parts_are_as_near_to_their_sizes_as_groups_allow():
+    groups = torch.tensor([0] * 50 + [1] * 30 + [2] * 3 + [3] * 10 + [4] * 7)
+    pool = Split(torch.arange(100.0)[:, None])
+    for seed in range(8):
+        data = split_data("rows", UnsplitData(pool, groups=groups), seed=seed, train_size=None)
+        parts = [part.examples.flatten().long() for part in (data.train, data.validation, data.test)]
+        found = [set(groups[part].tolist()) for part in parts]
+        assert sum(map(len, found)) == len(set.union(*found)) == 5
+        assert torch.equal(torch.cat(parts).sort().values, torch.arange(100))
+        with_test = UnsplitData(pool, test=pool, groups=groups)
+        data = split_data("rows", with_test, seed=seed, train_size=None)
+        train, validation = (
+            set(groups[part.examples.flatten().long()].tolist()) for part in (data.train, data.validation)
+        )
+        assert not train & validation
+        assert len(data.test) == 100
+
+
+@pytest.mark.parametrize(("test", "fewest"), [(None, 3), (Split(torch.zeros(5, 1)), 2)])
+def test_fewer_groups_than_parts_are_refused(test, fewest):
+    data = UnsplitData(Split(torch.zeros(20, 1)), test, groups=torch.arange(20) % (fewest - 1))
+    with pytest.raises(
+        UserError, match=f"has {fewest - 1}; allowed: {fewest} groups or more, one for each part"
+    ) as error:
+        split_data("rows", data, seed=0, train_size=None)
+    one_line(error)
