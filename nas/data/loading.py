@@ -12,7 +12,6 @@ import numpy as np
 from nas.core.errors import UserError
 from nas.data.arrays import read_arrays
 from nas.data.catalogue import data_directory, find_source
-from nas.data.columns import Column
 from nas.data.dataset import Dataset, Split
 from nas.data.resizing import resize_images
 from nas.data.source import NO_TABLE_OPTIONS, Request, TableOptions, UnsplitData

@@ -148,7 +148,9 @@ def test_the_variance_of_a_score_is_that_of_the_training_part(tiny):
     genotype = drawn(family="variational", likelihood="gaussian")
     task = AutoencoderTask(SPACE, tiny)
     model, chosen = SPACE.build(genotype, tiny.shape).eval(), SPACE.hyperparameters(genotype)
-    variance = fit_decoder_variance(model, as_float(tiny.train.examples), torch.Generator().manual_seed(3))
+    variance = fit_decoder_variance(
+        as_autoencoder(model), as_float(tiny.train.examples), torch.Generator().manual_seed(3)
+    )
     for part in ("validation", "test"):
         images = as_float(getattr(tiny, part).examples)
         wanted = score_reconstructions(

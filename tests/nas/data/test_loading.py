@@ -8,9 +8,9 @@ from sklearn import datasets
 from nas.core.errors import UserError
 from nas.data.catalogue import data_set_names, describe_data_set
 from nas.data.columns import unscale_examples
-from nas.data.splitting import standardise_data
 from nas.data.loading import load_arrays, load_data
 from nas.data.sources import digits
+from nas.data.splitting import standardise_data
 from tests.parts.data import one_line
 
 

@@ -44,7 +44,7 @@ def test_the_command_line_and_yaml_say_the_same(table, tmp_path, capsys, monkeyp
     monkeypatch.chdir(tmp_path)
     options = ["--label", "kind", "--drop", '"rooms, all",weight', "--columns", "size,colour", "--group", "house"]
     short = ["--trials", "1", "--epochs", "1", "--finalists", "0", "--space", SPACE, "--dataset", table]
-    code, out, told = said(capsys, "search", *short, *options, "--name", "one")
+    code, _, told = said(capsys, "search", *short, *options, "--name", "one")
     assert code == 0
     assert "300 rows: 1 column of numbers, 1 of words (as 2 numbers); label: kind; group: house" in told
     config = load_config(tmp_path / "runs" / "one")
