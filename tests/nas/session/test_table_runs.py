@@ -44,7 +44,7 @@ def test_the_command_line_and_yaml_say_the_same(table, tmp_path, capsys, monkeyp
     monkeypatch.chdir(tmp_path)
     options = ["--label", "kind", "--drop", '"rooms, all",weight', "--columns", "size,colour", "--group", "house"]
     short = ["--trials", "1", "--epochs", "1", "--finalists", "0", "--space", SPACE, "--dataset", table]
-    code, out, told = said(capsys, "search", *short, *options, "--name", "one")
+    code, _, told = said(capsys, "search", *short, *options, "--name", "one")
     assert code == 0
     assert "300 rows: 1 column of numbers, 1 of words (as 2 numbers); label: kind; group: house" in told
     config = load_config(tmp_path / "runs" / "one")
@@ -75,7 +75,8 @@ def test_names_of_columns_are_checked_and_earlier_runs_have_none():
     assert RunConfig.checked(document) == config
     older = {name: value for name, value in document.items() if name not in ("label", "drop", "columns", "group")}
     assert RunConfig.checked(older).table == RunConfig().table
-    for options in ({"drop": "a,,b"}, {"drop": ""}, {"drop": 'a,"b'}, {"drop": "a\nb"}, {"columns": [1]}, {"label": ""}, {"group": ""}):
+    bad_names = [{"drop": names} for names in ("a,,b", "", 'a,"b', "a\nb")]
+    for options in (*bad_names, {"columns": [1]}, {"label": ""}, {"group": ""}):
         ((option, _),) = options.items()
         with pytest.raises(UserError, match=f"--{option} .*; allowed: .*name.* column") as error:
             RunConfig.checked(options)
