@@ -129,7 +129,7 @@ def _describe_subsets(data: Dataset, test: Split, train: Split, few: Split) -> l
         said.append(f"probes, neighbours, forest and components know {len(train):,} of {len(data.train):,} "
                     "training examples")  # fmt: skip
     of = "test examples"
-    if data.normal:
+    if data.normal and data.test.labels is not None:
         of = f"normal {of}"
         said.append("all but anomaly detection and the plot of codes is of normal examples alone")
     if len(test) < (count := len(_keep_normal(data, data.test))):

@@ -16,7 +16,7 @@ from tests.parts.command_line import refused
 VARIATIONAL = SMALL | {
     "family": "variational", "likelihood": "gaussian", "capacity": "off", "free_bits": "off", "beta": 1.0,
     "kl_warm_up": 0.1, "latent": 8, "normalisation": "batch", "activation": "silu", "output": "sigmoid",
-    "optimiser": "adam", "learning_rate": 0.002, "schedule": "constant", "augmentation": "none",
+    "batch_size": 32, "optimiser": "adam", "learning_rate": 0.004, "schedule": "constant", "augmentation": "none",
 }  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def digits(tmp_path_factory):
     """Two trials on the digits 0 to 4, of which the others are anomalies; nothing is delivered."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nas.session.execution.deliver_best", lambda run, best: None)
-        options = {"epochs": 20, "normal": [0, 1, 2, 3, 4], "objective": "elbo", "pin": VARIATIONAL}
+        options = {"epochs": 12, "normal": [0, 1, 2, 3, 4], "objective": "elbo", "pin": VARIATIONAL}
         return nas.search(trials=2, name="digits", runs_dir=tmp_path_factory.mktemp("runs"), **options)
 
 
