@@ -122,10 +122,11 @@ def assemble(
     _check_jobs(config, evaluator, space, new=new)
 
     usual = find_usual(space, config.seed) if config.usual and trained is None else None
+    asked_share = config.final_share
     finals = {"finalists": _count_finalists(config, evaluator, strategy), "final_share": find_final_share(config)}
     config = config.model_copy(update=finals)
     if new and usual is not None and wants_plan(config, kind, strategy):
-        config, epochs = plan_time(config, _measure_pace(evaluator, usual, config)), SLOT_EPOCHS
+        config, epochs = plan_time(config, _measure_pace(evaluator, usual, config), asked_share), SLOT_EPOCHS
         space, more = assume(space, [UNSCHEDULED], config)
         assumed += more
         evaluator, usual = make_evaluator(space), find_usual(space, config.seed)
