@@ -14,7 +14,7 @@ from evaluators.supernets.darts import measure_supernet
 from evaluators.training.epochs import Training
 from evaluators.training.selection import KeepLast, KeepLowest, Scores, Selection
 from evaluators.training.single_network import RECIPE, SingleNetworkTraining
-from nas.core.evaluator import Assumption, Capabilities, Deliverable, Evaluator, Precision
+from nas.core.evaluator import BOUND_SAMPLES, Assumption, Capabilities, Deliverable, Evaluator, Examination, Precision
 from nas.core.genotype import Genotype
 from nas.core.metric import COST, LENGTH, Metric
 from nas.core.space import SearchSpace
@@ -48,7 +48,7 @@ class Task(Capabilities):
         recipe: the hyperparameters of a training that the space does not decide.
         picture: the name of the picture that is drawn after every epoch, if there is something to show.
         program: what an export's ``model.py`` is written from; see nas.export.
-        unsettled: see nas.core.evaluator.Evaluator.
+        unsettled, examines: see nas.core.evaluator.Evaluator.
         scores_parts: whether `scored_examples` has a say.
         pruned_rate: what learning rates are multiplied by where a pruned version is trained on.
         epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
@@ -66,6 +66,7 @@ class Task(Capabilities):
     picture: ClassVar[str] = "picture.png"
     program: ClassVar[str] = "model"
     unsettled: ClassVar[float] = 0.0
+    examines: ClassVar[bool] = False
     pruned_rate: ClassVar[float] = 1.0
     scores_parts: ClassVar[bool] = True
     supernet_epochs: int = 20
@@ -302,6 +303,18 @@ class Task(Capabilities):
         )  # fmt: skip
 
     # -- delivery
+
+    def examine(
+        self,
+        genotype: Genotype,
+        model: nn.Module,
+        seed: int,
+        *,
+        bound_samples: int = BOUND_SAMPLES,
+        quick: bool = False,
+    ) -> Examination:
+        """Judge a trained model on the device by what it is used for; see nas.core.evaluator.Evaluator.examine."""
+        raise NotImplementedError
 
     def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
         """What is simpler than the model, by name, with its metrics on the test part; by default nothing is known."""

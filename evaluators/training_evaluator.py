@@ -25,7 +25,7 @@ from evaluators.training.checkpoint import Part, find_last_epoch, identify_train
 from evaluators.training.growth import Growth, find_blocks
 from evaluators.training.pace import Timetable, time_updates
 from nas.core.errors import Diverged
-from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator, Pace
+from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator, Examination, Pace
 from nas.core.job import (
     PruneChannels,
     ScoreWithSupernet,
@@ -76,7 +76,7 @@ class TrainingEvaluator(Evaluator):
 
     def __init__(self, task: Task, *, epochs: int, grow: bool = False, candidate_seconds: float | None = None) -> None:
         self.task, self.epochs, self.candidate_seconds = task, epochs, candidate_seconds
-        self.space, self.data, self.unsettled = task.space, task.data, task.unsettled
+        self.space, self.data, self.unsettled, self.examines = task.space, task.data, task.unsettled, task.examines
         self._grow = grow
         self._builder = ModelBuilder(task.space, task.data.shape, task.device, task.run, task.prunable_parts)
 
@@ -157,7 +157,7 @@ class TrainingEvaluator(Evaluator):
         work = task.batch_size(hyperparameters) * cost["multiply_adds"]
         timetable = None
         if seconds is not None:
-            with stopwatch, use_threads_for(work):
+            with stopwatch, use_threads_for(work, self.several_threads_from):
                 timetable = self._plan_rungs(training, memory, seconds)
         elif isinstance(job, TrainFinalist):
             timetable = self._plan_part(training, job)
@@ -173,7 +173,7 @@ class TrainingEvaluator(Evaluator):
             epoch = training.epochs_done + 1
             if timetable is not None:
                 training.epoch_size = timetable.fit_epoch(stopwatch.seconds - begun, training.epochs_done - before)
-            with stopwatch, use_threads_for(work):
+            with stopwatch, use_threads_for(work, self.several_threads_from):
                 began = time.perf_counter()
                 task.train_epoch(training, memory)
                 trained = time.perf_counter() - began
@@ -233,7 +233,7 @@ class TrainingEvaluator(Evaluator):
         memory = PeakMemory(task.device)
         training = task.begin_training(model, hyperparameters, self.epochs, seed)
         training.precision, batch = task.precision, task.batch_size(hyperparameters)
-        with use_threads_for(batch * task.cost(model)["multiply_adds"]):
+        with use_threads_for(batch * task.cost(model)["multiply_adds"], self.several_threads_from):
             trained = time_updates(training, lambda: task.train_epoch(training, memory), batch)
         return Pace(batch, trained, task.count_scored())
 
@@ -323,6 +323,11 @@ class TrainingEvaluator(Evaluator):
     def baselines(self, genotype: Genotype) -> Mapping[str, Mapping[str, float]]:
         """What is simpler than the model, by name, with its metrics on the test part."""
         return self.task.baselines(genotype)
+
+    def examine(self, genotype: Genotype, model: nn.Module, seed: int, **how: Any) -> Examination:
+        """Judge a trained model on the test part by what it is used for; see evaluators.task.Task.examine."""
+        with score_exactly(self.task.device):
+            return self.task.examine(genotype, model.to(self.task.device).eval(), seed, **how)
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What is handed over of a trained model, by name."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.api import open_run, prune, resume, search, train
+    from nas.api import evaluate, open_run, prune, resume, search, train
     from nas.core.errors import UserError
     from nas.session.delivery import export_front, export_model, write_report
     from nas.study.run import Candidate, Run
@@ -20,6 +20,7 @@ _HOMES = {
     "resume": "nas.api",
     "train": "nas.api",
     "prune": "nas.api",
+    "evaluate": "nas.api",
     "open_run": "nas.api",
     "Run": "nas.study.run",
     "Candidate": "nas.study.run",
@@ -33,6 +34,7 @@ __all__ = [
     "Candidate",
     "Run",
     "UserError",
+    "evaluate",
     "export_front",
     "export_model",
     "open_run",

@@ -12,10 +12,12 @@ from nas import registry
 from nas.config import EXECUTOR_OPTIONS, RunConfig
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
-from nas.core.evaluator import Evaluator
+from nas.core.evaluator import BOUND_SAMPLES, Evaluator, Examination
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
+from nas.data.reading import GIVEN_AS_OBJECT
+from nas.session.evaluate import evaluate_trial
 from nas.session.given import ARRAYS, Given
 from nas.session.lookup import open_run as open_run_in
 from nas.session.prune import prune_run
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     Array = np.ndarray | Tensor
     Arrays = Array | tuple[Array, Array] | tuple[tuple[Array, Array], tuple[Array, Array]] | Mapping[str, Array]
 
-__all__ = ["open_run", "prune", "resume", "search", "train"]
+__all__ = ["evaluate", "open_run", "prune", "resume", "search", "train"]
 
 
 def search(
@@ -56,7 +58,8 @@ def search(
         data: a data set's name, a Dataset, or NumPy arrays or tensors: the examples, a pair ``(x, y)`` with their
             labels, two pairs to train and to test, or a mapping with ``x_train`` and, as you have them, ``y_train``,
             ``x_test``, ``y_test``. Images are (N, H, W), (N, H, W, C) or (N, C, H, W); ``npz:PATH`` in
-            ``nas datasets`` says which values are taken.
+            ``nas datasets`` says which values are taken. ``label``, ``drop``, ``columns`` and ``group`` among the
+            options say what of a table by its name is used.
         strategy: a name, ``module:Class``, a strategy, or what makes one, called as
             ``strategy(space, seed=..., trials=..., **set)``.
         data_b: the other set of images, in the same ways, for spaces that translate between two (``cyclegan``).
@@ -108,6 +111,8 @@ def train(
     told |= {f"dataset{key[4:]}": _data_name(key, thing) for key, thing in sets.items() if thing is not None}
     asked = {"epochs": epochs, **options, **told}
     config = make_training_config(str(architecture) if isinstance(architecture, Path) else architecture, asked)
+    if data is not None:
+        _refuse_options_of_files(config, data)
     given = _collect_objects(config, space, data, data_b, None, evaluator)
     if data is data_b is None and isinstance(architecture, Candidate) and not set(options) & {"seed", *DATA_OPTIONS}:
         loaded = architecture.run.loaded
@@ -168,6 +173,33 @@ def prune(
     return prune_run(path, ratios, trial=trial, given=given)
 
 
+def evaluate(
+    run: str | Path | Run,
+    trial: int | None = None,
+    *,
+    bound_samples: int = BOUND_SAMPLES,
+    space: SearchSpace | None = None,
+    data: Dataset | Arrays | None = None,
+    evaluator: Callable[..., Evaluator] | None = None,
+) -> Examination:
+    """Judge a trained autoencoder by what it is used for, on the test part; as ``nas evaluate``.
+
+    Args:
+        trial: its number; by default that of the best.
+        bound_samples: codes of an example that its likelihood is bounded by, of variational models.
+        space, data, evaluator: objects that the run was begun with must be given again, unless the object `run` has
+            them.
+
+    Raises:
+        UserError: a run of other models, a trial without weights, or a run that is in use.
+    """
+    path = run.path if isinstance(run, Run) else locate_run(run)
+    anew = any(thing is not None for thing in (space, data, evaluator))
+    loaded = run.loaded if isinstance(run, Run) and not anew else None
+    given = _collect_objects(load_config(path), space, data, None, None, evaluator)
+    return evaluate_trial(path, trial, bound_samples=bound_samples, given=given, loaded=loaded)[2]
+
+
 def open_run(path: str | Path) -> Run:
     """An existing run, to look at, by its folder or its URL.
 
@@ -192,6 +224,7 @@ def _configure(
     if source is not None:
         named["from_"] = source
     config = RunConfig.checked(options | named)
+    _refuse_options_of_files(config, data)
     given = _collect_objects(config, space, data, data_b, strategy, evaluator, early_stopping)
     return config, replace(given, genotype=genotype)
 
@@ -210,6 +243,13 @@ def _data_name(argument: str, data: Any) -> str:
         allowed = "a data set's name, a Dataset, an array or tensor, a pair (x, y), or a dictionary with x_train"
         raise UserError(argument, type(data).__name__, allowed)
     return data.name if isinstance(data, Dataset) else ARRAYS
+
+
+def _refuse_options_of_files(config: RunConfig, data: Any) -> None:
+    from nas.data.dataset import Dataset
+
+    if not isinstance(data, str):
+        config.reading.refuse_others(() if isinstance(data, Dataset) else ("image_shape",), why=GIVEN_AS_OBJECT)
 
 
 def _split_architecture(given: Any) -> tuple[Any, Genotype | None]:
@@ -268,7 +308,8 @@ def _name(thing: Any) -> str:
 def _make_data_set(data: Any, config: RunConfig) -> Dataset:
     from nas.data.dataset import Dataset
     from nas.data.loading import load_arrays
+    from nas.data.splitting import keep_normal
 
     if isinstance(data, Dataset):
-        return data
-    return load_arrays(data, **config.data_options)
+        return keep_normal(data, config.normal)
+    return load_arrays(data, normal=config.normal, **config.data_options)

@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
-from nas.data import reading
+from nas.data.reading import ALLOWED as READING_ALLOWED
+from nas.data.reading import Reading, normalise
 from nas.study.remote.urls import ALLOWED, find_runs_folder
 
 Scalar = bool | int | float | str
@@ -71,6 +72,10 @@ def _as_list(value: Any) -> Any:
 
 def _as_value_lists(value: Any) -> Any:
     return {k: _as_list(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _as_labels(value: Any) -> Any:
+    return [str(label).strip() for label in (value.split(",") if isinstance(value, str) else _as_list(value))]
 
 
 def _as_ratios(value: Any) -> Any:
@@ -145,8 +150,12 @@ class RunConfig(BaseModel):
     background: str = "white"
     image_shape: str | None = None
     label: str | None = None
+    drop: list[str] = Field(default_factory=list)
+    columns: list[str] = Field(default_factory=list)
+    group: str | None = None
     data_dir: Folder | None = None
     strict: bool = False
+    normal: Annotated[list[str], BeforeValidator(_as_labels)] = Field(default_factory=list)
     weight_sharing: Literal["none", "inherit", "supernet"] = "none"
     grow: bool = False
     max_failures: Whole | None = Field(None, ge=0)
@@ -166,10 +175,10 @@ class RunConfig(BaseModel):
             return str(value)
         return None
 
-    @field_validator(*reading.ALLOWED, mode="before")
+    @field_validator(*READING_ALLOWED, mode="before")
     @classmethod
     def _reading(cls, value: Any, field: ValidationInfo) -> Any:
-        return None if value is None else reading.normalise(field.field_name or "", _refuse_bool(value))
+        return None if value is None else normalise(field.field_name or "", value)
 
     @field_validator("objective")
     @classmethod
@@ -227,8 +236,13 @@ class RunConfig(BaseModel):
     @property
     def data_options(self) -> dict[str, Any]:
         """How data is read and split, by the names that nas.data.loading takes."""
-        names = ("seed", "test_seed", "train_size", "split", *(field.name for field in fields(reading.Reading)))
-        return {name: getattr(self, name) for name in names}
+        split = {name: getattr(self, name) for name in ("seed", "test_seed", "train_size", "split")}
+        return {**split, **vars(self.reading)}
+
+    @property
+    def reading(self) -> Reading:
+        """How data is read."""
+        return Reading(**{field.name: getattr(self, field.name) for field in fields(Reading)})
 
     @property
     def data_sets(self) -> list[str]:
@@ -277,14 +291,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 _ALLOWED = {
+    **dict.fromkeys(("space", "strategy", "evaluator", "executor", "early-stopping"), "a name, or module:Class"),
+    **dict.fromkeys(("dataset", "dataset-b"), "a name such as digits or folder:PATH, as nas datasets lists them"),
+    **dict.fromkeys(("time-limit", "trial-timeout"), "a duration such as 90s, 10m or 1.5h"),
+    **dict.fromkeys(("strict", "grow"), "true or false"),
     "device": "auto, cpu, cuda, a card such as cuda:1, or mps",
     "precision": "auto, fp32, bf16",
     "final-share": "a number between 0 and 1",
     "split": "stratified, shuffled",
-    **{_format_option(name): allowed for name, allowed in reading.ALLOWED.items()},
-    "time-limit": "a duration such as 90s, 10m or 1.5h",
+    **{_format_option(name): allowed for name, allowed in READING_ALLOWED.items()},
     "candidate-time": "a duration such as 20s or 1.5m",
-    "trial-timeout": "a duration such as 90s, 10m or 1.5h",
     "gpus-per-trial": "a number of GPUs from 0, or a share of one such as 0.25",
     "address": "auto or HOST:PORT",
     "objective": "names of the evaluator's metrics, each once",
@@ -294,20 +310,11 @@ _ALLOWED = {
     "pin": "decision=value",
     "restrict": "decision=value,value",
     "set": "option=value",
-    "early-stopping": "a name, or module:Class",
     "stop-set": "option=value",
     "promotion": "none, a name, or module:Class",
     "runs-dir": ALLOWED,
     "data-dir": "a folder",
     "prune": _RATIOS,
-    "strict": "true or false",
-    "grow": "true or false",
-    "space": "a name, or module:Class",
-    "dataset": "a name such as digits or folder:PATH, as nas datasets lists them",
-    "dataset-b": "a name such as digits or folder:PATH, as nas datasets lists them",
-    "strategy": "a name, or module:Class",
-    "evaluator": "a name, or module:Class",
-    "executor": "a name, or module:Class",
 }
 
 

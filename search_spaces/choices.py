@@ -77,6 +77,7 @@ class ChoiceSpace(abc.ABC):
         task: the kind of model that it makes, by its task's name.
         data_kinds: the kinds of data that its models are made for.
         condition: what the data tell of an example, such as its label, if that is known yet; see Conditionable.
+        shape: of an example, if that is known yet; see Shapeable.
     """
 
     name: str
@@ -85,6 +86,7 @@ class ChoiceSpace(abc.ABC):
     task: str
     data_kinds: tuple[str, ...] = ("image",)
     condition: Condition | None = None
+    shape: Shape | None = None
     _memory: Memory | None = None
 
     def __init__(self) -> None:
@@ -111,6 +113,12 @@ class ChoiceSpace(abc.ABC):
         """The same space, restrictions included, with models for data of this condition."""
         space = copy.copy(self)
         space.condition, space._arising = condition, None  # and, as it is a copy, no memory
+        return space
+
+    def shaped(self, shape: Shape) -> Self:
+        """The same space, restrictions included, with models for examples of this shape; see Shapeable."""
+        space = copy.copy(self)
+        space.shape, space._arising = shape, None
         return space
 
     def of_version(self, version: int) -> Self:

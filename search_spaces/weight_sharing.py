@@ -51,8 +51,9 @@ class WeightSharingSpace(ChoiceSpace):
 
         genotype = self.grow(answer)
         for site, needed in self.required.items():
-            if genotype.content[site] != needed:
-                raise InvalidGenotype(site, f"is {genotype.content[site]!r}, a supernet needs {needed!r}")
+            found = genotype.content.get(site, "not decided")
+            if found != needed:
+                raise InvalidGenotype(site, f"is {found!r}, a supernet needs {needed!r}")
         allowed = self.list_allowed(genotype)
         if not any(len(values) > 1 and is_within(site, *self.cells) for site, values in allowed.items()):
             raise InvalidGenotype(self.cells[0], "is decided in full, as are other cells: there is nothing to relax")

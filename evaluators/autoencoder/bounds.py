@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from evaluators.autoencoder.vectors import fit_vector_variance, vector_log_likelihood
 from evaluators.metrics.likelihood import (
     bernoulli_log_likelihood,
     continuous_bernoulli_log_likelihood,
@@ -24,36 +26,69 @@ _AT_ONCE = 250  # codes that are decoded in one batch
 _OF_LOSSES = {"mse": "gaussian", "bce": "bernoulli"}
 
 
-class AutoencoderModel(Protocol):
-    """What a model must have to be trained as an autoencoder; variational ones have `posterior` as well."""
+@dataclass(frozen=True)
+class AutoencoderModel:
+    """A model as it is trained and scored as an autoencoder, and what its outputs mean for the data.
 
-    variational: bool
-    decoder: nn.Module
-    output: nn.Module
+    Attributes:
+        module: has an ``encoder``, a ``decoder``, an ``output``, ``encode`` and ``variational``; variational ones have
+            ``posterior``. See search_spaces.autoencoder.modules.
+        words: which numbers of a vector belong to one column of words: what the decoder gives of them are logits.
+    """
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) to codes (N, latent)."""
+    module: Any
+    words: tuple[slice, ...] = ()
 
-    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) to mean and logarithm of the variance of their codes, (N, latent) each."""
+    @property
+    def variational(self) -> bool:
+        """Whether its codes have distributions."""
+        return bool(self.module.variational)
+
+    def encode(self, examples: Tensor) -> Tensor:
+        """Examples (N, ...) to codes (N, latent)."""
+        code: Tensor = self.module.encode(examples)
+        return code
+
+    def posterior(self, examples: Tensor) -> tuple[Tensor, Tensor]:
+        """Examples (N, ...) to mean and logarithm of the variance of their codes, (N, latent) each."""
+        mean, log_variance = self.module.posterior(examples)
+        return mean, log_variance
+
+    def decoder(self, codes: Tensor) -> Tensor:
+        """Codes (N, latent) to what is not yet examples: logits, or values that may leave their range."""
+        raw: Tensor = self.module.decoder(codes)
+        return raw
+
+    def output(self, raw: Tensor) -> Tensor:
+        """Turn what the decoder gives into examples, of words into their probabilities."""
+        examples: Tensor = self.module.output(raw)
+        if self.words:
+            examples = examples.clone()
+            for columns in self.words:
+                examples[:, columns] = examples[:, columns].softmax(1)
+        return examples
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (N, latent) to examples (N, ...)."""
+        return self.output(self.decoder(codes))
+
+    def reconstruct(self, examples: Tensor) -> Tensor:
+        """Examples (N, ...) to their reconstructions."""
+        return self.decode(self.encode(examples))
+
+    def decode_unclipped(self, raw: Tensor) -> Tensor:
+        """Turn the decoder's output into images that may leave [0, 1], as clipped values would have no gradient."""
+        return raw if isinstance(self.module.output, nn.Hardtanh) else self.output(raw)
 
 
-def as_autoencoder(model: nn.Module) -> AutoencoderModel:
-    """Give the model itself, typed as an AutoencoderModel."""
-    return cast(AutoencoderModel, model)
+def as_autoencoder(model: nn.Module, words: tuple[slice, ...] = ()) -> AutoencoderModel:
+    """Give a model as an autoencoder; see AutoencoderModel."""
+    return AutoencoderModel(model, words)
 
 
 def name_likelihood(hyperparameters: Mapping[str, Any]) -> str:
     """Name the likelihood that a variational model is trained with: what is decided, else that of the loss."""
-    return str(hyperparameters.get("likelihood") or _OF_LOSSES[hyperparameters["loss"]])
-
-
-def decode_unclipped(model: AutoencoderModel, raw: Tensor) -> Tensor:
-    """Turn the decoder's output into images that may leave [0, 1], as clipped values would have no gradient."""
-    if isinstance(model.output, nn.Hardtanh):
-        return raw
-    image: Tensor = model.output(raw)
-    return image
+    return str(hyperparameters.get("likelihood") or _OF_LOSSES[hyperparameters.get("loss", "mse")])
 
 
 def draw_code(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -73,7 +108,9 @@ def draw_prior(model: AutoencoderModel, images: Tensor, generator: torch.Generat
 def log_likelihood(
     model: AutoencoderModel, raw: Tensor, images: Tensor, likelihood: str, variance: float | None = None
 ) -> Tensor:
-    """Compute log p(x|z) of images (N, C, H, W), given what their codes are decoded to; (N,) nats.
+    """Compute log p(x|z) of images (N, C, H, W) or vectors (N, D), given what their codes are decoded to; (N,) nats.
+
+    Of vectors numbers are normal, words categorical, and what is missing has no say.
 
     Args:
         raw: what the decoder gives, (N, C, H, W).
@@ -81,11 +118,13 @@ def log_likelihood(
         variance: of the Gaussian; None for the one that is optimal for these images, which makes the likelihood that
             of a training and not of a model: a score needs a variance that its images have no say in.
     """
+    if images.ndim == 2:
+        return vector_log_likelihood(raw, images, model.words, variance)
     if likelihood == "bernoulli":
         return bernoulli_log_likelihood(raw, images)
     if likelihood == "continuous_bernoulli":
         return continuous_bernoulli_log_likelihood(raw, images)
-    means = decode_unclipped(model, raw)
+    means = model.decode_unclipped(raw)
     return gaussian_log_likelihood(means, images, optimal_variance(means, images) if variance is None else variance)
 
 
@@ -95,34 +134,55 @@ def fit_decoder_variance(model: AutoencoderModel, images: Tensor, generator: tor
     means = []
     for rows in batches(images):
         code, _ = draw_code(*model.posterior(images[rows]), generator)
-        means.append(decode_unclipped(model, model.decoder(code)))
-    return float(optimal_variance(torch.cat(means), images))
+        means.append(model.decode_unclipped(model.decoder(code)))
+    found = torch.cat(means)
+    return float(
+        fit_vector_variance(found, images, model.words) if images.ndim == 2 else optimal_variance(found, images)
+    )
 
 
-@torch.no_grad()
 def measure_bounds(
     model: AutoencoderModel, images: Tensor, likelihood: str, generator: torch.Generator, variance: float | None
 ) -> dict[str, float]:
     """Measure bounds of log p(x) with `CODES` samples of each image's code: means over images (N, C, H, W), in nats.
 
     ``elbo``, the evidence lower bound (Kingma & Welling 2014, equation 3), and its two parts, ``log_likelihood`` and
-    ``kl``; ``iwae_bound``, the logarithm of the samples' mean of p(x|z) p(z) / q(z|x), which is a bound as well and
-    expected to be no lower (Burda et al. 2016, equation 8).
+    ``kl``; ``iwae_bound``; see `bound_likelihoods`.
+    """
+    found = bound_likelihoods(model, images, likelihood, generator, variance, CODES)
+    reached, paid, weighted = found.mean(1).tolist()
+    return {"elbo": reached - paid, "log_likelihood": reached, "kl": paid, "iwae_bound": weighted}
+
+
+@torch.no_grad()
+def bound_likelihoods(
+    model: AutoencoderModel,
+    images: Tensor,
+    likelihood: str,
+    generator: torch.Generator,
+    variance: float | None,
+    samples: int,
+) -> Tensor:
+    """Bound log p(x) of each of N images with samples of its code, (3, N) in nats.
+
+    The rows: the expected log-likelihood; the divergence of the posterior from the prior, which the evidence lower
+    bound is less; and the logarithm of the samples' mean of p(x|z) p(z) / q(z|x), which is a bound as well and expected
+    to be no lower, the higher the more samples (Burda et al. 2016, equation 8 and theorem 1).
 
     Args:
         likelihood, variance: see `log_likelihood`.
+        samples: one after another, so that memory does not grow with them.
     """
     parts = []
     for rows in batches(images):
         mean, log_variance = model.posterior(images[rows])
         likelihoods, ratios = [], []
-        for _ in range(CODES):
+        for _ in range(samples):
             code, noise = draw_code(mean, log_variance, generator)
             likelihoods.append(log_likelihood(model, model.decoder(code), images[rows], likelihood, variance))
             ratios.append(0.5 * torch.sum(noise.square() + log_variance - code.square(), dim=1))  # log p(z) / q(z|x)
         stacked = torch.stack(likelihoods)
         weights = stacked + torch.stack(ratios)
         divergence = kl_to_standard_normal(mean, log_variance).sum(1)
-        parts.append(torch.stack((stacked.mean(0), divergence, weights.logsumexp(0) - math.log(CODES))))
-    reached, paid, weighted = torch.cat(parts, dim=1).mean(1).tolist()
-    return {"elbo": reached - paid, "log_likelihood": reached, "kl": paid, "iwae_bound": weighted}
+        parts.append(torch.stack((stacked.mean(0), divergence, weights.logsumexp(0) - math.log(samples))))
+    return torch.cat(parts, dim=1)

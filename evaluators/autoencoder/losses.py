@@ -12,44 +12,61 @@ from torch import Tensor
 
 from evaluators.autoencoder.bounds import (
     AutoencoderModel,
-    decode_unclipped,
     draw_code,
     log_likelihood,
     name_likelihood,
 )
+from evaluators.autoencoder.vectors import vector_error
 from evaluators.metrics.likelihood import kl_to_standard_normal
 
 _CAPACITY_GROWS = 0.5
 """The share of a training in which a capacity rises from 0 to what it is then for the rest."""
 
 
-def training_loss(
+def reconstruction_loss(
     model: AutoencoderModel,
-    images: Tensor,
+    examples: Tensor,
     hyperparameters: Mapping[str, Any],
     progress: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """Compute the loss to be minimised, a scalar.
+    """Compute the mean error over everything of a reconstruction, from examples with noise where there is a variance.
 
-    Variational models: what the divergence costs (see `weigh_divergence`) minus the log-likelihood, summed over pixels
-    and averaged over the batch; with a cost of 1 a nat it is Kingma & Welling's bound. A Gaussian likelihood has the
-    variance that is optimal for the batch: with a fixed one, codes of images of small contrast are not worth their
-    nats, and collapse. Others: the mean error over everything, of a reconstruction from images with noise where there
-    is a ``noise_variance``.
+    The noise has the ``noise_variance`` (Vincent et al. 2008).
     """
-    if model.variational:
-        mean, log_variance = (values.float() for values in model.posterior(images))
-        code, _ = draw_code(mean, log_variance, generator)
-        likelihoods = log_likelihood(model, model.decoder(code).float(), images, name_likelihood(hyperparameters))
-        divergences = kl_to_standard_normal(mean, log_variance).mean(0)
-        return weigh_divergence(divergences, hyperparameters, progress) - likelihoods.mean()
     variance = hyperparameters.get("noise_variance")
-    seen = images if variance is None else add_noise(images, variance, generator)
-    raw = model.decoder(model.encode(seen)).float()
+    seen = examples if variance is None else add_noise(examples, variance, generator)
+    return measure_error(model, model.decoder(model.encode(seen)), examples, hyperparameters)
+
+
+def measure_error(model: AutoencoderModel, raw: Tensor, examples: Tensor, hyperparameters: Mapping[str, Any]) -> Tensor:
+    """Compute how far what the decoder gives is from examples, (N, ...) both: a scalar, the mean over all values."""
+    raw = raw.float()
+    if examples.ndim == 2:
+        return vector_error(raw, examples, model.words)
     if hyperparameters["loss"] == "bce":
-        return F.binary_cross_entropy_with_logits(raw, images)
-    return F.mse_loss(decode_unclipped(model, raw), images)
+        return F.binary_cross_entropy_with_logits(raw, examples)
+    return F.mse_loss(model.decode_unclipped(raw), examples)
+
+
+def variational_loss(
+    model: AutoencoderModel,
+    examples: Tensor,
+    hyperparameters: Mapping[str, Any],
+    progress: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """Compute what the divergence of codes costs minus the log-likelihood, in nats, the mean over the batch.
+
+    With a cost of 1 a nat it is minus Kingma & Welling's bound; see `weigh_divergence`. A Gaussian likelihood has the
+    variance that is optimal for the batch: with a fixed one, codes of images of small contrast are not worth their
+    nats, and collapse.
+    """
+    mean, log_variance = (values.float() for values in model.posterior(examples))
+    code, _ = draw_code(mean, log_variance, generator)
+    likelihoods = log_likelihood(model, model.decoder(code).float(), examples, name_likelihood(hyperparameters))
+    divergences = kl_to_standard_normal(mean, log_variance).mean(0)
+    return weigh_divergence(divergences, hyperparameters, progress) - likelihoods.mean()
 
 
 def weigh_divergence(divergences: Tensor, hyperparameters: Mapping[str, Any], progress: float) -> Tensor:

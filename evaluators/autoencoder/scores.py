@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from evaluators.autoencoder.bounds import as_autoencoder, draw_prior, measure_bounds, name_likelihood
+from evaluators.autoencoder.bounds import AutoencoderModel, draw_prior, measure_bounds, name_likelihood
 from evaluators.autoencoder.losses import add_noise
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
@@ -21,7 +21,7 @@ _BOUNDED = 2_000  # images at most that bounds are of, evenly spread: several co
 
 @torch.no_grad()
 def score_reconstructions(
-    model: nn.Module,
+    autoencoder: AutoencoderModel,
     images: Tensor,
     hyperparameters: Mapping[str, Any],
     seed: int,
@@ -33,39 +33,35 @@ def score_reconstructions(
     Below those of variational ones are samples of the prior.
 
     Args:
-        model: is in evaluation mode afterwards.
-        images: (N, C, H, W), from 0 to 1, on the model's device.
+        autoencoder: in evaluation mode.
+        images: (N, C, H, W), from 0 to 1, or vectors (N, D), on the model's device.
         hyperparameters: of variational models ``likelihood`` is what they are scored with.
         seed: of the noise, and of the codes that are drawn.
         decoder_variance: of the Gaussian likelihood of variational models, which needs it.
     """
-    model.eval()
-    autoencoder = as_autoencoder(model)
     noise = torch.Generator(images.device).manual_seed(seed)
     rebuilt, cleaned = [], []
     variance = hyperparameters.get("noise_variance")
     noisy = None
     for part in batches(images):
         batch = images[part]
-        rebuilt.append(model(batch))
+        rebuilt.append(autoencoder.reconstruct(batch))
         if memory is not None:
             memory.look()
         if variance is not None:
             noisy = add_noise(batch, variance, noise)
-            cleaned.append(model(noisy))
+            cleaned.append(autoencoder.reconstruct(noisy))
     reconstructions = torch.cat(rebuilt)
-    metrics = {
-        "mse": mean_squared_error(reconstructions, images),
-        "psnr": psnr(reconstructions, images),
-        "ssim": ssim(reconstructions, images),
-    }
+    metrics = {"mse": mean_squared_error(reconstructions, images)}
+    if images.ndim == 4:
+        metrics |= {"psnr": psnr(reconstructions, images), "ssim": ssim(reconstructions, images)}
     rows = [images[:_SHOWN], reconstructions[:_SHOWN]]
     if variance is not None:
         metrics["denoising_mse"] = mean_squared_error(torch.cat(cleaned), images)
         again = add_noise(images[:_SHOWN], variance, torch.Generator(images.device).manual_seed(seed))
-        rows = [images[:_SHOWN], again, model(again)]
+        rows = [images[:_SHOWN], again, autoencoder.reconstruct(again)]
     if autoencoder.variational:
         some = images[:: -(-len(images) // _BOUNDED)]
         metrics |= measure_bounds(autoencoder, some, name_likelihood(hyperparameters), noise, decoder_variance)
         rows.append(draw_prior(autoencoder, images[:_SHOWN], noise.manual_seed(seed)))
-    return Scores(metrics, rows)
+    return Scores(metrics, rows if images.ndim == 4 else ())

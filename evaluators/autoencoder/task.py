@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import torch
@@ -13,8 +13,14 @@ from torch import Tensor, nn
 
 from evaluators.adversarial.task import REAL
 from evaluators.autoencoder.baselines import reconstruct_linearly
-from evaluators.autoencoder.bounds import as_autoencoder, draw_prior, fit_decoder_variance, name_likelihood
-from evaluators.autoencoder.losses import training_loss
+from evaluators.autoencoder.bounds import (
+    AutoencoderModel,
+    as_autoencoder,
+    draw_prior,
+    fit_decoder_variance,
+    name_likelihood,
+)
+from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.exact import as_double
@@ -22,11 +28,13 @@ from evaluators.metrics.reconstruction import mean_squared_error, psnr
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
 from evaluators.training.selection import Scores
-from nas.core.evaluator import Assumption, Deliverable
+from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
+from nas.data.columns import Column, find_places
 from nas.data.dataset import Dataset, Split, as_float, batches
 
+_OF_IMAGES = ("psnr", "ssim", "sample_fid", "real_fid")
 _BOUNDS = ("elbo", "log_likelihood", "iwae_bound")
 _WIDEST_ON_CPU = 32
 _RANKING_IMAGES = 10_000
@@ -36,10 +44,13 @@ _FEWEST_TO_COMPARE = 100  # images; an FID of fewer says little
 
 
 class AutoencoderTask(Task):
-    """Trains autoencoders on images, and scores reconstructions.
+    """Trains autoencoders on images or vectors, and scores reconstructions.
 
     The space's models have an ``encoder``, a ``decoder``, an ``output`` that turns what the decoder gives into
     images, and ``variational``; variational ones have ``posterior``. See search_spaces.autoencoder.modules.
+
+    Of vectors, rows of a table, numbers have squared errors, and words cross-entropies or a categorical likelihood;
+    what is missing has no say. Their metrics are those that need no picture.
 
     Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from an
     input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl``, and
@@ -54,7 +65,8 @@ class AutoencoderTask(Task):
     """
 
     name = "autoencoder"
-    data_kinds = ("image",)
+    data_kinds = ("image", "vector")
+    standardises = True
     quality = metrics_by_name(
         Metric("mse", "minimize"),
         Metric("psnr", "maximize", "dB"),
@@ -69,6 +81,12 @@ class AutoencoderTask(Task):
     )
     picture = "reconstructions.png"
     program = "autoencoder"
+    examines = True
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics on this data: vectors have none that need pictures."""
+        return {name: one for name, one in super().metrics.items() if self._pictured or name not in _OF_IMAGES}
 
     @classmethod
     def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
@@ -102,6 +120,11 @@ class AutoencoderTask(Task):
             needed.append(Assumption("likelihood", (kind,), reason))
         return needed
 
+    def hyperparameters(self, genotype: Genotype) -> Mapping[str, Any]:
+        """Those that the space has decided, and the ``family``, where that is a decision, as losses depend on it."""
+        family = genotype.content.get("family")
+        return {**super().hyperparameters(genotype), **({} if family is None else {"family": family})}
+
     def loss(
         self,
         model: nn.Module,
@@ -110,8 +133,8 @@ class AutoencoderTask(Task):
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
-        """Compute the loss of the model's family; see evaluators.autoencoder.losses.training_loss."""
-        return training_loss(as_autoencoder(model), batch.examples, hyperparameters, progress, generator)
+        """Compute the loss of the model's family; see evaluators.autoencoder.families.LOSSES."""
+        return training_loss(self._view(model), batch.examples, hyperparameters, progress, generator)
 
     def score(
         self,
@@ -125,16 +148,17 @@ class AutoencoderTask(Task):
     ) -> Scores:
         """Score reconstructions of a part, and of the test part samples as well; see evaluators.autoencoder.scores."""
         images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
-        autoencoder = as_autoencoder(evaluated.eval())
+        autoencoder = self._view(evaluated.eval())
         if not autoencoder.variational:
-            return score_reconstructions(evaluated, images, hyperparameters, seed, memory)
+            return score_reconstructions(autoencoder, images, hyperparameters, seed, memory)
         hyperparameters = {**hyperparameters, "likelihood": self._choose_density(hyperparameters)}
         variance = None
         if hyperparameters["likelihood"] == "gaussian":
             fitted, codes = as_float(self.train_data.examples[:_FITTED_IMAGES]), torch.Generator(self.device)
             variance = fit_decoder_variance(autoencoder, fitted, codes.manual_seed(seed))
-        found = score_reconstructions(evaluated, images, hyperparameters, seed, memory, variance)
-        if part == "validation" or min(len(images), len(self.data.validation)) < _FEWEST_TO_COMPARE:
+        found = score_reconstructions(autoencoder, images, hyperparameters, seed, memory, variance)
+        few = min(len(images), len(self.data.validation)) < _FEWEST_TO_COMPARE
+        if part == "validation" or few or not self._pictured:
             return found
         return Scores({**found.metrics, **self._score_samples(evaluated, seed)}, found.rows)
 
@@ -160,6 +184,19 @@ class AutoencoderTask(Task):
         assert reference.real_fid is not None
         return {"sample_fid": fid, "real_fid": reference.real_fid}
 
+    def _view(self, model: nn.Module) -> AutoencoderModel:
+        return as_autoencoder(model, self._words)
+
+    @functools.cached_property
+    def _words(self) -> tuple[slice, ...]:
+        """The places of each column of words in a vector."""
+        every = zip(self.data.columns, find_places(self.data.columns), strict=True)
+        return tuple(place for column, place in every if column.values)
+
+    @property
+    def _pictured(self) -> bool:
+        return bool(self.data.kind == "image")
+
     @functools.cached_property
     def _validation(self) -> Tensor:
         return as_float(self._part("validation").examples)
@@ -178,27 +215,60 @@ class AutoencoderTask(Task):
             return {}
         images = as_float(self.data.test.examples)
         rebuilt = reconstruct_linearly(self.data.train.examples, self.data.test.examples, size)
-        scores = {"mse": mean_squared_error(rebuilt, images), "psnr": psnr(rebuilt, images)}
+        scores = {"mse": mean_squared_error(rebuilt, images)}
+        if self._pictured:
+            scores["psnr"] = psnr(rebuilt, images)
         return {f"PCA with {size} components": scores}
+
+    def examine(
+        self,
+        genotype: Genotype,
+        model: nn.Module,
+        seed: int,
+        *,
+        bound_samples: int = BOUND_SAMPLES,
+        quick: bool = False,
+    ) -> Examination:
+        """Judge a trained autoencoder by what it is used for; see evaluators.examination."""
+        from evaluators.autoencoder.examination import make_subject  # scikit-learn takes seconds to import
+        from evaluators.examination.examination import examine_uses
+
+        hyperparameters, autoencoder = self.hyperparameters(genotype), self._view(model)
+        likelihood = self._choose_density(hyperparameters) if autoencoder.variational else ""
+        fitted = as_float(self.train_data.examples[:_FITTED_IMAGES])
+        subject = make_subject(autoencoder, hyperparameters, likelihood, fitted, self.device, seed)
+        return examine_uses(subject, self.data, seed, bound_samples=bound_samples, quick=quick)
 
     def prunable_parts(self, model: nn.Module) -> Calls:
         """Give encoder and decoder, which are pruned separately, so that codes keep their size."""
         images = as_float(self.data.validation.examples[:LATENCY_BATCH].cpu())
         with torch.no_grad():
-            codes = as_autoencoder(model.eval()).encode(images)
+            codes = self._view(model.eval()).encode(images)
         return {"encoder": (images,), "decoder": (codes,)}
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """Deliver the autoencoder, with the first 16 images of the test part; of a variational one also its decoder."""
-        images, autoencoder = self.data.test.examples[:_EXAMPLES], as_autoencoder(model)
+        """Deliver the autoencoder, with the first 16 examples of the test part; of a variational one also its decoder.
+
+        Of vectors the decoder is no part of its own, as what it gives means something with the columns alone.
+        """
+        images, autoencoder = self.data.test.examples[:_EXAMPLES], self._view(model)
+        if not self._pictured:
+            return {"autoencoder": self._deliver_table(model, images)}
         whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder", pictures=self.data.pictures)
         if not autoencoder.variational:
             return {"autoencoder": whole}
         latent = autoencoder.encode(as_float(images[:1])).shape[1]
         settings = {"latent": latent, "noise": "normal", "noise_scale": 1.0, "condition": "none"}
         noise = torch.randn((_EXAMPLES, latent), generator=torch.Generator().manual_seed(0))
-        decoder = nn.Sequential(autoencoder.decoder, autoencoder.output).eval()
+        decoder = nn.Sequential(autoencoder.module.decoder, autoencoder.module.output).eval()
         return {
             "autoencoder": replace(whole, settings=settings),
             "decoder": Deliverable(decoder, {"noise": noise}, ("images",), "generator", settings),
         }
+
+    def _deliver_table(self, model: nn.Module, vectors: Tensor) -> Deliverable:
+        columns = self.data.columns or [Column(str(place)) for place in range(vectors.shape[1])]
+        settings: dict[str, Any] = {"columns": [asdict(column) for column in columns]}
+        if (autoencoder := self._view(model)).variational:
+            settings["latent"] = autoencoder.encode(vectors[:1]).shape[1]
+        return Deliverable(model, {"vectors": vectors}, ("reconstructions",), "table_autoencoder", settings)

@@ -17,7 +17,7 @@ from evaluators.training.augmentations import AUGMENTATIONS
 from evaluators.training.optimisers import OPTIMISERS, set_learning_rate
 from evaluators.training.schedules import SCHEDULES
 from nas.core.space import Shape
-from nas.core.threads import use_one_thread
+from nas.core.threads import use_threads
 from nas.data.dataset import Split, as_float, batches
 
 FEATURES = 64
@@ -128,7 +128,7 @@ def train_network(recipe: Recipe, train: Split, held_out: Split, classes: int) -
     train, held_out = train.to(torch.device("cpu")), held_out.to(torch.device("cpu"))
     shape: Shape = tuple(train.examples.shape[1:])
     # the extractor must not depend on how many threads there are, as sums over several do
-    with torch.random.fork_rng(devices=[]), use_one_thread():
+    with torch.random.fork_rng(devices=[]), use_threads(1):
         torch.manual_seed(recipe.seed)
         network = FeatureNetwork(shape, classes if recipe.kind == "classifier" else _ROTATIONS)
         network.to(memory_format=torch.channels_last)

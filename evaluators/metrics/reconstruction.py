@@ -1,4 +1,4 @@
-"""Scores reconstructions. Images are (N, C, H, W) float32 in [0, 1]."""
+"""Scores reconstructions. Images are (N, C, H, W) in [0, 1], vectors (N, D), with NaN where values are missing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from nas.data.dataset import batches
 
 
 def mean_squared_error(reconstructions: Tensor, images: Tensor) -> float:
-    """Compute the mean over images, channels and pixels of the squared difference."""
-    total = sum(
-        float(torch.sum((as_double(reconstructions[part]) - as_double(images[part])) ** 2)) for part in batches(images)
-    )
-    return total / images.numel()
+    """Compute the mean over examples and all of their values, but for missing ones, of the squared difference."""
+    total, count = 0.0, 0
+    for part in batches(images):
+        squares = (as_double(reconstructions[part]) - as_double(images[part])) ** 2
+        if images.ndim == 2:
+            squares = squares[~torch.isnan(images[part])]
+        total, count = total + float(torch.sum(squares)), count + squares.numel()
+    return total / max(1, count)
 
 
 def psnr(reconstructions: Tensor, images: Tensor) -> float:

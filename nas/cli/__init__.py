@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from nas.core.errors import ExportMismatch, NotCopied, NotExportable, ReplayMismatch, UserError
+from nas.core.threads import let_threads_sleep
 
 DONE, OUR_FAULT, BAD_INPUT, NOTHING_SUCCEEDED, TOO_MANY_FAILURES, NOT_COPIED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 _USERS_DISK = {
@@ -30,6 +31,7 @@ class _Lazy(click.Group):
         "resume": ("nas.cli.search", "Go on with an interrupted run, or give it more trials."),
         "train": ("nas.cli.train", "Train one architecture in full, with checkpoints."),
         "prune": ("nas.cli.prune", "Make smaller versions of a trial: remove channels, train on briefly."),
+        "evaluate": ("nas.cli.evaluate", "Judge a trained autoencoder by what it is used for."),
         "list": ("nas.cli.runs", "List the runs."),
         "show": ("nas.cli.runs", "Show a run, or one of its trials."),
         "export": ("nas.cli.runs", "Export a trial's model as a folder that runs by itself."),
@@ -81,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code: see the constants above."""
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, _raise_interrupt)
+    let_threads_sleep()
     code = run(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience must not disturb the exit
     sys.exit(code)

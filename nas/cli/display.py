@@ -138,7 +138,7 @@ class Display:
     def _format_left(self, done: int) -> str:
         """How long the rest will take, if each takes as long as those of this session did."""
         each = (time.monotonic() - self._began) / max(1, done - self._earlier)
-        return f"{_format_seconds(each * (self._total - done))} left"
+        return f"{_format_seconds(each * max(0, self._total - done))} left"
 
     def show_trial(self, trial: Trial) -> None:
         """Show a trial that has ended."""
@@ -258,6 +258,12 @@ def make_supernet_table(trials: Sequence[Trial], objective: str) -> Table:
     names = [objective, "skips", "entropy", "seconds"]
     rows = [[t.number, len(t.measurements), *(t.metrics.get(name, "-") for name in names)] for t in trials]
     return make_table(["supernet", "epochs", f"{objective} of the supernet", *names[1:]], rows)
+
+
+def make_evaluation_table(metrics: Mapping[str, float], uses: Mapping[str, Sequence[str]]) -> Table:
+    """One row a use of a model, with the numbers that tell of it."""
+    rows = [[use, ", ".join(f"{name} {metrics[name]:.4g}" for name in names)] for use, names in uses.items()]
+    return make_table(["use", "on the test part"], rows)
 
 
 _COSTS = {

@@ -82,9 +82,13 @@ _SEARCH = (
     click.option("--channels", help="Read images as L (grey), RGB or RGBA (keeps transparency); auto by default."),
     click.option("--background", metavar="COLOUR", help="Lay transparent parts on white (default), black or #rrggbb."),
     click.option("--image-shape", metavar="HxW|CxHxW", help="Make images of rows of numbers (default: squares)."),
-    click.option("--label", metavar="COLUMN", help="Of rows of pixels: the first column, the last, or none."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
     click.option("--strict", is_flag=True, default=None, help="Refuse a folder with an unreadable picture."),
+    click.option("--normal", metavar="A,B", help="Train on these labels alone; the test part's others are anomalies."),
+    click.option("--label", metavar="COLUMN", help="Labels: a table's column; of rows of pixels first, last, none."),
+    click.option("--drop", metavar="A,B", help="Of a table: columns that are not used."),
+    click.option("--columns", metavar="A,B", help="Of a table: the only columns that are used."),
+    click.option("--group", metavar="COLUMN", help="Of a table: keep rows with one value of it in one part."),
     click.option(
         "--weight-sharing",
         help="none (default); inherit: children begin from their parents' weights; supernet: candidates are its paths.",
@@ -112,7 +116,7 @@ def search_options(command: Command) -> Command:
 _ALSO_OF_A_TRAINING = (
     "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
     "device", "precision", "test_seed", "train_size", "split", "image_size", "channels", "background", "image_shape",
-    "label", "data_dir", "strict",
+    "label", "drop", "columns", "group", "normal", "data_dir", "strict",
 )  # fmt: skip
 
 

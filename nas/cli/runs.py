@@ -127,6 +127,8 @@ def _show_run(run: Run) -> None:
     if run.tested:
         tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
         out.print(Text(f"best on the test part: {tested}"))
+    for number in run.evaluations:
+        out.print(Text(f"evaluated trial {number} (--trial {number}): {run.evaluation_folder(number)}"), soft_wrap=True)
     if run.model_folder is not None:
         out.print(Text(f"model     {run.model_folder}"), soft_wrap=True)
     out.print(Text(f"dashboard {make_dashboard_command(run)}"), soft_wrap=True)
@@ -160,9 +162,11 @@ def _make_trial_document(trial: Trial) -> dict[str, Any]:
 def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
     from rich.text import Text
 
-    from nas.cli.display import make_console, make_table
+    from nas.cli.display import make_console, make_evaluation_table, make_table
 
     document = _make_trial_document(trial)
+    if trial.number in run.evaluations:
+        document["evaluation"] = run.evaluations[trial.number]
     if as_json:
         click.echo(json.dumps(document))
         return
@@ -179,6 +183,11 @@ def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
         out.print(Text(f"rung      {rung.rung + 1} of {rung.rungs}, {after} of candidate {trial.candidate}"))
     for remark in run.candidate(trial.number).remarks:
         out.print(Text(remark))
+    if (evaluated := run.evaluations.get(trial.number)) is not None:
+        out.print(make_evaluation_table(evaluated["metrics"], evaluated["uses"]))
+        for remark in evaluated["remarks"]:
+            out.print(Text(remark))
+        out.print(Text(f"pictures  {run.evaluation_folder(trial.number)}"), soft_wrap=True)
     if document["epochs"]:
         names = list(document["epochs"][-1])
         out.print(make_table(names, [[epoch.get(name, "-") for name in names] for epoch in document["epochs"]]))

@@ -11,6 +11,7 @@ from nas.core.job import Job, Train
 from nas.core.metric import Metric
 from nas.core.picture_rule import USUAL_PICTURES, PictureRule
 from nas.core.space import SearchSpace
+from nas.core.threads import SEVERAL_THREADS_FROM
 from nas.core.trial import Measurement, Objective, Trial
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Pace:
 
 WEIGHTS = "weights.safetensors"
 """The artifact that a trained model is made from."""
+BOUND_SAMPLES = 50
+"""Codes of an example that its likelihood is bounded by in an examination, where the user says nothing."""
 CHECKPOINT = "checkpoint.safetensors"
 """The artifact that a training is continued from."""
 Precision = Literal["fp32", "bf16"]
@@ -73,11 +76,29 @@ class Deliverable:
     pictures: PictureRule = USUAL_PICTURES
 
 
+@dataclass(frozen=True)
+class Examination:
+    """What was found of a trained model when it was judged by what its kind is used for.
+
+    Attributes:
+        metrics: finite numbers by their names, on the test part.
+        pictures: PNGs by the names of their files.
+        remarks: what is to be known of the numbers, a sentence each: what was left out, or measured on a part.
+        uses: the names of the metrics that tell of each use, by its name and in the order to be read.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 class Capabilities:
     """What is asked of a kind of evaluator before there is one: class attributes, each with a default.
 
     Attributes:
         data_kinds: the kinds of data that it can be given; see nas.data.dataset.Dataset.kind.
+        standardises: whether vectors and sequences are standardised by their training part before it sees them.
         told: what the data must tell of each example, a label or a vector; None where nothing is needed.
         grows: whether it takes ``grow=True`` and then begins with smaller networks.
         sizes_epochs: whether it takes ``epoch_size``, how many examples an epoch shows at most.
@@ -88,6 +109,7 @@ class Capabilities:
     """
 
     data_kinds: ClassVar[tuple[str, ...]] = ("image",)
+    standardises: ClassVar[bool] = False
     told: ClassVar[Literal["label", "vector"] | None] = None
     grows: ClassVar[bool] = False
     extracts_features: ClassVar[bool] = False
@@ -118,12 +140,16 @@ class Evaluator(Capabilities):
             start's number. They are no objectives.
         delivers: whether its last measurement brings the weights, and it can test a model: so the best is exported.
         unsettled: the share of a training's epochs, 0 to 1, in which losses say little of where it ends.
+        several_threads_from: see nas.core.threads.use_threads_for; a run goes on with the one that it began with.
+        examines: whether it has `examine`.
     """
 
     jobs: frozenset[type[Job]] = frozenset({Train})
     inherits_weights: bool = False
     delivers: bool = False
     unsettled: float = 0.0
+    several_threads_from: float = SEVERAL_THREADS_FROM
+    examines: bool = False
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -216,4 +242,24 @@ class Evaluator(Capabilities):
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What can be made of a trained model, by name; the first is what is exported unless asked otherwise."""
+        raise NotImplementedError
+
+    # -- of evaluators that examine
+
+    def examine(
+        self,
+        genotype: Genotype,
+        model: nn.Module,
+        seed: int,
+        *,
+        bound_samples: int = BOUND_SAMPLES,
+        quick: bool = False,
+    ) -> Examination:
+        """Judge a trained model on the test part by what its kind is used for.
+
+        Args:
+            seed: of everything random: noise, subsets, draws of labels.
+            bound_samples: codes of an example that its likelihood is bounded by, if the model has one.
+            quick: look at fewer examples, and draw nothing that takes long.
+        """
         raise NotImplementedError

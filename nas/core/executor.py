@@ -14,9 +14,12 @@ class Executor:
 
     Attributes:
         isolated: whether candidates run in processes of their own, so that none takes the search with it.
+        announces_start: whether it calls `Search.start_clock` when the first trial is evaluated: where it takes its
+            time to start what evaluates them.
     """
 
     isolated: bool = False
+    announces_start: bool = False
 
     def check(self, device: str) -> None:
         """Refuse, before anything is written, what there is no room for.

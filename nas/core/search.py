@@ -45,6 +45,7 @@ class Hooks:
             where none is to go on now. It is asked before the strategy, which is told how that ended.
         follow_up: gives what is to be made of trials that have ended, once the strategy has no more to do; None where
             nothing is left, or nothing before another trial ends. The strategy neither sees nor counts it.
+        start_clock: called once the first trial is evaluated, by executors that say so; see Executor.announces_start.
         blame_kills: whether a candidate that ran in several sessions that were killed is taken to have killed them;
             not where candidates run in processes of their own.
     """
@@ -53,6 +54,7 @@ class Hooks:
     start: Callable[[Trial, Search], Start | None] = lambda trial, search: None
     promote: Callable[[Search], Proposal | None] = lambda search: None
     follow_up: Callable[[Search], Proposal | None] = lambda search: None
+    start_clock: Callable[[], None] = lambda: None
     blame_kills: bool = True
 
 
@@ -176,6 +178,10 @@ class Search:
                 return "continue"
             self._reasons[trial.number] = reason
         return "stop"
+
+    def start_clock(self) -> None:
+        """Say that the first trial is evaluated now: what an executor took to start is no part of exploring."""
+        self._hooks.start_clock()
 
     def retry(self, trial: Trial, reason: str) -> None:
         """Let a trial whose worker died be evaluated again from its beginning: what was measured is forgotten."""

@@ -165,6 +165,14 @@ class Conditionable(SearchSpace, Protocol):
 
 
 @runtime_checkable
+class Shapeable(SearchSpace, Protocol):
+    """The space has other decisions for other examples: by their kind, or by how many values they have."""
+
+    def shaped(self, shape: Shape) -> Shapeable:
+        """The same space, restrictions included, with models for examples of this shape alone."""
+
+
+@runtime_checkable
 class Versioned(SearchSpace, Protocol):
     """The space can be what it was in an earlier version."""
 

@@ -18,7 +18,8 @@ SPLIT_RULE = (
     "Split, once: the test part is the set's own, else a fifth of the examples (at most 10,000), by --test-seed, so "
     "that it is the same for every --seed; by the seed, validation is 15% of the rest (at most 5,000, and at most "
     "a quarter of --train-size); training is what remains, or --train-size of it. Where there are labels every part "
-    "has as large a share of each class as all examples. The search never sees the test part."
+    "has as large a share of each class as all examples; --group keeps rows together instead. The search never sees "
+    "the test part. With --normal A,B training and validation have these labels alone, and the test part has all."
 )
 
 

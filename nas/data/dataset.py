@@ -15,6 +15,7 @@ from torch import Tensor
 from nas.core.errors import UserError
 from nas.core.picture_rule import USUAL_PICTURES, PictureRule
 from nas.core.space import Condition, Shape
+from nas.data.columns import Column
 
 Kind = Literal["image", "vector", "sequence"]
 """What an example is: an image (C, H, W), a vector (D,), or a sequence (C, T) of C channels and T steps."""
@@ -28,7 +29,8 @@ class Split:
 
     Attributes:
         examples: images (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1], where C is 1 (grey), 3 (colour), 4 (with
-            alpha) or 2 (shown as red and green); vectors (N, D) or sequences (N, C, T), float32 in any range.
+            alpha) or 2 (shown as red and green); vectors (N, D) or sequences (N, C, T), float32 in any range. Of a
+            table NaN is a value that is missing; of a missing word all numbers are.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
     """
@@ -94,6 +96,10 @@ class Dataset:
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples on the way (images resized, files skipped), a sentence each.
         pictures: how picture files are read, so that they are like its images.
+        columns: of vectors and sequences, what their numbers or channels are and how they were standardised; empty
+            where the examples are as they came.
+        normal: the names of the only labels in training and validation part, where the test part has others as well,
+            which are anomalies; empty where all parts have all labels.
     """
 
     name: str
@@ -103,6 +109,8 @@ class Dataset:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pictures: PictureRule = USUAL_PICTURES
+    columns: tuple[Column, ...] = ()
+    normal: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:

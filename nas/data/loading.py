@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from nas.data.arrays import find_names, name_arrays, read_arrays
 from nas.data.catalogue import data_directory, find_source
 from nas.data.channels import convert_channels
 from nas.data.dataset import Dataset
-from nas.data.reading import COUNTS, Reading
+from nas.data.reading import COUNTS, GIVEN_AS_OBJECT, Reading
 from nas.data.resizing import resize_images
 from nas.data.source import Request, UnsplitData
 from nas.data.splitting import DEFAULT_TEST_SEED, SplitRule, split_data
@@ -30,6 +30,7 @@ def load_data(
     train_size: int | None = None,
     split: SplitRule = "stratified",
     data_dir: Path | None = None,
+    normal: Sequence[str] = (),
     **reading: Any,
 ) -> Dataset:
     """A data set, split as nas.data.catalogue.SPLIT_RULE says and sized as SIZE_RULE says.
@@ -37,20 +38,21 @@ def load_data(
     Args:
         name: one of nas.data.catalogue.data_set_names, with a path for a PATH.
         data_dir: where downloads are kept.
-        reading: the fields of nas.data.reading.Reading: ``image_size``, ``channels``, ``strict`` and so on.
+        normal: the labels that training and validation part keep; see nas.data.splitting.split_data.
+        reading: the fields of nas.data.reading.Reading: ``image_size``, ``channels``, ``label``, ``drop`` and so on.
 
     Raises:
         UserError: the name is unknown, or the data cannot be used.
     """
     data = load_unsplit(name, Reading(**reading), data_dir=data_dir)
-    return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed, split=split)
+    return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed, split=split, normal=normal)
 
 
 def load_unsplit(name: str, reading: Reading, *, data_dir: Path | None = None) -> UnsplitData:
     """All examples of a data set, sized but not split; see `load_data`."""
     source, argument = find_source(name)
     if source.argument != "NAME":
-        _check_options(reading, source.takes, f"--dataset {source.name}")
+        reading.refuse_others(source.takes, name)
     load_other = functools.partial(load_unsplit, reading=reading, data_dir=data_dir)
     request = Request(name, argument, reading, data_directory(data_dir), load_other)
     return _fit_images(source.load(request), reading)
@@ -63,6 +65,7 @@ def load_arrays(
     test_seed: int = DEFAULT_TEST_SEED,
     train_size: int | None = None,
     split: SplitRule = "stratified",
+    normal: Sequence[str] = (),
     **reading: Any,
 ) -> Dataset:
     """Arrays or tensors as a data set: examples alone, a pair with labels, or a mapping by the names of an .npz.
@@ -71,20 +74,12 @@ def load_arrays(
         UserError: they cannot be used.
     """
     options = Reading(**reading)
-    _check_options(options, ("image_shape",), "an array")
+    options.refuse_others(("image_shape",), why=GIVEN_AS_OBJECT)
     arrays = name_arrays(given)
     names, notes = find_names(list(arrays))
     data = read_arrays("arrays", {key: arrays[name] for key, name in names.items()}, options, notes)
     data = _fit_images(data, options)
-    return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed, split=split)
-
-
-def _check_options(reading: Reading, taken: tuple[str, ...], who: str) -> None:
-    """Refuse what is said of rows of numbers to `who` does not take it."""
-    for option in ("image_shape", "label"):
-        if (value := getattr(reading, option)) is not None and option not in taken:
-            name = f"--{option.replace('_', '-')}"
-            raise UserError(name, value, "rows of numbers, such as csv:PATH", why=f"{who} does not take it")
+    return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed, split=split, normal=normal)
 
 
 def _fit_images(data: UnsplitData, reading: Reading) -> UnsplitData:

@@ -112,7 +112,9 @@ def load_pair(
     Raises:
         UserError: as load_data, naming --dataset-b for what is wrong with the second; see also DomainPair.
     """
-    load = functools.partial(load_unsplit, reading=Reading(**reading), data_dir=data_dir)
+    options = Reading(**reading)
+    options.refuse_others(("image_shape", "label"), why="translation is between images")
+    load = functools.partial(load_unsplit, reading=options, data_dir=data_dir)
     cut = functools.partial(split_data, seed=seed, train_size=train_size, test_seed=test_seed, split=split)
     sources = [load(a)]
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,21 +18,39 @@ Channels = Literal["auto", "L", "RGB", "RGBA"]
 COUNTS: dict[Channels, int] = {"L": 1, "RGB": 3, "RGBA": 4}
 """How many channels there are of each kind that can be asked for."""
 
+ENDS = ("first", "last", "none")
+"""What the label of rows of pixels can be: their first or their last column, or no column."""
+
 ALLOWED = {
     "image_size": f"a side from {SMALLEST_SIDE} to {LARGEST_SIDE}, or HEIGHTxWIDTH such as 48x64",
     "channels": "auto, L, RGB, RGBA",
     "background": "white, black or #rrggbb",
     "image_shape": "HxW, CxHxW (a plane after the other) or HxWxC (a pixel after the other) with C from 1 to 4",
-    "label": "first, last, none",
+    "label": f"{', '.join(ENDS)} of rows of pixels; of tables the name of a column",
+    "drop": "names of columns: A,B",
+    "columns": "names of columns: A,B",
+    "group": "the name of a column",
 }
 """What fields of Reading can be, in words."""
+
+_TABLES = "tables, such as table:PATH or parquet:PATH"
+FITS = {
+    "image_shape": "images in rows of numbers, such as csv:PATH or npy:PATH",
+    "label": f"{_TABLES}, or rows of pixels in csv:PATH",
+    "drop": _TABLES,
+    "columns": _TABLES,
+    "group": _TABLES,
+}
+"""What the fields of Reading are for that not every source takes, in words."""
+
+GIVEN_AS_OBJECT = "the data are given as an object; nas.data.loading.load_data takes it for a file"
 
 _COLOURS: dict[str, Colour] = {"white": WHITE, "black": (0, 0, 0)}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How examples are read where their source leaves it open; a source says which of the last two it takes.
+    """How examples are read where their source leaves it open; a source says which it takes of those in FITS.
 
     Attributes:
         image_size: the side of images, or HEIGHTxWIDTH; None where they keep theirs.
@@ -38,7 +58,10 @@ class Reading:
         background: what transparent parts are laid on.
         strict: whether a picture that cannot be read is refused.
         image_shape: what makes an image of a row of numbers; None for a square.
-        label: which column of a row of pixels is its label; None to find out.
+        label: of rows of pixels one of ENDS, or None to find out; of a table the column with the labels.
+        drop: of a table, columns that are not used.
+        columns: of a table, the only columns that are used, where any are named.
+        group: of a table, the column by which rows belong together: all with one value come into one part.
 
     Raises:
         UserError: one is not ALLOWED.
@@ -50,6 +73,9 @@ class Reading:
     strict: bool = False
     image_shape: str | None = None
     label: str | None = None
+    drop: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    group: str | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in ALLOWED.items():
@@ -58,6 +84,18 @@ class Reading:
                     object.__setattr__(self, name, normalise(name, value))
                 except ValueError:
                     raise UserError(f"--{name.replace('_', '-')}", value, allowed) from None
+
+    def refuse_others(self, taken: Collection[str], who: str = "", why: str = "") -> None:
+        """Refuse what is said of FITS that `who`, the name of a data set, does not take, and say why.
+
+        Raises:
+            UserError: there is some; names the first.
+        """
+        for name, fits in FITS.items():
+            if (value := getattr(self, name)) and name not in taken:
+                shown = value if isinstance(value, str) else ",".join(value)
+                without = "holds no images in rows" if name == "image_shape" else "is no table"
+                raise UserError(f"--{name.replace('_', '-')}", shown, fits, why=why or f"{who} {without}")
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -87,6 +125,12 @@ def normalise(name: str, value: Any) -> Any:
     Raises:
         ValueError: it is not ALLOWED.
     """
+    if name in ("drop", "columns"):
+        return _split_names(name, value)
+    if isinstance(value, bool) or (name in ("label", "group") and not (value and isinstance(value, str))):
+        raise ValueError(ALLOWED[name])  # a bool is YAML's yes
+    if name in ("label", "group"):
+        return value
     text = "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value).strip()
     text = text.replace("X", "x") if name in ("image_size", "image_shape") else text
     if name == "image_size":
@@ -107,6 +151,18 @@ def normalise(name: str, value: Any) -> Any:
     elif text not in ALLOWED[name].split(", "):
         raise ValueError(ALLOWED[name])
     return text
+
+
+def _split_names(name: str, value: Any) -> tuple[str, ...]:
+    """Names in a list, or with commas between; quotes stand around a name that has one."""
+    if isinstance(value, str):
+        try:
+            value = next(csv.reader([value or '""'], skipinitialspace=True, strict=True))
+        except csv.Error:
+            raise ValueError(ALLOWED[name]) from None
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(ALLOWED[name])
+    return tuple(value)
 
 
 def _split_numbers(text: str) -> tuple[int, ...]:

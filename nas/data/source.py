@@ -12,6 +12,9 @@ from nas.core.picture_rule import USUAL_PICTURES, PictureRule
 from nas.data.reading import Reading
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nas.data.columns import Column
     from nas.data.dataset import Split
 
 
@@ -25,6 +28,9 @@ class UnsplitData:
         classes: the names of the labels; empty where there are none.
         notes: what was done to the examples, a sentence each.
         pictures: how other picture files are to be read, so that they are like the examples.
+        columns: of vectors and sequences that are to be standardised, what their numbers or channels are, without means
+            and deviations, which are the training part's. The examples may then be float64.
+        groups: (N,) int64, a number for each example of the pool; those with the same one stay in one part.
     """
 
     pool: Split
@@ -32,6 +38,8 @@ class UnsplitData:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pictures: PictureRule = USUAL_PICTURES
+    columns: tuple[Column, ...] = ()
+    groups: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Source:
         argument: what the user writes after the name and a colon: a path, the name of another data set, or nothing.
         details: a paragraph about its format.
         downloads: which files it downloads, and where they belong in the folder of downloads.
-        takes: which fields of Reading it takes of those that not every source does: ``image_shape``, ``label``.
+        takes: which fields of Reading it takes of those in nas.data.reading.FITS, which not every source does.
     """
 
     name: str

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-_SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t")
 _SAMPLE = 100  # rows that say how the others are written
 _GZIP = b"\x1f\x8b"
 
@@ -46,15 +46,20 @@ class TextRows:
             return []
 
 
-def open_text(path: Path) -> IO[str]:
+def open_text(path: Path, *, errors: str = "strict", newline: str | None = None) -> IO[str]:
     """Open a text file in UTF-8; one that is compressed by gzip is unpacked, whatever its name.
+
+    Args:
+        errors, newline: as those of `open`.
 
     Raises:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
-    return gzip.open(path, "rt", encoding="utf-8-sig") if packed else path.open(encoding="utf-8-sig")
+    if packed:
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors=errors, newline=newline)
+    return path.open(encoding="utf-8-sig", errors=errors, newline=newline)
 
 
 def find_rows(path: Path) -> TextRows:
@@ -64,6 +69,6 @@ def find_rows(path: Path) -> TextRows:
         OSError, UnicodeDecodeError, EOFError, zlib.error: it cannot be read.
     """
     sample = [text for _, text in islice(TextRows(path, ",", ends=False), _SAMPLE)]
-    counts = {separator: sum(text.count(separator) for text in sample) for separator in _SEPARATORS}
-    separator = max(_SEPARATORS, key=lambda one: counts[one])
+    counts = {separator: sum(text.count(separator) for text in sample) for separator in SEPARATORS}
+    separator = max(SEPARATORS, key=lambda one: counts[one])
     return TextRows(path, separator, ends=bool(sample) and all(text.endswith(separator) for text in sample))

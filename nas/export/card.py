@@ -69,6 +69,16 @@ def escape_docstring(text: str) -> str:
     return " ".join(text.split()).replace("\\", "\\\\").replace('"', "'")
 
 
+def print_literal(value: object) -> str:
+    """Print data as a Python literal of a text in JSON, on lines of at most 100 characters.
+
+    Whatever texts it holds, none of them can end the literal: JSON of ASCII alone has its quotes escaped by `repr`.
+    """
+    text = json.dumps(value)
+    lines = [text[start : start + 100] for start in range(0, len(text), 100)]
+    return "\n    ".join(map(repr, lines))
+
+
 def make_environment() -> jinja2.Environment:
     """The templates of this package. What they make is Python or Markdown, whose own filters escape it."""
     made = jinja2.Environment(
@@ -82,6 +92,7 @@ def make_environment() -> jinja2.Environment:
         "number": format_value,
         "code": _indent_code,
         "in_docstring": escape_docstring,
+        "literal": print_literal,
     }
     return made
 

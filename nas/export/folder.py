@@ -31,11 +31,16 @@ _Model = Callable[[Mapping[str, Tensor]], Tensor | tuple[Tensor, ...]]
 """An exported model, as a function of its inputs by name."""
 _TOLERANCE = 1e-4
 _SAMPLES = 16
-PICTURES = {"autoencoder": "reconstructions.png", "generator": "samples.png", "translator": "translations.png"}
-"""The picture that a program draws when it is run, by the program's name; others draw none."""
+PRODUCTS = {
+    "autoencoder": "reconstructions.png",
+    "generator": "samples.png",
+    "table_autoencoder": "reconstructions.csv",
+    "translator": "translations.png",
+}
+"""The file that a program writes when it is run, by the program's name; others write none."""
 _WRITTEN = {
     "model.py", "weights.safetensors", "samples.safetensors", "model.onnx", "model.pt2", "README.md",
-    "__pycache__", *PICTURES.values(),
+    "__pycache__", *PRODUCTS.values(),
 }  # fmt: skip
 """What an export consists of; a folder that holds anything else is not replaced."""
 
@@ -106,8 +111,8 @@ def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) 
     )  # fmt: skip
     check_names(text)
     (folder / "model.py").write_text(text, encoding="utf-8", errors="replace")
-    if part.program in PICTURES:
-        _run_file(folder / "model.py", folder / PICTURES[part.program])
+    if part.program in PRODUCTS:
+        _run_file(folder / "model.py", folder / PRODUCTS[part.program])
     if "python" not in formats:
         (folder / "model.py").unlink()
     capture = functools.cache(lambda: capture_program(model, batch))  # once at most
@@ -120,14 +125,14 @@ def _write(part: Deliverable, folder: Path, card: Card, formats: Sequence[str]) 
         file.chmod(0o644)  # safetensors makes its files for the owner alone
 
 
-def _run_file(path: Path, picture: Path) -> None:
-    """Run the file as its user will; what it draws is kept.
+def _run_file(path: Path, product: Path) -> None:
+    """Run the file as its user will; what it writes is kept.
 
     Raises:
         ExportMismatch: it does not end well.
     """
     with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
-        code = _import_file(path).main(["--output", str(picture)])
+        code = _import_file(path).main(["--output", str(product)])
     if code:
         raise ExportMismatch(f"{path.name}: ends with exit code {code}: {said.getvalue().strip()}")
 

@@ -43,6 +43,7 @@ def render(run: Run) -> str:
         shown=_PICTURES,
         tested=run.tested,
         comparison=run.describe_comparison(),
+        evaluations=[_describe_evaluation(run, number, noted) for number, noted in run.evaluations.items()],
     )
 
 
@@ -55,6 +56,17 @@ def _make_row(run: Run, trial: Trial) -> dict[str, Any]:
         "description": candidate.description,
         "remarks": candidate.remarks,
         "picture": _encode_url(picture) if picture is not None else "",
+    }
+
+
+def _describe_evaluation(run: Run, number: int, noted: dict[str, Any]) -> dict[str, Any]:
+    folder, metrics = run.evaluation_folder(number), noted["metrics"]
+    files = [folder / name for name in noted["pictures"] if (folder / name).is_file()]
+    return {
+        "number": number,
+        "uses": {use: {name: f"{metrics[name]:.4g}" for name in names} for use, names in noted["uses"].items()},
+        "remarks": noted["remarks"],
+        "pictures": {file.stem: _encode_url(file.read_bytes()) for file in files},
     }
 
 

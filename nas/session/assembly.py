@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nas import registry
@@ -12,7 +13,7 @@ from nas.core.evaluator import Assumption, Capabilities, Evaluator, Pace
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
 from nas.core.job import TrainFinalist, TrainPortion
-from nas.core.space import Conditionable, SearchSpace, Versioned
+from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
 from nas.session.data import load_run_data
@@ -38,7 +39,14 @@ from nas.session.plan import (
     plan_time,
     wants_plan,
 )
-from nas.session.restrictions import assume, assume_restrictions, load_space, restore_assumptions, restrict_space
+from nas.session.restrictions import (
+    assume,
+    assume_restrictions,
+    fit_space,
+    load_space,
+    restore_assumptions,
+    restrict_space,
+)
 from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.promoted import Promoted
 from nas.strategies.usual_first import UsualFirst, find_usual
@@ -72,18 +80,16 @@ def assemble(
     new = assumed is None
     trained = None if config.genotype is None else Genotype(config.genotype)
     executor = _make_executor(config)
-    space = _load_version(load_space(config, given), version)
+    space = load_space(config, given)
     strategy = _load_strategy(config, given, trained)
     early_stopping = plan_early_stopping(config, given.early_stopping, strategy)
     promotion = find_promotion(config, declared_by(strategy))
-    space = restrict_space(space, config)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     maker = given.evaluator or _find_evaluator(config, space)
     kind = _read_capabilities(maker)
     data = load_run_data(config, given, space, kind)
-    if isinstance(space, Conditionable):
-        space = space.conditioned(data.condition)
+    space = restrict_space(fit_space(space, data, version), config)
     if trained is not None:
         assumed = ()
         check_genotype(trained, space)
@@ -116,10 +122,11 @@ def assemble(
     _check_jobs(config, evaluator, space, new=new)
 
     usual = find_usual(space, config.seed) if config.usual and trained is None else None
+    asked_share = config.final_share
     finals = {"finalists": _count_finalists(config, evaluator, strategy), "final_share": find_final_share(config)}
     config = config.model_copy(update=finals)
     if new and usual is not None and wants_plan(config, kind, strategy):
-        config, epochs = plan_time(config, _measure_pace(evaluator, usual, config)), SLOT_EPOCHS
+        config, epochs = plan_time(config, _measure_pace(evaluator, usual, config), asked_share), SLOT_EPOCHS
         space, more = assume(space, [UNSCHEDULED], config)
         assumed += more
         evaluator, usual = make_evaluator(space), find_usual(space, config.seed)
@@ -146,6 +153,17 @@ def assemble(
     )  # fmt: skip
 
 
+def load_data_first(config: RunConfig, given: Given) -> Given:
+    """Load a run's data before its other parts are made, and give it as an object.
+
+    Raises:
+        UserError: see nas.session.data.load_run_data.
+    """
+    space = load_space(config, given)
+    kind = _read_capabilities(given.evaluator or _find_evaluator(config, space))
+    return replace(given, data=load_run_data(config, given, space, kind))
+
+
 def _measure_pace(evaluator: Evaluator, usual: Genotype, config: RunConfig) -> Pace:
     """Measure how fast the usual genotype is trained here.
 
@@ -157,20 +175,6 @@ def _measure_pace(evaluator: Evaluator, usual: Genotype, config: RunConfig) -> P
     except CandidateFailure as error:
         fits = "a space whose usual genotype can be trained, or --epochs"
         raise UserError("--time-limit", config.time_limit, fits, why=str(error)) from None
-
-
-def _load_version(space: SearchSpace, version: int | None) -> SearchSpace:
-    """The space as it was in a version.
-
-    Raises:
-        UserError: it can no longer be that.
-    """
-    if version is None or not isinstance(space, Versioned):
-        return space
-    try:
-        return space.of_version(version)
-    except InvalidGenotype as error:
-        raise UserError("RUN", f"trials of version {version}", "runs that this version reads", why=str(error)) from None
 
 
 def _count_finalists(config: RunConfig, evaluator: Evaluator, strategy: Callable[..., Strategy]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.config import RunConfig
@@ -23,6 +24,9 @@ def load_run_data(
     Raises:
         UserError: it is of another kind, there is one set too many or too few, or one cannot be used.
     """
+    from nas.data.pairs import DomainPair
+    from nas.data.splitting import standardise_data
+
     both = [one for one in space.data_kinds if one in kind.data_kinds]
     if not both:
         fits = f"evaluators of data of the kind {' or '.join(space.data_kinds)}"
@@ -37,7 +41,20 @@ def load_run_data(
     if kind.told is not None and kind.told not in has:
         fits = f"data with a {kind.told} for each example, which the task of --space {space.name} needs"
         raise UserError("--dataset", data.name, fits, why=f"has no {kind.told}s")
-    return data
+    if not kind.standardises or isinstance(data, DomainPair):
+        return data
+    return standardise_data(data)
+
+
+def check_same_data(path: Path, config: RunConfig, data: Dataset | DomainPair, recorded: str | None) -> None:
+    """Refuse data that are not those of the run in this folder, by the fingerprint that it recorded.
+
+    Raises:
+        UserError: they have changed.
+    """
+    if recorded not in (None, found := data.fingerprint):
+        why = f"{' and '.join(config.data_sets)} is now {found}"
+        raise UserError("RUN", str(path), f"the data it began with ({recorded})", why=why)
 
 
 def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | DomainPair:
@@ -56,8 +73,11 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
         if name == ARRAYS and found is None:
             raise UserError(option, ARRAYS, "the arrays that the run was begun with", why="must be given again")
     options: dict[str, Any] = {**config.data_options, "data_dir": config.data_dir}
+    if config.normal and paired:
+        why = f"--space {config.space} translates between two sets of images"
+        raise UserError("--normal", ",".join(config.normal), "spaces that take one data set", why=why)
     if config.dataset_b is None:
-        return given.data or load_data(config.dataset, **options)
+        return given.data or load_data(config.dataset, normal=config.normal, **options)
     if given.data is None and given.data_b is None:
         return load_pair(config.dataset, config.dataset_b, **options)
     first = given.data or load_data(config.dataset, **options)

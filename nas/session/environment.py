@@ -1,13 +1,25 @@
-"""What a run was made with: Python, packages, machine."""
+"""What a run was made with: Python, packages, machine, threads."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import json
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+from nas.core.evaluator import Evaluator
+from nas.core.process import count_cores
+from nas.core.threads import use_threads
+
+ENVIRONMENT_FILE = "environment.json"
+_UNRECORDED_RULE = 1e8
+"""That of the last version whose runs do not record it."""
 
 _PACKAGES = (
     "torch",
@@ -23,8 +35,8 @@ _PACKAGES = (
 )
 
 
-def describe_environment(device: str) -> dict[str, Any]:
-    """Versions of Python and packages, the machine and the device, as ``environment.json`` keeps them."""
+def describe_environment(device: str, evaluator: Evaluator) -> dict[str, Any]:
+    """Versions of Python and packages, the machine, the device and the threads, as ``environment.json`` keeps them."""
     import torch
 
     machine = platform.processor() or platform.machine()
@@ -33,7 +45,23 @@ def describe_environment(device: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "several_threads_from": evaluator.several_threads_from,
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else machine,
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+@contextlib.contextmanager
+def keep_threads(path: Path, evaluator: Evaluator) -> Iterator[None]:
+    """Let candidates be trained with as many threads as when the run began, since sums depend on how many there are.
+
+    There are never more than cores, and OMP_NUM_THREADS has the last word.
+    """
+    import torch
+
+    recorded = json.loads((path / ENVIRONMENT_FILE).read_text(encoding="utf-8"))
+    evaluator.several_threads_from = recorded.get("several_threads_from", _UNRECORDED_RULE)
+    given = "OMP_NUM_THREADS" in os.environ
+    with use_threads(torch.get_num_threads() if given else min(recorded["threads"], count_cores())):
+        yield

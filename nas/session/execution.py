@@ -17,6 +17,7 @@ from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
 from nas.session.comparison import compare_best
 from nas.session.delivery import export_model, write_report
+from nas.session.environment import keep_threads
 from nas.session.finals import FinalsHook
 from nas.session.plan import find_exploring_seconds, find_final_share, find_training_seconds
 from nas.session.promotion import forget_paused, make_promoter
@@ -59,7 +60,7 @@ def run_search(run: Run, progress: Progress | None, *, searching: bool = True, b
         began: from when on the time limit counts, which ends the finals, by `time.monotonic`; from now on if None.
     """
     began = time.monotonic() if began is None else began
-    with copy_while_running(run.path) as copy:
+    with copy_while_running(run.path) as copy, keep_threads(run.path, run.parts.evaluator):
         return _run_to_end(run, progress, copy, searching=searching, began=began)
 
 
@@ -102,7 +103,10 @@ def _make_finals(run: Run, *, searching: bool, began: float) -> FinalsHook:
     limit = None if config.time_limit is None else began + find_training_seconds(parse_duration(config.time_limit))
     count = (config.finalists or 0) if searching else 0
     exploring, timed = find_exploring_seconds(config), config.candidate_time is not None
-    return FinalsHook(run.study, count, find_final_share(config), parts.usual, limit, exploring, timed=timed)
+    return FinalsHook(
+        run.study, count, find_final_share(config), parts.usual, limit, exploring, timed=timed,
+        starts_later=parts.executor.announces_start,
+    )  # fmt: skip
 
 
 def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
@@ -127,6 +131,7 @@ def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
         start=lambda trial, search: load_start(trial, search, study, heirs),
         promote=make_promoter(parts.promotion, study) if searching else lambda search: None,
         follow_up=follow_up,
+        start_clock=finals.start_clock,
         blame_kills=not parts.executor.isolated,
     )
     strategy = parts.make_strategy(parts.space)

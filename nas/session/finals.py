@@ -21,7 +21,10 @@ from nas.core.trial import Proposal, Trial
 from nas.study.study import Study
 
 RACING = 0.3
-"""The share of the finals' time in which the finalists race; the rest is the winner's, who then has had most of it."""
+"""The share of the finals' time in which the finalists race; the rest is the winner's, who then has had most of it.
+
+Where candidates have a time it is no more than the share of that which is for exploring.
+"""
 _EXPLORING_AGAIN = 0.6  # of the time that is left where finals end early: the usual genotype has had all it needs
 _LEAST_AGAIN = 0.1  # of a time limit, for candidates and finals once more
 _EPOCHS_OF_WINNER = 16  # in the time after the race
@@ -37,12 +40,14 @@ class Finals:
         seconds: of training, of all finalists together.
         candidates: the numbers of the trials whose genotypes are trained, the best first.
         timed: whether candidates were given a time.
+        racing: the share of their time in which the finalists race.
     """
 
     after: int
     seconds: float
     candidates: tuple[int, ...]
     timed: bool = False
+    racing: float = RACING
 
     @property
     def sizes(self) -> list[int]:
@@ -68,6 +73,7 @@ class FinalsHook:
         end: when the time of the finals is up, by the clock `now`; None for no limit.
         exploring: seconds of the candidates that come before; None for no limit.
         timed: whether candidates have a time.
+        starts_later: whether `start_clock` is called when there is something that evaluates them.
     """
 
     def __init__(
@@ -80,11 +86,21 @@ class FinalsHook:
         exploring: float | None = None,
         *,
         timed: bool = False,
+        starts_later: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._study, self._count, self._share, self._usual = study, count, share, usual
+        self._racing = min(RACING, 1 - share) if timed else RACING
         self._end, self._timed, self._now, self._began = end, timed, now, now()
         self._explored_at = math.inf if exploring is None else self._began + exploring
+        self._starting = starts_later
+
+    def start_clock(self) -> None:
+        """Let the time of exploring begin: its share of what a start has left of the limit."""
+        self._starting = False
+        if self._count and self._end is not None:
+            now = self._now()
+            self._explored_at = now + (1 - self._share) * max(0.0, self._end - now)
 
     def end_exploring(self, search: Search) -> bool:
         """Say whether no further candidate begins: not before the time of exploring is over.
@@ -93,7 +109,7 @@ class FinalsHook:
         to more candidates, and their finals.
         """
         now = self._now()
-        if now < self._explored_at:
+        if now < self._explored_at or (self._starting and self._end is not None and now < self._end):
             return False
         if self._end is None or not self._have_ended(search):
             return True
@@ -148,7 +164,7 @@ class FinalsHook:
         note = self._study.notes.get("finals")
         if note is None or note["after"] != sum(trial.job.counted for trial in trials):
             return None
-        return Finals(note["after"], note["seconds"], tuple(note["candidates"]), note.get("timed", False))
+        return Finals(**{**note, "candidates": tuple(note["candidates"])})
 
     def _find(self, search: Search) -> Finals | None:
         """The finals of these trials: those that have begun, or new ones."""
@@ -172,7 +188,9 @@ class FinalsHook:
             seconds = self._end - self._now()
             if seconds <= 0:
                 return None
-        finals = Finals(sum(trial.job.counted for trial in explored), round(seconds, 3), candidates, self._timed)
+        finals = Finals(
+            sum(trial.job.counted for trial in explored), round(seconds, 3), candidates, self._timed, self._racing
+        )
         self._study.note("finals", finals.note())
         return finals
 
@@ -253,7 +271,7 @@ def next_part(
 def _propose_part(
     finals: Finals, candidate: Trial, before: Trial | None, stage: int, spent: float, objective: str
 ) -> Proposal:
-    latest, sizes, racing = before or candidate, finals.sizes, RACING * finals.seconds
+    latest, sizes, racing = before or candidate, finals.sizes, finals.racing * finals.seconds
     an_epoch, epoch_size = _plan_epoch(finals, latest)
     trained = 0 if before is None else latest.measurements[-1].epoch
     if stage == len(sizes) - 1:
@@ -264,7 +282,7 @@ def _propose_part(
         epochs = max(1, round(racing / (len(sizes) - 1) / sizes[stage] / an_epoch))
         # what it will have been trained for if it wins: its parts of the race, and the rest
         to_come = sum(racing / (len(sizes) - 1) / size for size in sizes[stage + 1 : -1])
-        horizon = trained + epochs + max(1, round((to_come + (1 - RACING) * finals.seconds) / an_epoch))
+        horizon = trained + epochs + max(1, round((to_come + (1 - finals.racing) * finals.seconds) / an_epoch))
     job = TrainFinalist(
         finals.after,
         candidate.number,
@@ -290,7 +308,7 @@ def _plan_epoch(finals: Finals, latest: Trial) -> tuple[float, int | None]:
     seconds = latest.metrics["seconds"]
     if not finals.timed:
         return seconds / latest.measurements[-1].epoch, None
-    an_epoch = (1 - RACING) * finals.seconds / _EPOCHS_OF_WINNER
+    an_epoch = (1 - finals.racing) * finals.seconds / _EPOCHS_OF_WINNER
     return an_epoch, max(1, round(an_epoch * latest.metrics["examples"] / seconds))
 
 

@@ -12,7 +12,10 @@ from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Pace
 from nas.core.strategy import Strategy
 
 FINAL_SHARE, LIMITED_FINAL_SHARE = 0.5, 0.7
-"""The share of the time that is the finals': of a time limit most, as a winner that was trained little is no good."""
+"""The share of the time that is the finals': of a time limit most, as a winner that was trained little is no good.
+
+Of a limit in which candidates have a time it is more where there is little of it; see `plan_time`.
+"""
 RESERVE, RESERVED = 10.0, 0.02
 """Seconds of a time limit that are left for testing and exporting the winner; or this share, where that is more."""
 SLOT_EPOCHS = 3
@@ -23,6 +26,8 @@ PROMOTED = 3
 """How many times as long what is promoted to the last rung is trained as candidates otherwise are."""
 RULE = "incumbent"
 """The rule of early stopping where candidates have a time, unless the user names another."""
+_LEAST_EXPLORED, _MOST_EXPLORED = 0.08, 1 - LIMITED_FINAL_SHARE
+_MOST_EXPLORED_FROM = 60_000  # updates of the usual genotype in the whole time
 _RANKING_UPDATES = 160  # of the usual genotype: after 40 ranks are as good as random
 _FULL_TIMES = 1.3  # how many candidates could have all of their time, times the root of how many could be ranked at all
 _USED = 0.45  # the share of its time that a candidate has on average, as most are stopped early
@@ -50,21 +55,28 @@ def find_final_share(config: RunConfig) -> float:
     return usual if config.final_share is None else config.final_share
 
 
-def plan_time(config: RunConfig, pace: Pace) -> RunConfig:
-    """Return the configuration with ``candidate_time`` and ``scored_examples``.
+def plan_time(config: RunConfig, pace: Pace, final_share: float | None = None) -> RunConfig:
+    """Return the configuration with ``final_share``, ``candidate_time`` and ``scored_examples``.
 
-    The time of exploring is shared among as many candidates as are asked for, or as can be told from each other. Most
-    are stopped early, by what the best had reached after as long.
+    The fewer updates there is time for, the more of it is the finals': a network that is still learning fast loses by a
+    pause what only a much better one could make good. The time of exploring is shared among as many candidates as are
+    asked for, or as can be told from each other. Most are stopped early, by what the best had reached after as long.
 
     Args:
         pace: of the usual genotype.
+        final_share: the share of the finals that was asked for; None where the user has said nothing.
 
     Raises:
         UserError: not even one candidate would learn anything.
     """
+    assert config.time_limit is not None
+    update = pace.trained * pace.batch
+    if final_share is None:
+        updates = find_training_seconds(parse_duration(config.time_limit)) / update
+        explored = min(_MOST_EXPLORED, max(_LEAST_EXPLORED, _MOST_EXPLORED * updates / _MOST_EXPLORED_FROM))
+        config = config.model_copy(update={"final_share": round(1 - explored, 3)})
     exploring = find_exploring_seconds(config)
     assert exploring is not None
-    update = pace.trained * pace.batch
     if exploring < _LEAST_UPDATES * update:
         needed = RESERVE + _LEAST_UPDATES * update / (1 - find_final_share(config))
         why = f"{_LEAST_UPDATES} updates of the usual genotype take {_LEAST_UPDATES * update:.1f} s on this machine"

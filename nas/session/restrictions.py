@@ -5,14 +5,29 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nas import registry
 from nas.config import RunConfig
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.evaluator import Assumption, Evaluator
 from nas.core.genotype import Genotype
-from nas.core.space import Choice, Restrictable, SearchSpace, Traceable, Value, check_arising
+from nas.core.space import (
+    Choice,
+    Conditionable,
+    Restrictable,
+    SearchSpace,
+    Shapeable,
+    Traceable,
+    Value,
+    Versioned,
+    check_arising,
+)
 from nas.session.given import NO_OBJECTS, Given
+
+if TYPE_CHECKING:
+    from nas.data.dataset import Dataset
+    from nas.data.pairs import DomainPair
 
 
 def load_space(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
@@ -21,6 +36,23 @@ def load_space(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
         return given.space
     space: SearchSpace = registry.make("space", config.space, registry.load("space", config.space))
     return space
+
+
+def fit_space(space: SearchSpace, data: Dataset | DomainPair, version: int | None = None) -> SearchSpace:
+    """Make a space that of a version and of models for the data: of their shape, and of what they tell of an example.
+
+    Raises:
+        UserError: it can no longer be what it was in that version.
+    """
+    if version is not None and isinstance(space, Versioned):
+        try:
+            space = space.of_version(version)
+        except InvalidGenotype as error:
+            fits = "runs that this version reads"
+            raise UserError("RUN", f"trials of version {version}", fits, why=str(error)) from None
+    if isinstance(space, Shapeable):
+        space = space.shaped(data.shape)
+    return space.conditioned(data.condition) if isinstance(space, Conditionable) else space
 
 
 def restrict_space(space: SearchSpace, config: RunConfig) -> SearchSpace:
@@ -44,15 +76,18 @@ def restrict_space(space: SearchSpace, config: RunConfig) -> SearchSpace:
     return space
 
 
-def fix_architecture(config: RunConfig, genotype: Genotype, given: Given = NO_OBJECTS) -> RunConfig:
+def fix_architecture(config: RunConfig, genotype: Genotype, space: SearchSpace) -> RunConfig:
     """Pin every decision of `genotype` that is not about training, so that only hyperparameters are searched.
 
     Decisions of the genotype that can no longer arise with the other options are not pinned.
 
+    Args:
+        space: with models for the data, and not restricted.
+
     Raises:
         UserError: the genotype is of another space, or the other options contradict it.
     """
-    space, source = load_space(config, given), config.from_
+    source = config.from_
     narrowed = restrict_space(space, config)
     if not isinstance(space, Traceable) or not isinstance(narrowed, Restrictable):
         raise UserError("--from", source, "spaces that list and narrow their decisions", why=f"{space.name} does not")

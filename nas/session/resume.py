@@ -9,6 +9,7 @@ from typing import Any
 from nas.config import EXECUTOR_OPTIONS, RunConfig
 from nas.core.errors import UserError
 from nas.session.assembly import assemble
+from nas.session.data import check_same_data
 from nas.session.execution import Progress, check_executor, run_search
 from nas.session.given import NO_OBJECTS, Given
 from nas.study.configuration import find_space_version, load_assumptions, load_config
@@ -49,14 +50,7 @@ def resume_run(
     try:
         parts = assemble(config, given, load_assumptions(study), find_space_version(study))
         study.space = parts.space
-        recorded = study.notes.get("data")
-        if recorded not in (None, found := parts.data.fingerprint):
-            raise UserError(
-                "RUN",
-                str(path),
-                f"the data it began with ({recorded})",
-                why=f"{' and '.join(config.data_sets)} is now {found}",
-            )
+        check_same_data(path, config, parts.data, study.notes.get("data"))
         if trials is not None:
             done = sum(trial.job.counted for trial in study.trials())
             if trials < done:

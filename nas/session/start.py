@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.data.catalogue import absolute_name
-from nas.session.assembly import assemble
-from nas.session.environment import describe_environment
+from nas.session.assembly import assemble, load_data_first
+from nas.session.environment import ENVIRONMENT_FILE, describe_environment
 from nas.session.execution import Progress, check_executor, run_search
 from nas.session.given import NO_OBJECTS, Given
 from nas.session.lookup import find_genotype, list_run_names
-from nas.session.restrictions import fix_architecture
+from nas.session.restrictions import fit_space, fix_architecture, load_space
 from nas.study.remote.working_copy import publish_run, refuse_taken_name
 from nas.study.run import Run
 from nas.study.study import Study
@@ -42,7 +42,9 @@ def start_run(
     source = config.from_
     if source is not None and config.genotype is None:
         genotype = given.genotype or find_genotype(source, config.runs_dir)
-        config = fix_architecture(config, genotype, given)
+        given = load_data_first(config, given)
+        assert given.data is not None
+        config = fix_architecture(config, genotype, fit_space(load_space(config, given), given.data))
     parts = assemble(config, given)
     names = zip(("dataset", "dataset_b"), config.data_sets, strict=False)
     absolute = {option: absolute_name(name) for option, name in names}
@@ -60,8 +62,8 @@ def start_run(
     check_executor(parts)
     path = config.runs_dir / (config.name or _find_free_name(config))
     refuse_taken_name(path)
-    environment = json.dumps(describe_environment(parts.device), indent=2, sort_keys=True) + "\n"
-    files = {"config.yaml": config.to_yaml(), "environment.json": environment}
+    environment = json.dumps(describe_environment(parts.device, parts.evaluator), indent=2, sort_keys=True) + "\n"
+    files = {"config.yaml": config.to_yaml(), ENVIRONMENT_FILE: environment}
     study = Study.create(path, parts.space, parts.objectives, files)
     run = Run(study, config, parts)
     try:

@@ -14,7 +14,7 @@ from torch import nn
 
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, SearchSpace, Value
-from nas.core.threads import use_one_thread
+from nas.core.threads import use_threads
 
 _DRAWS = 500
 
@@ -103,7 +103,7 @@ class Controller:
 
     # -- drawing
 
-    @use_one_thread()
+    @use_threads(1)
     @torch.no_grad()
     def draw(
         self, space: SearchSpace, generator: Generator, known: Callable[[Genotype], bool]
@@ -167,7 +167,7 @@ class Controller:
 
     # -- learning
 
-    @use_one_thread()
+    @use_threads(1)
     def evaluate(self, walks: Sequence[Walk]) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probability (N,) of each walk under the policy as it is now, and entropy (N,) in nats.
 
@@ -202,7 +202,7 @@ class Controller:
         entropies = -(logs.exp() * logs).sum(-1)
         return (chosen * arises).sum(1), (entropies * arises).sum(1)
 
-    @use_one_thread()
+    @use_threads(1)
     def descend(self, loss: torch.Tensor) -> None:
         """One step down the gradient of `loss`, a scalar."""
         self._optimiser.zero_grad()

@@ -50,6 +50,8 @@ def load_config(path: Path) -> RunConfig:
     since, options = _EARLIER_OPTIONS.get(written.get("strategy", ""), ("", {}))
     if since and since not in written:
         written["set"] = {**options, **(written.get("set") or {})}
+    if "split" not in written and written.get("label") is None and _reads_csv(written):
+        written["label"] = "first"  # of rows of pixels, which csv: was always
     written = {
         "finalists": 0,
         "usual": False,
@@ -58,7 +60,6 @@ def load_config(path: Path) -> RunConfig:
         "test_seed": written.get("seed", 0),  # one seed decided all parts
         "split": "shuffled",
         "background": "black",
-        **({"label": "first"} if _reads_csv(written) else {}),
         **written,
     }  # earlier versions had none of these
     config = RunConfig.checked(written, source=str(path / "config.yaml"))

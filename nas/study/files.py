@@ -96,6 +96,7 @@ def repair_journal(journal: Path) -> None:
         *(path for name in (".best.*", ".export-*") for path in run.glob(name) if now - path.stat().st_mtime > 600),
         *run.glob(".report.html.*"),
         *run.glob(".checkpoint.zip.*"),
+        *run.glob("evaluation/*/.*"),
         *artifacts.glob(".*"),
         *(path for folder in FOLDERS.values() for path in (artifacts / folder).glob(".*")),
     ]:  # a young export may be another process's, at work

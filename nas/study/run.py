@@ -13,7 +13,7 @@ from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.job import PruneChannels, Train, TrainFinalist, TrainPortion, TrainRung, is_told
 from nas.core.pareto import pareto_front, ranking
-from nas.core.space import Condition, Conditionable, SearchSpace, Shape
+from nas.core.space import Condition, Conditionable, SearchSpace, Shape, Shapeable
 from nas.core.trial import Objective, Trial
 from nas.data.catalogue import shorten_name
 from nas.study.parts import Parts
@@ -57,6 +57,8 @@ class Run:
         if self._parts is not None:
             return self._parts.space
         space: SearchSpace = registry.make("space", self.config.space, registry.load("space", self.config.space))
+        if isinstance(space, Shapeable) and "shape" in self.study.notes:
+            space = space.shaped(self.shape)
         if isinstance(space, Conditionable):
             recorded = self.study.notes.get("condition")
             return space.conditioned(None if recorded is None else Condition(*recorded))
@@ -189,6 +191,16 @@ class Run:
             return {}
         metrics: dict[str, float] = tested["metrics"]
         return metrics
+
+    @property
+    def evaluations(self) -> dict[int, dict[str, Any]]:
+        """What ``nas evaluate`` found of trials, by their numbers; see nas.session.evaluate.evaluate_trial."""
+        noted: dict[str, dict[str, Any]] = self.study.notes.get("evaluations", {})
+        return {int(number): noted[number] for number in sorted(noted, key=int)}
+
+    def evaluation_folder(self, number: int) -> Path:
+        """Where the results of ``nas evaluate`` for a trial are, if there are any."""
+        return self.path / "evaluation" / f"trial-{number:04d}"
 
     @property
     def compared(self) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any
 from torch import nn
 
 from nas.core.space import Shape
+from search_spaces.autoencoder.families import FAMILIES
 from search_spaces.autoencoder.modules import Autoencoder, ContinuousBernoulliMean, VariationalAutoencoder
+from search_spaces.autoencoder.vectors import build_layers_of_vectors
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.operations.layers import (
     build_activation,
@@ -26,13 +28,16 @@ BuildCell = Callable[[str, int, str, str], nn.Module]
 
 
 def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -> nn.Module:
-    """The model of validated decisions for images (N, *shape); `build_cell` builds other cells than were decided."""
+    """The model of validated decisions for examples (N, *shape); `build_cell` builds other cells than were decided."""
 
     def build_decided(name: str, channels: int, norm: str, act: str) -> nn.Module:
         return ENCODINGS[content["cells"]].build(content, name, channels, norm, act)
 
-    variational = content["family"] == "variational"
+    variational = FAMILIES[content["family"]].variational
     code = content["latent"] * (2 if variational else 1)
+    kind = VariationalAutoencoder if variational else Autoencoder
+    if len(shape) == 1:
+        return kind(*build_layers_of_vectors(content, shape[0], code), nn.Identity())
     if content["network"] == "convolutional":
         encoder, decoder = _build_convolutional(content, shape, code, build_cell or build_decided)
     else:
@@ -42,7 +47,7 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
         output = nn.Hardtanh(0.0, 1.0)
     elif content.get("likelihood") == "continuous_bernoulli":
         output = ContinuousBernoulliMean()
-    return (VariationalAutoencoder if variational else Autoencoder)(encoder, decoder, output)
+    return kind(encoder, decoder, output)
 
 
 def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Module, nn.Module]:

@@ -3,7 +3,6 @@ import yaml
 
 from nas.config import RunConfig, parse_duration, read_yaml
 from nas.core.errors import UserError
-from nas.data.reading import Reading
 
 
 @pytest.mark.parametrize(
@@ -94,6 +93,12 @@ def test_every_option_survives_yaml():
     }
 
 
+def test_normal_labels_are_a_list_or_a_text_with_commas():
+    for given in ("0, cat", [0, "cat"]):
+        assert RunConfig.checked({"normal": given}).normal == ["0", "cat"]
+    assert RunConfig.checked({"normal": 3}).normal == ["3"]
+
+
 @pytest.mark.parametrize(
     ("given", "kept", "size"),
     [(64, 64, (64, 64)), ("64", 64, (64, 64)), ("64x64", 64, (64, 64)), ((48, 64), "48x64", (48, 64)),
@@ -104,5 +109,4 @@ def test_sizes_have_one_spelling_and_survive_yaml(given, kept, size, tmp_path):
     (tmp_path / "run.yaml").write_text(config.to_yaml())
     again = RunConfig.checked(read_yaml(tmp_path / "run.yaml"))
     assert again.image_size == config.image_size == kept
-    options = {name: value for name, value in again.data_options.items() if name in Reading.__dataclass_fields__}
-    assert Reading(**options).size == size
+    assert again.reading.size == size

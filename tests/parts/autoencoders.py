@@ -1,5 +1,7 @@
 """The evaluator of autoencoders as a class of its own, for tests that change what it does."""
 
+from evaluators.autoencoder.bounds import as_autoencoder
+from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.training.single_network import SingleNetworkTraining
 from evaluators.training_evaluator import TrainingEvaluator
@@ -12,9 +14,9 @@ class AutoencoderEvaluator(TrainingEvaluator):
         super().__init__(AutoencoderTask(space, data, device), epochs=epochs, grow=grow)
 
 
-def autoencoder_loss(*given):
+def autoencoder_loss(model, batch, *given):
     """The loss of the model's family; see AutoencoderTask.loss."""
-    return AutoencoderTask.loss(None, *given)
+    return training_loss(as_autoencoder(model), batch.examples, *given)
 
 
 def autoencoder_training(model, hyperparameters, epochs, seed):

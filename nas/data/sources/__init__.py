@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from nas.data.source import Source
-from nas.data.sources import csv_file, digits, folder, npy_file, npz_file, torchvision_sets, transformations
+from nas.data.sources import (
+    csv_file,
+    digits,
+    folder,
+    npy_file,
+    npz_file,
+    parquet,
+    table,
+    torchvision_sets,
+    transformations,
+)
 
 SOURCES: dict[str, Source] = {
     source.name: source
@@ -12,6 +22,8 @@ SOURCES: dict[str, Source] = {
         *torchvision_sets.SOURCES,
         folder.SOURCE,
         csv_file.SOURCE,
+        table.SOURCE,
+        parquet.SOURCE,
         npz_file.SOURCE,
         npy_file.SOURCE,
         *transformations.SOURCES,

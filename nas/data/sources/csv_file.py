@@ -1,4 +1,4 @@
-"""Images in CSV: a row an image, its pixels and its label."""
+"""Images in CSV: a row an image, its pixels and its label; or a table, which is told by its first line."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from nas.core.errors import UserError
 from nas.data.labels import is_number, number_labels
 from nas.data.layout import find_layout, move_channels_first, shape_rows
-from nas.data.reading import ALLOWED, Reading
+from nas.data.reading import ENDS, Reading
 from nas.data.source import Request, Source, UnsplitData
+from nas.data.sources import table
 from nas.data.text_rows import TextRows, find_rows
 from nas.data.values import find_value_rule
 
-_ALLOWED = "rows of a label and then n*n pixels (grey) or 3*n*n (colour), all in [0, 255], [0, 1] or [-1, 1]"
+_ALLOWED = (
+    "rows of a label and then n*n pixels (grey) or 3*n*n (colour), all in [0, 255], [0, 1] or [-1, 1]; "
+    "table:PATH reads tables"
+)
 _NAMES = {"label", "labels", "class", "target", "y"}
 """What a header calls the column of labels."""
 
@@ -40,17 +45,24 @@ class _Columns:
 
 
 def load_csv(request: Request) -> UnsplitData:
-    """The images of a file; a first line of names is passed over.
+    """The images of a file, whose first line of names is passed over, or the vectors of a table.
 
     Raises:
         UserError: the file cannot be read or has no rows; a row, whose line is named, has no label, another length, or
             something that is no number or out of range; the number of pixels makes no square; or it is not clear
-            which column is the label.
+            which column is the label. Or as nas.data.sources.table.load_table.
     """
     from nas.data.dataset import Split
 
     name = request.name
     path = request.find_path()
+    if _is_table(path, request.reading):
+        data = table.load_table(request)
+        note = "read as a table; rows of pixels are told by --label first, last or none, or by --image-shape"
+        return replace(data, notes=(*data.notes, note))
+    if request.reading.label not in (None, *ENDS):
+        why = f"{name} is read as rows of pixels; table:PATH reads a table"
+        raise UserError("--label", request.reading.label, ", ".join(ENDS), why=why)
     try:
         rows = find_rows(path)
         columns = _find_columns(name, rows, request.reading)
@@ -80,9 +92,24 @@ SOURCE = Source(
     "line of names is passed over, and so is a column that numbers the rows. The label, a whole number or a word, is "
     "the first column, or the last where only that can be one; --label first, last or none says it. The pixels are "
     "all in [0, 255], in [0, 1] or in [-1, 1]; n*n of them (grey), or 3*n*n (colour; row by row, each pixel's red, "
-    "green and blue together), or as many as --image-shape says: HxW, HxWxC, or CxHxW for a plane after the other.",
-    takes=("image_shape", "label"),
+    "green and blue together), or as many as --image-shape says: HxW, HxWxC, or CxHxW for a plane after the other. "
+    "A file whose first line has names, most of them not of pixels, is read as table:PATH reads it, unless one of "
+    "these two options is given so.",
+    takes=("image_shape", *table.SOURCE.takes),
 )
+
+
+def _is_table(path: Path, reading: Reading) -> bool:
+    """Whether the user says that a file is a table, or it looks like one and the user does not say that it is none.
+
+    Raises:
+        UserError: the user says both.
+    """
+    if reading.drop or reading.columns or reading.group:
+        why = "with --drop, --columns or --group rows are those of a table"
+        reading.refuse_others(table.SOURCE.takes, why=why)
+        return True
+    return reading.image_shape is None and reading.label not in ENDS and table.looks_like_table(path)
 
 
 def _find_columns(name: str, rows: TextRows, reading: Reading) -> _Columns:
@@ -151,7 +178,7 @@ def _find_label(name: str, names: list[str], firsts: list[str], lasts: list[str]
         return "last"
     if (first and last) or 2 * len(few["first"]) > len(firsts) or hidden:
         why = f"in {name} it is not clear which column is the label"
-        raise UserError("--label", None, ALLOWED["label"], why=why)
+        raise UserError("--label", None, ", ".join(ENDS), why=why)
     return "first"
 
 

@@ -53,6 +53,7 @@ class Attempts:
         self._running: dict[str, Attempt] = {}
         self._to_retry: deque[Trial] = deque()
         self._died: dict[int, int] = {}  # trial -> how many workers it has cost
+        self._begun = False  # any worker with any attempt
         self._waiting = False  # the search had nothing to begin, and nothing has ended since
 
     @property
@@ -78,6 +79,9 @@ class Attempts:
 
     def note_begin(self, key: str, kill: Callable[[], None]) -> None:
         """Note that a worker has begun with the attempt; `kill` ends the worker."""
+        if not self._begun:
+            self._begun = True
+            self._search.start_clock()
         attempt = self._running[key]
         attempt.since, attempt.kill = self._clock(), kill
 

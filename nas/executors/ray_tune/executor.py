@@ -33,6 +33,7 @@ class RayTune(Executor):
     """
 
     isolated = True
+    announces_start = True
 
     def __init__(
         self,

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from evaluators.autoencoder import task as tasks
-from evaluators.autoencoder.bounds import draw_prior, measure_bounds
-from evaluators.autoencoder.losses import training_loss, weigh_divergence
+from evaluators.autoencoder.bounds import as_autoencoder, bound_likelihoods, draw_prior, measure_bounds
+from evaluators.autoencoder.families import training_loss
+from evaluators.autoencoder.losses import weigh_divergence
 from evaluators.autoencoder.task import AutoencoderTask
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
@@ -70,14 +71,31 @@ def test_the_bounds_of_a_model_whose_likelihood_is_known():
     exact, wider = PrincipalComponents(), PrincipalComponents(2.0)
     likelihood = exact.log_density(images)
     random = torch.Generator().manual_seed(1)
-    found = measure_bounds(exact, images, "gaussian", random, exact.variance)
+    found = measure_bounds(as_autoencoder(exact), images, "gaussian", random, exact.variance)
     assert found["iwae_bound"] == pytest.approx(likelihood, abs=1e-4)
     assert found["elbo"] == pytest.approx(likelihood, abs=0.1)  # its samples have a variance
-    found = measure_bounds(wider, images, "gaussian", random, exact.variance)
+    found = measure_bounds(as_autoencoder(wider), images, "gaussian", random, exact.variance)
     gap = 2 * (0.5 * (4 - 1) - math.log(2))  # the divergence of the wider posterior from the exact one
     assert found["elbo"] == pytest.approx(likelihood - gap, abs=0.2)
     assert found["elbo"] < found["iwae_bound"] - 0.3
     assert found["iwae_bound"] < likelihood
+
+
+def test_the_importance_weighted_bound_grows_with_its_samples_toward_the_likelihood_and_the_elbo_does_not():
+    """Of the model with the exact posterior twice as wide, of which the likelihood is known."""
+    images = torch.rand(200, 1, 2, 3, generator=torch.Generator().manual_seed(0))
+    wider, random = PrincipalComponents(2.0), torch.Generator().manual_seed(1)
+    found = [
+        bound_likelihoods(as_autoencoder(wider), images, "gaussian", random, 0.05, samples)
+        for samples in (1, 5, 50, 1000)
+    ]
+    bounds = [rows[2].mean().item() for rows in found]
+    likelihood = wider.log_density(images)
+    assert bounds[0] < bounds[1] - 0.2 < bounds[2] - 0.3 < likelihood - 0.3
+    assert bounds[3] == pytest.approx(likelihood, abs=0.01)
+    gap = 2 * (0.5 * (4 - 1) - math.log(2))
+    elbos = [(rows[0] - rows[1]).mean().item() for rows in found[2:]]
+    assert elbos == [pytest.approx(likelihood - gap, abs=0.1)] * 2
 
 
 def test_several_codes_make_a_bound_surer(monkeypatch):
@@ -86,7 +104,9 @@ def test_several_codes_make_a_bound_surer(monkeypatch):
     def spread(codes):
         monkeypatch.setattr("evaluators.autoencoder.bounds.CODES", codes)
         generators = (torch.Generator().manual_seed(seed) for seed in range(100))
-        return np.std([measure_bounds(model, images, "gaussian", random, 0.05)["elbo"] for random in generators])
+        return np.std(
+            [measure_bounds(as_autoencoder(model), images, "gaussian", random, 0.05)["elbo"] for random in generators]
+        )
 
     assert 0.4 < spread(4) / spread(1) < 0.6
 
@@ -102,7 +122,7 @@ def test_grey_images_are_scored_with_a_density_and_binary_ones_with_probabilitie
     for data, density in ((grey, "continuous_bernoulli"), (black_and_white, "bernoulli")):
         found, model = scores("bernoulli", data)
         images, random = as_float(data.validation.examples), torch.Generator().manual_seed(0)
-        wanted = measure_bounds(model, images, density, random, None)
+        wanted = measure_bounds(as_autoencoder(model), images, density, random, None)
         assert {name: found.metrics[name] for name in wanted} == wanted
 
 
@@ -128,7 +148,7 @@ def test_genotypes_of_version_2_are_trained_and_scored_as_they_were():
     task, data = AutoencoderTask(SPACE, tiny_data()), tiny_data()
     model, chosen = SPACE.build(genotype, data.shape).eval(), SPACE.hyperparameters(genotype)
     images = as_float(data.validation.examples)
-    wanted = measure_bounds(model, images, "bernoulli", torch.Generator().manual_seed(0), None)
+    wanted = measure_bounds(as_autoencoder(model), images, "bernoulli", torch.Generator().manual_seed(0), None)
     assert task.score(model, model, chosen, 0).metrics["elbo"] == wanted["elbo"]
     losses = [
         training_loss(model, images, hyperparameters, 1.0, torch.Generator().manual_seed(0)).item()
@@ -182,6 +202,9 @@ class Remembering(nn.Module):
     def posterior(self, images):
         return torch.zeros(len(images), 3), torch.zeros(len(images), 3)
 
+    def encode(self, images):
+        return self.posterior(images)[0]
+
     def decoder(self, codes):
         places = (torch.special.ndtr(codes[:, 0]) * len(self.images)).long()
         return self.images[places]
@@ -207,7 +230,7 @@ def test_samples_of_the_prior_are_scored_on_the_test_part(monkeypatch):
 def test_a_picture_shows_samples_below_reconstructions():
     found, model = scores("gaussian", tiny_data())
     _, rebuilt, samples = found.rows
-    again = draw_prior(model, rebuilt, torch.Generator().manual_seed(0))
+    again = draw_prior(as_autoencoder(model), rebuilt, torch.Generator().manual_seed(0))
     assert torch.equal(samples, again)
     assert len(samples) == len(rebuilt)
     assert samples.std(0).mean() > 0

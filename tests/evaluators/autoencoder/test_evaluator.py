@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load
 
-from evaluators.autoencoder.bounds import fit_decoder_variance
-from evaluators.autoencoder.losses import add_noise, training_loss
+from evaluators.autoencoder.bounds import as_autoencoder, fit_decoder_variance
+from evaluators.autoencoder.families import training_loss
+from evaluators.autoencoder.losses import add_noise
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory
@@ -81,7 +82,9 @@ def test_the_last_measurement_brings_weights_that_score_the_same(tiny):
     *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 1))
     model = SPACE.build(genotype, tiny.shape)
     model.load_state_dict(load(last.artifacts["weights.safetensors"]))
-    again = score_reconstructions(model, evaluator.task._validation, SPACE.hyperparameters(genotype), 1).metrics
+    again = score_reconstructions(
+        as_autoencoder(model.eval()), evaluator.task._validation, SPACE.hyperparameters(genotype), 1
+    ).metrics
     assert again["mse"] == pytest.approx(last.metrics["mse"], rel=1e-4)
     assert set(evaluator.test(genotype, model, 1)) == {"mse", "psnr", "ssim"}
 
@@ -145,10 +148,14 @@ def test_the_variance_of_a_score_is_that_of_the_training_part(tiny):
     genotype = drawn(family="variational", likelihood="gaussian")
     task = AutoencoderTask(SPACE, tiny)
     model, chosen = SPACE.build(genotype, tiny.shape).eval(), SPACE.hyperparameters(genotype)
-    variance = fit_decoder_variance(model, as_float(tiny.train.examples), torch.Generator().manual_seed(3))
+    variance = fit_decoder_variance(
+        as_autoencoder(model), as_float(tiny.train.examples), torch.Generator().manual_seed(3)
+    )
     for part in ("validation", "test"):
         images = as_float(getattr(tiny, part).examples)
-        wanted = score_reconstructions(model, images, chosen, 3, decoder_variance=variance).metrics
+        wanted = score_reconstructions(
+            as_autoencoder(model.eval()), images, chosen, 3, decoder_variance=variance
+        ).metrics
         assert task.score(model, model, chosen, 3, part=part).metrics == wanted
 
 

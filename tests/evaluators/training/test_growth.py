@@ -10,6 +10,7 @@ from safetensors.torch import load
 from torch import nn
 
 import nas
+from evaluators.autoencoder.bounds import as_autoencoder
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.training.growth import Growth, find_blocks
@@ -107,7 +108,10 @@ def test_an_autoencoder_grows_and_what_is_kept_is_the_whole():
     model = AUTOENCODERS.build(genotype(AUTOENCODERS, batch_size=16), data.shape)
     model.load_state_dict(load(grown[-1].artifacts["weights.safetensors"]))
     again = score_reconstructions(
-        model, evaluator.task._validation, evaluator.space.hyperparameters(genotype(AUTOENCODERS)), 1
+        as_autoencoder(model.eval()),
+        evaluator.task._validation,
+        evaluator.space.hyperparameters(genotype(AUTOENCODERS)),
+        1,
     ).metrics
     assert again["mse"] == pytest.approx(grown[-1].metrics["mse"], rel=1e-4)
     flat = measured(evaluator, AUTOENCODERS, network="fully_connected", batch_size=16)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from evaluators.autoencoder.losses import training_loss
+from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory
 from evaluators.training.optimisers import OPTIMISERS

@@ -1,5 +1,6 @@
 """What the command line says of itself: help, and the catalogue of what there is."""
 
+import os
 import subprocess
 import sys
 
@@ -17,8 +18,22 @@ def test_help_is_quick_and_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize(("given", "found"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_that_wait_sleep_unless_the_user_says_otherwise(given, found):
+    program = (
+        "import atexit, os\nfrom nas.cli import main\n"
+        "atexit.register(lambda: print(os.environ['OMP_WAIT_POLICY']))\nmain(['--version'])"
+    )
+    others = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=others | given
+    )
+    assert done.stdout.splitlines()[-1] == found
+
+
 @pytest.mark.parametrize(
-    "command", ["search", "resume", "train", "list", "show", "export", "spaces", "strategies", "datasets"]
+    "command",
+    ["search", "resume", "train", "evaluate", "list", "show", "export", "spaces", "strategies", "datasets"],
 )
 def test_every_command_has_help(command, capsys):
     assert nas([command, "--help"]) == 0

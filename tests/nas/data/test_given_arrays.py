@@ -176,7 +176,7 @@ def test_rows_of_numbers_become_images_of_the_shape_that_is_asked_for(tmp_path):
     assert everything(planes) == set(map(tuple, rows.tolist()))
     with pytest.raises(UserError, match=r"--image-shape '7x5'.*a row has 90 numbers"):
         load_data(name, image_shape="7x5")
-    with pytest.raises(UserError, match=r"--label 'last': an array does not take it"):
+    with pytest.raises(UserError, match=r"--label 'last': the data are given as an object"):
         load_arrays(rows, label="last")
     with pytest.raises(UserError, match=r"--image-shape '0x5'.*allowed: HxW, CxHxW"):
         load_data(name, image_shape="0x5")

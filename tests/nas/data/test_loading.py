@@ -7,8 +7,10 @@ from sklearn import datasets
 
 from nas.core.errors import UserError
 from nas.data.catalogue import data_set_names, describe_data_set
-from nas.data.loading import load_data
+from nas.data.columns import unscale_examples
+from nas.data.loading import load_arrays, load_data
 from nas.data.sources import digits
+from nas.data.splitting import standardise_data
 from tests.parts.data import one_line
 
 
@@ -53,3 +55,35 @@ def test_a_path_that_cannot_be_is_refused(kind, path):
 def test_a_folder_where_a_file_should_be_is_refused(kind, tmp_path):
     with pytest.raises(UserError, match="Is a directory"):
         load_data(f"{kind}:{tmp_path}")
+
+
+def test_vectors_are_standardised_where_it_is_asked_for():
+    numbers = np.random.default_rng(0).normal(5, 3, size=(60, 2))
+    arrays = {"x_train": numbers, "x_test": numbers[:10] + 100}
+    plain, data = load_arrays(arrays), standardise_data(load_arrays(arrays))
+    assert plain.columns == ()
+    assert [column.name for column in data.columns] == ["0", "1"]
+    for part in ("train", "validation", "test"):
+        taken, scaled = getattr(plain, part).examples, getattr(data, part).examples
+        assert torch.allclose(unscale_examples(scaled, data.columns).float(), taken, rtol=1e-5)
+    assert data.train.examples.mean(0).abs().max() < 1e-6
+    assert data.test.examples.min() > 10
+
+
+def test_files_of_vectors_are_standardised_and_images_are_as_they_were(tmp_path):
+    numbers = np.random.default_rng(0).normal(5, 3, size=(60, 2)).astype(np.float32)
+    np.save(tmp_path / "v.npy", numbers)
+    data = standardise_data(load_data(f"npy:{tmp_path / 'v.npy'}"))
+    assert data.train.examples.std(0, correction=0).numpy() == pytest.approx(1, abs=1e-5)
+    assert standardise_data(load_data("digits")).fingerprint == load_data("digits").fingerprint
+
+
+@pytest.mark.parametrize("options", [{"label": "a"}, {"drop": ["a"]}, {"columns": ["a", "b"]}, {"group": "a"}])
+def test_options_of_tables_are_refused_for_other_data(options):
+    ((option, _),) = options.items()
+    for name in ("digits", "inverted:digits"):
+        with pytest.raises(
+            UserError, match=rf"--{option} 'a.*': .*digits is no table; allowed: tables, such as"
+        ) as error:
+            load_data(name, **options)
+        one_line(error)

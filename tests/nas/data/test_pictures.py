@@ -176,8 +176,8 @@ def test_pictures_are_sized_to_any_rectangle(size, shape, tmp_path):
         ({"image_size": "8x3"}, "--image-size '8x3'"),
         ({"background": "mauve"}, "--background 'mauve'.*allowed: white, black or #rrggbb"),
         ({"channels": "CMYK"}, "--channels 'CMYK'.*allowed: auto, L, RGB, RGBA"),
-        ({"image_shape": "28x28"}, "--image-shape '28x28': --dataset digits does not take it.*csv:PATH"),
-        ({"label": "last"}, "--label 'last': --dataset digits does not take it"),
+        ({"image_shape": "28x28"}, "--image-shape '28x28': digits holds no images in rows.*csv:PATH"),
+        ({"label": "last"}, "--label 'last': digits is no table; allowed: tables.*or rows of pixels in csv:PATH"),
     ],
 )
 def test_options_of_reading_are_refused_in_one_line(options, message):

@@ -51,9 +51,11 @@ def test_separators_packing_and_a_separator_at_the_end(separator, packed, ends, 
     assert data.notes == ()
 
 
-@pytest.mark.parametrize("header", [("", "label", *range(16)), ("Unnamed: 0", "label", *"abcdefghijklmnop"), ()])
+@pytest.mark.parametrize(
+    "header", [("", "label", *range(16)), ("Unnamed: 0", "label", *map("px{}".format, range(16))), ()]
+)
 def test_a_column_that_numbers_the_rows_is_passed_over(header, tmp_path):
-    header = tuple(f"p{name}" if isinstance(name, int) else name for name in header)
+    header = tuple(f"pixel{name}" if isinstance(name, int) else name for name in header)
     data = load_data(write(tmp_path / "d.csv", np.column_stack([np.arange(40), FIRST]), header=header))
     check(data)
     assert data.notes == (INDEX,)
@@ -185,7 +187,7 @@ def test_however_a_table_is_written_the_same_images_and_labels_are_read(
     rows = [
         [label, *row] if place == "first" else [*row, label] for label, row in zip(labels, pixels.tolist(), strict=True)
     ]
-    names = [f"p{i}" for i in range(36)]
+    names = [f"px{i}" for i in range(36)]
     names = ["label", *names] if place == "first" else [*names, "label"]
     if numbered:
         rows, names = [[number, *row] for number, row in enumerate(rows)], ["", *names]

@@ -10,7 +10,7 @@ from nas.core.errors import UserError
 from nas.data.dataset import Split
 from nas.data.loading import load_arrays
 from nas.data.source import UnsplitData
-from nas.data.splitting import split_data
+from nas.data.splitting import keep_normal, split_data
 from tests.parts.data import keys, one_line, unique_images
 
 
@@ -114,3 +114,89 @@ def test_a_stratified_split_has_the_sizes_of_a_shuffled_one_and_every_example_on
     share = np.bincount(labels, minlength=7) * (len(stratified.test) / len(labels))
     found = stratified.test.labels.bincount(minlength=len(stratified.classes)).numpy()
     assert np.abs(found - share[[int(name) for name in stratified.classes]]).max() < 2
+
+
+def labelled(count=400, test=False):
+    arrays = {"x_train": unique_images(count), "y_train": np.arange(count) % 4}
+    return {**arrays, "x_test": unique_images(40), "y_test": np.arange(40) % 4} if test else arrays
+
+
+@pytest.mark.parametrize("own_test", [False, True])
+def test_training_and_validation_keep_normal_labels_alone_and_the_test_part_is_as_ever(own_test):
+    whole = load_arrays(labelled(test=own_test))
+    normal = load_arrays(labelled(test=own_test), normal=["3", "1"])
+    assert normal.normal == ("1", "3")
+    assert whole.normal == ()
+    assert torch.equal(normal.test.examples, whole.test.examples)
+    assert set(normal.test.labels.tolist()) == {0, 1, 2, 3}
+    kept = [set(part.labels.tolist()) for part in (normal.train, normal.validation)]
+    assert kept == [{1, 3}, {1, 3}]
+    assert not keys(normal.train) & keys(normal.validation)
+    assert "labelled 1 or 3 alone" in normal.notes[-1]
+
+
+def test_split_data_is_filtered_once_however_often_it_is_asked_for():
+    once = keep_normal(load_arrays(labelled()), ["2"])
+    twice = keep_normal(once, ["2"])
+    assert set(once.train.labels.tolist()) == set(once.validation.labels.tolist()) == {2}
+    assert set(once.test.labels.tolist()) == {0, 1, 2, 3}
+    assert (once.fingerprint, once.notes) == (twice.fingerprint, twice.notes)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "normal", "message"),
+    [
+        ({"x_train": unique_images(100)}, ["1"], "has no labels"),
+        (labelled(), ["4"], "--normal '4': unknown"),
+        (labelled(), ["0", "1", "2", "3"], "not all"),
+        ({"x_train": unique_images(100), "y_train": np.arange(100) // 95}, ["1"], "10 examples or more"),
+    ],
+)
+def test_normal_labels_that_cannot_be_are_refused(arrays, normal, message):
+    with pytest.raises(UserError, match=message) as error:
+        load_arrays(arrays, normal=normal)
+    one_line(error)
+
+
+def test_groups_stay_together_and_parts_are_as_near_to_their_sizes_as_groups_allow():
+    groups = torch.tensor([0] * 50 + [1] * 30 + [2] * 3 + [3] * 10 + [4] * 7)
+    pool = Split(torch.arange(100.0)[:, None])
+    for seed in range(8):
+        data = split_data("rows", UnsplitData(pool, groups=groups), seed=seed, train_size=None)
+        parts = [part.examples.flatten().long() for part in (data.train, data.validation, data.test)]
+        found = [set(groups[part].tolist()) for part in parts]
+        assert sum(map(len, found)) == len(set.union(*found)) == 5
+        assert torch.equal(torch.cat(parts).sort().values, torch.arange(100))
+        with_test = UnsplitData(pool, test=pool, groups=groups)
+        data = split_data("rows", with_test, seed=seed, train_size=None)
+        train, validation = (
+            set(groups[part.examples.flatten().long()].tolist()) for part in (data.train, data.validation)
+        )
+        assert not train & validation
+        assert len(data.test) == 100
+
+
+@pytest.mark.parametrize(("test", "fewest"), [(None, 3), (Split(torch.zeros(5, 1)), 2)])
+def test_fewer_groups_than_parts_are_refused(test, fewest):
+    data = UnsplitData(Split(torch.zeros(20, 1)), test, groups=torch.arange(20) % (fewest - 1))
+    with pytest.raises(
+        UserError, match=f"has {fewest - 1}; allowed: {fewest} groups or more, one for each part"
+    ) as error:
+        split_data("rows", data, seed=0, train_size=None)
+    one_line(error)
+
+
+def test_groups_stay_together_in_labelled_data_too_and_normal_labels_are_spread_evenly():
+    labels, groups = torch.arange(100) % 2, torch.arange(100) // 10
+    pool = Split(torch.arange(100.0)[:, None], labels)
+    data, shuffled = (
+        split_data("rows", UnsplitData(pool, classes=("a", "b"), groups=groups), seed=1, train_size=None, split=split)
+        for split in ("stratified", "shuffled")
+    )
+    assert data.fingerprint == shuffled.fingerprint
+    parts = [set(groups[part.examples.flatten().long()].tolist()) for part in (data.train, data.validation, data.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 10
+    arrays = {"x_train": unique_images(400), "y_train": np.repeat([0, 1, 2], [200, 150, 50])}
+    normal = load_arrays(arrays, normal=["0", "2"])
+    for part, (zeros, twos) in ((normal.train, (136, 34)), (normal.validation, (24, 6))):
+        assert np.abs(part.labels.bincount().numpy() - [zeros, 0, twos]).max() <= 1

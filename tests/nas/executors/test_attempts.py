@@ -50,6 +50,18 @@ def test_no_more_run_at_once_than_there_are_workers(clock):
     assert [trial.number for trial in search.ended] == [1, 0, 2]
 
 
+def test_the_search_is_told_once_that_a_worker_has_begun(clock):
+    made, search, _ = attempts(clock, workers=2, trials=3)
+    told = []
+    search.start_clock = lambda: told.append(clock.now)
+    made.next("a")
+    made.next("b")
+    assert not told
+    for clock.now, key in ((7.0, "b"), (8.0, "a")):
+        made.note_begin(key, lambda: None)
+    assert told == [7.0]
+
+
 def test_a_strategy_that_waits_is_not_asked_again_before_something_has_ended(clock):
     made, search, _ = attempts(clock, workers=2, trials=3)
     asked, ask = [], search.next

@@ -164,6 +164,32 @@ def test_there_are_no_finals_once_the_time_is_over(tmp_path):
     assert hook.find_best(search).number == 3
 
 
+@pytest.mark.parametrize("start", [8.0, 90.0])  # the time of exploring is over before, or not
+def test_what_workers_take_to_start_is_no_part_of_exploring_and_shortens_the_finals_alike(tmp_path, start):
+    clock = [0.0]
+    study = NoStudy(tmp_path)
+    hook = FinalsHook(study, 2, 0.7, EXPLORED[0].genotype, 200.0, 60.0, starts_later=True, now=lambda: clock[0])
+    search = Recorded(EXPLORED)
+    clock[0] = start
+    assert not hook.end_exploring(search)
+    hook.start_clock()
+    clock[0] = start + 0.3 * (200 - start) - 0.1
+    assert not hook.end_exploring(search)
+    clock[0] += 0.2
+    assert hook.end_exploring(search)
+    search.end_parts(hook, 0.5)
+    assert study.notes["finals"]["seconds"] == pytest.approx(200 - clock[0])
+
+
+def test_workers_that_take_all_the_time_to_start_are_given_nothing(tmp_path):
+    clock = [0.0]
+    hook = FinalsHook(NoStudy(tmp_path), 2, 0.7, None, 200.0, 60.0, starts_later=True, now=lambda: clock[0])
+    clock[0] = 200.0
+    assert hook.end_exploring(Recorded(EXPLORED))
+    hook.start_clock()
+    assert hook.end_exploring(Recorded(EXPLORED))
+
+
 def test_without_a_limit_exploring_is_never_over(tmp_path):
     hook = FinalsHook(NoStudy(tmp_path), 2, 0.5, None, None)
     assert not hook.end_exploring(Recorded(EXPLORED))

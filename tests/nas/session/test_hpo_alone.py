@@ -64,7 +64,7 @@ def genotype(seed=0, **fixed):
 
 def pins(genotype, **options):
     config = RunConfig.checked({"from_": "x", **options})
-    return fix_architecture(config, genotype).pin
+    return fix_architecture(config, genotype, SPACE).pin
 
 
 @pytest.mark.parametrize("strategy", ["random", "evolution", "deap-nsga2"])

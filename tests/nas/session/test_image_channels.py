@@ -51,9 +51,11 @@ def test_tensors_with_labels_are_data(wrap, tmp_path):
 
 
 @pytest.mark.usefixtures("no_report", "no_export")
-def test_a_run_from_before_there_were_these_options_reads_and_splits_as_it_did(tmp_path):
-    rows = "\n".join(f"{i % 3}," + ",".join(str((i * 7 + j) % 256) for j in range(16)) for i in range(60))
-    (tmp_path / "d.csv").write_text(rows)
+@pytest.mark.parametrize("label", [{}, {"label": None}])  # of before there were tables, and after
+def test_a_run_from_before_there_were_these_options_reads_and_splits_as_it_did(label, tmp_path):
+    rows = [f"{i % 3}," + ",".join(str((i * 7 + j) % 256) for j in range(16)) for i in range(60)]
+    names = ",".join(["kind", *"abcdefghijklmnop"])  # which now look like those of a table
+    (tmp_path / "d.csv").write_text("\n".join([names, *rows]))
     options = {"split": "shuffled", "background": "black", "label": "first"}
     run = nas.search(
         data=f"csv:{tmp_path / 'd.csv'}", trials=1, epochs=1, pin=SMALL, runs_dir=tmp_path, name="x", **options
@@ -61,7 +63,7 @@ def test_a_run_from_before_there_were_these_options_reads_and_splits_as_it_did(t
     written = yaml.safe_load((run.path / "config.yaml").read_text())
     for name in ("split", "background", "label", "channels", "image-shape"):
         del written[name]
-    (run.path / "config.yaml").write_text(yaml.safe_dump(written))
+    (run.path / "config.yaml").write_text(yaml.safe_dump(written | label))
     config = load_config(run.path)
     assert {name: getattr(config, name) for name in options} == options
     assert nas.resume(run.path, trials=2).counts()["complete"] == 2  # which compares the fingerprints

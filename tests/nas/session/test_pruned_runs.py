@@ -7,6 +7,7 @@ import torch
 
 import nas
 import nas.session.execution
+from evaluators.autoencoder.bounds import as_autoencoder
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.model_builder import ModelBuilder
@@ -66,7 +67,8 @@ def test_a_version_s_weights_are_those_that_were_measured(pruned):
         assert parameters(candidate.model()) == candidate.metrics["parameters"]
         evaluator = pruned.parts.evaluator
         hyperparameters = evaluator.space.hyperparameters(candidate.genotype)
-        again = score_reconstructions(candidate.model(), evaluator.task._validation, hyperparameters, 0).metrics
+        model = as_autoencoder(candidate.model())
+        again = score_reconstructions(model, evaluator.task._validation, hyperparameters, 0).metrics
         if candidate.genotype.content["family"] != "variational":
             assert again["mse"] == pytest.approx(candidate.metrics["mse"], rel=1e-4)
         assert candidate.test()["mse"] > 0

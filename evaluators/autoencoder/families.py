@@ -1,0 +1,35 @@
+"""The families of autoencoders by name: what each is trained by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evaluators.autoencoder.bounds import AutoencoderModel
+from evaluators.autoencoder.losses import reconstruction_loss, variational_loss
+
+Loss = Callable[[AutoencoderModel, Tensor, Mapping[str, Any], float, torch.Generator], Tensor]
+"""Returns the scalar to be minimised. Its arguments are the model, examples (N, ...), the hyperparameters, the progress
+of the training from 0 to 1, and a generator of random numbers on the examples' device."""
+
+LOSSES: Mapping[str, Loss] = {
+    "plain": reconstruction_loss,
+    "denoising": reconstruction_loss,
+    "variational": variational_loss,
+}
+"""By the names of search_spaces.autoencoder.families.FAMILIES."""
+
+
+def training_loss(
+    model: AutoencoderModel,
+    examples: Tensor,
+    hyperparameters: Mapping[str, Any],
+    progress: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """Compute the loss of the ``family`` that the hyperparameters name; by default that of the kind of model."""
+    family = hyperparameters.get("family", "variational" if model.variational else "plain")
+    return LOSSES[family](model, examples, hyperparameters, progress, generator)

@@ -1,0 +1,64 @@
+"""What codes say of labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from evaluators.examination.subject import without_convergence_warnings
+from nas.core.evaluator import Examination
+
+_CLUSTERED = 5_000
+_NEIGHBOURS = 5
+_ITERATIONS = 1_000
+FITTED = 5_000
+"""How many examples of the training part are learned from at most."""
+
+
+def make_probe(seed: int) -> Any:
+    """Make a linear classifier of standardised rows: logistic regression with scikit-learn's usual penalty."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=_ITERATIONS, random_state=seed))
+
+
+def examine_codes(
+    codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray, seed: int
+) -> Examination:
+    """Measure what codes say of labels.
+
+    ``probe_accuracy``, of a linear classifier of the codes; ``knn_accuracy``, of the 5 nearest neighbours among the
+    training codes; ``kmeans_nmi`` and ``kmeans_ari``, how far as many clusters of the test codes as there are labels
+    agree with these: normalised mutual information, 0 to 1, and the adjusted Rand index, 0 by chance and at most 1.
+
+    Args:
+        codes, labels: of the training part, (N, latent) and (N,).
+        test_codes, test_labels: of the test part, (M, latent) and (M,).
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    probe, remarks = make_probe(seed), []
+    neighbours = KNeighborsClassifier(min(_NEIGHBOURS, len(codes)))
+    with without_convergence_warnings():
+        probe.fit(codes, labels)
+    if probe[-1].n_iter_.max() >= _ITERATIONS:
+        remarks.append(f"the linear probe has not converged in {_ITERATIONS:,} iterations")
+    neighbours.fit(codes, labels)
+    some = np.sort(np.random.default_rng(seed).permutation(len(test_codes))[:_CLUSTERED])
+    if len(some) < len(test_codes):
+        remarks.append(f"clusters are of {len(some):,} of {len(test_codes):,} test examples")
+    count = min(len(np.unique(test_labels)), len(some))
+    with without_convergence_warnings():
+        clusters = KMeans(count, n_init=4, random_state=seed).fit_predict(test_codes[some])
+    metrics = {
+        "probe_accuracy": float(probe.score(test_codes, test_labels)),
+        "knn_accuracy": float(neighbours.score(test_codes, test_labels)),
+        "kmeans_nmi": float(normalized_mutual_info_score(test_labels[some], clusters)),
+        "kmeans_ari": float(adjusted_rand_score(test_labels[some], clusters)),
+    }
+    return Examination(metrics, remarks=tuple(remarks))

@@ -1,0 +1,149 @@
+"""The networks of autoencoders, for each kind of example: what is decided, and in what words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nas.core.space import Shape
+from search_spaces.cells.encodings import ENCODINGS
+from search_spaces.choices import Asker
+from search_spaces.operations.names import ACTIVATIONS, DOWN_SAMPLINGS, UP_SAMPLINGS, VECTOR_NORMALISATIONS
+
+# powers of two, and the sizes of MNIST's and CIFAR's images: an exactly complete code
+LATENT = (2, 4, 8, 16, 32, 64, 128, 256, 512, 784, 1024, 2048, 3072, 4096)
+STAGES = (1, 2, 3, 4)
+WIDTHS = (8, 16, 24, 32, 48, 64)
+HIDDEN_WIDTHS = (64, 128, 256, 512, 1024)
+_USUAL_LATENT = 32
+_USUAL_COMPRESSION = 4  # values of an example for one of its usual code
+
+Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Network:
+    """How the networks for one kind of example are decided.
+
+    Attributes:
+        decide: asks for the decisions; `more_operations` are those that cells may hold besides the usual ones.
+        describe: says in a few phrases what was decided.
+        bounded: values lie in [0, 1], so that reconstructions may be probabilities.
+    """
+
+    decide: Callable[[Asker, tuple[str, ...]], None]
+    describe: Callable[[Content], list[str]]
+    bounded: bool
+
+
+def list_latents(shape: Shape | None, version: int) -> tuple[int, ...]:
+    """The sizes of codes: from 1 to twice the values of an example, half an octave apart, its number among them.
+
+    So under-, exactly and overcomplete ones are always there. Of examples whose shape is not known, and before version
+    4 of the space, they are those of `LATENT`.
+    """
+    if shape is None or version < 4:
+        return LATENT
+    values = math.prod(shape)
+    powers = [2**power for power in range(values.bit_length() + 1)]
+    grid = {1, values, 2 * values, *powers, *(3 * power // 2 for power in powers[1:])}
+    return tuple(sorted(size for size in grid if size <= 2 * values))
+
+
+def choose_usual_latent(latents: tuple[int, ...], shape: Shape | None) -> int:
+    """The largest usual size of a code that compresses an example by 4 and more, and is 32 at most."""
+    most = _USUAL_LATENT if shape is None else min(_USUAL_LATENT, max(1, math.prod(shape) // _USUAL_COMPRESSION))
+    return max((size for size in latents if size <= most), default=latents[0])
+
+
+def _decide_images(ask: Asker, more_operations: tuple[str, ...]) -> None:
+    network = ask.structure("network", ("convolutional", "fully_connected"), usual="convolutional")
+    ask.structure("stages", STAGES, ordered=True, usual=2)
+    ask.structure("normalisation", VECTOR_NORMALISATIONS, usual="batch")
+    ask.structure("activation", ACTIVATIONS, usual="silu")
+    mirrored = ask.structure("decoder", ("mirrored", "searched"), usual="mirrored") == "mirrored"
+    if network == "fully_connected":
+        ask.structure("hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
+        if not mirrored:
+            ask.structure("decoder_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
+            ask.structure("decoder_stages", STAGES, ordered=True, usual=2)
+        return
+    ask.structure("width", WIDTHS, ordered=True, usual=32)
+    ask.structure("width_growth", (1.0, 1.5, 2.0), ordered=True, usual=2.0)
+    ask.structure("down_sampling", DOWN_SAMPLINGS, usual="strided_convolution")
+    ask.structure("up_sampling", UP_SAMPLINGS, usual="transposed_convolution")
+    ask.structure("head", ("direct", "convolution"), usual="direct")
+    cells = ENCODINGS[ask.structure("cells", tuple(ENCODINGS), usual="edge")]
+    cells.decide(ask.within("encoder_cell"), more_operations)
+    if not mirrored:
+        ask.structure("decoder_width", WIDTHS, ordered=True, usual=32)
+        cells.decide(ask.within("decoder_cell"), more_operations)
+
+
+def _describe_images(content: Content) -> list[str]:
+    if content["network"] == "fully_connected":
+        return _describe_layers(content)
+    growth = f" x{content['width_growth']:g} a stage" if content["width_growth"] != 1 else ""
+    parts = [f"{content['stages']} stages of width {content['width']}{growth}"]
+    parts.append(f"{content['down_sampling']} down, {content['up_sampling']} up".replace("_", " "))
+    describe_cell = ENCODINGS[content["cells"]].describe
+    encoding = "" if content["cells"] == "edge" else f"{content['cells']} "
+    parts.append(f"{encoding}cell {describe_cell(content, 'encoder_cell')}")
+    if content["decoder"] == "searched":
+        cell = describe_cell(content, "decoder_cell")
+        parts.append(f"decoder of width {content['decoder_width']}, cell {cell}")
+    return parts
+
+
+def _decide_vectors(ask: Asker, more_operations: tuple[str, ...]) -> None:
+    """Ask for fully connected layers, plain, residual or gated; without any the autoencoder is linear."""
+    widths = (16, 32, *HIDDEN_WIDTHS)
+    stages = ask.structure("stages", (0, *STAGES), ordered=True, usual=2)
+    mirrored = ask.structure("decoder", ("mirrored", "searched"), usual="mirrored") == "mirrored"
+    layers = stages
+    if not mirrored:
+        layers += ask.structure("decoder_stages", (0, *STAGES), ordered=True, usual=2)
+    if not layers:
+        return
+    ask.structure("network", ("fully_connected", "residual", "gated"), usual="residual")
+    ask.structure("normalisation", VECTOR_NORMALISATIONS, usual="batch")
+    ask.structure("activation", ACTIVATIONS, usual="silu")
+    ask.structure("hidden_width", widths, ordered=True, usual=256)
+    ask.hyperparameter("dropout", (0.0, 0.05, 0.1, 0.2, 0.4), ordered=True, usual=0.0)
+    if not mirrored:
+        ask.structure("decoder_hidden_width", widths, ordered=True, usual=256)
+
+
+def _describe_layers(content: Content) -> list[str]:
+    stages = content["stages"]
+    parts = [f"{stages} hidden layers of {content['hidden_width']}" if stages else "no hidden layer"]
+    if content["decoder"] == "searched":
+        decoder = content["decoder_stages"]
+        parts.append(f"decoder {decoder} of {content['decoder_hidden_width']}" if decoder else "decoder linear")
+    return parts
+
+
+def _describe_vectors(content: Content) -> list[str]:
+    if "network" not in content:
+        return ["linear"]
+    dropout = content["dropout"]
+    return _describe_layers(content) + ([f"dropout {dropout:g}"] if dropout else [])
+
+
+IMAGES = Network(_decide_images, _describe_images, bounded=True)
+_BY_DIMENSIONS = {1: Network(_decide_vectors, _describe_vectors, bounded=False), 3: IMAGES}
+
+
+def find_network(shape: Shape | None) -> Network:
+    """Find the networks for examples of a shape; of images where it is not known."""
+    return IMAGES if shape is None else _BY_DIMENSIONS[len(shape)]
+
+
+def describe_completeness(latent: int, shape: Shape) -> str:
+    """What a code of this size is to an example of this shape."""
+    values = math.prod(shape)
+    if latent == values:
+        return "exactly complete"
+    return "undercomplete" if latent < values else "overcomplete"
