@@ -30,6 +30,7 @@ _NO_NOISE = 1e-4
 _BOLD = 40  # results from which on the margin shrinks
 _FIRST_LOOK = 20  # results before it is asked whether they are noisy
 _REPETITIONS = 3  # evaluations again that tell more about noise than any model
+_DIGITS = 6  # of the logarithm of what is promised: equals are equal on every processor, and the first of them is taken
 _PROOF = 4.0  # nats by which noise must explain the results better: a likelihood ratio of 55
 
 
@@ -127,7 +128,7 @@ class Predictor(RecommendsBestSeen):
             new = {p.genotype.text: p for p in proposals if p.genotype.text not in candidates}
             new = {text: proposal for text, proposal in new.items() if proposal.genotype not in self._seen}
             if new:
-                values = model.improvement([proposal.genotype for proposal in new.values()], margin)
+                values = model.improvement([proposal.genotype for proposal in new.values()], margin).round(_DIGITS)
                 candidates.update(zip(new, zip(new.values(), values.tolist(), strict=True), strict=True))
 
         results = model.results
@@ -173,7 +174,7 @@ class Predictor(RecommendsBestSeen):
         known = results.genotypes
         self._encoding.learn([*known, *self._pending.values()])
         reference = self._encoding.reference(known)
-        distances = reference.compare_rows(reference.known)
+        distances = reference.compare_rows(reference.rows)
         self._fit(distances, results)
         process = self._process
         assert process is not None
@@ -188,7 +189,7 @@ class Predictor(RecommendsBestSeen):
             every = [*known, *self._pending.values()]
             believed, _ = process.predict(process.covariances(reference.compare(every[len(known) :])))
             reference = self._encoding.reference(every)
-            kernel = process.covariances(reference.compare_rows(reference.known))
+            kernel = process.covariances(reference.compare_rows(reference.rows))
             process.condition(kernel, np.append(results.scores, believed), np.append(shares, np.ones(len(believed))))
             means, deviations = process.predict(kernel[: len(known)], own, known=True)
 
@@ -270,7 +271,7 @@ class Predictor(RecommendsBestSeen):
         known = results.genotypes
         self._encoding.learn(known)
         reference = self._encoding.reference(known)
-        distances = reference.compare_rows(reference.known)
+        distances = reference.compare_rows(reference.rows)
         if not self._is_noisy(distances, results):
             return super().recommend()
         process, _ = self._fit_again(distances, results)
