@@ -31,7 +31,9 @@ class Asked:
         return (
             ((values is self.source and type(values) is tuple) or one.values == tuple(values))
             and one.usual == usual
-            and (one.role, one.ordered, one.level) == (role, ordered, level)
+            and one.role == role
+            and one.ordered == ordered
+            and one.level == level
         )
 
 

@@ -87,6 +87,10 @@ class Predictor(RecommendsBestSeen):
 
     # -- proposing
 
+    def expect(self, genotype: Genotype) -> None:
+        """The first of its trials that are spread over the space is this one."""
+        self._seen.add(genotype)
+
     def ask(self, number: int) -> Proposal | None:
         """One of the first trials, spread over the space; then the candidate of greatest expected improvement."""
         generator = generator_for(self._seed, number)
