@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import zlib
+from collections.abc import Iterable
+from itertools import islice
 from typing import Annotated, Any
 
 import numpy as np
@@ -125,12 +127,11 @@ class Predictor(RecommendsBestSeen):
 
     def _propose_promising(self, generator: Generator) -> Proposal | None:
         model = self._learn_model()
-        candidates: dict[str, tuple[Proposal, float]] = {}
+        candidates: dict[str, tuple[Proposal, float]] = {}  # what was seen before among them: telling takes longer
         margin = self._margin * min(1.0, _BOLD / len(self._told))
 
         def consider(proposals: list[Proposal]) -> None:
             new = {p.genotype.text: p for p in proposals if p.genotype.text not in candidates}
-            new = {text: proposal for text, proposal in new.items() if proposal.genotype not in self._seen}
             if new:
                 values = model.improvement([proposal.genotype for proposal in new.values()], margin).round(_DIGITS)
                 candidates.update(zip(new, zip(new.values(), values.tolist(), strict=True), strict=True))
@@ -146,15 +147,16 @@ class Predictor(RecommendsBestSeen):
             genotype = sample(self._space, generator, self._usual if draw % 2 else 0.0)
             drawn.append(Proposal(genotype, origin="random, of greatest expected improvement"))
         consider(mutants + drawn)
+        ranked = self._rank_new(candidates.values())
         for _ in range(_ROUNDS):
-            before = max((value for _, value in candidates.values()), default=float("-inf"))
-            ranked = sorted(candidates.values(), key=lambda item: -item[1])[:_BEAM]
+            before = ranked[:1]
             consider(
                 [self._propose_mutant(p.genotype, p, generator) for p, _ in ranked for _ in range(_MUTANTS_OF_EACH)]
             )
-            if not ranked or max(value for _, value in candidates.values()) <= before:
+            ranked = self._rank_new(candidates.values())
+            if not before or ranked[0][1] <= before[0][1]:
                 break
-        best = max(candidates.values(), key=lambda item: item[1])[0] if candidates else None
+        best = ranked[0][0] if ranked else None
         if model.noisy and self._since_repeat >= self._repeat_every - 1:
             values = model.improvement_again()
             values[[genotype in self._pending.values() for genotype in results.genotypes]] = -np.inf
@@ -163,6 +165,11 @@ class Predictor(RecommendsBestSeen):
                 again = "again, because results are noisy"
                 return Proposal(results.genotypes[index], (results.numbers[index],), again)
         return best
+
+    def _rank_new(self, candidates: Iterable[tuple[Proposal, float]]) -> list[tuple[Proposal, float]]:
+        """The most promising of those that were not proposed before."""
+        ranked = sorted(candidates, key=lambda item: -item[1])
+        return list(islice((one for one in ranked if one[0].genotype not in self._seen), _BEAM))
 
     def _propose_mutant(self, genotype: Genotype, origin: int | Proposal, generator: Generator) -> Proposal:
         mutant, change = self._space.mutate(genotype, generator)
