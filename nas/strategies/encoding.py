@@ -39,9 +39,8 @@ class Encoding:
 
     def __init__(self, space: Traceable) -> None:
         self._space = space
-        self._column: dict[str, int] = {}
         self._choices: list[Choice] = []
-        self._codes: dict[str, dict[object, int]] = {}
+        self._codes: dict[str, tuple[int, dict[object, int]]] = {}
         self._rows: dict[str, list[int]] = {}
         self._groups: list[list[int]] = []
         self._counted: list[list[int]] = []
@@ -56,19 +55,25 @@ class Encoding:
         """The place of each decision's value, by site in the order in which sites were met."""
         known = self._rows.get(genotype.text)
         if known is None:
-            known = [_ABSENT] * len(self._choices)
+            known, met = [_ABSENT] * len(self._choices), self._codes
             for decision in self._space.trace(genotype):
-                choice = decision.choice
-                if len(choice.values) == 1:
-                    continue
-                if choice.site not in self._column:
-                    self._column[choice.site] = len(self._choices)
-                    self._choices.append(choice)
-                    self._codes[choice.site] = {value: place for place, value in enumerate(choice.values)}
+                site = decision.choice.site
+                column, codes = met.get(site) or self._meet(decision.choice)
+                if column == len(known):
                     known.append(_ABSENT)
-                known[self._column[choice.site]] = self._codes[choice.site][decision.value]
+                if codes:
+                    known[column] = codes[decision.value]
             self._rows[genotype.text] = known
         return known
+
+    def _meet(self, choice: Choice) -> tuple[int, dict[object, int]]:
+        """The column of a site that was not met before, and the place of each value; neither where there is but one."""
+        if len(choice.values) == 1:
+            return -1, {}
+        column = len(self._choices)
+        self._choices.append(choice)
+        self._codes[choice.site] = column, {value: place for place, value in enumerate(choice.values)}
+        return self._codes[choice.site]
 
     def matrix(self, genotypes: list[Genotype]) -> Rows:
         """Rows of all, (genotypes, sites)."""
@@ -106,17 +111,12 @@ class Encoding:
         for number, group in enumerate(self._groups):
             if len(group) == 1:
                 index[:, number] = rows[:, group[0]] - _ABSENT + starts[number]
-            elif any(self._choices[column].ordered for column in group):
-                every = [
-                    _tabulate(known.columns[column], self._choices[column])[rows[:, column] - _ABSENT]
-                    for column in group
-                ]
-                others[number] = (None, sum(every[1:], start=every[0]) / len(group))
-            else:  # how many differ
-                found = np.zeros((len(rows), len(known.rows)), np.uint8 if len(group) < 256 else np.uint16)
-                for column in group:
-                    found += (rows[:, column, None] != known.columns[column]).view(np.uint8)
-                others[number] = (found, np.arange(len(group) + 1) / len(group))
+        for number, steps in known.steps.items():
+            away = steps[0][rows[:, self._groups[number][0]] - _ABSENT]
+            for column, own in zip(self._groups[number][1:], steps[1:], strict=True):
+                away += own[rows[:, column] - _ABSENT]
+            furthest = self._count_steps(self._groups[number])
+            others[number] = (away, np.arange(furthest + 1) / furthest)
         return Features(table, owners, index, others)
 
     def compare_counts(self, rows: Rows, known: Reference) -> Features:
@@ -131,6 +131,22 @@ class Encoding:
         singles = {number: group[0] for number, group in enumerate(self._groups) if len(group) == 1}
         tables = {number: _tabulate(columns[one], self._choices[one]) for number, one in singles.items()}
         return _join(tables, len(self._groups), columns.shape[1])
+
+    def tabulate_steps(self, columns: Rows) -> Mapping[int, list[Counts]]:
+        """Of sites that share a feature, how many steps each value is from the known ones, (sites, known)."""
+        found = {}
+        for number, group in enumerate(self._groups):
+            if len(group) > 1:
+                most = self._count_steps(group)
+                away = [most // len(group) * _tabulate(columns[column], self._choices[column]) for column in group]
+                kind = np.min_scalar_type(most)
+                found[number] = [one.round().astype(kind) for one in away]
+        return found
+
+    def _count_steps(self, group: list[int]) -> int:
+        """How many steps like decisions can be away from each other, all together."""
+        choices = [self._choices[column] for column in group]
+        return len(group) * max(len(choice.values) - 1 if choice.ordered else 1 for choice in choices)
 
     def tabulate_counts(self, known: Rows) -> Table:
         """How far each share of a value is from its shares in the known ones."""
@@ -250,6 +266,11 @@ class Reference:
     def decisions(self) -> Table:
         """The table of the decisions."""
         return self.encoding.tabulate_decisions(self.columns)
+
+    @functools.cached_property
+    def steps(self) -> Mapping[int, list[Counts]]:
+        """The tables of decisions that share a feature, by the feature."""
+        return self.encoding.tabulate_steps(self.columns)
 
     @functools.cached_property
     def counts(self) -> Table:
