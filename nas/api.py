@@ -285,6 +285,7 @@ def _collect_objects(
         data=None if data is None or isinstance(data, str) else _make_data_set(data, config),
         data_b=None if data_b is None or isinstance(data_b, str) else _make_data_set(data_b, config),
         strategy=things["strategy"],
+        ready_strategy=strategy if isinstance(strategy, Strategy) else None,
         evaluator=things["evaluator"],
         early_stopping=things["early-stopping"],
     )

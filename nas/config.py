@@ -97,6 +97,13 @@ ALL_EXAMPLES = 10**9
 """The size of an epoch that shows all examples there are."""
 
 
+PROPOSALS = 2
+"""How proposals are made, raised where they change: a run goes on as it began.
+
+In 1 a strategy did not know that the usual genotype came before its own, and a run of one trial did not begin with it.
+"""
+
+
 class RunConfig(BaseModel):
     """Every option of a search. In YAML the names have dashes, as on the command line.
 
@@ -164,6 +171,7 @@ class RunConfig(BaseModel):
     finalists: Whole | None = Field(None, ge=0, le=100)
     final_share: float | None = Field(None, gt=0, lt=1, allow_inf_nan=False)
     usual: bool = True
+    proposals: Whole = Field(PROPOSALS, ge=1, le=PROPOSALS)
     checkpoint_every: Whole = Field(1, ge=1)
     prune: Annotated[list[float], BeforeValidator(_as_ratios)] = Field(default_factory=list)
 

@@ -13,7 +13,7 @@ from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Condition, Decision, Generator, Role, Shape, Value, check_arising
 from search_spaces import counting
-from search_spaces.memory import Asked, Memory, Values
+from search_spaces.memory import Asked, Memory, Values, Written
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,19 +49,19 @@ class Asker:
 
     def operation(self, site: str, values: Iterable[str], usual: str | None = None) -> str:
         """Which operation an edge holds."""
-        return str(self.choose(site, values, "operation", False, usual))
+        return str(self._answer(self._prefix + site, values, "operation", False, usual, self._level))
 
     def input(self, site: str, nodes: int) -> int:
         """Which of the `nodes` earlier nodes an edge comes from; usually the one before."""
-        return int(self.choose(site, range(nodes), "input", False, nodes - 1))
+        return int(self._answer(self._prefix + site, range(nodes), "input", False, nodes - 1, self._level))
 
     def structure(self, site: str, values: Values, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the network around the cells."""
-        return self.choose(site, values, "structure", ordered, usual)
+        return self._answer(self._prefix + site, values, "structure", ordered, usual, self._level)
 
     def hyperparameter(self, site: str, values: Values, ordered: bool = False, usual: Value | None = None) -> Any:
         """A decision about the training."""
-        return self.choose(site, values, "hyperparameter", ordered, usual)
+        return self._answer(self._prefix + site, values, "hyperparameter", ordered, usual, self._level)
 
 
 class ChoiceSpace(abc.ABC):
@@ -141,10 +141,9 @@ class ChoiceSpace(abc.ABC):
             self._memory = Memory(self._restrictions)
         return self._memory
 
-    def _decide(self, choose: Choose) -> tuple[dict[str, Decision], dict[str, str]]:
-        """Run the program; give the decisions by site, and what each is in a genotype's text."""
-        made: dict[str, Decision] = {}
-        texts: dict[str, str] = {}
+    def _decide(self, choose: Choose) -> dict[str, Written]:
+        """Run the program; give the decisions by site."""
+        made: dict[str, Written] = {}
         asked = self._recall().asked
 
         def answer(site: str, values: Values, role: Role, ordered: bool, usual: Value | None, level: int) -> Value:
@@ -156,28 +155,26 @@ class ChoiceSpace(abc.ABC):
                 known = asked[site] = Asked(choice, self._narrow(choice), values)
             choice = known.choice
             value = choice.values[0] if known.only else choose(choice)
-            key = (type(value), value)
             try:
-                decision = made[site] = known.decisions[key]
+                decision, _ = made[site] = known.decisions[type(value), value]
             except (KeyError, TypeError):  # not one of the values, or nothing that could be one
                 raise InvalidGenotype(site, f"{value!r} is not one of {_join(choice.values)}") from None
-            texts[site] = known.texts[key]
             return decision.value
 
         self.decide(Asker(answer))
-        return made, texts
+        return made
 
     def _decisions(self, choose: Choose) -> tuple[Decision, ...]:
         """Run the program; choices narrowed to one value are not asked for."""
-        return tuple(self._decide(choose)[0].values())
+        return tuple([decision for decision, _ in self._decide(choose).values()])
 
     def grow(self, choose: Choose) -> Genotype:
         """The genotype that `choose` answers; see SearchSpace.grow."""
-        made, texts = self._decide(choose)
-        sites = sorted(made)
-        content = {site: made[site].value for site in sites}
-        genotype = Genotype.written(self.name, self.version, content, ",".join([texts[site] for site in sites]))
-        self._recall().remember(genotype.text, tuple(made.values()))
+        made = self._decide(choose)
+        ordered = [(site, *made[site]) for site in sorted(made)]
+        content = {site: decision.value for site, decision, _ in ordered}
+        genotype = Genotype.written(self.name, self.version, content, ",".join([text for *_, text in ordered]))
+        self._recall().remember(genotype.text, tuple([decision for decision, _ in made.values()]))
         return genotype
 
     def trace(self, genotype: Genotype) -> tuple[Decision, ...]:

@@ -10,6 +10,8 @@ from nas.core.space import Choice, Decision, Role, Value
 Values = Iterable[Value]
 Free = dict[Role, dict[int, list[Decision]]]
 """Decisions by their role and level, both sorted."""
+Written = tuple[Decision, str]
+"""A decision, and what it is in a genotype's text."""
 MOST_TRACES = 4_096
 _MOST_FREE = 256
 
@@ -17,13 +19,16 @@ _MOST_FREE = 256
 class Asked:
     """A choice as the program asks for it, and as it is narrowed; with all that can be decided."""
 
-    __slots__ = ("asked", "choice", "decisions", "only", "source", "texts")
+    __slots__ = ("asked", "choice", "decisions", "only", "source")
 
     def __init__(self, asked: Choice, narrowed: Choice, source: Values) -> None:
         self.asked, self.choice, self.source = asked, narrowed, source
         self.only = len(narrowed.values) == 1
-        self.decisions = {(type(value), value): Decision(narrowed, value) for value in narrowed.values}
-        self.texts = {key: f"{canonical_text(asked.site)}:{canonical_text(key[1])}" for key in self.decisions}
+        site = canonical_text(asked.site)
+        self.decisions: dict[tuple[type, Value], Written] = {
+            (type(value), value): (Decision(narrowed, value), f"{site}:{canonical_text(value)}")
+            for value in narrowed.values
+        }
 
     def is_same(self, values: Values, role: Role, ordered: bool, usual: Value | None, level: int) -> bool:
         """Whether the program asks as it did before."""
@@ -31,7 +36,9 @@ class Asked:
         return (
             ((values is self.source and type(values) is tuple) or one.values == tuple(values))
             and one.usual == usual
-            and (one.role, one.ordered, one.level) == (role, ordered, level)
+            and one.role == role
+            and one.ordered == ordered
+            and one.level == level
         )
 
 

@@ -299,6 +299,8 @@ def print_summary(run: Run) -> None:
     out.print(Text(f"\n{ended}{trained}"))
     if counts["stopped"]:
         out.print(Text(describe_epochs(run)))
+    if whole := count_whole(run):
+        out.print(Text(f"not grown, as none of their blocks can be left out: {whole}"))
     if tested:
         out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
     for sentence in run.describe_comparison():
@@ -310,6 +312,13 @@ def print_summary(run: Run) -> None:
     out.print(Text(f"in the dashboard: {make_dashboard_command(run)}"), soft_wrap=True)
     if run.model_folder is not None:
         out.print(Text("the best model, with its weights; python model.py there runs it:"))
+
+
+def count_whole(run: Run) -> str:
+    """How many of the candidates that should grow could not, in words; nothing if all could."""
+    grown = [trial for trial in run.trials if trial.outcome is not None and trial.outcome.scored and trial.job.counted]
+    whole = sum(trial.metrics.get("stages") == 1 for trial in grown) if run.config.grow else 0
+    return f"{whole} of {len(grown)} candidates" if whole else ""
 
 
 def describe_epochs(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas.core.genotype import Genotype
 from nas.core.trial import Proposal, Trial
 
 
@@ -32,6 +33,12 @@ class Strategy:
     descends: bool = False
     begins_with_usual: bool = False
     learns_from_others: bool = False
+
+    def expect(self, genotype: Genotype) -> None:
+        """Take notice, before the first ask, that a trial of this genotype comes before its own.
+
+        By default nothing comes of it.
+        """
 
     def ask(self, number: int) -> Proposal | None:
         """The proposal of trial `number`; None to wait for a result, which must leave the state unchanged.

@@ -44,6 +44,7 @@ from nas.session.restrictions import (
     assume_restrictions,
     fit_space,
     load_space,
+    refuse_unaware,
     restore_assumptions,
     restrict_space,
 )
@@ -115,6 +116,7 @@ def assemble(
     names = [objective.name for objective in objectives]
     if assumed is None:
         space, assumed = assume_restrictions(space, evaluator, names, config)
+        refuse_unaware(given, assumed)
     else:
         space = restore_assumptions(space, assumed)
     if assumed:
@@ -129,6 +131,7 @@ def assemble(
         config, epochs = plan_time(config, _measure_pace(evaluator, usual, config), asked_share), SLOT_EPOCHS
         space, more = assume(space, [UNSCHEDULED], config)
         assumed += more
+        refuse_unaware(given, assumed)
         evaluator, usual = make_evaluator(space), find_usual(space, config.seed)
 
     rule = None
@@ -140,7 +143,9 @@ def assemble(
         made = configure_strategy(config, strategy, of)
         check_strategy(made, evaluator, epochs, config)
         plain = not (made.trains_supernets or made.trains_portions or made.begins_with_usual)
-        made = UsualFirst(made, usual) if usual is not None and plain and config.trials > 1 else made
+        announced = config.proposals > 1
+        if usual is not None and plain and (announced or config.trials > 1):
+            made = UsualFirst(made, usual, announced=announced)
         return made if rule is None else Promoted(made, rule)
 
     timed = config.candidate_time is not None

@@ -28,6 +28,8 @@ class Given:
     data: Dataset | DomainPair | None = None
     data_b: Dataset | None = None
     strategy: Callable[..., Strategy] | None = None
+    ready_strategy: Strategy | None = None
+    """What `strategy` gives where the caller has made it already."""
     evaluator: Callable[..., Evaluator] | None = None
     genotype: Genotype | None = None
     early_stopping: Callable[..., EarlyStopping] | None = None

@@ -162,6 +162,23 @@ def assume(
     return space, tuple(made)
 
 
+def refuse_unaware(given: Given, assumed: Sequence[Assumption]) -> None:
+    """Refuse a strategy that was made before the space was restricted: it would propose what the run refuses.
+
+    Raises:
+        UserError: naming what is assumed.
+    """
+    if given.ready_strategy is not None and assumed:
+        needs = "; ".join(f"{one.site} = {', '.join(map(str, one.values))} ({one.reason})" for one in assumed)
+        name = type(given.ready_strategy).__name__
+        allowed = (
+            f"{name} itself or a function that makes one, or a space that is restricted so, or these decisions pinned"
+        )
+        raise UserError(
+            "strategy", f"an object of {name}", allowed, why=f"does not know what this run assumes: {needs}"
+        )
+
+
 def restore_assumptions(space: SearchSpace, assumed: tuple[Assumption, ...]) -> SearchSpace:
     """Restrict a space as it was when the run began."""
     for assumption in assumed:

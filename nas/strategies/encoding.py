@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ Counts = npt.NDArray[np.unsignedinteger[Any]]
 _OWN_WEIGHT = 24  # with more sites than this, like ones share a weight: a few dozen trials cannot tell them apart
 _FEWEST_ALIKE = 3
 _ABSENT = -1
-_AT_ONCE = 8
 
 
 class Encoding:
@@ -39,9 +39,8 @@ class Encoding:
 
     def __init__(self, space: Traceable) -> None:
         self._space = space
-        self._column: dict[str, int] = {}
         self._choices: list[Choice] = []
-        self._codes: dict[str, dict[object, int]] = {}
+        self._codes: dict[str, tuple[int, dict[object, int]]] = {}
         self._rows: dict[str, list[int]] = {}
         self._groups: list[list[int]] = []
         self._counted: list[list[int]] = []
@@ -56,19 +55,25 @@ class Encoding:
         """The place of each decision's value, by site in the order in which sites were met."""
         known = self._rows.get(genotype.text)
         if known is None:
-            known = [_ABSENT] * len(self._choices)
+            known, met = [_ABSENT] * len(self._choices), self._codes
             for decision in self._space.trace(genotype):
-                choice = decision.choice
-                if len(choice.values) == 1:
-                    continue
-                if choice.site not in self._column:
-                    self._column[choice.site] = len(self._choices)
-                    self._choices.append(choice)
-                    self._codes[choice.site] = {value: place for place, value in enumerate(choice.values)}
+                site = decision.choice.site
+                column, codes = met.get(site) or self._meet(decision.choice)
+                if column == len(known):
                     known.append(_ABSENT)
-                known[self._column[choice.site]] = self._codes[choice.site][decision.value]
+                if codes:
+                    known[column] = codes[decision.value]
             self._rows[genotype.text] = known
         return known
+
+    def _meet(self, choice: Choice) -> tuple[int, dict[object, int]]:
+        """The column of a site that was not met before, and the place of each value; neither where there is but one."""
+        if len(choice.values) == 1:
+            return -1, {}
+        column = len(self._choices)
+        self._choices.append(choice)
+        self._codes[choice.site] = column, {value: place for place, value in enumerate(choice.values)}
+        return self._codes[choice.site]
 
     def matrix(self, genotypes: list[Genotype]) -> Rows:
         """Rows of all, (genotypes, sites)."""
@@ -98,47 +103,75 @@ class Encoding:
         """These genotypes, for others to be compared with, by the features that were learned last."""
         return Reference(self, self.matrix(genotypes))
 
-    def compare_decisions(self, rows: Rows, known: Rows) -> Features:
+    def compare_decisions(self, rows: Rows, known: Reference) -> Features:
         """The decision features of some rows, compared with known ones."""
-        tables, index = [], np.zeros((len(rows), len(self._groups)), np.intp)
+        index = np.zeros((len(rows), len(self._groups)), np.intp)
         others: dict[int, tuple[Counts | None, Array]] = {}
-        owners: list[int] = []
+        table, owners, starts = known.decisions
         for number, group in enumerate(self._groups):
             if len(group) == 1:
-                table = _tabulate(known[:, group[0]], self._choices[group[0]])
-                index[:, number] = rows[:, group[0]] - _ABSENT + len(owners)
-                tables.append(table)
-                owners += [number] * len(table)
-            elif any(self._choices[column].ordered for column in group):
-                every = [
-                    _tabulate(known[:, column], self._choices[column])[rows[:, column] - _ABSENT] for column in group
-                ]
-                others[number] = (None, sum(every[1:], start=every[0]) / len(group))
-            else:  # how many differ
-                found = np.zeros((len(rows), len(known)), np.uint8 if len(group) < 256 else np.uint16)
-                for column in group:
-                    found += rows[:, column, None] != known[:, column]
-                others[number] = (found, np.arange(len(group) + 1) / len(group))
-        return Features(_join(tables, len(known)), np.array(owners, dtype=np.intp), index, others)
+                index[:, number] = rows[:, group[0]] - _ABSENT + starts[number]
+        for number, steps in known.steps.items():
+            away = steps[0][rows[:, self._groups[number][0]] - _ABSENT]
+            for column, own in zip(self._groups[number][1:], steps[1:], strict=True):
+                away += own[rows[:, column] - _ABSENT]
+            furthest = self._count_steps(self._groups[number])
+            others[number] = (away, np.arange(furthest + 1) / furthest)
+        return Features(table, owners, index, others)
 
-    def compare_counts(self, rows: Rows, known: Rows) -> Features:
+    def compare_counts(self, rows: Rows, known: Reference) -> Features:
         """The count features of some rows, compared with known ones."""
-        tables, index = [], []
-        owners: list[int] = []
+        table, owners, starts = known.counts
+        index = [self._count(rows, group) for group in self._counted]
+        columns = np.concatenate(index, axis=1) + starts if index else np.zeros((len(rows), 0), np.intp)
+        return Features(table, owners, columns, {})
+
+    def tabulate_decisions(self, columns: Rows) -> Table:
+        """How far each value of a decision with a feature of its own is from the known ones, (sites, known)."""
+        singles = {number: group[0] for number, group in enumerate(self._groups) if len(group) == 1}
+        tables = {number: _tabulate(columns[one], self._choices[one]) for number, one in singles.items()}
+        return _join(tables, len(self._groups), columns.shape[1])
+
+    def tabulate_steps(self, columns: Rows) -> Mapping[int, list[Counts]]:
+        """Of sites that share a feature, how many steps each value is from the known ones, (sites, known)."""
+        found = {}
+        for number, group in enumerate(self._groups):
+            if len(group) > 1:
+                most = self._count_steps(group)
+                away = [most // len(group) * _tabulate(columns[column], self._choices[column]) for column in group]
+                kind = np.min_scalar_type(most)
+                found[number] = [one.round().astype(kind) for one in away]
+        return found
+
+    def _count_steps(self, group: list[int]) -> int:
+        """How many steps like decisions can be away from each other, all together."""
+        choices = [self._choices[column] for column in group]
+        return len(group) * max(len(choice.values) - 1 if choice.ordered else 1 for choice in choices)
+
+    def tabulate_counts(self, known: Rows) -> Table:
+        """How far each share of a value is from its shares in the known ones."""
+        tables: list[Array] = []
         for group in self._counted:
             shares = np.arange(len(group) + 1) / len(group)
-            values = np.arange(len(self._choices[group[0]].values), dtype=rows.dtype)
-            mine, theirs = ((those[:, group, None] == values).sum(1) for those in (rows, known))
-            for place in range(len(values)):
-                index.append(mine[:, place] + len(owners))
-                tables.append(np.abs(shares[:, None] - shares[theirs[:, place]]))
-                owners += [(len(tables) - 1)] * len(shares)
-        columns = np.stack(index, axis=1) if index else np.zeros((len(rows), 0), np.intp)
-        return Features(_join(tables, len(known)), np.array(owners, dtype=np.intp), columns, {})
+            tables += [np.abs(shares[:, None] - shares[theirs]) for theirs in self._count(known, group).T]
+        return _join(dict(enumerate(tables)), len(tables), len(known))
+
+    def _count(self, rows: Rows, group: list[int]) -> npt.NDArray[np.intp]:
+        """How often each value is used in a group of sites: (genotypes, values)."""
+        places = len(self._choices[group[0]].values) - _ABSENT
+        flat = np.arange(len(rows))[:, None] * places + (rows[:, group] - _ABSENT)
+        return np.bincount(flat.ravel(), minlength=len(rows) * places).reshape(len(rows), places)[:, -_ABSENT:]
 
 
-def _join(tables: list[Array], known: int) -> Array:
-    return np.concatenate([*tables, np.zeros((0, known))])
+Table = tuple[Array, npt.NDArray[np.intp], npt.NDArray[np.intp]]
+"""Rows of all features in one, the feature of each, and where each feature's begin; see `Features`."""
+
+
+def _join(tables: Mapping[int, Array], features: int, known: int) -> Table:
+    """The tables of some of the features."""
+    sizes = np.array([len(tables.get(number, ())) for number in range(features)], np.intp)
+    starts = np.cumsum(sizes) - sizes
+    return np.concatenate([*tables.values(), np.zeros((0, known))]), np.repeat(np.arange(features), sizes), starts
 
 
 def _tabulate(known: Rows, choice: Choice) -> Array:
@@ -183,23 +216,30 @@ class Features:
         """How many features there are."""
         return int(self.index.shape[1])
 
-    def change(self, change: Change, weights: Array) -> Features:
-        """What a function makes of all, with a weight for each feature."""
-        others = {number: (places, change(found, weights[number])) for number, (places, found) in self.others.items()}
-        own = change(self.table, weights[self.owners][:, None]) if self.count else self.table
-        return replace(self, table=own, others=others)
+    @functools.cached_property
+    def _used(self) -> tuple[npt.NDArray[np.intp], Array]:
+        """The rows of the table that some genotype has, and which of them each has: (N, used), 1 or 0."""
+        index = self.index[:, np.unique(self.owners)]
+        has = np.zeros((len(index), len(self.table)))
+        has[np.arange(len(index))[:, None], index] = 1
+        used = np.flatnonzero(has.any(0))
+        return used, np.ascontiguousarray(has[:, used])
 
-    def rows(self, part: slice = slice(None)) -> Array:
-        """Those of some of the N genotypes: (n, F, M)."""
-        index = self.index[part]
-        found = self.table[index] if len(self.table) else np.empty((*index.shape, self.table.shape[1]))
+    def sum(self, change: Change, weights: Array) -> Array:
+        """The sum over the features of what `change` makes of them: (N, M)."""
+        used, has = self._used
+        found = has @ change(self.table[used], weights[self.owners[used]][:, None])
         for number, (places, values) in self.others.items():
-            found[:, number] = values[part] if places is None else values[places[part]]
-        return found
+            changed = change(values, weights[number])
+            found += changed if places is None else changed.take(places)
+        return np.asarray(found, dtype=np.float64)
 
-    def array(self, part: slice = slice(None)) -> Array:
-        """As `rows`, but (n, M, F)."""
-        return np.ascontiguousarray(self.rows(part).transpose(0, 2, 1))
+    def rows(self) -> Array:
+        """All of them: (N, F, M)."""
+        found = self.table[self.index] if len(self.table) else np.empty((*self.index.shape, self.table.shape[1]))
+        for number, (places, values) in self.others.items():
+            found[:, number] = values if places is None else values[places]
+        return found
 
 
 @dataclass(frozen=True)
@@ -209,17 +249,33 @@ class Distances:
     decisions: Features
     counts: Features
 
-    def parts(self) -> Iterator[slice]:
-        """Some of the N genotypes after the other, as many as stay in the processor's cache."""
-        return (slice(start, start + _AT_ONCE) for start in range(0, len(self.decisions.index), _AT_ONCE))
-
 
 @dataclass(frozen=True)
 class Reference:
-    """Genotypes that others are compared with."""
+    """Genotypes that others are compared with, by the features that the encoding had learned last."""
 
     encoding: Encoding
-    known: Rows
+    rows: Rows
+
+    @functools.cached_property
+    def columns(self) -> Rows:
+        """The rows' transpose: (sites, genotypes)."""
+        return np.ascontiguousarray(self.rows.T)
+
+    @functools.cached_property
+    def decisions(self) -> Table:
+        """The table of the decisions."""
+        return self.encoding.tabulate_decisions(self.columns)
+
+    @functools.cached_property
+    def steps(self) -> Mapping[int, list[Counts]]:
+        """The tables of decisions that share a feature, by the feature."""
+        return self.encoding.tabulate_steps(self.columns)
+
+    @functools.cached_property
+    def counts(self) -> Table:
+        """The table of the counts."""
+        return self.encoding.tabulate_counts(self.rows)
 
     def compare(self, genotypes: list[Genotype]) -> Distances:
         """The distances of some genotypes from these."""
@@ -227,6 +283,4 @@ class Reference:
 
     def compare_rows(self, rows: Rows) -> Distances:
         """As `compare`, of a matrix."""
-        return Distances(
-            self.encoding.compare_decisions(rows, self.known), self.encoding.compare_counts(rows, self.known)
-        )
+        return Distances(self.encoding.compare_decisions(rows, self), self.encoding.compare_counts(rows, self))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 
 from nas.strategies.encoding import Array, Distances
 
@@ -49,50 +52,54 @@ class GaussianProcess:
     def covariances(self, distances: Distances) -> Array:
         """The kernel (N, M) of the current parameters."""
         amplitudes, together, alone, counts, _ = self._parts(self.parameters)
-        terms = distances.decisions.change(lambda away, weight: np.exp(-weight * away), alone)
-        found = []
-        for part in distances.parts():
-            kernel = amplitudes[0] * np.exp(-(distances.decisions.array(part) @ together))
-            kernel += terms.rows(part).sum(1) * (amplitudes[1] / max(1, self._decisions))
-            if self._counts:
-                kernel += amplitudes[2] * np.exp(-(distances.counts.array(part) @ counts))
-            found.append(kernel)
-        return np.concatenate(found)
+        decisions = distances.decisions
+        kernel = amplitudes[0] * np.exp(-decisions.sum(np.multiply, together))
+        kernel += decisions.sum(_decay, alone) * (amplitudes[1] / max(1, self._decisions))
+        if self._counts:
+            kernel += amplitudes[2] * np.exp(-distances.counts.sum(np.multiply, counts))
+        return np.asarray(kernel, dtype=np.float64)
 
     def _negative_log_posterior(
         self, parameters: Array, distances: Layout, targets: Array, shares: Array
     ) -> tuple[float, Array]:
         """Up to a constant, with its gradient."""
-        from scipy.linalg import cho_solve
+        from scipy.linalg.lapack import dpotri
 
         amplitudes, together, alone, counts, noise = self._parts(parameters)
-        of_decisions, each_decision, of_counts = distances
-        first = amplitudes[0] * np.exp(-(of_decisions @ together))
-        terms = [np.exp(-weight * away) for weight, away in zip(alone, each_decision, strict=True)]
-        second = np.zeros_like(first)
-        for term in terms:
+        binary, share = distances.binary, amplitudes[1] / max(1, self._decisions)
+        decay = np.exp(-alone)  # where d is 0 or 1, exp(-v d) is 1 - (1 - exp(-v)) d
+        exponent, less = np.stack([together, np.where(binary, 1 - decay, 0.0)]) @ distances.decisions
+        first = amplitudes[0] * np.exp(-exponent)
+        terms = {i: np.exp(-alone[i] * distances.decisions[i]) for i in np.flatnonzero(~binary)}
+        second = np.count_nonzero(binary) - less
+        for term in terms.values():
             second += term
-        second *= amplitudes[1] / max(1, self._decisions)
-        third = amplitudes[2] * np.exp(-(of_counts @ counts)) if self._counts else np.zeros_like(first)
-        covariance = first + second + third + np.diag(noise * shares + _JITTER)
+        second *= share
+        third = amplitudes[2] * np.exp(-(counts[distances.used] @ distances.counts)) if self._counts else 0.0 * first
+        covariance = np.zeros((len(targets), len(targets)))
+        covariance.flat[distances.pairs] = first + second + third
+        covariance.flat[:: len(targets) + 1] += noise * shares + _JITTER
         try:
             factor = np.linalg.cholesky(covariance)
         except np.linalg.LinAlgError:  # parameters that no data could have: the line search turns back
             return 1e10, np.zeros_like(parameters)
-        inverse = cho_solve((factor, True), np.eye(len(targets)), check_finite=False)
-        weighted = inverse @ targets
+        inverse = np.ascontiguousarray(dpotri(factor, lower=1)[0])  # its lower triangle
+        weighted = targets @ inverse + inverse @ targets - np.diag(inverse) * targets
         value = 0.5 * float(targets @ weighted) + float(np.log(np.diag(factor)).sum())
-        outer = inverse - np.outer(weighted, weighted)
+        inverse -= np.outer(weighted, weighted)
+        outer = inverse.flat[distances.pairs] * distances.times
         gradient = np.zeros_like(parameters)
-        gradient[:3] = [0.5 * (outer * part).sum() for part in (first, second, third)]
+        gradient[:3] = [0.5 * (outer @ part) for part in (first, second, third)]
         g, c = self._decisions, self._counts
-        gradient[3 : 3 + g] = -0.5 * together * np.tensordot(outer * first, of_decisions, 2)
-        share = amplitudes[1] / max(1, g)
-        for i in range(g):
-            gradient[3 + g + i] = -0.5 * share * alone[i] * (outer * each_decision[i] * terms[i]).sum()
+        of_first, of_terms = (distances.decisions @ np.stack([outer * first, outer], axis=1)).T
+        of_terms *= decay
+        for i, term in terms.items():
+            of_terms[i] = outer @ (distances.decisions[i] * term)
+        gradient[3 : 3 + g] = -0.5 * together * of_first
+        gradient[3 + g : 3 + 2 * g] = -0.5 * share * alone * of_terms
         if c:
-            gradient[3 + 2 * g : 3 + 2 * g + c] = -0.5 * counts * np.tensordot(outer * third, of_counts, 2)
-        gradient[-1] = 0.5 * noise * float(np.diag(outer) @ shares)
+            gradient[3 + 2 * g + distances.used] = -0.5 * counts[distances.used] * (distances.counts @ (outer * third))
+        gradient[-1] = 0.5 * noise * float(np.diag(inverse) @ shares)
         away_from_prior = (parameters - self._start) / self._scale
         return value + 0.5 * float(away_from_prior @ away_from_prior), gradient + away_from_prior / self._scale
 
@@ -156,13 +163,43 @@ class GaussianProcess:
         return kernel @ self._weighted, np.sqrt(variance)
 
 
-Layout = tuple[Array, list[Array], Array]
+def _decay(away: Array, weight: Array) -> Array:
+    return np.asarray(np.exp(-weight * away), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The distances of the P pairs among N genotypes, each pair once and each genotype with itself.
+
+    Attributes:
+        pairs: (P,) where each is in a matrix (N, N), in its lower triangle.
+        times: (P,) how often each is in the whole matrix: twice, but on the diagonal.
+        decisions: (G, P).
+        binary: (G,) which of them are 0 or 1 alone.
+        counts: (C', P), of those that differ anywhere.
+        used: (C',) which they are.
+    """
+
+    pairs: npt.NDArray[np.intp]
+    times: Array
+    decisions: Array
+    binary: npt.NDArray[np.bool_]
+    counts: Array
+    used: npt.NDArray[np.intp]
 
 
 def lay_out(distances: Distances) -> Layout:
-    """All distances of decisions, (N, M, G) and G times (N, M), and of counts, (N, M, C): each use has its layout."""
-    each = list(np.ascontiguousarray(distances.decisions.rows().transpose(1, 0, 2)))
-    return distances.decisions.array(), each, distances.counts.array()
+    """The distances among some genotypes, as the likelihood needs them."""
+    size = len(distances.decisions.index)
+    lower, other = np.tril_indices(size)
+    pairs = lower * size + other
+    decisions, counts = (
+        features.rows().transpose(1, 0, 2).reshape(features.count, size * size).take(pairs, axis=1)
+        for features in (distances.decisions, distances.counts)
+    )
+    binary = ((decisions == 0) | (decisions == 1)).all(1)
+    used = np.flatnonzero(counts.any(1))
+    return Layout(pairs, np.where(lower == other, 1.0, 2.0), decisions, binary, counts[used], used)
 
 
 def _shares(targets: Array, shares: Array | None) -> Array:

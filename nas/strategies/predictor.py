@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import zlib
+from collections.abc import Iterable
+from itertools import islice
 from typing import Annotated, Any
 
 import numpy as np
@@ -30,6 +32,7 @@ _NO_NOISE = 1e-4
 _BOLD = 40  # results from which on the margin shrinks
 _FIRST_LOOK = 20  # results before it is asked whether they are noisy
 _REPETITIONS = 3  # evaluations again that tell more about noise than any model
+_DIGITS = 6  # of the logarithm of what is promised: equals are equal on every processor, and the first of them is taken
 _PROOF = 4.0  # nats by which noise must explain the results better: a likelihood ratio of 55
 
 
@@ -86,6 +89,10 @@ class Predictor(RecommendsBestSeen):
 
     # -- proposing
 
+    def expect(self, genotype: Genotype) -> None:
+        """The first of its trials that are spread over the space is this one."""
+        self._seen.add(genotype)
+
     def ask(self, number: int) -> Proposal | None:
         """One of the first trials, spread over the space; then the candidate of greatest expected improvement."""
         generator = generator_for(self._seed, number)
@@ -120,14 +127,13 @@ class Predictor(RecommendsBestSeen):
 
     def _propose_promising(self, generator: Generator) -> Proposal | None:
         model = self._learn_model()
-        candidates: dict[str, tuple[Proposal, float]] = {}
+        candidates: dict[str, tuple[Proposal, float]] = {}  # what was seen before among them: telling takes longer
         margin = self._margin * min(1.0, _BOLD / len(self._told))
 
         def consider(proposals: list[Proposal]) -> None:
             new = {p.genotype.text: p for p in proposals if p.genotype.text not in candidates}
-            new = {text: proposal for text, proposal in new.items() if proposal.genotype not in self._seen}
             if new:
-                values = model.improvement([proposal.genotype for proposal in new.values()], margin)
+                values = model.improvement([proposal.genotype for proposal in new.values()], margin).round(_DIGITS)
                 candidates.update(zip(new, zip(new.values(), values.tolist(), strict=True), strict=True))
 
         results = model.results
@@ -141,15 +147,16 @@ class Predictor(RecommendsBestSeen):
             genotype = sample(self._space, generator, self._usual if draw % 2 else 0.0)
             drawn.append(Proposal(genotype, origin="random, of greatest expected improvement"))
         consider(mutants + drawn)
+        ranked = self._rank_new(candidates.values())
         for _ in range(_ROUNDS):
-            before = max((value for _, value in candidates.values()), default=float("-inf"))
-            ranked = sorted(candidates.values(), key=lambda item: -item[1])[:_BEAM]
+            before = ranked[:1]
             consider(
                 [self._propose_mutant(p.genotype, p, generator) for p, _ in ranked for _ in range(_MUTANTS_OF_EACH)]
             )
-            if not ranked or max(value for _, value in candidates.values()) <= before:
+            ranked = self._rank_new(candidates.values())
+            if not before or ranked[0][1] <= before[0][1]:
                 break
-        best = max(candidates.values(), key=lambda item: item[1])[0] if candidates else None
+        best = ranked[0][0] if ranked else None
         if model.noisy and self._since_repeat >= self._repeat_every - 1:
             values = model.improvement_again()
             values[[genotype in self._pending.values() for genotype in results.genotypes]] = -np.inf
@@ -158,6 +165,11 @@ class Predictor(RecommendsBestSeen):
                 again = "again, because results are noisy"
                 return Proposal(results.genotypes[index], (results.numbers[index],), again)
         return best
+
+    def _rank_new(self, candidates: Iterable[tuple[Proposal, float]]) -> list[tuple[Proposal, float]]:
+        """The most promising of those that were not proposed before."""
+        ranked = sorted(candidates, key=lambda item: -item[1])
+        return list(islice((one for one in ranked if one[0].genotype not in self._seen), _BEAM))
 
     def _propose_mutant(self, genotype: Genotype, origin: int | Proposal, generator: Generator) -> Proposal:
         mutant, change = self._space.mutate(genotype, generator)
@@ -173,7 +185,7 @@ class Predictor(RecommendsBestSeen):
         known = results.genotypes
         self._encoding.learn([*known, *self._pending.values()])
         reference = self._encoding.reference(known)
-        distances = reference.compare_rows(reference.known)
+        distances = reference.compare_rows(reference.rows)
         self._fit(distances, results)
         process = self._process
         assert process is not None
@@ -188,7 +200,7 @@ class Predictor(RecommendsBestSeen):
             every = [*known, *self._pending.values()]
             believed, _ = process.predict(process.covariances(reference.compare(every[len(known) :])))
             reference = self._encoding.reference(every)
-            kernel = process.covariances(reference.compare_rows(reference.known))
+            kernel = process.covariances(reference.compare_rows(reference.rows))
             process.condition(kernel, np.append(results.scores, believed), np.append(shares, np.ones(len(believed))))
             means, deviations = process.predict(kernel[: len(known)], own, known=True)
 
@@ -270,7 +282,7 @@ class Predictor(RecommendsBestSeen):
         known = results.genotypes
         self._encoding.learn(known)
         reference = self._encoding.reference(known)
-        distances = reference.compare_rows(reference.known)
+        distances = reference.compare_rows(reference.rows)
         if not self._is_noisy(distances, results):
             return super().recommend()
         process, _ = self._fit_again(distances, results)

@@ -81,10 +81,13 @@ def normal_scores(trials: Sequence[Trial]) -> Array:
     """
     from scipy.special import ndtri
 
-    losses = _losses_after(trials)
-    ends = np.array([_last_epoch(trial) if trial.stopped else losses.shape[1] for trial in trials])
-    common = np.minimum(ends[:, None], ends[None, :]) - 1
-    own = np.take_along_axis(losses, common, axis=1)  # [i, j] of i, where it is compared with j
+    if any(trial.stopped for trial in trials):
+        losses = _losses_after(trials)
+        ends = np.array([_last_epoch(trial) if trial.stopped else losses.shape[1] for trial in trials])
+        common = np.minimum(ends[:, None], ends[None, :]) - 1
+        own = np.take_along_axis(losses, common, axis=1)  # [i, j] of i, where it is compared with j
+    else:
+        own = np.repeat([[trial.losses[0]] for trial in trials], len(trials), axis=1)
     better, equal = own < own.T, own == own.T
     ranks = better.sum(axis=1) + (equal.sum(axis=1) - 1) / 2
     return np.asarray(ndtri((ranks + 0.5) / len(trials)), dtype=np.float64)

@@ -18,9 +18,12 @@ class UsualFirst(Strategy):
     Args:
         inner: the strategy.
         usual: the genotype of trial 0.
+        announced: the strategy knows of it before it is asked; runs of earlier versions are gone on with without.
     """
 
-    def __init__(self, inner: Strategy, usual: Genotype) -> None:
+    def __init__(self, inner: Strategy, usual: Genotype, *, announced: bool = True) -> None:
+        if announced:
+            inner.expect(usual)
         self._inner, self._usual = inner, usual
         self._losses: dict[int, tuple[float, ...]] = {}
         self.multi_objective, self.trains_supernets = inner.multi_objective, inner.trains_supernets

@@ -110,10 +110,10 @@ def _decide_vectors(ask: Asker, more_operations: tuple[str, ...]) -> None:
     ask.structure("network", ("fully_connected", "residual", "gated"), usual="residual")
     ask.structure("normalisation", VECTOR_NORMALISATIONS, usual="batch")
     ask.structure("activation", ACTIVATIONS, usual="silu")
-    ask.structure("hidden_width", widths, ordered=True, usual=256)
+    ask.structure("hidden_width", widths, ordered=True, usual=512)
     ask.hyperparameter("dropout", (0.0, 0.05, 0.1, 0.2, 0.4), ordered=True, usual=0.0)
     if not mirrored:
-        ask.structure("decoder_hidden_width", widths, ordered=True, usual=256)
+        ask.structure("decoder_hidden_width", widths, ordered=True, usual=512)
 
 
 def _describe_layers(content: Content) -> list[str]:

@@ -66,10 +66,11 @@ class AutoencoderSpace(WeightSharingSpace):
                 linear = ask.hyperparameter("loss", ("mse", "bce"), usual="mse") == "mse"
             if linear:
                 ask.structure("output", ("sigmoid", "linear"), usual="sigmoid")
-        ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop", "muon"), usual="muon")
-        ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True, usual=0.002)
+        optimiser = ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop", "muon"), usual="muon")
+        usual = 0.004 if optimiser == "muon" and self.version >= 4 else 0.002
+        ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True, usual=usual)
         ask.hyperparameter("schedule", ("constant", "cosine", "one_cycle"), usual="one_cycle")
-        ask.hyperparameter("batch_size", (16, 32, 64, 128, 256), ordered=True, usual=32)
+        ask.hyperparameter("batch_size", (16, 32, 64, 128, 256), ordered=True, usual=32 if bounded else 128)
         if bounded:
             ask.hyperparameter("augmentation", ("none", "flip", "shift"), usual="none")
         ask.hyperparameter("weight_decay", (0.0, 0.00001, 0.0001, 0.001, 0.01), ordered=True, usual=0.0)

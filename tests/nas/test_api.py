@@ -143,6 +143,34 @@ def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
     assert len(by_class.ranked()) == 2
 
 
+def test_a_strategy_made_before_the_objectives_restricted_the_space_is_refused(tmp_path):
+    strategy = Evolution(AutoencoderSpace(), seed=0, trials=2)
+    refusal = "'an object of Evolution': does not know what this run assumes: latent = 16 .*allowed: Evolution itself"
+    with pytest.raises(nas.UserError, match=refusal) as error:
+        nas.search(data=tiny_data(), trials=2, epochs=1, strategy=strategy, runs_dir=tmp_path)
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_run_of_one_trial_is_of_the_usual_genotype_but_for_one_that_began_otherwise(tmp_path):
+    options = {
+        "data": tiny_data(),
+        "strategy": "random",
+        "epochs": 1,
+        "pin": SMALL,
+        "runs_dir": tmp_path,
+        "finalists": 0,
+    }
+    run = nas.search(trials=1, **options)
+    assert run.trials[0].genotype == run.parts.usual
+    earlier = nas.search(trials=1, proposals=1, name="earlier", **options)
+    written = (earlier.path / "config.yaml").read_text()
+    (earlier.path / "config.yaml").write_text(written.replace("proposals: 1\n", ""))
+    assert earlier.trials[0].genotype != run.parts.usual
+    assert len(nas.resume(earlier, trials=3, data=tiny_data()).trials) == 3
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

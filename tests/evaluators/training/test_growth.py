@@ -14,6 +14,7 @@ from evaluators.autoencoder.bounds import as_autoencoder
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.training.growth import Growth, find_blocks
+from nas.cli.display import print_summary
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.trial import Proposal, Trial
@@ -146,3 +147,14 @@ def test_a_run_says_how_its_trials_grew(tmp_path, monkeypatch):
     run = nas.search(data=tiny_data(), trials=2, epochs=2, grow=True, pin=pins, **options)
     assert [run.candidate(number).remarks for number in (0, 1)] == [["grown in 2 stages"]] * 2
     assert "grown in 2 stages" in (run.path / "report.html").read_text()
+
+
+def test_the_summary_counts_candidates_without_blocks_to_grow(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("nas.session.execution.export_model", lambda run, candidate: None)
+    pins = {"latent": 8, "network": "fully_connected", "batch_size": 64}
+    options = {"strategy": "random", "runs_dir": tmp_path, "finalists": 0}
+    run = nas.search(data=tiny_data(), trials=2, epochs=2, grow=True, pin=pins, name="flat", **options)
+    print_summary(run)
+    assert "\nnot grown, as none of their blocks can be left out: 2 of 2 candidates\n" in capsys.readouterr().out
+    print_summary(nas.search(data=tiny_data(), trials=1, epochs=2, pin=pins, name="plain", **options))
+    assert "not grown" not in capsys.readouterr().out

@@ -84,6 +84,24 @@ def test_a_usual_genotype_that_failed_or_ends_last_is_told_as_well(name):
     assert states == ["COMPLETE", "COMPLETE", "FAIL"]
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_predictor_does_not_ask_for_the_usual_genotype_again(workers):
+    strategy, running, made = make("predictor"), [], []
+    for number in range(14):
+        made.append(strategy.ask(number).genotype)
+        running.append(ended(Trial(number, Proposal(made[-1]), 0), toy_loss(made[-1])))
+        if len(running) == workers:
+            strategy.tell(running.pop(0))
+    assert made[0] == USUAL
+    assert len(set(made)) == 14
+
+
+def test_runs_that_began_before_the_predictor_knew_of_it_are_gone_on_with_as_they_began():
+    inner = registry.load("strategy", "predictor")(Bent(), seed=3, trials=30)
+    strategy = UsualFirst(inner, USUAL, announced=False)
+    assert [trial.genotype == USUAL for trial in search(strategy, 3)] == [True, True, False]
+
+
 def test_the_better_of_both_is_recommended():
     def recommend(usual, others):
         strategy = UsualFirst(Random(ToySpace(), seed=0, trials=5), USUAL)
