@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from nas import registry
-from nas.config import RunConfig, parse_duration
+from nas.config import RunConfig
+from nas.core.durations import parse_duration
 from nas.core.errors import CandidateFailure, InvalidGenotype, UserError, unknown_name
 from nas.core.evaluator import Assumption, Capabilities, Evaluator, Pace
 from nas.core.executor import Executor

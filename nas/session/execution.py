@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from nas.config import parse_duration
+from nas.core.durations import parse_duration
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.job import TrainFinalist, TrainPortion, TrainRung, is_told

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from nas.config import RunConfig, format_duration, parse_duration
+from nas.config import RunConfig
+from nas.core.durations import format_duration, parse_duration
 from nas.core.errors import UserError
 from nas.core.evaluator import DEFAULT_EPOCHS, Assumption, Capabilities, Pace
 from nas.core.strategy import Strategy

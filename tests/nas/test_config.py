@@ -1,7 +1,8 @@
 import pytest
 import yaml
 
-from nas.config import RunConfig, parse_duration, read_yaml
+from nas.config import RunConfig, read_yaml
+from nas.core.durations import parse_duration
 from nas.core.errors import UserError
 
 

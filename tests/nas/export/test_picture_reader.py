@@ -69,7 +69,7 @@ def test_a_picture_of_fractions_is_read(tmp_path):
 @pytest.mark.parametrize("program", ["autoencoder", "translator"])
 def test_programs_draw_as_many_channels_as_there_are(channels, mode, program, tmp_path):
     module = export_reader(tmp_path, (channels, 8, 6), program=program, source="a", target="b")
-    drawn = tmp_path / "x" / folder.PICTURES[program]
+    drawn = tmp_path / "x" / folder.PRODUCTS[program]
     with Image.open(drawn) as picture:
         assert picture.mode == mode
     image = 0.1 + 0.9 * torch.rand(channels, 8, 6)  # all is seen

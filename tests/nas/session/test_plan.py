@@ -3,7 +3,8 @@
 import pytest
 
 import nas
-from nas.config import RunConfig, format_duration, parse_duration
+from nas.config import RunConfig
+from nas.core.durations import format_duration, parse_duration
 from nas.core.errors import UserError
 from nas.core.evaluator import Pace
 from nas.core.job import TrainFinalist
