@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -104,7 +104,7 @@ def fix_architecture(config: RunConfig, genotype: Genotype, space: SearchSpace) 
         if site not in arising:
             continue
         if value not in left[site].values:
-            options = {"--pin": config.pin, "--restrict": config.restrict}
+            options: dict[str, Collection[str]] = {"--pin": config.pin, "--restrict": config.restrict}
             named = [name for name, patterns in options.items() if any(fnmatch.fnmatchcase(site, p) for p in patterns)]
             others = ", ".join(map(str, left[site].values))
             why = f"has {site} = {value}, which {named[0] if named else 'this space for this data'} excludes"
