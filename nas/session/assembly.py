@@ -14,7 +14,7 @@ from nas.core.evaluator import Assumption, Capabilities, Evaluator, Pace
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
 from nas.core.job import TrainFinalist, TrainPortion
-from nas.core.space import SearchSpace
+from nas.core.space import Conditionable, SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective
 from nas.session.data import load_run_data
@@ -92,6 +92,8 @@ def assemble(
     kind = _read_capabilities(maker)
     data = load_run_data(config, given, space, kind)
     space = restrict_space(fit_space(space, data, version), config)
+    if isinstance(space, Conditionable):
+        space = space.conditioned(data.condition)
     if trained is not None:
         assumed = ()
         check_genotype(trained, space)

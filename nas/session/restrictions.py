@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from nas.core.evaluator import Assumption, Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import (
     Choice,
-    Conditionable,
     Restrictable,
     SearchSpace,
     Shapeable,
@@ -39,7 +38,7 @@ def load_space(config: RunConfig, given: Given = NO_OBJECTS) -> SearchSpace:
 
 
 def fit_space(space: SearchSpace, data: Dataset | DomainPair, version: int | None = None) -> SearchSpace:
-    """Make a space that of a version and of models for the data: of their shape, and of what they tell of an example.
+    """Make a space that of a version, and of models for examples of the data's shape.
 
     Raises:
         UserError: it can no longer be what it was in that version.
@@ -50,9 +49,7 @@ def fit_space(space: SearchSpace, data: Dataset | DomainPair, version: int | Non
         except InvalidGenotype as error:
             fits = "runs that this version reads"
             raise UserError("RUN", f"trials of version {version}", fits, why=str(error)) from None
-    if isinstance(space, Shapeable):
-        space = space.shaped(data.shape)
-    return space.conditioned(data.condition) if isinstance(space, Conditionable) else space
+    return space.shaped(data.shape) if isinstance(space, Shapeable) else space
 
 
 def restrict_space(space: SearchSpace, config: RunConfig) -> SearchSpace:
@@ -107,9 +104,10 @@ def fix_architecture(config: RunConfig, genotype: Genotype, space: SearchSpace) 
         if site not in arising:
             continue
         if value not in left[site].values:
-            pinned = any(fnmatch.fnmatchcase(site, pattern) for pattern in config.pin)
+            options: dict[str, Collection[str]] = {"--pin": config.pin, "--restrict": config.restrict}
+            named = [name for name, patterns in options.items() if any(fnmatch.fnmatchcase(site, p) for p in patterns)]
             others = ", ".join(map(str, left[site].values))
-            why = f"has {site} = {value}, which --{'pin' if pinned else 'restrict'} excludes"
+            why = f"has {site} = {value}, which {named[0] if named else 'this space for this data'} excludes"
             raise UserError("--from", source, f"a genotype with {site} = {others}", why=why)
         pins[site] = value
     return config.model_copy(update={"pin": {**pins, **config.pin}, "from_": None})

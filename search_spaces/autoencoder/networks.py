@@ -28,12 +28,13 @@ class Network:
     """How the networks for one kind of example are decided.
 
     Attributes:
-        decide: asks for the decisions; `more_operations` are those that cells may hold besides the usual ones.
+        decide: asks for the decisions as a version of the space does; the last argument are the operations that cells
+            may hold besides the usual ones.
         describe: says in a few phrases what was decided.
         bounded: values lie in [0, 1], so that reconstructions may be probabilities.
     """
 
-    decide: Callable[[Asker, tuple[str, ...]], None]
+    decide: Callable[[Asker, int, tuple[str, ...]], None]
     describe: Callable[[Content], list[str]]
     bounded: bool
 
@@ -58,7 +59,7 @@ def choose_usual_latent(latents: tuple[int, ...], shape: Shape | None) -> int:
     return max((size for size in latents if size <= most), default=latents[0])
 
 
-def _decide_images(ask: Asker, more_operations: tuple[str, ...]) -> None:
+def _decide_images(ask: Asker, version: int, more_operations: tuple[str, ...]) -> None:
     network = ask.structure("network", ("convolutional", "fully_connected"), usual="convolutional")
     ask.structure("stages", STAGES, ordered=True, usual=2)
     ask.structure("normalisation", VECTOR_NORMALISATIONS, usual="batch")
@@ -74,7 +75,7 @@ def _decide_images(ask: Asker, more_operations: tuple[str, ...]) -> None:
     ask.structure("width_growth", (1.0, 1.5, 2.0), ordered=True, usual=2.0)
     ask.structure("down_sampling", DOWN_SAMPLINGS, usual="strided_convolution")
     ask.structure("up_sampling", UP_SAMPLINGS, usual="transposed_convolution")
-    ask.structure("head", ("direct", "convolution"), usual="direct")
+    ask.structure("head", ("direct", "convolution"), usual="direct" if version < 4 else "convolution")
     cells = ENCODINGS[ask.structure("cells", tuple(ENCODINGS), usual="edge")]
     cells.decide(ask.within("encoder_cell"), more_operations)
     if not mirrored:
@@ -97,7 +98,7 @@ def _describe_images(content: Content) -> list[str]:
     return parts
 
 
-def _decide_vectors(ask: Asker, more_operations: tuple[str, ...]) -> None:
+def _decide_vectors(ask: Asker, version: int, more_operations: tuple[str, ...]) -> None:
     """Ask for fully connected layers, plain, residual or gated; without any the autoencoder is linear."""
     widths = (16, 32, *HIDDEN_WIDTHS)
     stages = ask.structure("stages", (0, *STAGES), ordered=True, usual=2)

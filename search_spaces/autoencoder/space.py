@@ -55,7 +55,7 @@ class AutoencoderSpace(WeightSharingSpace):
         FAMILIES[family].decide(ask, self.version)
         latents = list_latents(self.shape, self.version)
         ask.structure("latent", latents, ordered=True, usual=choose_usual_latent(latents, self.shape))
-        network.decide(ask, self.more_operations)
+        network.decide(ask, self.version, self.more_operations)
         self._decide_training(ask, FAMILIES[family].variational, network.bounded)
 
     def _decide_training(self, ask: Asker, variational: bool, bounded: bool) -> None:

@@ -21,7 +21,7 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 from tests.parts.command_line import refused
 
-SPACE = AutoencoderSpace()
+SPACE = AutoencoderSpace().shaped(tiny_data().shape)
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
@@ -124,7 +124,8 @@ def test_what_no_longer_arises_is_not_pinned():
 
 
 def test_an_architecture_of_an_earlier_version_is_searched_with_todays_hyperparameters():
-    earlier = sample(SPACE.of_version(2).restrict({"family": ("variational",), "loss": ("mse",)}), generator_for(1))
+    fixed = {"family": ("variational",), "loss": ("mse",), "latent": (8,)}
+    earlier = sample(SPACE.of_version(2).restrict(fixed), generator_for(1))
     made = pins(earlier)
     space = SPACE.restrict({site: (value,) for site, value in made.items()})
     assert made["output"] == earlier.content["output"]
@@ -150,7 +151,7 @@ def test_contradictions_are_refused_in_a_line(options, message):
 def test_genotypes_of_other_spaces_are_refused():
     given = genotype()
     for wrong, why in (
-        (Genotype.of("toy", 1, {}), "is of toy version 1, not autoencoder version 3"),
+        (Genotype.of("toy", 1, {}), "is of toy version 1, not autoencoder version 4"),
         (Genotype.of("autoencoder", 3, {}), "family: is not decided"),
         (Genotype.of("autoencoder", 3, {**given.content, "latent": 17}), "latent: 17 is not one of"),
     ):
@@ -195,3 +196,10 @@ def test_on_the_command_line_and_in_yaml(run, tmp_path, monkeypatch, capsys):
         assert [decided(trial.genotype, False) for trial in trials] == [wanted] * len(trials)
     assert cli(["show", "a", "--genotype"]) == 0
     assert Genotype.parse(capsys.readouterr().out) == nas.open_run("runs/a").best.genotype
+
+
+def test_a_size_of_codes_that_the_data_has_not_is_refused():
+    earlier = sample(SPACE.of_version(2).restrict({"latent": (4096,)}), generator_for(1))
+    with pytest.raises(UserError, match="latent = 4096, which this space for this data excludes") as error:
+        pins(earlier)
+    assert "\n" not in str(error.value)

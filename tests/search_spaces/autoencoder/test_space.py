@@ -1,5 +1,8 @@
 """Whatever validates builds, trains and gives back the shape of its input."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -109,7 +112,7 @@ def test_what_codes_cost_is_decided_of_variational_autoencoders_alone_and_is_usu
 def test_genotypes_of_version_2_are_read_and_that_version_makes_them_still():
     new, old = SMALL, SMALL.of_version(2)
     generator = np.random.default_rng(4)
-    assert new.of_version(3) is new
+    assert new.of_version(4) is new
     for genotype in (sample(old, generator) for _ in range(20)):
         assert genotype.version == 2
         assert new.trace(genotype) == old.trace(genotype)
@@ -117,11 +120,11 @@ def test_genotypes_of_version_2_are_read_and_that_version_makes_them_still():
         assert "loss" in new.hyperparameters(genotype)
         if genotype.content["family"] == "variational":
             with pytest.raises(InvalidGenotype, match="capacity: is not decided"):
-                new.validate(Genotype.of(new.name, 3, genotype.content))
+                new.validate(Genotype.of(new.name, 4, genotype.content))
             assert new.build(genotype, (1, 8, 8)).variational
     assert set(old.choices()["beta"].values) == {1.0, 2.0, 4.0, 6.0, 8.0, 16.0}
     assert not {"likelihood", "capacity", "free_bits"} & set(old.choices())
-    for version in (1, 4):
+    for version in (1, 5):
         with pytest.raises(InvalidGenotype, match=f"version {version}, not"):
             new.of_version(version)
 
@@ -205,3 +208,30 @@ def test_what_has_one_form_computes_the_same(seed):
         made = build_cell(cell, 8, "none", "relu")(images)
         expected = known.setdefault(canonicalise_cell(cell), made)
         assert torch.allclose(made, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (13,), (100,), (1, 28, 28), (3, 32, 32), (3, 13, 10)])
+def test_codes_of_every_completeness_are_among_the_sizes_for_a_shape(shape):
+    values, choice = math.prod(shape), AutoencoderSpace().shaped(shape).choices()["latent"]
+    assert choice.values[0] == 1
+    assert choice.values[-1] == 2 * values
+    assert values in choice.values
+    assert list(choice.values) == sorted(set(choice.values))
+    assert all(larger <= 2 * smaller for smaller, larger in itertools.pairwise(choice.values))
+    assert choice.usual in choice.values
+    assert choice.usual <= max(1, values // 4)
+
+
+def test_a_shape_is_forgotten_by_earlier_versions_and_kept_by_restrictions():
+    space = AutoencoderSpace().shaped((13,)).restrict({"latent": (13,)})
+    assert space.choices()["latent"].values == (13,)
+    assert "encoder_cell.nodes" not in space.choices()
+    early = AutoencoderSpace().shaped((1, 8, 8)).of_version(3)
+    assert early.choices()["latent"].values[-1] == 4096
+
+
+def test_muon_begins_at_a_rate_of_its_own():
+    space = SMALL.restrict({"optimiser": ("muon", "adam")})
+    rates = {name: usual(space, optimiser=name).content["learning_rate"] for name in ("muon", "adam")}
+    assert rates == {"muon": 0.004, "adam": 0.002}
+    assert usual(SMALL.of_version(3), optimiser="muon").content["learning_rate"] == 0.002
