@@ -71,7 +71,8 @@ def _decide_images(ask: Asker, version: int, more_operations: tuple[str, ...]) -
             ask.structure("decoder_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
             ask.structure("decoder_stages", STAGES, ordered=True, usual=2)
         return
-    ask.structure("width", WIDTHS, ordered=True, usual=32)
+    width = 32 if version < 4 else 24
+    ask.structure("width", WIDTHS, ordered=True, usual=width)
     ask.structure("width_growth", (1.0, 1.5, 2.0), ordered=True, usual=2.0)
     ask.structure("down_sampling", DOWN_SAMPLINGS, usual="strided_convolution")
     ask.structure("up_sampling", UP_SAMPLINGS, usual="transposed_convolution")
@@ -79,7 +80,7 @@ def _decide_images(ask: Asker, version: int, more_operations: tuple[str, ...]) -
     cells = ENCODINGS[ask.structure("cells", tuple(ENCODINGS), usual="edge")]
     cells.decide(ask.within("encoder_cell"), more_operations)
     if not mirrored:
-        ask.structure("decoder_width", WIDTHS, ordered=True, usual=32)
+        ask.structure("decoder_width", WIDTHS, ordered=True, usual=width)
         cells.decide(ask.within("decoder_cell"), more_operations)
 
 
