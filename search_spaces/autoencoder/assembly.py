@@ -17,7 +17,7 @@ from search_spaces.autoencoder.modules import (
     VariationalAutoencoder,
 )
 
-_CRITIC_WIDTH = 256
+_CRITIC_WIDTH = 128
 
 
 def assemble(
