@@ -32,7 +32,8 @@ class AutoencoderModel:
 
     Attributes:
         module: has an ``encoder``, a ``decoder``, an ``output``, ``encode`` and ``variational``; variational ones have
-            ``posterior``. See search_spaces.autoencoder.modules.
+            ``posterior``, others may have ``samples_prior``, and those that are trained with a ``critic`` have
+            ``without_critic``. See search_spaces.autoencoder.modules.
         words: which numbers of a vector belong to one column of words: what the decoder gives of them are logits.
     """
 
@@ -43,6 +44,11 @@ class AutoencoderModel:
     def variational(self) -> bool:
         """Whether its codes have distributions."""
         return bool(self.module.variational)
+
+    @property
+    def samples_prior(self) -> bool:
+        """Whether codes drawn from N(0, 1) are decoded to new examples."""
+        return bool(getattr(self.module, "samples_prior", self.variational))
 
     def encode(self, examples: Tensor) -> Tensor:
         """Examples (N, ...) to codes (N, latent)."""
@@ -86,6 +92,12 @@ def as_autoencoder(model: nn.Module, words: tuple[slice, ...] = ()) -> Autoencod
     return AutoencoderModel(model, words)
 
 
+def remove_critic(model: nn.Module) -> nn.Module:
+    """Give a model without the critic that it may have been trained with: its other modules, not copies."""
+    without: nn.Module = model.without_critic() if isinstance(getattr(model, "critic", None), nn.Module) else model  # type: ignore[operator]
+    return without
+
+
 def name_likelihood(hyperparameters: Mapping[str, Any]) -> str:
     """Name the likelihood that a variational model is trained with: what is decided, else that of the loss."""
     return str(hyperparameters.get("likelihood") or _OF_LOSSES[hyperparameters.get("loss", "mse")])
@@ -100,7 +112,7 @@ def draw_code(mean: Tensor, log_variance: Tensor, generator: torch.Generator) ->
 @torch.no_grad()
 def draw_prior(model: AutoencoderModel, images: Tensor, generator: torch.Generator) -> Tensor:
     """Draw codes from the prior N(0, 1) and decode them: as many images as `images`, and like these."""
-    latent = model.posterior(images[:1])[0].shape[1]
+    latent = model.encode(images[:1]).shape[1]
     codes = torch.randn((len(images), latent), generator=generator, device=images.device)
     return torch.cat([model.output(model.decoder(part)) for part in torch.split(codes, _AT_ONCE)])
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel, bound_likelihoods, fit_decoder_variance
+from evaluators.autoencoder.corruption import change_examples, name_restoration
 from evaluators.examination.subject import Subject
 
 
@@ -23,14 +24,9 @@ def make_subject(
     """Make of a trained autoencoder what its uses are measured on.
 
     Args:
-        likelihood: that a variational model is scored with; see evaluators.autoencoder.bounds.log_likelihood.
+        likelihood: that a variational model is scored with (see evaluators.autoencoder.bounds.log_likelihood); else "".
         fitted: training examples, whose variance a Gaussian decoder has.
     """
-    noise = hyperparameters.get("noise_variance")
-    if not autoencoder.variational:
-        return Subject(
-            autoencoder.encode, autoencoder.decode, autoencoder.reconstruct, noise_variance=noise, device=device
-        )
     generator, variance = torch.Generator(device).manual_seed(seed), None
     if likelihood == "gaussian":
         variance = fit_decoder_variance(autoencoder, fitted, generator)
@@ -38,4 +34,14 @@ def make_subject(
     def bound(examples: Tensor, samples: int) -> Tensor:
         return bound_likelihoods(autoencoder, examples, likelihood, generator, variance, samples)
 
-    return Subject(autoencoder.encode, autoencoder.decode, autoencoder.reconstruct, bound, noise, device)
+    def corrupt(examples: Tensor) -> Tensor:
+        return change_examples(examples, hyperparameters, autoencoder.words, generator)[0]
+
+    return Subject(
+        autoencoder.encode,
+        autoencoder.decode,
+        autoencoder.reconstruct,
+        bound if autoencoder.variational else None,
+        corrupt if name_restoration(hyperparameters) else None,
+        device,
+    )

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel
 from evaluators.autoencoder.losses import reconstruction_loss, variational_loss
+from evaluators.autoencoder.prior_matching import adversarial_loss, factor_loss, wasserstein_loss
+from evaluators.autoencoder.regularised import contractive_loss, sparse_loss
 
 Loss = Callable[[AutoencoderModel, Tensor, Mapping[str, Any], float, torch.Generator], Tensor]
 """Returns the scalar to be minimised. Its arguments are the model, examples (N, ...), the hyperparameters, the progress
@@ -19,6 +21,12 @@ LOSSES: Mapping[str, Loss] = {
     "plain": reconstruction_loss,
     "denoising": reconstruction_loss,
     "variational": variational_loss,
+    "sparse": sparse_loss,
+    "contractive": contractive_loss,
+    "masked": reconstruction_loss,
+    "wasserstein": wasserstein_loss,
+    "adversarial": adversarial_loss,
+    "factor": factor_loss,
 }
 """By the names of search_spaces.autoencoder.families.FAMILIES."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel, draw_prior, measure_bounds, name_likelihood
-from evaluators.autoencoder.losses import add_noise
+from evaluators.autoencoder.corruption import change_examples, name_restoration
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.training.selection import Scores
@@ -30,7 +30,7 @@ def score_reconstructions(
 ) -> Scores:
     """Measure the metrics of an autoencoder's family, and give some images and reconstructions in rows.
 
-    Below those of variational ones are samples of the prior.
+    Below those of models whose prior can be sampled are such samples.
 
     Args:
         autoencoder: in evaluation mode.
@@ -40,28 +40,31 @@ def score_reconstructions(
         decoder_variance: of the Gaussian likelihood of variational models, which needs it.
     """
     noise = torch.Generator(images.device).manual_seed(seed)
-    rebuilt, cleaned = [], []
-    variance = hyperparameters.get("noise_variance")
-    noisy = None
+    rebuilt, restored, originals = [], [], []
+    restoration = name_restoration(hyperparameters)
     for part in batches(images):
         batch = images[part]
         rebuilt.append(autoencoder.reconstruct(batch))
         if memory is not None:
             memory.look()
-        if variance is not None:
-            noisy = add_noise(batch, variance, noise)
-            cleaned.append(autoencoder.reconstruct(noisy))
+        if restoration is not None:
+            seen, asked = change_examples(batch, hyperparameters, autoencoder.words, noise)
+            counted = slice(None) if asked is None else asked & ~torch.isnan(batch)
+            restored.append(autoencoder.reconstruct(seen)[counted])
+            originals.append(batch[counted])
     reconstructions = torch.cat(rebuilt)
     metrics = {"mse": mean_squared_error(reconstructions, images)}
     if images.ndim == 4:
         metrics |= {"psnr": psnr(reconstructions, images), "ssim": ssim(reconstructions, images)}
     rows = [images[:_SHOWN], reconstructions[:_SHOWN]]
-    if variance is not None:
-        metrics["denoising_mse"] = mean_squared_error(torch.cat(cleaned), images)
-        again = add_noise(images[:_SHOWN], variance, torch.Generator(images.device).manual_seed(seed))
-        rows = [images[:_SHOWN], again, autoencoder.reconstruct(again)]
+    if restoration is not None:
+        metrics[restoration] = mean_squared_error(torch.cat(restored), torch.cat(originals))
+        again = torch.Generator(images.device).manual_seed(seed)
+        seen, _ = change_examples(images[:_SHOWN], hyperparameters, autoencoder.words, again)
+        rows = [images[:_SHOWN], seen, autoencoder.reconstruct(seen)]
     if autoencoder.variational:
         some = images[:: -(-len(images) // _BOUNDED)]
         metrics |= measure_bounds(autoencoder, some, name_likelihood(hyperparameters), noise, decoder_variance)
+    if autoencoder.samples_prior:
         rows.append(draw_prior(autoencoder, images[:_SHOWN], noise.manual_seed(seed)))
     return Scores(metrics, rows if images.ndim == 4 else ())

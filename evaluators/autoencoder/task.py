@@ -19,6 +19,7 @@ from evaluators.autoencoder.bounds import (
     draw_prior,
     fit_decoder_variance,
     name_likelihood,
+    remove_critic,
 )
 from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
@@ -47,21 +48,22 @@ class AutoencoderTask(Task):
     """Trains autoencoders on images or vectors, and scores reconstructions.
 
     The space's models have an ``encoder``, a ``decoder``, an ``output`` that turns what the decoder gives into
-    images, and ``variational``; variational ones have ``posterior``. See search_spaces.autoencoder.modules.
+    images, and ``variational``; see evaluators.autoencoder.bounds.AutoencoderModel.
 
     Of vectors, rows of a table, numbers have squared errors, and words cross-entropies or a categorical likelihood;
     what is missing has no say. Their metrics are those that need no picture.
 
-    Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from an
-    input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl``, and
-    ``iwae_bound``: nats an image, from 4 samples of its code, the mean over 2,000 images at most. They are of
-    densities, or of probabilities where every value of the data is 0 or 1: what a Bernoulli likelihood has made of grey
-    values is scored by the continuous one. The Gaussian has, on whatever part, the variance that is optimal for 1,000
-    training images, so that ``elbo`` bounds the density of a part that has no say in it. ``log_likelihood`` is an
-    objective although larger codes raise it: pin ``latent`` to compare codes of one size.
+    Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from a
+    corrupted input; for masked ones ``masked_mse``, of what is hidden from them; for variational ones ``elbo`` and its
+    two parts, ``log_likelihood`` and ``kl``, and ``iwae_bound``: nats an image, from 4 samples of its code, the mean
+    over 2,000 images at most. They are of densities, or of probabilities where every value of the data is 0 or 1: what
+    a Bernoulli likelihood has made of grey values is scored by the continuous one. The Gaussian has, on whatever part,
+    the variance that is optimal for 1,000 training images, so that ``elbo`` bounds the density of a part that has no
+    say in it. ``log_likelihood`` is an objective although larger codes raise it: pin ``latent`` to compare codes of one
+    size.
 
-    On a test part of 100 images or more variational ones also have ``sample_fid``, of samples of the prior, and beside
-    it ``real_fid``; see evaluators.metrics.samples.make_reference.
+    On a test part of 100 images or more those whose prior can be sampled also have ``sample_fid``, of such samples, and
+    beside it ``real_fid``; see evaluators.metrics.samples.make_reference.
     """
 
     name = "autoencoder"
@@ -72,6 +74,7 @@ class AutoencoderTask(Task):
         Metric("psnr", "maximize", "dB"),
         Metric("ssim", "maximize"),
         Metric("denoising_mse", "minimize"),
+        Metric("masked_mse", "minimize"),
         Metric("elbo", "maximize", "nats"),
         Metric("log_likelihood", "maximize", "nats"),
         Metric("iwae_bound", "maximize", "nats"),
@@ -99,7 +102,7 @@ class AutoencoderTask(Task):
         values = math.prod(self.data.shape)
         latent = max((size for size in (2, 4, 8, 16, 32) if size <= values // 4), default=2)
         needed = []
-        if objective in ("mse", "psnr", "ssim", "denoising_mse"):
+        if objective in ("mse", "psnr", "ssim", "denoising_mse", "masked_mse"):
             reason = f"a larger code would win {objective} trivially"
             needed.append(Assumption("latent", (latent,), reason))
         if objective in ("mse", "psnr", "ssim"):
@@ -111,9 +114,14 @@ class AutoencoderTask(Task):
             needed += [Assumption(site, narrow, reason) for site in ("width", "decoder_width")]
         if objective == "denoising_mse":
             needed.append(Assumption("family", ("denoising",), "only it is trained on noise"))
+            needed.append(Assumption("corruption", ("gaussian",), "errors under other corruptions do not compare"))
             needed.append(Assumption("noise_variance", (0.03,), "less noise would win denoising_mse trivially"))
+        if objective == "masked_mse":
+            needed.append(Assumption("family", ("masked",), "only it is trained on what is hidden"))
+            needed.append(Assumption("masked_share", (0.5,), "less would be easier to guess"))
+            needed.append(Assumption("patches_a_side", (7,), "smaller ones would be easier to guess"))
         if objective in _BOUNDS:
-            needed.append(Assumption("family", ("variational",), f"only it has {objective}"))
+            needed.append(Assumption("family", ("variational",), f"others do not maximise {objective}"))
             kind, reason = "gaussian", "grey values have no Bernoulli one, and the continuous has no bound at 0 and 1"
             if self._binary:
                 kind, reason = "bernoulli", "all values are 0 or 1, and densities do not compare with probabilities"
@@ -149,16 +157,15 @@ class AutoencoderTask(Task):
         """Score reconstructions of a part, and of the test part samples as well; see evaluators.autoencoder.scores."""
         images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
         autoencoder = self._view(evaluated.eval())
-        if not autoencoder.variational:
-            return score_reconstructions(autoencoder, images, hyperparameters, seed, memory)
-        hyperparameters = {**hyperparameters, "likelihood": self._choose_density(hyperparameters)}
         variance = None
-        if hyperparameters["likelihood"] == "gaussian":
-            fitted, codes = as_float(self.train_data.examples[:_FITTED_IMAGES]), torch.Generator(self.device)
-            variance = fit_decoder_variance(autoencoder, fitted, codes.manual_seed(seed))
+        if autoencoder.variational:
+            hyperparameters = {**hyperparameters, "likelihood": self._choose_density(hyperparameters)}
+            if hyperparameters["likelihood"] == "gaussian":
+                fitted, codes = as_float(self.train_data.examples[:_FITTED_IMAGES]), torch.Generator(self.device)
+                variance = fit_decoder_variance(autoencoder, fitted, codes.manual_seed(seed))
         found = score_reconstructions(autoencoder, images, hyperparameters, seed, memory, variance)
         few = min(len(images), len(self.data.validation)) < _FEWEST_TO_COMPARE
-        if part == "validation" or few or not self._pictured:
+        if part == "validation" or few or not (autoencoder.samples_prior and self._pictured):
             return found
         return Scores({**found.metrics, **self._score_samples(evaluated, seed)}, found.rows)
 
@@ -239,6 +246,10 @@ class AutoencoderTask(Task):
         subject = make_subject(autoencoder, hyperparameters, likelihood, fitted, self.device, seed)
         return examine_uses(subject, self.data, seed, bound_samples=bound_samples, quick=quick)
 
+    def cost(self, model: nn.Module) -> dict[str, float]:
+        """``parameters`` and ``multiply_adds`` of what is delivered: without a critic."""
+        return super().cost(remove_critic(model))
+
     def prunable_parts(self, model: nn.Module) -> Calls:
         """Give encoder and decoder, which are pruned separately, so that codes keep their size."""
         images = as_float(self.data.validation.examples[:LATENCY_BATCH].cpu())
@@ -247,15 +258,16 @@ class AutoencoderTask(Task):
         return {"encoder": (images,), "decoder": (codes,)}
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """Deliver the autoencoder, with the first 16 examples of the test part; of a variational one also its decoder.
+        """Deliver the autoencoder, with the first 16 examples of the test part, and its decoder if that draws new ones.
 
         Of vectors the decoder is no part of its own, as what it gives means something with the columns alone.
         """
+        model = remove_critic(model)
         images, autoencoder = self.data.test.examples[:_EXAMPLES], self._view(model)
         if not self._pictured:
             return {"autoencoder": self._deliver_table(model, images)}
         whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder", pictures=self.data.pictures)
-        if not autoencoder.variational:
+        if not autoencoder.samples_prior:
             return {"autoencoder": whole}
         latent = autoencoder.encode(as_float(images[:1])).shape[1]
         settings = {"latent": latent, "noise": "normal", "noise_scale": 1.0, "condition": "none"}
@@ -269,6 +281,6 @@ class AutoencoderTask(Task):
     def _deliver_table(self, model: nn.Module, vectors: Tensor) -> Deliverable:
         columns = self.data.columns or [Column(str(place)) for place in range(vectors.shape[1])]
         settings: dict[str, Any] = {"columns": [asdict(column) for column in columns]}
-        if (autoencoder := self._view(model)).variational:
+        if (autoencoder := self._view(model)).samples_prior:
             settings["latent"] = autoencoder.encode(vectors[:1]).shape[1]
         return Deliverable(model, {"vectors": vectors}, ("reconstructions",), "table_autoencoder", settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -17,6 +18,14 @@ def find_numbers(width: int, words: Sequence[slice]) -> list[int]:
     """Find the places of a vector (width,) that are numbers, and belong to no column of words."""
     taken = {place for columns in words for place in range(width)[columns]}
     return [place for place in range(width) if place not in taken]
+
+
+def number_columns(width: int, words: Sequence[slice]) -> list[int]:
+    """Number the columns of a vector (width,), and give each place its column's number: words share theirs."""
+    begins = [True] * width
+    for columns in words:
+        begins[columns.start + 1 : columns.stop] = [False] * (columns.stop - columns.start - 1)
+    return [number - 1 for number in itertools.accumulate(begins)]
 
 
 def vector_error(raw: Tensor, examples: Tensor, words: Sequence[slice]) -> Tensor:

@@ -30,7 +30,8 @@ def examine_robustness(subject: Subject, part: Split, train: Split, seed: int) -
     or scaled image itself, ``psnr_at_rotation_A`` for A degrees and ``psnr_at_scale_F``. Others: ``mse_at_noise_S``,
     of noise of S times each value's deviation in the training part.
 
-    The pictures: ``robustness.png``, the curves; of images ``denoised.png``, ten clean ones, noisy, and reconstructed.
+    The pictures: ``robustness.png``, the curves; of images ``denoised.png``, ten clean ones, noisy or corrupted as what
+    the model was trained to undo, and reconstructed.
     """
     examples, image = as_float(part.examples.cpu()), part.kind == "image"
     unit = torch.ones(()) if image else _measure_deviations(as_float(train.examples.cpu()))
@@ -47,8 +48,9 @@ def examine_robustness(subject: Subject, part: Split, train: Split, seed: int) -
         curves["scale"] = {
             factor: _measure_moved(rebuild, scale(examples, factor)) for factor in sorted((*_FACTORS, 1.0))
         }
-        sigma = _SHOWN_NOISE if subject.noise_variance is None else math.sqrt(subject.noise_variance)
-        clean, noisy = examples[:_SHOWN], (examples + sigma * noise)[:_SHOWN]
+        clean, noisy = examples[:_SHOWN], (examples + _SHOWN_NOISE * noise)[:_SHOWN]
+        if subject.corrupt is not None:
+            noisy = subject.apply(subject.corrupt, clean)
         pictures["denoised.png"] = render_rows([clean, noisy, rebuild(noisy)])
     titles = {"noise": "deviation of the noise", "rotation": "degrees", "scale": "factor"}
     axis = "PSNR, dB" if image else "mean squared error"

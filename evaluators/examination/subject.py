@@ -27,7 +27,7 @@ class Subject:
         reconstruct: examples to what the model makes of them.
         bound: of a variational model, examples and a number of samples to the bounds (3, N) in nats of
             evaluators.autoencoder.bounds.bound_likelihoods; None of others.
-        noise_variance: that a denoiser was trained with; None of others.
+        corrupt: examples to what a model was trained to undo, noise for one; None of others.
         device: where the model is.
     """
 
@@ -35,7 +35,7 @@ class Subject:
     decode: Function
     reconstruct: Function
     bound: Callable[[Tensor, int], Tensor] | None = None
-    noise_variance: float | None = None
+    corrupt: Function | None = None
     device: torch.device | str = "cpu"
 
     @torch.no_grad()

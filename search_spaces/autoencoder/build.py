@@ -9,8 +9,9 @@ from typing import Any
 from torch import nn
 
 from nas.core.space import Shape
+from search_spaces.autoencoder.assembly import assemble
 from search_spaces.autoencoder.families import FAMILIES
-from search_spaces.autoencoder.modules import Autoencoder, ContinuousBernoulliMean, VariationalAutoencoder
+from search_spaces.autoencoder.modules import ContinuousBernoulliMean
 from search_spaces.autoencoder.vectors import build_layers_of_vectors
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.operations.layers import (
@@ -35,9 +36,8 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
 
     variational = FAMILIES[content["family"]].variational
     code = content["latent"] * (2 if variational else 1)
-    kind = VariationalAutoencoder if variational else Autoencoder
     if len(shape) == 1:
-        return kind(*build_layers_of_vectors(content, shape[0], code), nn.Identity())
+        return assemble(content, *build_layers_of_vectors(content, shape[0], code), nn.Identity())
     if content["network"] == "convolutional":
         encoder, decoder = _build_convolutional(content, shape, code, build_cell or build_decided)
     else:
@@ -47,10 +47,10 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
         output = nn.Hardtanh(0.0, 1.0)
     elif content.get("likelihood") == "continuous_bernoulli":
         output = ContinuousBernoulliMean()
-    return kind(encoder, decoder, output)
+    return assemble(content, encoder, decoder, output)
 
 
-def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Module, nn.Module]:
+def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Sequential, nn.Sequential]:
     values, norm, act = math.prod(shape), content["normalisation"], content["activation"]
 
     def build_layers(inputs: int, width: int, count: int) -> list[nn.Module]:
@@ -72,7 +72,7 @@ def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[n
 
 def _build_convolutional(
     content: Content, shape: Shape, code: int, build_cell: BuildCell
-) -> tuple[nn.Module, nn.Module]:
+) -> tuple[nn.Sequential, nn.Sequential]:
     norm, act, stages = content["normalisation"], content["activation"], content["stages"]
     spots = compute_sizes(shape, stages)
 

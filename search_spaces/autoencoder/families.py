@@ -22,20 +22,86 @@ class Family:
         describe: says in a few words what was decided; empty where its name says all.
         variational: its encoder gives a distribution of codes, and its decoder a likelihood.
         since: the version of the space that has it first.
+        decide_patches: asks for what is decided of images besides.
     """
 
     decide: Callable[[Asker, int], None]
     describe: Callable[[Content], str]
     variational: bool = False
     since: int = 0
+    decide_patches: Callable[[Asker], None] = lambda ask: None
 
 
 def _decide_nothing(ask: Asker, version: int) -> None:
     """Ask for nothing."""
 
 
-def _decide_noise(ask: Asker, version: int) -> None:
-    ask.hyperparameter("noise_variance", (0.003, 0.01, 0.03, 0.1, 0.3), ordered=True, usual=0.03)
+def _decide_corruption(ask: Asker, version: int) -> None:
+    kinds = ("gaussian", "salt_and_pepper", "masking")
+    if version < 4 or ask.hyperparameter("corruption", kinds, usual="gaussian") == "gaussian":
+        ask.hyperparameter("noise_variance", (0.003, 0.01, 0.03, 0.1, 0.3), ordered=True, usual=0.03)
+    else:
+        ask.hyperparameter("corrupted_share", (0.05, 0.1, 0.25, 0.4, 0.6), ordered=True, usual=0.25)
+
+
+def _describe_corruption(content: Content) -> str:
+    if "noise_variance" in content:
+        return f"sigma^2 {content['noise_variance']}"
+    return f"{content['corruption'].replace('_', ' ')}, {content['corrupted_share']:.0%} of values"
+
+
+def _decide_sparsity(ask: Asker, version: int) -> None:
+    if ask.structure("sparsity", ("l1", "k_sparse"), usual="l1") == "l1":
+        ask.hyperparameter("l1_weight", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), ordered=True, usual=0.03)
+    else:
+        ask.structure("kept_share", (0.03125, 0.0625, 0.125, 0.25, 0.5), ordered=True, usual=0.25)
+
+
+def _describe_sparsity(content: Content) -> str:
+    if "l1_weight" in content:
+        return f"L1 {content['l1_weight']:g}"
+    return f"k-sparse, {count_kept(content)} of {content['latent']} values kept"
+
+
+def count_kept(content: Content) -> int:
+    """Count the values that a k-sparse code keeps."""
+    return max(1, round(float(content["kept_share"]) * int(content["latent"])))
+
+
+def _decide_contraction(ask: Asker, version: int) -> None:
+    weights = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+    ask.hyperparameter("contraction_weight", weights, ordered=True, usual=0.003)
+
+
+def _decide_mask(ask: Asker, version: int) -> None:
+    ask.hyperparameter("masked_share", (0.15, 0.25, 0.5, 0.75), ordered=True, usual=0.5)
+
+
+def _decide_patches(ask: Asker) -> None:
+    ask.hyperparameter("patches_a_side", (4, 7, 14), ordered=True, usual=7)
+
+
+def _describe_mask(content: Content) -> str:
+    patches = f", {content['patches_a_side']} patches a side" if "patches_a_side" in content else ""
+    return f"{content['masked_share']:.0%} hidden{patches}"
+
+
+def _decide_discrepancy(ask: Asker, version: int) -> None:
+    ask.hyperparameter("mmd_weight", (1.0, 3.0, 10.0, 30.0, 100.0, 300.0), ordered=True, usual=10.0)
+
+
+def _decide_critic(ask: Asker, version: int) -> None:
+    ask.hyperparameter("adversarial_weight", (0.3, 1.0, 3.0, 10.0, 30.0), ordered=True, usual=3.0)
+
+
+def _decide_total_correlation(ask: Asker, version: int) -> None:
+    weights = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+    ask.hyperparameter("total_correlation_weight", weights, ordered=True, usual=10.0)
+    _decide_warm_up(ask)
+
+
+def _decide_warm_up(ask: Asker) -> None:
+    ask.hyperparameter("kl_warm_up", (0.0, 0.1, 0.2), ordered=True, usual=0.1)
 
 
 def _decide_divergence(ask: Asker, version: int) -> None:
@@ -46,7 +112,7 @@ def _decide_divergence(ask: Asker, version: int) -> None:
         ask.hyperparameter("gamma", (10.0, 30.0, 100.0, 300.0, 1000.0), ordered=True, usual=100.0)
         return
     ask.hyperparameter("beta", large if early else (0.1, 0.25, 0.5, *large), ordered=True, usual=1.0)
-    ask.hyperparameter("kl_warm_up", (0.0, 0.1, 0.2), ordered=True, usual=0.1)
+    _decide_warm_up(ask)
     if not early:
         ask.hyperparameter("free_bits", ("off", 0.05, 0.1, 0.25, 0.5), ordered=True, usual="off")
 
@@ -61,8 +127,19 @@ def _describe_divergence(content: Content) -> str:
 
 FAMILIES = {
     "plain": Family(_decide_nothing, lambda content: ""),
-    "denoising": Family(_decide_noise, lambda content: f"sigma^2 {content['noise_variance']}"),
+    "denoising": Family(_decide_corruption, _describe_corruption),
     "variational": Family(_decide_divergence, _describe_divergence, variational=True),
+    "sparse": Family(_decide_sparsity, _describe_sparsity, since=4),
+    "contractive": Family(_decide_contraction, lambda content: f"weight {content['contraction_weight']:g}", since=4),
+    "masked": Family(_decide_mask, _describe_mask, since=4, decide_patches=_decide_patches),
+    "wasserstein": Family(_decide_discrepancy, lambda content: f"MMD, weight {content['mmd_weight']:g}", since=4),
+    "adversarial": Family(_decide_critic, lambda content: f"weight {content['adversarial_weight']:g}", since=4),
+    "factor": Family(
+        _decide_total_correlation,
+        lambda content: f"total correlation, weight {content['total_correlation_weight']:g}",
+        variational=True,
+        since=4,
+    ),
 }
 """By name; `usual` is the first."""
 

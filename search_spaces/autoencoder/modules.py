@@ -7,9 +7,13 @@ from torch import Tensor, nn
 
 
 class Autoencoder(nn.Module):
-    """Image to code and back; `output` turns what the decoder gives into an image in [0, 1]."""
+    """Image to code and back; `output` turns what the decoder gives into an image in [0, 1].
+
+    `samples_prior` says that codes drawn from N(0, 1) are decoded to new images.
+    """
 
     variational = False
+    samples_prior = False
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, output: nn.Module) -> None:
         super().__init__()
@@ -36,6 +40,7 @@ class VariationalAutoencoder(Autoencoder):
     """An autoencoder whose encoder gives a normal distribution (Kingma & Welling 2014); reconstructs its mean."""
 
     variational = True
+    samples_prior = True
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of the code, (N, latent) each."""
@@ -45,6 +50,49 @@ class VariationalAutoencoder(Autoencoder):
     def encode(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) to the means of their codes (N, latent)."""
         return self.posterior(images)[0]
+
+
+class PriorAutoencoder(Autoencoder):
+    """An autoencoder whose codes are trained to be distributed as N(0, 1) (Tolstikhin et al. 2018)."""
+
+    samples_prior = True
+
+
+class AdversarialAutoencoder(PriorAutoencoder):
+    """With the critic that tells codes from the prior (Makhzani et al. 2015): codes (N, latent) to logits (N, 1)."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, output: nn.Module, critic: nn.Module) -> None:
+        super().__init__(encoder, decoder, output)
+        self.critic = critic
+
+    def without_critic(self) -> PriorAutoencoder:
+        """Give the same modules without the critic, which is of use in a training alone."""
+        return PriorAutoencoder(self.encoder, self.decoder, self.output)
+
+
+class FactorAutoencoder(VariationalAutoencoder):
+    """With the critic that tells codes from permuted ones (Kim & Mnih 2018): codes (N, latent) to logits (N, 1)."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, output: nn.Module, critic: nn.Module) -> None:
+        super().__init__(encoder, decoder, output)
+        self.critic = critic
+
+    def without_critic(self) -> VariationalAutoencoder:
+        """Give the same modules without the critic, which is of use in a training alone."""
+        return VariationalAutoencoder(self.encoder, self.decoder, self.output)
+
+
+class KeepLargest(nn.Module):
+    """Keeps the largest values of a code and sets the others to 0 (Makhzani & Frey 2014, algorithm 1)."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        self.kept = kept
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Codes (N, latent) to codes of `kept` values."""
+        least = codes.topk(self.kept, dim=1).values[:, -1:]
+        return torch.where(codes >= least, codes, torch.zeros_like(codes))
 
 
 class ContinuousBernoulliMean(nn.Module):

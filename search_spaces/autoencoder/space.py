@@ -36,8 +36,9 @@ class AutoencoderSpace(WeightSharingSpace):
     For vectors (rows of a table) there are fully connected layers, residual and gated ones; without any hidden layer an
     autoencoder is linear. Before it is `shaped` the space is that of images.
 
-    In version 3 codes had sizes that did not depend on the data. In version 2 variational ones had a `loss` for a
-    likelihood, `beta` from 1 on, and neither `capacity` nor `free_bits`.
+    In version 3 codes had sizes that did not depend on the data, noise was Gaussian, and there were the families plain,
+    denoising and variational alone. In version 2 variational ones had a `loss` for a likelihood, `beta` from 1 on, and
+    neither `capacity` nor `free_bits`.
     """
 
     name = "autoencoder"
@@ -53,6 +54,8 @@ class AutoencoderSpace(WeightSharingSpace):
         network = find_network(self.shape)
         family = str(ask.structure("family", list_families(self.version), usual="plain"))
         FAMILIES[family].decide(ask, self.version)
+        if network.bounded:
+            FAMILIES[family].decide_patches(ask)
         latents = list_latents(self.shape, self.version)
         ask.structure("latent", latents, ordered=True, usual=choose_usual_latent(latents, self.shape))
         network.decide(ask, self.version, self.more_operations)
@@ -76,7 +79,7 @@ class AutoencoderSpace(WeightSharingSpace):
         ask.hyperparameter("weight_decay", (0.0, 0.00001, 0.0001, 0.001, 0.01), ordered=True, usual=0.0)
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
-        """An Autoencoder or VariationalAutoencoder for examples (N, *shape); images are in [0, 1]."""
+        """A search_spaces.autoencoder.modules.Autoencoder for examples (N, *shape); images are in [0, 1]."""
         from search_spaces.autoencoder.build import build
 
         self.validate(genotype)

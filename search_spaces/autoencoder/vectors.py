@@ -48,7 +48,7 @@ class GatedLayer(nn.Module):
         return passed
 
 
-def build_layers_of_vectors(content: Content, values: int, code: int) -> tuple[nn.Module, nn.Module]:
+def build_layers_of_vectors(content: Content, values: int, code: int) -> tuple[nn.Sequential, nn.Sequential]:
     """The encoder of vectors (N, values), which may lack values, and the decoder of codes (N, latent)."""
     stages, width = content["stages"], content.get("hidden_width", 0)
     encoder = nn.Sequential(FillMissing(), *_build_row(content, values, width, stages, code))

@@ -7,8 +7,8 @@ from PIL import Image
 from safetensors.torch import load
 
 from evaluators.autoencoder.bounds import as_autoencoder, fit_decoder_variance
+from evaluators.autoencoder.corruption import add_noise
 from evaluators.autoencoder.families import training_loss
-from evaluators.autoencoder.losses import add_noise
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory

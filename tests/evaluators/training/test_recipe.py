@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from evaluators.autoencoder.bounds import as_autoencoder
 from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory
@@ -57,8 +58,8 @@ class Echo(torch.nn.Module):
 
 def test_denoising_compares_what_is_made_of_noisy_images_with_the_clean_ones():
     images, generator = torch.full((50, 1, 20, 20), 0.5), torch.Generator().manual_seed(0)
-    assert training_loss(Echo(), images, {"loss": "mse"}, 0.0, generator).item() == 0
-    loss = training_loss(Echo(), images, {"loss": "mse", "noise_variance": 0.1}, 0.0, generator)
+    assert training_loss(as_autoencoder(Echo()), images, {"loss": "mse"}, 0.0, generator).item() == 0
+    loss = training_loss(as_autoencoder(Echo()), images, {"loss": "mse", "noise_variance": 0.1}, 0.0, generator)
     assert loss.item() == pytest.approx(0.1, rel=0.05)
 
 

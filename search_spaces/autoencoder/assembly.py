@@ -1,0 +1,51 @@
+"""From an encoder and a decoder to the model of a family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from search_spaces.autoencoder.families import FAMILIES, count_kept
+from search_spaces.autoencoder.modules import (
+    AdversarialAutoencoder,
+    Autoencoder,
+    FactorAutoencoder,
+    KeepLargest,
+    PriorAutoencoder,
+    VariationalAutoencoder,
+)
+
+_CRITIC_WIDTH = 128
+
+
+def assemble(
+    content: Mapping[str, Any], encoder: nn.Sequential, decoder: nn.Sequential, output: nn.Module
+) -> Autoencoder:
+    """Make the model of the family that was decided, with what it needs besides encoder and decoder.
+
+    Where small codes are cheap, by an L1 norm or by a contraction, they are standardised: otherwise a code of a tenth
+    that a decoder enlarges would cost a tenth (Rifai et al. 2011 tie the weights of encoder and decoder instead).
+    """
+    latent = content["latent"]
+    match content["family"]:
+        case "sparse" if content["sparsity"] == "k_sparse":
+            encoder.append(KeepLargest(count_kept(content)))
+        case "sparse" | "contractive":
+            encoder.append(nn.BatchNorm1d(latent, affine=False))
+        case "wasserstein":
+            return PriorAutoencoder(encoder, decoder, output)
+        case "adversarial":
+            return AdversarialAutoencoder(encoder, decoder, output, build_critic(latent))
+        case "factor":
+            return FactorAutoencoder(encoder, decoder, output, build_critic(latent))
+    kind = VariationalAutoencoder if FAMILIES[content["family"]].variational else Autoencoder
+    return kind(encoder, decoder, output)
+
+
+def build_critic(latent: int) -> nn.Sequential:
+    """Build what judges codes (N, latent): logits (N, 1)."""
+    width = _CRITIC_WIDTH
+    first, second = nn.Linear(latent, width), nn.Linear(width, width)
+    return nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2), nn.Linear(width, 1))
