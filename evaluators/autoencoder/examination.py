@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel, bound_likelihoods, fit_decoder_variance
+from evaluators.autoencoder.discrete import count_uses
 from evaluators.examination.subject import Subject
 
 
@@ -27,10 +29,15 @@ def make_subject(
         fitted: training examples, whose variance a Gaussian decoder has.
     """
     noise = hyperparameters.get("noise_variance")
+    subject = Subject(
+        autoencoder.encode, autoencoder.decode, autoencoder.reconstruct, noise_variance=noise, device=device
+    )
+    if autoencoder.discrete:  # what lies between codes is the nearest one
+        subject = replace(subject, decode=lambda codes: autoencoder.decode(autoencoder.module.snap(codes)))
+    if autoencoder.has_codebook:
+        subject = replace(subject, count_uses=lambda examples: count_uses(autoencoder, examples).cpu())
     if not autoencoder.variational:
-        return Subject(
-            autoencoder.encode, autoencoder.decode, autoencoder.reconstruct, noise_variance=noise, device=device
-        )
+        return subject
     generator, variance = torch.Generator(device).manual_seed(seed), None
     if likelihood == "gaussian":
         variance = fit_decoder_variance(autoencoder, fitted, generator)
@@ -38,4 +45,4 @@ def make_subject(
     def bound(examples: Tensor, samples: int) -> Tensor:
         return bound_likelihoods(autoencoder, examples, likelihood, generator, variance, samples)
 
-    return Subject(autoencoder.encode, autoencoder.decode, autoencoder.reconstruct, bound, noise, device)
+    return replace(subject, bound=bound, mean=lambda examples: autoencoder.infer(examples).mean)

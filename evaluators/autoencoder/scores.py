@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel, draw_prior, measure_bounds, name_likelihood
+from evaluators.autoencoder.discrete import count_uses
 from evaluators.autoencoder.losses import add_noise
 from evaluators.metrics.cost import PeakMemory
+from evaluators.metrics.likelihood import perplexity
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.training.selection import Scores
 from nas.data.dataset import batches
@@ -60,6 +62,8 @@ def score_reconstructions(
         metrics["denoising_mse"] = mean_squared_error(torch.cat(cleaned), images)
         again = add_noise(images[:_SHOWN], variance, torch.Generator(images.device).manual_seed(seed))
         rows = [images[:_SHOWN], again, autoencoder.reconstruct(again)]
+    if autoencoder.has_codebook:
+        metrics["codebook_perplexity"] = perplexity(count_uses(autoencoder, images))
     if autoencoder.variational:
         some = images[:: -(-len(images) // _BOUNDED)]
         metrics |= measure_bounds(autoencoder, some, name_likelihood(hyperparameters), noise, decoder_variance)

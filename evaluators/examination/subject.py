@@ -22,11 +22,13 @@ class Subject:
     """What a model does with examples (N, ...) float32 on the device; NaN stands for values that are missing.
 
     Attributes:
-        encode: examples to codes (N, latent); of a variational model the means.
+        encode: examples to codes (N, latent): of a variational model the means, of one with categories the likeliest.
         decode: codes to examples.
         reconstruct: examples to what the model makes of them.
         bound: of a variational model, examples and a number of samples to the bounds (3, N) in nats of
             evaluators.autoencoder.bounds.bound_likelihoods; None of others.
+        mean: of a variational model, examples to the means of their codes' distributions; None where these are the codes.
+        count_uses: of a model with a codebook, examples to how often their codes hold each of its vectors, (size,).
         noise_variance: that a denoiser was trained with; None of others.
         device: where the model is.
     """
@@ -35,6 +37,8 @@ class Subject:
     decode: Function
     reconstruct: Function
     bound: Callable[[Tensor, int], Tensor] | None = None
+    mean: Function | None = None
+    count_uses: Function | None = None
     noise_variance: float | None = None
     device: torch.device | str = "cpu"
 

@@ -9,8 +9,16 @@ from typing import Any
 from torch import nn
 
 from nas.core.space import Shape
-from search_spaces.autoencoder.families import FAMILIES
+from search_spaces.autoencoder.codes import (
+    CategoricalAutoencoder,
+    CategoryQuantiser,
+    FiniteScalarQuantiser,
+    QuantisedAutoencoder,
+    VectorQuantiser,
+)
+from search_spaces.autoencoder.families import FAMILIES, find_dimension
 from search_spaces.autoencoder.modules import Autoencoder, ContinuousBernoulliMean, VariationalAutoencoder
+from search_spaces.autoencoder.priors import MixtureAutoencoder, NormalMixture, PseudoInputs, VampAutoencoder
 from search_spaces.autoencoder.vectors import build_layers_of_vectors
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.operations.layers import (
@@ -33,11 +41,12 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
     def build_decided(name: str, channels: int, norm: str, act: str) -> nn.Module:
         return ENCODINGS[content["cells"]].build(content, name, channels, norm, act)
 
-    variational = FAMILIES[content["family"]].variational
-    code = content["latent"] * (2 if variational else 1)
-    kind = VariationalAutoencoder if variational else Autoencoder
+    latent = content["latent"] * content.get("categories", 1)
+    decided, content = content, {**content, "latent": latent}  # that of layers is the decoder's number of inputs
+    normal = FAMILIES[content["family"]].variational and "categories" not in content
+    code = latent * (2 if normal else 1)
     if len(shape) == 1:
-        return kind(*build_layers_of_vectors(content, shape[0], code), nn.Identity())
+        return _join(decided, shape, *build_layers_of_vectors(content, shape[0], code), nn.Identity())
     if content["network"] == "convolutional":
         encoder, decoder = _build_convolutional(content, shape, code, build_cell or build_decided)
     else:
@@ -47,7 +56,26 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
         output = nn.Hardtanh(0.0, 1.0)
     elif content.get("likelihood") == "continuous_bernoulli":
         output = ContinuousBernoulliMean()
-    return kind(encoder, decoder, output)
+    return _join(decided, shape, encoder, decoder, output)
+
+
+def _join(content: Content, shape: Shape, encoder: nn.Module, decoder: nn.Module, output: nn.Module) -> nn.Module:
+    """The autoencoder of a family, with what lies between its halves."""
+    halves = encoder, decoder, output
+    match content["family"]:
+        case "vector_quantised":
+            quantiser = VectorQuantiser(content["codebook_size"], find_dimension(content))
+            return QuantisedAutoencoder(*halves, quantiser)
+        case "finite_scalar":
+            return QuantisedAutoencoder(*halves, FiniteScalarQuantiser(content["levels"]))
+        case "gumbel":
+            return CategoricalAutoencoder(*halves, CategoryQuantiser(content["categories"]))
+    match content.get("prior"):
+        case "mixture":
+            return MixtureAutoencoder(*halves, NormalMixture(content["prior_components"], content["latent"]))
+        case "vamp":
+            return VampAutoencoder(*halves, PseudoInputs(content["prior_components"], shape, bounded=len(shape) == 3))
+    return (VariationalAutoencoder if FAMILIES[content["family"]].variational else Autoencoder)(*halves)
 
 
 def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Module, nn.Module]:
