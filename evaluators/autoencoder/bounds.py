@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from evaluators.autoencoder.posteriors import Posterior, infer
 from evaluators.autoencoder.vectors import fit_vector_variance, vector_log_likelihood
 from evaluators.metrics.likelihood import (
     bernoulli_log_likelihood,
     continuous_bernoulli_log_likelihood,
     gaussian_log_likelihood,
-    kl_to_standard_normal,
     optimal_variance,
 )
 from nas.data.dataset import batches
@@ -32,8 +32,8 @@ class AutoencoderModel:
 
     Attributes:
         module: has an ``encoder``, a ``decoder``, an ``output``, ``encode`` and ``variational``; variational ones have
-            ``posterior``, others may have ``samples_prior``, and those that are trained with a ``critic`` have
-            ``without_critic``. See search_spaces.autoencoder.modules.
+            what evaluators.autoencoder.posteriors.infer asks for, others may have ``samples_prior``, and those that are
+            trained with a ``critic`` have ``without_critic``. See search_spaces.autoencoder.modules.
         words: which numbers of a vector belong to one column of words: what the decoder gives of them are logits.
     """
 
@@ -55,10 +55,26 @@ class AutoencoderModel:
         code: Tensor = self.module.encode(examples)
         return code
 
-    def posterior(self, examples: Tensor) -> tuple[Tensor, Tensor]:
-        """Examples (N, ...) to mean and logarithm of the variance of their codes, (N, latent) each."""
-        mean, log_variance = self.module.posterior(examples)
-        return mean, log_variance
+    @property
+    def discrete(self) -> bool:
+        """Whether its codes are discrete, so that it has ``snap`` and ``split``."""
+        return hasattr(self.module, "quantiser")
+
+    @property
+    def has_codebook(self) -> bool:
+        """Whether its codes consist of vectors of a codebook."""
+        return self.discrete and hasattr(self.module.quantiser, "codebook")
+
+    def infer(self, examples: Tensor) -> Posterior:
+        """Examples (N, ...) to the distributions of their codes."""
+        return infer(self.module, examples)
+
+    def make_sampler(self) -> nn.Module | None:
+        """Make what turns normal noise into codes of the prior; None where the prior is N(0, 1).
+
+        It takes so many numbers of noise as a code has, and `more_noise`.
+        """
+        return self.module.make_sampler().eval() if hasattr(self.module, "make_sampler") else None
 
     def decoder(self, codes: Tensor) -> Tensor:
         """Codes (N, latent) to what is not yet examples: logits, or values that may leave their range."""
@@ -103,17 +119,17 @@ def name_likelihood(hyperparameters: Mapping[str, Any]) -> str:
     return str(hyperparameters.get("likelihood") or _OF_LOSSES[hyperparameters.get("loss", "mse")])
 
 
-def draw_code(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw a code of each image (Kingma & Welling 2014, equation 4), and the noise it is made of; (N, latent) all."""
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-    return mean + (0.5 * log_variance).exp() * noise, noise
+def count_noise(model: AutoencoderModel, examples: Tensor) -> int:
+    """Count the numbers of normal noise that a code of the prior is made of."""
+    return model.encode(examples[:1]).shape[1] + getattr(model.make_sampler(), "more_noise", 0)
 
 
 @torch.no_grad()
 def draw_prior(model: AutoencoderModel, images: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw codes from the prior N(0, 1) and decode them: as many images as `images`, and like these."""
-    latent = model.encode(images[:1]).shape[1]
-    codes = torch.randn((len(images), latent), generator=generator, device=images.device)
+    """Draw codes from the prior and decode them: as many images as `images`, and like these."""
+    noise = torch.randn((len(images), count_noise(model, images)), generator=generator, device=images.device)
+    sampler = model.make_sampler()
+    codes = noise if sampler is None else sampler(noise)
     return torch.cat([model.output(model.decoder(part)) for part in torch.split(codes, _AT_ONCE)])
 
 
@@ -145,7 +161,7 @@ def fit_decoder_variance(model: AutoencoderModel, images: Tensor, generator: tor
     """Find the variance of a Gaussian decoder that is optimal for training images (N, C, H, W) and samples of codes."""
     means = []
     for rows in batches(images):
-        code, _ = draw_code(*model.posterior(images[rows]), generator)
+        code, _ = model.infer(images[rows]).draw(generator)
         means.append(model.decode_unclipped(model.decoder(code)))
     found = torch.cat(means)
     return float(
@@ -178,8 +194,9 @@ def bound_likelihoods(
     """Bound log p(x) of each of N images with samples of its code, (3, N) in nats.
 
     The rows: the expected log-likelihood; the divergence of the posterior from the prior, which the evidence lower
-    bound is less; and the logarithm of the samples' mean of p(x|z) p(z) / q(z|x), which is a bound as well and expected
-    to be no lower, the higher the more samples (Burda et al. 2016, equation 8 and theorem 1).
+    bound is less, by the samples as well where the prior is learned; and the logarithm of the samples' mean of
+    p(x|z) p(z) / q(z|x), which is a bound as well and expected to be no lower, the higher the more samples (Burda et
+    al. 2016, equation 8 and theorem 1).
 
     Args:
         likelihood, variance: see `log_likelihood`.
@@ -187,14 +204,14 @@ def bound_likelihoods(
     """
     parts = []
     for rows in batches(images):
-        mean, log_variance = model.posterior(images[rows])
+        posterior = model.infer(images[rows])
         likelihoods, ratios = [], []
         for _ in range(samples):
-            code, noise = draw_code(mean, log_variance, generator)
+            code, ratio = posterior.draw(generator)
             likelihoods.append(log_likelihood(model, model.decoder(code), images[rows], likelihood, variance))
-            ratios.append(0.5 * torch.sum(noise.square() + log_variance - code.square(), dim=1))  # log p(z) / q(z|x)
-        stacked = torch.stack(likelihoods)
-        weights = stacked + torch.stack(ratios)
-        divergence = kl_to_standard_normal(mean, log_variance).sum(1)
-        parts.append(torch.stack((stacked.mean(0), divergence, weights.logsumexp(0) - math.log(samples))))
+            ratios.append(ratio)
+        reached, gained = torch.stack(likelihoods), torch.stack(ratios)
+        divergences = posterior.divergence()
+        divergence = -gained.mean(0) if divergences is None else divergences.sum(1)
+        parts.append(torch.stack((reached.mean(0), divergence, (reached + gained).logsumexp(0) - math.log(samples))))
     return torch.cat(parts, dim=1)

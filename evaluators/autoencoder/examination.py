@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel, bound_likelihoods, fit_decoder_variance
 from evaluators.autoencoder.corruption import change_examples, name_restoration
+from evaluators.autoencoder.discrete import count_uses
 from evaluators.examination.subject import Subject
 
 
@@ -27,21 +29,25 @@ def make_subject(
         likelihood: that a variational model is scored with (see evaluators.autoencoder.bounds.log_likelihood); else "".
         fitted: training examples, whose variance a Gaussian decoder has.
     """
-    generator, variance = torch.Generator(device).manual_seed(seed), None
+    subject = Subject(autoencoder.encode, autoencoder.decode, autoencoder.reconstruct, device=device)
+    if autoencoder.discrete:  # what lies between codes is the nearest one
+        subject = replace(subject, decode=lambda codes: autoencoder.decode(autoencoder.module.snap(codes)))
+    if autoencoder.has_codebook:
+        subject = replace(subject, count_uses=lambda examples: count_uses(autoencoder, examples).cpu())
+    generator = torch.Generator(device).manual_seed(seed)
+    if name_restoration(hyperparameters):
+
+        def corrupt(examples: Tensor) -> Tensor:
+            return change_examples(examples, hyperparameters, autoencoder.words, generator)[0]
+
+        subject = replace(subject, corrupt=corrupt)
+    if not autoencoder.variational:
+        return subject
+    variance = None
     if likelihood == "gaussian":
         variance = fit_decoder_variance(autoencoder, fitted, generator)
 
     def bound(examples: Tensor, samples: int) -> Tensor:
         return bound_likelihoods(autoencoder, examples, likelihood, generator, variance, samples)
 
-    def corrupt(examples: Tensor) -> Tensor:
-        return change_examples(examples, hyperparameters, autoencoder.words, generator)[0]
-
-    return Subject(
-        autoencoder.encode,
-        autoencoder.decode,
-        autoencoder.reconstruct,
-        bound if autoencoder.variational else None,
-        corrupt if name_restoration(hyperparameters) else None,
-        device,
-    )
+    return replace(subject, bound=bound, mean=lambda examples: autoencoder.infer(examples).mean)

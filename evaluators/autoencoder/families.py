@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel
+from evaluators.autoencoder.discrete import gumbel_loss, vector_quantised_loss
+from evaluators.autoencoder.importance import importance_weighted_loss
 from evaluators.autoencoder.losses import reconstruction_loss, variational_loss
 from evaluators.autoencoder.prior_matching import adversarial_loss, factor_loss, wasserstein_loss
 from evaluators.autoencoder.regularised import contractive_loss, sparse_loss
@@ -27,6 +29,10 @@ LOSSES: Mapping[str, Loss] = {
     "wasserstein": wasserstein_loss,
     "adversarial": adversarial_loss,
     "factor": factor_loss,
+    "importance_weighted": importance_weighted_loss,
+    "vector_quantised": vector_quantised_loss,
+    "finite_scalar": reconstruction_loss,  # whose gradient passes straight through
+    "gumbel": gumbel_loss,
 }
 """By the names of search_spaces.autoencoder.families.FAMILIES."""
 

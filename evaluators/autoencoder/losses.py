@@ -10,15 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evaluators.autoencoder.bounds import (
-    AutoencoderModel,
-    draw_code,
-    log_likelihood,
-    name_likelihood,
-)
+from evaluators.autoencoder.bounds import AutoencoderModel, log_likelihood, name_likelihood
 from evaluators.autoencoder.corruption import change_examples
 from evaluators.autoencoder.vectors import number_columns, vector_error
-from evaluators.metrics.likelihood import kl_to_standard_normal
 
 _CAPACITY_GROWS = 0.5
 """The share of a training in which a capacity rises from 0 to what it is then for the rest."""
@@ -93,17 +87,19 @@ def draw_bound(
 
     It is what the divergence of codes costs minus the log-likelihood: with a cost of 1 a nat minus Kingma & Welling's
     bound; see `weigh_divergence`. A Gaussian likelihood has the variance that is optimal for the batch: with a fixed
-    one, codes of images of small contrast are not worth their nats, and collapse.
+    one, codes of images of small contrast are not worth their nats, and collapse. The divergence from a learned prior
+    is estimated by the code that is drawn.
     """
-    mean, log_variance = (values.float() for values in model.posterior(examples))
-    code, _ = draw_code(mean, log_variance, generator)
+    posterior = model.infer(examples)
+    code, ratio = posterior.draw(generator)
     likelihoods = log_likelihood(model, model.decoder(code).float(), examples, name_likelihood(hyperparameters))
-    divergences = kl_to_standard_normal(mean, log_variance).mean(0)
-    return weigh_divergence(divergences, hyperparameters, progress) - likelihoods.mean(), code
+    divergences = posterior.divergence()
+    mean = -ratio.mean(0, keepdim=True) if divergences is None else divergences.mean(0)
+    return weigh_divergence(mean, hyperparameters, progress) - likelihoods.mean(), code
 
 
 def weigh_divergence(divergences: Tensor, hyperparameters: Mapping[str, Any], progress: float) -> Tensor:
-    """Compute what divergences from the prior cost, a scalar, given a batch's mean of each latent's, (latent,) nats.
+    """Compute what divergences from the prior cost, a scalar, given a batch's mean of each latent's or of all, in nats.
 
     With a ``capacity``, gamma |KL - C|, where C grows linearly to it in the first half of the training (Burgess et al.
     2018, equation 8). Else ``beta``, 1 where it is not decided, times KL (Higgins et al. 2017, equation 4), growing

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel, draw_prior, measure_bounds, name_likelihood
 from evaluators.autoencoder.corruption import change_examples, name_restoration
+from evaluators.autoencoder.discrete import count_uses
 from evaluators.metrics.cost import PeakMemory
+from evaluators.metrics.likelihood import perplexity
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
 from evaluators.training.selection import Scores
 from nas.data.dataset import batches
@@ -62,6 +64,8 @@ def score_reconstructions(
         again = torch.Generator(images.device).manual_seed(seed)
         seen, _ = change_examples(images[:_SHOWN], hyperparameters, autoencoder.words, again)
         rows = [images[:_SHOWN], seen, autoencoder.reconstruct(seen)]
+    if autoencoder.has_codebook:
+        metrics["codebook_perplexity"] = perplexity(count_uses(autoencoder, images))
     if autoencoder.variational:
         some = images[:: -(-len(images) // _BOUNDED)]
         metrics |= measure_bounds(autoencoder, some, name_likelihood(hyperparameters), noise, decoder_variance)

@@ -16,6 +16,7 @@ from evaluators.autoencoder.baselines import reconstruct_linearly
 from evaluators.autoencoder.bounds import (
     AutoencoderModel,
     as_autoencoder,
+    count_noise,
     draw_prior,
     fit_decoder_variance,
     name_likelihood,
@@ -54,13 +55,14 @@ class AutoencoderTask(Task):
     what is missing has no say. Their metrics are those that need no picture.
 
     Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from a
-    corrupted input; for masked ones ``masked_mse``, of what is hidden from them; for variational ones ``elbo`` and its
-    two parts, ``log_likelihood`` and ``kl``, and ``iwae_bound``: nats an image, from 4 samples of its code, the mean
-    over 2,000 images at most. They are of densities, or of probabilities where every value of the data is 0 or 1: what
-    a Bernoulli likelihood has made of grey values is scored by the continuous one. The Gaussian has, on whatever part,
-    the variance that is optimal for 1,000 training images, so that ``elbo`` bounds the density of a part that has no
-    say in it. ``log_likelihood`` is an objective although larger codes raise it: pin ``latent`` to compare codes of one
-    size.
+    corrupted input; for masked ones ``masked_mse``, of what is hidden from them; for variational ones, those of
+    categories and importance-weighted ones among them, ``elbo`` and its two parts, ``log_likelihood`` and ``kl``, and
+    ``iwae_bound``: nats an image, from 4 samples of its code, the mean over 2,000 images at most. They are of
+    densities, or of probabilities where every value of the data is 0 or 1: what a Bernoulli likelihood has made of grey
+    values is scored by the continuous one. The Gaussian has, on whatever part, the variance that is optimal for 1,000
+    training images, so that ``elbo`` bounds the density of a part that has no say in it. ``log_likelihood`` is an
+    objective although larger codes raise it: pin ``latent`` to compare codes of one size. Of vector quantised ones
+    ``codebook_perplexity``: exp of the entropy of what their codes consist of.
 
     On a test part of 100 images or more those whose prior can be sampled also have ``sample_fid``, of such samples, and
     beside it ``real_fid``; see evaluators.metrics.samples.make_reference.
@@ -79,6 +81,7 @@ class AutoencoderTask(Task):
         Metric("log_likelihood", "maximize", "nats"),
         Metric("iwae_bound", "maximize", "nats"),
         Metric("kl", "minimize", "nats", caveat="codes that ignore the image have the least"),
+        Metric("codebook_perplexity", "maximize", caveat="codes that ignore the image may use all of a codebook"),
         Metric("sample_fid", "minimize", caveat="is measured on the test part alone, as it takes too long for epochs"),
         REAL,
     )
@@ -121,7 +124,7 @@ class AutoencoderTask(Task):
             needed.append(Assumption("masked_share", (0.5,), "less would be easier to guess"))
             needed.append(Assumption("patches_a_side", (7,), "smaller ones would be easier to guess"))
         if objective in _BOUNDS:
-            needed.append(Assumption("family", ("variational",), f"others do not maximise {objective}"))
+            needed.append(Assumption("family", ("variational",), f"usual of those that have {objective}"))
             kind, reason = "gaussian", "grey values have no Bernoulli one, and the continuous has no bound at 0 and 1"
             if self._binary:
                 kind, reason = "bernoulli", "all values are 0 or 1, and densities do not compare with probabilities"
@@ -258,7 +261,10 @@ class AutoencoderTask(Task):
         return {"encoder": (images,), "decoder": (codes,)}
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """Deliver the autoencoder, with the first 16 examples of the test part, and its decoder if that draws new ones.
+        """Deliver the autoencoder, with the first 16 examples of the test part, and what else its family can do.
+
+        Where codes of the prior can be drawn also the ``decoder``, with the prior; where codes are discrete the
+        ``encoder`` to indices and the ``index_decoder`` of these.
 
         Of vectors the decoder is no part of its own, as what it gives means something with the columns alone.
         """
@@ -267,20 +273,30 @@ class AutoencoderTask(Task):
         if not self._pictured:
             return {"autoencoder": self._deliver_table(model, images)}
         whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder", pictures=self.data.pictures)
-        if not autoencoder.samples_prior:
-            return {"autoencoder": whole}
-        latent = autoencoder.encode(as_float(images[:1])).shape[1]
-        settings = {"latent": latent, "noise": "normal", "noise_scale": 1.0, "condition": "none"}
-        noise = torch.randn((_EXAMPLES, latent), generator=torch.Generator().manual_seed(0))
-        decoder = nn.Sequential(autoencoder.module.decoder, autoencoder.module.output).eval()
-        return {
-            "autoencoder": replace(whole, settings=settings),
-            "decoder": Deliverable(decoder, {"noise": noise}, ("images",), "generator", settings),
-        }
+        parts, settings = {"autoencoder": whole}, dict[str, Any](discrete=True) if autoencoder.discrete else {}
+        if autoencoder.samples_prior:
+            settings |= self._describe_sampling(autoencoder, images)
+            layers = [autoencoder.make_sampler(), autoencoder.module.decoder, autoencoder.module.output]
+            decoder = nn.Sequential(*(layer for layer in layers if layer is not None)).eval()
+            noise = torch.randn((_EXAMPLES, settings["latent"]), generator=torch.Generator().manual_seed(0))
+            told = settings | {"noise": "normal", "noise_scale": 1.0, "condition": "none"}
+            parts["decoder"] = Deliverable(decoder, {"noise": noise}, ("images",), "generator", told)
+        if autoencoder.discrete:
+            encoder, decoder = autoencoder.module.split()
+            with torch.no_grad():
+                indices = encoder.eval()(as_float(images))
+            parts["encoder"] = Deliverable(encoder, {"images": images}, ("indices",), "model")
+            parts["index_decoder"] = Deliverable(decoder.eval(), {"indices": indices}, ("images",), "model")
+        return {**parts, "autoencoder": replace(whole, settings=settings)}
+
+    def _describe_sampling(self, autoencoder: AutoencoderModel, examples: Tensor) -> dict[str, Any]:
+        """Describe to a program how codes of the prior are made: of how many numbers, and by what."""
+        found = {"latent": count_noise(autoencoder, as_float(examples))}
+        return found if autoencoder.make_sampler() is None else {**found, "sampler": True}
 
     def _deliver_table(self, model: nn.Module, vectors: Tensor) -> Deliverable:
         columns = self.data.columns or [Column(str(place)) for place in range(vectors.shape[1])]
         settings: dict[str, Any] = {"columns": [asdict(column) for column in columns]}
         if (autoencoder := self._view(model)).samples_prior:
-            settings["latent"] = autoencoder.encode(vectors[:1]).shape[1]
+            settings |= self._describe_sampling(autoencoder, vectors)
         return Deliverable(model, {"vectors": vectors}, ("reconstructions",), "table_autoencoder", settings)

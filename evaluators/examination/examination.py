@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from evaluators.examination.anomalies import examine_anomalies
+from evaluators.examination.codebook import examine_codebook
 from evaluators.examination.embedding import EMBEDDED, draw_codes
 from evaluators.examination.latent import FITTED, examine_codes
 from evaluators.examination.likelihood import examine_activity, examine_likelihood
@@ -46,6 +47,8 @@ def examine_uses(subject: Subject, data: Dataset, seed: int, *, bound_samples: i
     if subject.bound is not None:
         found = examine_likelihood(subject, test, bound_samples, seed)
         uses["likelihood"] = _join(found, examine_activity(subject, test))
+    if subject.count_uses is not None:
+        uses["codebook"] = examine_codebook(subject, test)
     uses |= _examine_labels(subject, train, test, seed)
     uses["robustness"] = examine_robustness(subject, few, train, seed)
     uses["anomaly detection"] = _examine_anomalies(subject, data, train, seed, quick=quick)

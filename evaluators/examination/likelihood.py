@@ -32,7 +32,7 @@ def examine_activity(subject: Subject, part: Split) -> Examination:
 
     Burda et al. 2016, section 5.2: the variance over examples of the mean of q(z|x).
     """
-    codes = subject.codes(part.examples)
+    codes = subject.apply(subject.mean or subject.encode, part.examples).double().numpy()
     active, latents = int((codes.var(axis=0) > _ACTIVE).sum()), codes.shape[1]
     remark = f"{active} of {latents} latents {'is' if active == 1 else 'are'} active"
     if active <= min(_NEARLY_NONE, latents // 4):

@@ -22,12 +22,14 @@ class Subject:
     """What a model does with examples (N, ...) float32 on the device; NaN stands for values that are missing.
 
     Attributes:
-        encode: examples to codes (N, latent); of a variational model the means.
+        encode: examples to codes (N, latent): of a variational model the means, of one with categories the likeliest.
         decode: codes to examples.
         reconstruct: examples to what the model makes of them.
         bound: of a variational model, examples and a number of samples to the bounds (3, N) in nats of
             evaluators.autoencoder.bounds.bound_likelihoods; None of others.
         corrupt: examples to what a model was trained to undo, noise for one; None of others.
+        mean: of a variational model, examples to the means of their codes' distributions; None where codes are these.
+        count_uses: of a model with a codebook, examples to how often their codes hold each of its vectors, (size,).
         device: where the model is.
     """
 
@@ -36,6 +38,8 @@ class Subject:
     reconstruct: Function
     bound: Callable[[Tensor, int], Tensor] | None = None
     corrupt: Function | None = None
+    mean: Function | None = None
+    count_uses: Function | None = None
     device: torch.device | str = "cpu"
 
     @torch.no_grad()

@@ -56,3 +56,9 @@ def optimal_variance(means: Tensor, images: Tensor) -> Tensor:
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Compute KL(N(mean, variance) || N(0, 1)) of each latent (Kingma & Welling 2014, appendix B), (N, latent) all."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
+def perplexity(counts: Tensor) -> float:
+    """Compute how many evenly used symbols would say as much, exp of the entropy, given how often each is used."""
+    shares = counts.double() / counts.sum()
+    return float(torch.special.entr(shares).sum().exp())

@@ -7,7 +7,15 @@ from typing import Any
 
 from torch import nn
 
-from search_spaces.autoencoder.families import FAMILIES, count_kept
+from nas.core.space import Shape
+from search_spaces.autoencoder.codes import (
+    CategoricalAutoencoder,
+    CategoryQuantiser,
+    FiniteScalarQuantiser,
+    QuantisedAutoencoder,
+    VectorQuantiser,
+)
+from search_spaces.autoencoder.families import FAMILIES, count_kept, find_dimension
 from search_spaces.autoencoder.modules import (
     AdversarialAutoencoder,
     Autoencoder,
@@ -16,12 +24,13 @@ from search_spaces.autoencoder.modules import (
     PriorAutoencoder,
     VariationalAutoencoder,
 )
+from search_spaces.autoencoder.priors import MixtureAutoencoder, NormalMixture, PseudoInputs, VampAutoencoder
 
 _CRITIC_WIDTH = 128
 
 
 def assemble(
-    content: Mapping[str, Any], encoder: nn.Sequential, decoder: nn.Sequential, output: nn.Module
+    content: Mapping[str, Any], shape: Shape, encoder: nn.Sequential, decoder: nn.Sequential, output: nn.Module
 ) -> Autoencoder:
     """Make the model of the family that was decided, with what it needs besides encoder and decoder.
 
@@ -40,6 +49,20 @@ def assemble(
             return AdversarialAutoencoder(encoder, decoder, output, build_critic(latent))
         case "factor":
             return FactorAutoencoder(encoder, decoder, output, build_critic(latent))
+        case "vector_quantised":
+            quantiser = VectorQuantiser(content["codebook_size"], find_dimension(content))
+            return QuantisedAutoencoder(encoder, decoder, output, quantiser)
+        case "finite_scalar":
+            return QuantisedAutoencoder(encoder, decoder, output, FiniteScalarQuantiser(content["levels"]))
+        case "gumbel":
+            return CategoricalAutoencoder(encoder, decoder, output, CategoryQuantiser(content["categories"]))
+    match content.get("prior"):
+        case "mixture":
+            prior = NormalMixture(content["prior_components"], latent)
+            return MixtureAutoencoder(encoder, decoder, output, prior)
+        case "vamp":
+            inputs = PseudoInputs(content["prior_components"], shape, bounded=len(shape) == 3)
+            return VampAutoencoder(encoder, decoder, output, inputs)
     kind = VariationalAutoencoder if FAMILIES[content["family"]].variational else Autoencoder
     return kind(encoder, decoder, output)
 

@@ -34,10 +34,12 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
     def build_decided(name: str, channels: int, norm: str, act: str) -> nn.Module:
         return ENCODINGS[content["cells"]].build(content, name, channels, norm, act)
 
-    variational = FAMILIES[content["family"]].variational
-    code = content["latent"] * (2 if variational else 1)
+    latent = content["latent"] * content.get("categories", 1)
+    decided, content = content, {**content, "latent": latent}  # that of layers is the decoder's number of inputs
+    normal = FAMILIES[content["family"]].variational and "categories" not in content
+    code = latent * (2 if normal else 1)
     if len(shape) == 1:
-        return assemble(content, *build_layers_of_vectors(content, shape[0], code), nn.Identity())
+        return assemble(decided, shape, *build_layers_of_vectors(content, shape[0], code), nn.Identity())
     if content["network"] == "convolutional":
         encoder, decoder = _build_convolutional(content, shape, code, build_cell or build_decided)
     else:
@@ -47,7 +49,7 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
         output = nn.Hardtanh(0.0, 1.0)
     elif content.get("likelihood") == "continuous_bernoulli":
         output = ContinuousBernoulliMean()
-    return assemble(content, encoder, decoder, output)
+    return assemble(decided, shape, encoder, decoder, output)
 
 
 def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Sequential, nn.Sequential]:

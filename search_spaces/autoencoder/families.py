@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -104,8 +105,25 @@ def _decide_warm_up(ask: Asker) -> None:
     ask.hyperparameter("kl_warm_up", (0.0, 0.1, 0.2), ordered=True, usual=0.1)
 
 
-def _decide_divergence(ask: Asker, version: int) -> None:
-    """What the divergence of codes costs: in proportion, or its distance from a capacity; in nats."""
+def _decide_variational(ask: Asker, version: int) -> None:
+    """Ask for the prior, and what the divergence from it costs."""
+    prior = _decide_prior(ask) if version >= 4 else "standard"
+    _decide_divergence(ask, version, frees=prior == "standard")
+
+
+def _decide_prior(ask: Asker) -> str:
+    """Ask for what codes are compared with: N(0, 1), a learned mixture, or that of pseudo-inputs' posteriors."""
+    prior = str(ask.structure("prior", ("standard", "mixture", "vamp"), usual="standard"))
+    if prior != "standard":
+        ask.structure("prior_components", (10, 50, 200), ordered=True, usual=50)
+    return prior
+
+
+def _decide_divergence(ask: Asker, version: int, *, frees: bool = True) -> None:
+    """What the divergence of codes costs: in proportion, or its distance from a capacity; in nats.
+
+    Some of each latent are free where it is known of each.
+    """
     large, early = (1.0, 2.0, 4.0, 6.0, 8.0, 16.0), version < 3
     off = early or ask.hyperparameter("capacity", ("off", 5.0, 10.0, 25.0, 50.0), usual="off") == "off"
     if not off:
@@ -113,7 +131,7 @@ def _decide_divergence(ask: Asker, version: int) -> None:
         return
     ask.hyperparameter("beta", large if early else (0.1, 0.25, 0.5, *large), ordered=True, usual=1.0)
     _decide_warm_up(ask)
-    if not early:
+    if not early and frees:
         ask.hyperparameter("free_bits", ("off", 0.05, 0.1, 0.25, 0.5), ordered=True, usual="off")
 
 
@@ -125,10 +143,64 @@ def _describe_divergence(content: Content) -> str:
     return f"beta {content['beta']:g}" + ("" if free == "off" else f", {free:g} nats free in each latent")
 
 
+def _describe_variational(content: Content) -> str:
+    return ", ".join([*_describe_prior(content), _describe_divergence(content)])
+
+
+def _describe_prior(content: Content) -> list[str]:
+    """A phrase about the prior, and none of N(0, 1)."""
+    kinds = {"mixture": "a mixture of {} as the prior", "vamp": "the posteriors of {} pseudo-inputs as the prior"}
+    prior = content.get("prior", "standard")
+    return [] if prior == "standard" else [kinds[prior].format(content["prior_components"])]
+
+
+def _decide_importance(ask: Asker, version: int) -> None:
+    """Ask for the prior, how many codes of an example weigh each other, and how the encoder's gradient is estimated."""
+    _decide_prior(ask)
+    ask.hyperparameter("importance_samples", (5, 10, 50), ordered=True, usual=5)
+    ask.hyperparameter("gradient", ("doubly_reparameterised", "plain"), usual="doubly_reparameterised")
+
+
+def _describe_importance(content: Content) -> str:
+    gradient = f"{content['gradient'].replace('_', ' ')} gradient"
+    return ", ".join([*_describe_prior(content), f"{content['importance_samples']} samples", gradient])
+
+
+def _decide_codebook(ask: Asker, version: int) -> None:
+    ask.structure("codebook_size", (16, 32, 64, 128, 256, 512, 1024), ordered=True, usual=256)
+    ask.structure("code_dimension", (1, 2, 4, 8, 16, 32, 64), ordered=True, usual=4)
+
+
+def _describe_codebook(content: Content) -> str:
+    groups = content["latent"] // (dimension := find_dimension(content))
+    return f"{groups} groups of {dimension}, a codebook of {content['codebook_size']}"
+
+
+def find_dimension(content: Content) -> int:
+    """The size of the vectors that a code is cut into: the largest that divides both the code and what is decided."""
+    return math.gcd(content["latent"], content["code_dimension"])
+
+
+def _decide_levels(ask: Asker, version: int) -> None:
+    ask.structure("levels", (2, 3, 4, 5, 8, 16, 32), ordered=True, usual=8)
+
+
+def _decide_categories(ask: Asker, version: int) -> None:
+    """Ask for the number of categories that each latent has, how nearly they are one at the end, and what they cost."""
+    ask.structure("categories", (2, 4, 8, 16, 32), ordered=True, usual=8)
+    ask.hyperparameter("final_temperature", (0.1, 0.2, 0.5, 1.0), ordered=True, usual=0.5)
+    _decide_divergence(ask, version)
+
+
+def _describe_categories(content: Content) -> str:
+    cost = _describe_divergence(content)
+    return f"{content['categories']} categories, temperature to {content['final_temperature']:g}, {cost}"
+
+
 FAMILIES = {
     "plain": Family(_decide_nothing, lambda content: ""),
     "denoising": Family(_decide_corruption, _describe_corruption),
-    "variational": Family(_decide_divergence, _describe_divergence, variational=True),
+    "variational": Family(_decide_variational, _describe_variational, variational=True),
     "sparse": Family(_decide_sparsity, _describe_sparsity, since=4),
     "contractive": Family(_decide_contraction, lambda content: f"weight {content['contraction_weight']:g}", since=4),
     "masked": Family(_decide_mask, _describe_mask, since=4, decide_patches=_decide_patches),
@@ -140,6 +212,10 @@ FAMILIES = {
         variational=True,
         since=4,
     ),
+    "importance_weighted": Family(_decide_importance, _describe_importance, variational=True, since=4),
+    "vector_quantised": Family(_decide_codebook, _describe_codebook, since=4),
+    "finite_scalar": Family(_decide_levels, lambda content: f"{content['levels']} levels", since=4),
+    "gumbel": Family(_decide_categories, _describe_categories, variational=True, since=4),
 }
 """By name; `usual` is the first."""
 

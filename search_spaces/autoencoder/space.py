@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nas.core.genotype import Genotype, canonical_text
 from nas.core.space import Shape, Value
 from nas.core.supernet import SupernetPlan
-from search_spaces.autoencoder.families import FAMILIES, LIKELIHOODS, describe_family, list_families
+from search_spaces.autoencoder.families import FAMILIES, LIKELIHOODS, describe_family, find_dimension, list_families
 from search_spaces.autoencoder.networks import (
     choose_usual_latent,
     describe_completeness,
@@ -36,9 +36,9 @@ class AutoencoderSpace(WeightSharingSpace):
     For vectors (rows of a table) there are fully connected layers, residual and gated ones; without any hidden layer an
     autoencoder is linear. Before it is `shaped` the space is that of images.
 
-    In version 3 codes had sizes that did not depend on the data, noise was Gaussian, and there were the families plain,
-    denoising and variational alone. In version 2 variational ones had a `loss` for a likelihood, `beta` from 1 on, and
-    neither `capacity` nor `free_bits`.
+    In version 3 codes had sizes that did not depend on the data, noise was Gaussian, all priors N(0, 1), and there were
+    the families plain, denoising and variational alone. In version 2 variational ones had a `loss` for a likelihood,
+    `beta` from 1 on, and neither `capacity` nor `free_bits`.
     """
 
     name = "autoencoder"
@@ -110,6 +110,8 @@ class AutoencoderSpace(WeightSharingSpace):
             content = canonicalise_cells(content, self.cells, ENCODINGS[encoding].edges)
         if content["stages"] <= 1:
             content.pop("width_growth", None)  # nothing grows
+        if "code_dimension" in content:
+            content["code_dimension"] = find_dimension(content)
         return canonical_text(content)
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:

@@ -1,0 +1,161 @@
+"""Distributions of codes, given examples: how they are drawn from, and how far they are from the prior."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluators.metrics.likelihood import kl_to_standard_normal
+
+_LOG_OF_CIRCLE = math.log(2 * math.pi)
+
+
+class Posterior(Protocol):
+    """The distributions q(z|x) of the codes of N examples, beside the prior p(z)."""
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of each, (N, values)."""
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a code of each, (N, values), and compute log p(z) / q(z|x) of these, (N,)."""
+
+    def divergence(self) -> Tensor | None:
+        """Compute KL(q(z|x) || p(z)) of each latent, (N, latents); None where there is no closed form.
+
+        Then minus the mean of log p(z) / q(z|x) of codes that are drawn is an estimate without bias.
+        """
+
+
+def draw_code(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw a code of each image (Kingma & Welling 2014, equation 4), and the noise it is made of; (N, latent) all."""
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+    return mean + (0.5 * log_variance).exp() * noise, noise
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of normal distributions as a prior.
+
+    Attributes:
+        means, log_variances: (components, 1, latent).
+        log_weights: (components,).
+    """
+
+    means: Tensor
+    log_variances: Tensor
+    log_weights: Tensor
+
+    def log_density(self, codes: Tensor) -> Tensor:
+        """Compute log p(z) of codes (N, latent), (N,)."""
+        squares = (codes - self.means).square() * (-self.log_variances).exp()
+        each = -0.5 * (squares + self.log_variances + _LOG_OF_CIRCLE).sum(2)  # (components, N)
+        return (self.log_weights[:, None] + each).logsumexp(0)
+
+
+@dataclass(frozen=True)
+class NormalPosterior:
+    """Normal distributions.
+
+    Attributes:
+        mean, log_variance: (N, latent).
+        prior: None for N(0, 1).
+    """
+
+    mean: Tensor
+    log_variance: Tensor
+    prior: Mixture | None = None
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a code of each; see Posterior."""
+        code, noise = draw_code(self.mean, self.log_variance, generator)
+        return code, self._compare(code, noise)
+
+    def log_ratio(self, code: Tensor) -> Tensor:
+        """Compute log p(z) / q(z|x) of codes (N, latent), (N,)."""
+        return self._compare(code, (code - self.mean) * (-0.5 * self.log_variance).exp())
+
+    def _compare(self, code: Tensor, noise: Tensor) -> Tensor:
+        if self.prior is None:
+            return 0.5 * torch.sum(noise.square() + self.log_variance - code.square(), dim=1)
+        return self.prior.log_density(code) + 0.5 * (noise.square() + self.log_variance + _LOG_OF_CIRCLE).sum(1)
+
+    def divergence(self) -> Tensor | None:
+        """Compute the divergence of each latent from N(0, 1); see Posterior."""
+        return kl_to_standard_normal(self.mean, self.log_variance) if self.prior is None else None
+
+    def repeat(self, count: int) -> Self:
+        """The same distributions `count` times, (count * N, latent)."""
+        return type(self)(self.mean.repeat(count, 1), self.log_variance.repeat(count, 1), self.prior)
+
+    def detach(self) -> Self:
+        """The same distributions as constants; a gradient reaches the prior still."""
+        return type(self)(self.mean.detach(), self.log_variance.detach(), self.prior)
+
+
+@dataclass(frozen=True)
+class CategoricalPosterior:
+    """Distributions of categories, whose prior is uniform.
+
+    Attributes:
+        logits: (N, groups, categories).
+    """
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The probabilities of each one's categories, (N, groups * categories)."""
+        return self.logits.softmax(2).flatten(1)
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a code of each, a 1 among 0s in each group, (N, groups * categories); see Posterior."""
+        categories = self.logits.shape[2]
+        code = F.one_hot(self._perturb(generator).argmax(2), categories).to(self.logits.dtype)
+        chosen = (self.logits.log_softmax(2) * code).sum(2)
+        return code.flatten(1), -(chosen + math.log(categories)).sum(1)
+
+    def relax(self, temperature: float, generator: torch.Generator) -> Tensor:
+        """Draw codes between categories, (N, groups * categories), through which a gradient flows.
+
+        Jang et al. 2017, equation 2: the nearer to a 1 among 0s, the lower the temperature.
+        """
+        return (self._perturb(generator) / temperature).softmax(2).flatten(1)
+
+    def divergence(self) -> Tensor:
+        """Compute the divergence of each group from the uniform distribution; see Posterior."""
+        logarithms = self.logits.log_softmax(2)
+        return (logarithms.exp() * logarithms).sum(2) + math.log(self.logits.shape[2])
+
+    def _perturb(self, generator: torch.Generator) -> Tensor:
+        """Add Gumbel noise to the logits: the largest is then drawn from their distribution."""
+        noise = torch.empty_like(self.logits).exponential_(generator=generator)
+        return self.logits - noise.clamp(min=torch.finfo(noise.dtype).tiny).log()
+
+
+def infer(module: Any, examples: Tensor) -> Posterior:
+    """Infer the distributions of the codes of examples (N, ...), in float32, by a variational model.
+
+    It has ``logits`` of categories, or ``posterior``, and ``prior_components`` where the prior is not N(0, 1). See
+    search_spaces.autoencoder.
+    """
+    if hasattr(module, "logits"):
+        return CategoricalPosterior(module.logits(examples).float())
+    mean, log_variance = (values.float() for values in module.posterior(examples))
+    return NormalPosterior(mean, log_variance, _find_prior(module))
+
+
+def _find_prior(module: Any) -> Mixture | None:
+    """Find a model's prior as it is in evaluation: batches of pseudo-inputs are none that it is normalised by."""
+    if not hasattr(module, "prior_components"):
+        return None
+    trained = module.encoder.training
+    module.encoder.eval()
+    components = module.prior_components()
+    module.encoder.train(trained)
+    return Mixture(*(values.float() for values in components))
