@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
@@ -30,9 +30,12 @@ from evaluators.metrics.reconstruction import mean_squared_error, psnr
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
 from evaluators.training.selection import Scores
+from nas.core.errors import UserError
 from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
+from nas.core.supernet import SupernetPlan
+from nas.core.trial import Measurement, Trial
 from nas.data.columns import Column, find_places
 from nas.data.dataset import Dataset, Split, as_float, batches
 
@@ -252,6 +255,17 @@ class AutoencoderTask(Task):
     def cost(self, model: nn.Module) -> dict[str, float]:
         """``parameters`` and ``multiply_adds`` of what is delivered: without a critic."""
         return super().cost(remove_critic(model))
+
+    def train_supernet(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
+        """Train the supernet around the trial's genotype; see evaluators.task.Task.train_supernet.
+
+        Raises:
+            UserError: a contractive loss, which is of slopes itself, would be differentiated three times.
+        """
+        if plan.order == 2 and "contraction_weight" in self.hyperparameters(trial.genotype):
+            why = "batch normalisation has no third derivatives, which contractive autoencoders need"
+            raise UserError("--set order", 2, "1", why=why)
+        return super().train_supernet(trial, plan)
 
     def prunable_parts(self, model: nn.Module) -> Calls:
         """Give encoder and decoder, which are pruned separately, so that codes keep their size."""

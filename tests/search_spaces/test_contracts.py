@@ -9,6 +9,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import sample
 from nas.testing import SpaceContract
 from nas.testing.toys import ToySpace
+from search_spaces.autoencoder.families import FAMILIES
 from search_spaces.autoencoder.space import AutoencoderSpace, describe_completeness
 from search_spaces.choices import Asker, ChoiceSpace
 
@@ -90,7 +91,14 @@ def test_size_is_exact_where_nothing_is_conditional():
 
 def test_choices_finds_what_depends_on_several_decisions():
     found = AutoencoderSpace().choices()
-    for site in ("decoder_cell.node3.operation1", "decoder_stages", "kl_warm_up", "output", "noise_variance"):
+    for site in (
+        "decoder_cell.node3.operation1",
+        "decoder_stages",
+        "kl_warm_up",
+        "output",
+        "noise_variance",
+        "patches_a_side",
+    ):
         assert site in found
 
 
@@ -130,7 +138,7 @@ def test_every_family_and_operation_is_drawn():
     generator = np.random.default_rng(0)
     for _ in range(400):
         seen |= {str(value) for value in sample(space, generator).content.values()}
-    wanted = {"plain", "denoising", "variational", "none", "skip", "conv_1x1", "conv_3x3", "conv_5x5"}
+    wanted = {*FAMILIES, "none", "skip", "conv_1x1", "conv_3x3", "conv_5x5"}
     wanted |= {"separable_3x3", "separable_5x5", "dilated_3x3", "dilated_5x5", "average_pool_3x3", "max_pool_3x3"}
     wanted |= {"strided_convolution", "average", "max", "transposed_convolution", "nearest", "bilinear"}
     wanted |= {

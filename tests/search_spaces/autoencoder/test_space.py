@@ -109,6 +109,28 @@ def test_what_codes_cost_is_decided_of_variational_autoencoders_alone_and_is_usu
     assert "continuous Bernoulli" in space.describe(free, (1, 8, 8))
 
 
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [({"family": "denoising"}, "denoising (sigma^2 0.03)"),
+     ({"family": "denoising", "corruption": "salt_and_pepper"}, "denoising (salt and pepper, 25% of values)"),
+     ({"family": "sparse"}, "sparse (L1 0.03)"),
+     ({"family": "sparse", "sparsity": "k_sparse"}, "sparse (k-sparse, 8 of 32 values kept)"),
+     ({"family": "contractive"}, "contractive (weight 0.003)"),
+     ({"family": "masked"}, "masked (50% hidden, 7 patches a side)"),
+     ({"family": "wasserstein"}, "wasserstein (MMD, weight 10)"),
+     ({"family": "adversarial"}, "adversarial (weight 3)"),
+     ({"family": "factor"}, "factor (total correlation, weight 10)")],
+)  # fmt: skip
+def test_a_family_is_described_with_what_it_decides(decided, said):
+    space = AutoencoderSpace()
+    assert space.describe(usual(space, **decided), (1, 8, 8)).startswith(f"{said} convolutional; latent 32")
+
+
+def test_patches_are_decided_of_images_alone():
+    assert "patches_a_side" in usual(AutoencoderSpace().shaped((1, 8, 8)), family="masked").content
+    assert "patches_a_side" not in AutoencoderSpace().shaped((20,)).choices()
+
+
 def test_genotypes_of_version_2_are_read_and_that_version_makes_them_still():
     new, old = SMALL, SMALL.of_version(2)
     generator = np.random.default_rng(4)
@@ -124,6 +146,9 @@ def test_genotypes_of_version_2_are_read_and_that_version_makes_them_still():
             assert new.build(genotype, (1, 8, 8)).variational
     assert set(old.choices()["beta"].values) == {1.0, 2.0, 4.0, 6.0, 8.0, 16.0}
     assert not {"likelihood", "capacity", "free_bits"} & set(old.choices())
+    for earlier in (old, new.of_version(3)):
+        assert earlier.choices()["family"].values == ("plain", "denoising", "variational")
+        assert "corruption" not in earlier.choices()
     for version in (1, 5):
         with pytest.raises(InvalidGenotype, match=f"version {version}, not"):
             new.of_version(version)
