@@ -27,7 +27,7 @@ class Subject:
         reconstruct: examples to what the model makes of them.
         bound: of a variational model, examples and a number of samples to the bounds (3, N) in nats of
             evaluators.autoencoder.bounds.bound_likelihoods; None of others.
-        mean: of a variational model, examples to the means of their codes' distributions; None where these are the codes.
+        mean: of a variational model, examples to their codes' means; None where these are the codes.
         count_uses: of a model with a codebook, examples to how often their codes hold each of its vectors, (size,).
         noise_variance: that a denoiser was trained with; None of others.
         device: where the model is.
