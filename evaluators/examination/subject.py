@@ -28,7 +28,7 @@ class Subject:
         bound: of a variational model, examples and a number of samples to the bounds (3, N) in nats of
             evaluators.autoencoder.bounds.bound_likelihoods; None of others.
         corrupt: examples to what a model was trained to undo, noise for one; None of others.
-        mean: of a variational model, examples to the means of their codes' distributions; None where codes are these.
+        mean: of a variational model, examples to their codes' means; None where these are the codes.
         count_uses: of a model with a codebook, examples to how often their codes hold each of its vectors, (size,).
         device: where the model is.
     """

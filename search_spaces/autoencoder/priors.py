@@ -62,7 +62,8 @@ class LearnedPriorAutoencoder(VariationalAutoencoder):
     def make_sampler(self) -> nn.Module:
         """What turns normal noise (N, latent + 1) into codes of the prior as it is now."""
         values = self.prior_components()
-        sampler = NormalMixture(values[0].shape[0], values[0].shape[2]).to(values[0].device)
+        with torch.random.fork_rng(devices=[]):  # what a new one draws is overwritten
+            sampler = NormalMixture(values[0].shape[0], values[0].shape[2]).to(values[0].device)
         for kept, value in zip(sampler.parameters(), values, strict=True):
             kept.data.copy_(value)
         return sampler
