@@ -126,9 +126,9 @@ def test_the_variational_loss_is_summed_over_pixels_and_latents_and_averaged_ove
     generator = torch.Generator().manual_seed(0)
     for batch in (1, 5):
         images = torch.ones(batch, 1, 1, 2)
-        loss = training_loss(Half(), images, hyperparameters, 1.0, generator)
+        loss = training_loss(as_autoencoder(Half()), images, hyperparameters, 1.0, generator)
         assert loss.item() == pytest.approx(2 * math.log(2) + 4 * 0.5 * 3 * 4)
-        warming = training_loss(Half(), images, hyperparameters, 0.1, generator)
+        warming = training_loss(as_autoencoder(Half()), images, hyperparameters, 0.1, generator)
         assert warming.item() == pytest.approx(2 * math.log(2) + 2 * 0.5 * 3 * 4)
 
 
