@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from evaluators.autoencoder.bounds import as_autoencoder, remove_critic
-from evaluators.autoencoder.posteriors import draw_code
 from evaluators.autoencoder.families import training_loss
+from evaluators.autoencoder.posteriors import draw_code
 from evaluators.autoencoder.prior_matching import maximum_mean_discrepancy, permute_codes
 from evaluators.training.optimisers import OPTIMISERS
 from search_spaces.autoencoder.assembly import build_critic
