@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import click
 
 from nas import registry
+from nas.core.errors import UserError
+from nas.core.space import Shapeable
+
+_SHAPES = {"vector": "D", "image": "CxHxW"}
 
 
 @click.command("spaces")
 @click.argument("name", required=False)
-def spaces_command(name: str | None) -> None:
+@click.option(
+    "--shape", help="Of an example, where decisions depend on it: 30 (columns of a table), 3x32x32 (an image)."
+)
+def spaces_command(name: str | None, shape: str | None) -> None:
     """List the search spaces, or explain one."""
     if name is None:
         _list_things("space")
         return
     space = registry.make("space", name, registry.load("space", name))
+    if shape is not None:
+        parsed = _parse_shape(shape, space.data_kinds if isinstance(space, Shapeable) else ())
+        space = space.shaped(parsed)
     click.echo(inspect.getdoc(type(space)))
     click.echo(f"\nAbout {space.size():.2g} genotypes. Decisions (--pin NAME=VALUE, --restrict NAME=A,B):\n")
     for choice in space.choices().values():
@@ -55,6 +66,20 @@ def datasets_command(name: str | None) -> None:
         click.echo(describe_data_set(name))
         return
     _print_lines(data_set_names())
+
+
+def _parse_shape(text: str, kinds: tuple[str, ...]) -> tuple[int, ...]:
+    """Parse the shape of an example of one of these kinds.
+
+    Raises:
+        UserError: it is none.
+    """
+    allowed = {one: form for one, form in _SHAPES.items() if one in kinds}
+    shape = tuple(int(part) for part in text.split("x")) if re.fullmatch(r"[1-9]\d{0,5}(x[1-9]\d{0,5})*", text) else ()
+    if len(shape) not in [1 + form.count("x") for form in allowed.values()]:
+        forms = " or ".join(f"{form} of {one}s" for one, form in allowed.items())
+        raise UserError("--shape", text, forms or "nothing: this space is not shaped by examples")
+    return shape
 
 
 def _explain(thing: type, option_of: str) -> None:

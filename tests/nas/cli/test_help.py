@@ -43,6 +43,7 @@ def test_every_command_has_help(command, capsys):
 def test_the_catalogue(capsys):
     for arguments, words in (
         (["spaces"], ["autoencoder"]),
+        (["spaces", "autoencoder", "--shape", "15"], ["latent: 1, 2, 3, 4, 6, 8, 12, 15, 16, 24, 30", "gated"]),
         (["spaces", "autoencoder"], ["latent: 2, 4, 8", "encoder_cell.node1.operation0", "genotypes"]),
         (["strategies"], ["evolution", "random"]),
         (["strategies", "evolution"], ["population", "Real", "duplicates"]),
