@@ -124,7 +124,7 @@ class AutoencoderTask(Task):
             needed.append(Assumption("masked_share", (0.5,), "less would be easier to guess"))
             needed.append(Assumption("patches_a_side", (7,), "smaller ones would be easier to guess"))
         if objective in _BOUNDS:
-            needed.append(Assumption("family", ("variational",), f"only it is trained for {objective} alone"))
+            needed.append(Assumption("family", ("variational",), f"usual of those that have {objective}"))
             kind, reason = "gaussian", "grey values have no Bernoulli one, and the continuous has no bound at 0 and 1"
             if self._binary:
                 kind, reason = "bernoulli", "all values are 0 or 1, and densities do not compare with probabilities"
