@@ -23,7 +23,7 @@ class Family:
         describe: says in a few words what was decided; empty where its name says all.
         variational: its encoder gives a distribution of codes, and its decoder a likelihood.
         since: the version of the space that has it first.
-        decide_patches: asks for what is decided of images besides.
+        decide_patches: asks for what is decided besides of what has patches: of all but vectors.
     """
 
     decide: Callable[[Asker, int], None]

@@ -54,7 +54,7 @@ class AutoencoderSpace(WeightSharingSpace):
         network = find_network(self.shape)
         family = str(ask.structure("family", list_families(self.version), usual="plain"))
         FAMILIES[family].decide(ask, self.version)
-        if network.bounded:
+        if self.shape is None or len(self.shape) > 1:
             FAMILIES[family].decide_patches(ask)
         latents = list_latents(self.shape, self.version)
         ask.structure("latent", latents, ordered=True, usual=choose_usual_latent(latents, self.shape))
