@@ -91,10 +91,11 @@ class Alignment:
         return is_depthwise(child) == is_depthwise(parent) and (None in sizes or sizes[0] == sizes[1])
 
     def _layer(self, own: str, other: str) -> Pairs:
-        """Pair two modules if one can inherit tensors of the other; a bias alone is not enough."""
+        """Pair two modules if one can inherit tensors of the other; what goes with a weight is not enough alone."""
         score = weight = 0.0
-        if "weight" in self.child.own_tensors(own) and self.places(own, other, "weight") is None:
-            return _NONE
+        for name in ("weight", "codebook"):
+            if name in self.child.own_tensors(own) and self.places(own, other, name) is None:
+                return _NONE
         for name in self.child.own_tensors(own):
             places = self.places(own, other, name)
             size = self.child.tensors[join_names(own, name)].numel()

@@ -54,10 +54,15 @@ class VectorQuantiser(Quantiser):
         self.register_buffer("usage", torch.zeros(size))
 
     def find_indices(self, codes: Tensor) -> Tensor:
-        """Codes (N, values) to the indices of the nearest vectors (N, values / dimension)."""
+        """Codes (N, values) to the indices of the nearest vectors (N, values / dimension).
+
+        Rounding in products is larger than many a difference of distances: they only say which few come into question.
+        """
         vectors = torch.unflatten(codes, 1, (-1, self.dimension))
-        squares = self.codebook.square().sum(1)
-        return (squares - 2 * vectors @ self.codebook.T).argmin(2)  # the square of a vector is the same for all
+        nearness = 2 * vectors @ self.codebook.T - self.codebook.square().sum(1)
+        few = nearness.topk(min(4, self.size), dim=2).indices
+        distances = (self.codebook[few] - vectors[:, :, None]).square().sum(3)
+        return few.gather(2, distances.argmin(2, keepdim=True)).squeeze(2)
 
     def look_up(self, indices: Tensor) -> Tensor:
         """Indices (N, groups) to codes (N, groups * dimension)."""

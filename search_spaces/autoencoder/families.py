@@ -168,7 +168,7 @@ def _describe_importance(content: Content) -> str:
 
 def _decide_codebook(ask: Asker, version: int) -> None:
     ask.structure("codebook_size", (16, 32, 64, 128, 256, 512, 1024), ordered=True, usual=256)
-    ask.structure("code_dimension", (1, 2, 4, 8, 16, 32, 64), ordered=True, usual=4)
+    ask.structure("code_dimension", (2, 4, 8, 16, 32, 64), ordered=True, usual=4)
 
 
 def _describe_codebook(content: Content) -> str:

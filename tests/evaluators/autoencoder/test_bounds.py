@@ -26,9 +26,8 @@ STEADY = {"kl_warm_up": 0.0, "normalisation": "batch", "optimiser": "adam", "lea
 
 
 def drawn(**pins):
-    space = SPACE.restrict(
-        {site: (value,) for site, value in {"family": "variational", "prior": "standard", **pins}.items()}
-    )
+    pins = {"family": "variational", "prior": "standard", **pins}
+    space = SPACE.restrict({site: (value,) for site, value in pins.items()})
     return sample(space, np.random.default_rng(0))
 
 

@@ -8,7 +8,10 @@ from safetensors.torch import load
 from evaluators.autoencoder.bounds import as_autoencoder
 from evaluators.autoencoder.examination import make_subject
 from evaluators.autoencoder.task import AutoencoderTask
+from evaluators.inheritance.transfer import inherit_weights
+from nas.core.job import TrainSupernet
 from nas.core.space import sample
+from nas.core.supernet import SupernetPlan
 from nas.core.trial import Proposal, Trial
 from nas.export import folder
 from nas.export.folder import export_model
@@ -16,6 +19,7 @@ from nas.testing import EvaluatorContract
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 from tests.parts.export import CARD
+from tests.parts.supernets import FIXED, base_of
 from tests.parts.tables import make_mixed_table
 
 FAMILIES = [
@@ -137,3 +141,27 @@ def test_what_lies_between_discrete_codes_is_decoded_as_the_nearest():
 def test_default_searches_leave_these_families_out(objective):
     needed = {a.site: a.values for a in AutoencoderTask(AutoencoderSpace(), tiny_data()).assumptions(objective)}
     assert needed["family"] == {"mse": ("plain", "denoising"), "elbo": ("variational",)}[objective]
+
+
+def test_a_codebook_is_inherited_with_its_usage_or_not_at_all():
+    data = tiny_data()
+    pins = {"family": "vector_quantised", "codebook_size": 64, "code_dimension": 4, "latent": 16, **SMALL}
+    _, genotype = draw(pins, data)
+    _, other = draw({**pins, "code_dimension": 8}, data)
+    parent, same, changed = (AutoencoderSpace().build(one, data.shape) for one in (genotype, genotype, other))
+    parent.quantiser.usage.fill_(3)
+    for child in (same, changed):
+        inherit_weights(child.eval(), parent.eval(), lambda model: model(torch.rand(2, *data.shape)))
+    assert torch.equal(same.quantiser.codebook, parent.quantiser.codebook)
+    assert (same.quantiser.usage == 3).all()
+    assert (changed.quantiser.usage == 0).all()
+
+
+def test_discrete_and_weighted_families_have_supernets():
+    for pins in FAMILIES[:4]:
+        fixed = {site: values for site, values in FIXED.items() if site != "loss"} | {"encoder_cell.nodes": (1,)}
+        space = AutoencoderSpace().restrict(fixed | {site: (value,) for site, value in pins.items()})
+        evaluator = AutoencoderTask.make_evaluator(space, tiny_data(), epochs=1)
+        plan = SupernetPlan(epochs=1, order=2, learning_rate=0.05, samples=2)
+        *_, last = evaluator.evaluate(Trial(0, Proposal(base_of(space), job=TrainSupernet(plan)), 1))
+        assert len(last.derived) >= 1

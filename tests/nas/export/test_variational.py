@@ -28,7 +28,7 @@ def deliverables(**pins):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    model, parts = deliverables(family="variational", likelihood="continuous_bernoulli")
+    model, parts = deliverables(family="variational", prior="standard", likelihood="continuous_bernoulli")
     made = tmp_path_factory.mktemp("export")
     for name, part in parts.items():
         export_model(part, made / name, card=CARD, formats=("python", "onnx") if name == "decoder" else ("python",))
