@@ -56,7 +56,10 @@ from tests.parts.command_line import SHORT, refused
         (["search", "--normal", "0,1,2,3,4,5,6,7,8,9"], "nothing would be left of digits to be an anomaly"),
         (["search", "--space", "cyclegan", "--dataset-b", "inverted:digits", "--normal", "0"], "--normal '0'"),
         (["spaces", "gna"], "unknown"),
-        (["spaces", "autoencoder", "--shape", "3x"], "--shape '3x' is not accepted; allowed: D of vectors or CxHxW of images"),
+        (
+            ["spaces", "autoencoder", "--shape", "3x"],
+            "--shape '3x' is not accepted; allowed: D of vectors or CxHxW of images",
+        ),
         (["spaces", "gan", "--shape", "15"], "--shape '15' is not accepted; allowed: CxHxW of images"),
         (["strategies", "evoluton"], "did you mean 'evolution'"),
         (["datasets", "minst"], "did you mean 'mnist'"),
