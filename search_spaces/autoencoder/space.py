@@ -69,9 +69,11 @@ class AutoencoderSpace(WeightSharingSpace):
                 linear = ask.hyperparameter("loss", ("mse", "bce"), usual="mse") == "mse"
             if linear:
                 ask.structure("output", ("sigmoid", "linear"), usual="sigmoid")
-        optimiser = ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop", "muon"), usual="muon")
-        usual = 0.004 if optimiser == "muon" and self.version >= 4 else 0.002
-        ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True, usual=usual)
+        # Muon's steps are as large however noisy a gradient is, and those of codes that are drawn are noisy
+        usual = "adam" if variational and self.version >= 4 else "muon"
+        optimiser = ask.hyperparameter("optimiser", ("adam", "adamw", "nadam", "rmsprop", "muon"), usual=usual)
+        rate = 0.004 if optimiser == "muon" and self.version >= 4 else 0.002
+        ask.hyperparameter("learning_rate", (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008), ordered=True, usual=rate)
         ask.hyperparameter("schedule", ("constant", "cosine", "one_cycle"), usual="one_cycle")
         ask.hyperparameter("batch_size", (16, 32, 64, 128, 256), ordered=True, usual=32 if bounded else 128)
         if bounded:

@@ -13,6 +13,7 @@ from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
 from nas.core.space import sample
 from nas.strategies.novelty import Seen
+from search_spaces.autoencoder.families import FAMILIES
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.canonical import canonicalise_cell
 from search_spaces.cells.edge import Edge, build_cell
@@ -141,7 +142,7 @@ def test_genotypes_of_version_2_are_read_and_that_version_makes_them_still():
         assert new.describe(genotype, (1, 8, 8)) == old.describe(genotype, (1, 8, 8))
         assert "loss" in new.hyperparameters(genotype)
         if genotype.content["family"] == "variational":
-            with pytest.raises(InvalidGenotype, match="capacity: is not decided"):
+            with pytest.raises(InvalidGenotype, match="prior: is not decided"):
                 new.validate(Genotype.of(new.name, 4, genotype.content))
             assert new.build(genotype, (1, 8, 8)).variational
     assert set(old.choices()["beta"].values) == {1.0, 2.0, 4.0, 6.0, 8.0, 16.0}
@@ -260,3 +261,9 @@ def test_muon_begins_at_a_rate_of_its_own():
     rates = {name: usual(space, optimiser=name).content["learning_rate"] for name in ("muon", "adam")}
     assert rates == {"muon": 0.004, "adam": 0.002}
     assert usual(SMALL.of_version(3), optimiser="muon").content["learning_rate"] == 0.002
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families_whose_codes_are_drawn_begin_with_adam(family):
+    decided = usual(SMALL, family=family).content
+    assert decided["optimiser"] == ("adam" if FAMILIES[family].variational else "muon")
