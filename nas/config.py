@@ -283,6 +283,7 @@ _ALLOWED = {
     "precision": "auto, fp32, bf16",
     "final-share": "a number between 0 and 1",
     "split": "stratified, shuffled",
+    "weight-sharing": "none, inherit, supernet",
     **{_format_option(name): allowed for name, allowed in READING_ALLOWED.items()},
     "candidate-time": "a duration such as 20s or 1.5m",
     "gpus-per-trial": "a number of GPUs from 0, or a share of one such as 0.25",

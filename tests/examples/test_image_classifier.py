@@ -101,7 +101,7 @@ def test_data_without_labels_or_of_another_kind_is_refused_in_one_line(tmp_path,
     for space, file, why in (
         ("examples.image_classifier:Classifiers", "images", "has no labels; allowed: data with a label for each"),
         ("examples.image_classifier:Classifiers", "vectors", "its examples are of the kind vector; allowed: data of "),
-        ("autoencoder", "vectors", "its examples are of the kind vector; allowed: data of the kind image"),
+        ("gan", "vectors", "its examples are of the kind vector; allowed: data of the kind image"),
     ):
         command[2] = space
         code, out, err = ran(*command, f"npy:{file}.npy")

@@ -19,8 +19,8 @@ from nas.testing import EvaluatorContract
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 from tests.parts.export import CARD
+from tests.parts.mixed_tables import make_mixed_table
 from tests.parts.supernets import FIXED, base_of
-from tests.parts.tables import make_mixed_table
 
 FAMILIES = [
     {"family": "importance_weighted", "importance_samples": 5},

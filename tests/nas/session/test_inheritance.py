@@ -151,7 +151,7 @@ def test_parents_that_were_not_scored_give_nothing(kind, weights):
 
 def test_parents_without_weights_give_nothing_but_the_other_one_does(weights):
     """A trial that was stopped early has none."""
-    others = [changed(USUAL, width=width) for width in (8, 16, 24)]
+    others = [changed(USUAL, width=width) for width in (8, 16, 32)]
     trials = [ended(0, others[0]), ended(1, others[1]), ended(2, others[2], "stopped")]
     assert load_parent(Trial(3, Proposal(USUAL, (2,)), 0), trials, weights, SPACE) is None
     assert load_parent(Trial(3, Proposal(USUAL, (2, 1)), 0), trials, weights, SPACE).number == 1
