@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -36,7 +36,8 @@ from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Trial
-from nas.data.columns import Column, find_places
+from nas.data.cells import MISSING
+from nas.data.columns import find_places, name_columns, to_json
 from nas.data.dataset import Dataset, Split, as_float, batches
 
 _OF_IMAGES = ("psnr", "ssim", "sample_fid", "real_fid")
@@ -309,8 +310,8 @@ class AutoencoderTask(Task):
         return found if autoencoder.make_sampler() is None else {**found, "sampler": True}
 
     def _deliver_table(self, model: nn.Module, vectors: Tensor) -> Deliverable:
-        columns = self.data.columns or [Column(str(place)) for place in range(vectors.shape[1])]
-        settings: dict[str, Any] = {"columns": [asdict(column) for column in columns]}
+        columns = self.data.columns or name_columns(vectors.shape[1])
+        settings: dict[str, Any] = {"columns": to_json(columns), "missing": sorted(MISSING)}
         if (autoencoder := self._view(model)).samples_prior:
             settings |= self._describe_sampling(autoencoder, vectors)
         return Deliverable(model, {"vectors": vectors}, ("reconstructions",), "table_autoencoder", settings)

@@ -56,7 +56,7 @@ def vector_log_likelihood(raw: Tensor, examples: Tensor, words: Sequence[slice],
     """
     squares = _square_differences(raw, examples, words)
     observed = ~torch.isnan(squares)
-    used = fit_vector_variance(raw, examples, words) if variance is None else torch.as_tensor(variance).to(raw)
+    used = _fit_variance(squares) if variance is None else torch.as_tensor(variance).to(raw)
     each = -0.5 * (squares / used + torch.log(2 * math.pi * used))
     total = torch.where(observed, each, 0.0).sum(1)
     for columns in words:
@@ -66,8 +66,11 @@ def vector_log_likelihood(raw: Tensor, examples: Tensor, words: Sequence[slice],
 
 def fit_vector_variance(raw: Tensor, examples: Tensor, words: Sequence[slice]) -> Tensor:
     """Find the variance with which the numbers of examples are likeliest, a scalar without gradient."""
-    squares = _square_differences(raw.detach(), examples, words)
-    return squares.nanmean().nan_to_num(1.0).clamp(min=_LEAST_VARIANCE)
+    return _fit_variance(_square_differences(raw, examples, words))
+
+
+def _fit_variance(squares: Tensor) -> Tensor:
+    return squares.detach().nanmean().nan_to_num(1.0).clamp(min=_LEAST_VARIANCE)
 
 
 def _square_differences(raw: Tensor, examples: Tensor, words: Sequence[slice]) -> Tensor:

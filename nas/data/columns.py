@@ -36,6 +36,11 @@ class Column:
         return len(self.values) or 1
 
 
+def name_columns(count: int) -> tuple[Column, ...]:
+    """Columns of numbers that have no names: they are called by their places, from ``0``."""
+    return tuple(Column(str(place)) for place in range(count))
+
+
 def find_places(columns: Sequence[Column]) -> tuple[slice, ...]:
     """Which numbers of the vector each of the columns is."""
     ends = list(accumulate((column.width for column in columns), initial=0))

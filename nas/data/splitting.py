@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nas.core.errors import UserError, unknown_name
-from nas.data.columns import Column, standardise
+from nas.data.columns import Column, name_columns, standardise
 from nas.data.dataset import Dataset, Split
 from nas.data.reading import SMALLEST_SIDE
 from nas.data.source import UnsplitData
@@ -95,7 +95,7 @@ def standardise_data(data: Dataset) -> Dataset:
     """
     if data.columns or data.kind == "image":
         return data
-    return _standardise(data, [Column(str(place)) for place in range(data.shape[0])])
+    return _standardise(data, name_columns(data.shape[0]))
 
 
 def _standardise(data: Dataset, columns: Sequence[Column]) -> Dataset:

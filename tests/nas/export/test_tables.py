@@ -10,6 +10,7 @@ import torch
 
 from evaluators.autoencoder.task import AutoencoderTask
 from nas.core.space import sample
+from nas.data.cells import MISSING
 from nas.data.columns import Column
 from nas.data.dataset import Dataset, Split
 from nas.export.folder import export_model
@@ -61,6 +62,13 @@ def test_rows_become_the_vectors_that_it_was_trained_on(program, tmp_path, delim
     wanted = torch.tensor([[float("nan") if v is None else v for v in row] for row in VECTORS])
     found = module.read_table(write_table(tmp_path / "t.csv", ROWS, delimiter))
     assert torch.equal(found.nan_to_num(9.0), wanted.nan_to_num(9.0))
+
+
+def test_what_is_missing_is_what_was_when_it_was_trained(program, tmp_path):
+    module, _ = program
+    assert module.MISSING == MISSING
+    rows = [ROWS[0], *([text, text, text, ""] for text in ("NA", " NaN", "Null", "?", "n/a"))]
+    assert torch.isnan(module.read_table(write_table(tmp_path / "t.csv", rows))).all()
 
 
 def test_decimal_commas_are_read(program, tmp_path):
