@@ -42,7 +42,7 @@ def reconstruction_loss(
 def measure_error(model: AutoencoderModel, raw: Tensor, examples: Tensor, hyperparameters: Mapping[str, Any]) -> Tensor:
     """Compute how far what the decoder gives is from examples, (N, ...) both: a scalar, the mean over all values."""
     raw = raw.float()
-    if examples.ndim == 2:
+    if examples.ndim < 4:
         return vector_error(raw, examples, model.words)
     if hyperparameters["loss"] == "bce":
         return F.binary_cross_entropy_with_logits(raw, examples)

@@ -12,6 +12,7 @@ from evaluators.autoencoder.bounds import AutoencoderModel, draw_prior, measure_
 from evaluators.autoencoder.losses import add_noise
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
+from evaluators.pictures import draw_lines
 from evaluators.training.selection import Scores
 from nas.data.dataset import batches
 
@@ -30,11 +31,13 @@ def score_reconstructions(
 ) -> Scores:
     """Measure the metrics of an autoencoder's family, and give some images and reconstructions in rows.
 
+    Of sequences the rows are drawings.
+
     Below those of variational ones are samples of the prior.
 
     Args:
         autoencoder: in evaluation mode.
-        images: (N, C, H, W), from 0 to 1, or vectors (N, D), on the model's device.
+        images: (N, C, H, W), from 0 to 1, or vectors (N, D) or sequences (N, C, T), on the model's device.
         hyperparameters: of variational models ``likelihood`` is what they are scored with.
         seed: of the noise, and of the codes that are drawn.
         decoder_variance: of the Gaussian likelihood of variational models, which needs it.
@@ -64,4 +67,6 @@ def score_reconstructions(
         some = images[:: -(-len(images) // _BOUNDED)]
         metrics |= measure_bounds(autoencoder, some, name_likelihood(hyperparameters), noise, decoder_variance)
         rows.append(draw_prior(autoencoder, images[:_SHOWN], noise.manual_seed(seed)))
-    return Scores(metrics, rows if images.ndim == 4 else ())
+    if images.ndim == 2:
+        return Scores(metrics)
+    return Scores(metrics, rows if images.ndim == 4 else draw_lines(rows))

@@ -44,13 +44,13 @@ _FEWEST_TO_COMPARE = 100  # images; an FID of fewer says little
 
 
 class AutoencoderTask(Task):
-    """Trains autoencoders on images or vectors, and scores reconstructions.
+    """Trains autoencoders on images, vectors or sequences, and scores reconstructions.
 
     The space's models have an ``encoder``, a ``decoder``, an ``output`` that turns what the decoder gives into
     images, and ``variational``; variational ones have ``posterior``. See search_spaces.autoencoder.modules.
 
     Of vectors, rows of a table, numbers have squared errors, and words cross-entropies or a categorical likelihood;
-    what is missing has no say. Their metrics are those that need no picture.
+    what is missing has no say; all of a sequence is numbers. Their metrics are those that need no picture.
 
     Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from an
     input with noise; for variational ones ``elbo`` and its two parts, ``log_likelihood`` and ``kl``, and
@@ -65,7 +65,7 @@ class AutoencoderTask(Task):
     """
 
     name = "autoencoder"
-    data_kinds = ("image", "vector")
+    data_kinds = ("image", "vector", "sequence")
     standardises = True
     quality = metrics_by_name(
         Metric("mse", "minimize"),
@@ -85,7 +85,7 @@ class AutoencoderTask(Task):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """The metrics on this data: vectors have none that need pictures."""
+        """The metrics on this data: only images have those that need pictures."""
         return {name: one for name, one in super().metrics.items() if self._pictured or name not in _OF_IMAGES}
 
     @classmethod
@@ -249,11 +249,11 @@ class AutoencoderTask(Task):
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """Deliver the autoencoder, with the first 16 examples of the test part; of a variational one also its decoder.
 
-        Of vectors the decoder is no part of its own, as what it gives means something with the columns alone.
+        Only of images the decoder is a part of its own: else what it gives means something with the columns alone.
         """
         images, autoencoder = self.data.test.examples[:_EXAMPLES], self._view(model)
         if not self._pictured:
-            return {"autoencoder": self._deliver_table(model, images)}
+            return {"autoencoder": self._deliver_numbers(model, images)}
         whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder")
         if not autoencoder.variational:
             return {"autoencoder": whole}
@@ -266,9 +266,11 @@ class AutoencoderTask(Task):
             "decoder": Deliverable(decoder, {"noise": noise}, ("images",), "generator", settings),
         }
 
-    def _deliver_table(self, model: nn.Module, vectors: Tensor) -> Deliverable:
-        columns = self.data.columns or [Column(str(place)) for place in range(vectors.shape[1])]
+    def _deliver_numbers(self, model: nn.Module, examples: Tensor) -> Deliverable:
+        """Deliver an autoencoder of vectors or sequences, with what their columns or channels are."""
+        columns = self.data.columns or [Column(str(place)) for place in range(examples.shape[1])]
         settings: dict[str, Any] = {"columns": [asdict(column) for column in columns]}
         if (autoencoder := self._view(model)).variational:
-            settings["latent"] = autoencoder.encode(vectors[:1]).shape[1]
-        return Deliverable(model, {"vectors": vectors}, ("reconstructions",), "table_autoencoder", settings)
+            settings["latent"] = autoencoder.encode(examples[:1]).shape[1]
+        kind, program = ("vectors", "table") if examples.ndim == 2 else ("sequences", "sequence")
+        return Deliverable(model, {kind: examples}, ("reconstructions",), f"{program}_autoencoder", settings)

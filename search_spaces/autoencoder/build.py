@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +12,8 @@ from torch import nn
 from nas.core.space import Shape
 from search_spaces.autoencoder.families import FAMILIES
 from search_spaces.autoencoder.modules import Autoencoder, ContinuousBernoulliMean, VariationalAutoencoder
-from search_spaces.autoencoder.vectors import build_layers_of_vectors
+from search_spaces.autoencoder.sequences import build_recurrent
+from search_spaces.autoencoder.vectors import FillMissing, build_layers_of_vectors
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.operations.layers import (
     build_activation,
@@ -20,6 +22,7 @@ from search_spaces.operations.layers import (
     build_up_sampling,
     compute_sizes,
     compute_widths,
+    find_layer,
 )
 
 Content = Mapping[str, Any]
@@ -31,7 +34,7 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
     """The model of validated decisions for examples (N, *shape); `build_cell` builds other cells than were decided."""
 
     def build_decided(name: str, channels: int, norm: str, act: str) -> nn.Module:
-        return ENCODINGS[content["cells"]].build(content, name, channels, norm, act)
+        return ENCODINGS[content["cells"]].build(content, name, channels, norm, act, len(shape) - 1)
 
     variational = FAMILIES[content["family"]].variational
     code = content["latent"] * (2 if variational else 1)
@@ -40,8 +43,12 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
         return kind(*build_layers_of_vectors(content, shape[0], code), nn.Identity())
     if content["network"] == "convolutional":
         encoder, decoder = _build_convolutional(content, shape, code, build_cell or build_decided)
+    elif content["network"] == "recurrent":
+        encoder, decoder = build_recurrent(content, shape, code)
     else:
         encoder, decoder = _build_fully_connected(content, shape, code)
+    if len(shape) == 2:
+        return kind(nn.Sequential(FillMissing(), *encoder), decoder, nn.Identity())
     output: nn.Module = nn.Sigmoid()
     if content.get("output") == "linear":  # cut to the range of images: outside of it there is nothing to gain
         output = nn.Hardtanh(0.0, 1.0)
@@ -50,14 +57,14 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
     return kind(encoder, decoder, output)
 
 
-def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Module, nn.Module]:
+def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Sequential, nn.Sequential]:
     values, norm, act = math.prod(shape), content["normalisation"], content["activation"]
 
     def build_layers(inputs: int, width: int, count: int) -> list[nn.Module]:
         row: list[nn.Module] = []
         for _ in range(count):
             row.append(nn.Linear(inputs, width, bias=norm == "none"))
-            row += [*build_normalisation(norm, width, spatial=False), build_activation(act)]
+            row += [*build_normalisation(norm, width, dimensions=0), build_activation(act)]
             inputs = width
         return row
 
@@ -72,9 +79,10 @@ def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[n
 
 def _build_convolutional(
     content: Content, shape: Shape, code: int, build_cell: BuildCell
-) -> tuple[nn.Module, nn.Module]:
+) -> tuple[nn.Sequential, nn.Sequential]:
     norm, act, stages = content["normalisation"], content["activation"], content["stages"]
-    spots = compute_sizes(shape, stages)
+    spots, dimensions = compute_sizes(shape, stages), len(shape) - 1
+    down = functools.partial(build_down_sampling, content["down_sampling"], norm=norm, act=act, dimensions=dimensions)
 
     widths = compute_widths(content["width"], content["width_growth"], stages)
     cell = "encoder_cell"
@@ -82,7 +90,7 @@ def _build_convolutional(
     channels = shape[0]
     for stage, width in enumerate(widths):
         halve = spots[stage] != spots[stage + 1]
-        layers.append(build_down_sampling(content["down_sampling"], channels, width, norm, act, halve=halve))
+        layers.append(down(channels, width, halve=halve))
         layers.append(build_cell(cell, width, norm, act))
         channels = width
     values = channels * math.prod(spots[-1])
@@ -95,7 +103,7 @@ def _build_convolutional(
     bias = norm == "none"
     linear = nn.Linear(content["latent"], channels * math.prod(spots[-1]), bias=bias)
     decoder: list[nn.Module] = [linear, nn.Unflatten(1, (channels, *spots[-1]))]
-    decoder += [*build_normalisation(norm, channels), build_activation(act)]
+    decoder += [*build_normalisation(norm, channels, dimensions=dimensions), build_activation(act)]
     for stage in reversed(range(stages)):
         decoder.append(build_cell(cell, channels, norm, act))
         last = stage == 0
@@ -104,8 +112,8 @@ def _build_convolutional(
         before, after = spots[stage + 1], spots[stage]
         decoder += build_up_sampling(content["up_sampling"], channels, width, before, after, bias=bias or direct)
         if not direct:
-            decoder += [*build_normalisation(norm, width), build_activation(act)]
+            decoder += [*build_normalisation(norm, width, dimensions=dimensions), build_activation(act)]
         channels = width
     if content["head"] == "convolution":
-        decoder.append(nn.Conv2d(channels, shape[0], 3, padding=1))
+        decoder.append(find_layer("Conv", dimensions)(channels, shape[0], 3, padding=1))
     return encoder, nn.Sequential(*decoder)

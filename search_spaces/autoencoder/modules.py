@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Autoencoder(nn.Module):
-    """Image to code and back; `output` turns what the decoder gives into an image in [0, 1]."""
+    """Example to code and back; `output` turns what the decoder gives into an example, of images into [0, 1]."""
 
     variational = False
 

@@ -37,6 +37,14 @@ class TestAutoencoderSpace(_SmallCodes, SpaceContract):
         return [sample(space, generator) for _ in range(self.genotypes)]
 
 
+class TestAutoencoderSpaceOfSequences(_SmallCodes, SpaceContract):
+    shapes = ((2, 21),)
+    built = 10
+
+    def make(self):
+        return AutoencoderSpace().shaped((2, 21))
+
+
 def test_every_registered_space_has_a_contract_test():
     tested = {"adversarialnas", "autoencoder", "autogan", "cyclegan", "gan"}  # elsewhere those of pairs
     assert set(registry.BUILT_IN["space"]) == tested
@@ -49,6 +57,7 @@ def test_every_registered_space_says_its_task_and_the_kinds_of_data_that_it_serv
     }  # fmt: skip
     kinds = {name: space.data_kinds for name, space in spaces.items()}
     assert kinds.pop("cyclegan") == ("image_pair",)
+    assert kinds.pop("autoencoder") == ("image", "vector", "sequence")
     assert set(kinds.values()) == {("image",)}
     assert Grid.data_kinds == ("image",)
 
