@@ -240,7 +240,14 @@ def _data_name(argument: str, data: Any) -> str:
 
 def _refuse_table_options(config: RunConfig, data: Any) -> None:
     if not isinstance(data, str):
-        config.table.refuse("the data are given as an object; nas.data.loading.load_data takes it for a table")
+        why = "the data are given as an object"
+        config.table.refuse(f"{why}; nas.data.loading.load_data takes it for a table")
+        for option, allowed, wrong in (
+            ("kind", "arrays, or the name of a data set", config.kind != "auto" and not isinstance(data, Mapping)),
+            ("window", "recordings, such as wav:PATH", config.window is not None),
+        ):
+            if wrong:
+                raise UserError(f"--{option}", getattr(config, option), allowed, why=why)
 
 
 def _split_architecture(given: Any) -> tuple[Any, Genotype | None]:
@@ -310,4 +317,5 @@ def _make_data_set(data: Any, config: RunConfig) -> Dataset:
         train_size=config.train_size,
         image_size=config.image_size,
         normal=config.normal,
+        kind=config.kind,
     )

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
-from nas.data.source import TableOptions
+from nas.data.source import AskedKind, TableOptions
 from nas.study.remote.urls import ALLOWED, find_runs_folder
 
 Scalar = bool | int | float | str
@@ -165,6 +165,8 @@ class RunConfig(BaseModel):
     drop: Annotated[list[str], BeforeValidator(_as_names)] = Field(default_factory=list)
     columns: Annotated[list[str], BeforeValidator(_as_names)] = Field(default_factory=list)
     group: Text | None = None
+    kind: AskedKind = "auto"
+    window: Whole | None = Field(None, ge=1)
     weight_sharing: Literal["none", "inherit", "supernet"] = "none"
     grow: bool = False
     max_failures: Whole | None = Field(None, ge=0)
@@ -316,6 +318,7 @@ _ALLOWED = {
     "drop": _NAMES,
     "columns": _NAMES,
     "group": "the name of a column",
+    "kind": "auto, image, vector, sequence",
     "grow": "true or false",
     "space": "a name, or module:Class",
     "dataset": "a name such as digits or folder:PATH, as nas datasets lists them",

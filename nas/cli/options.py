@@ -85,6 +85,8 @@ _SEARCH = (
     click.option("--drop", metavar="A,B", help="Of a table: columns that are not used."),
     click.option("--columns", metavar="A,B", help="Of a table: the only columns that are used."),
     click.option("--group", metavar="COLUMN", help="Of a table: keep rows with one value of it in one part."),
+    click.option("--kind", help="What arrays hold: auto (default: images or vectors), image, vector or sequence."),
+    click.option("--window", type=int, help="Of recordings: cut them into windows of so many samples (default 1024)."),
     click.option(
         "--weight-sharing",
         help="none (default); inherit: children begin from their parents' weights; supernet: candidates are its paths.",
@@ -113,7 +115,7 @@ _ALSO_OF_A_TRAINING = (
     "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
     "device", "precision", "test_seed", "train_size", "image_size", "data_dir", "strict",
     "normal",
-    "label", "drop", "columns", "group",
+    "label", "drop", "columns", "group", "kind", "window",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +17,18 @@ from torch import Tensor
 
 from nas.core.errors import UserError
 from nas.data.dataset import Split
-from nas.data.source import UnsplitData
+from nas.data.source import AskedKind, UnsplitData
 
 KEYS = ("x_train", "y_train", "c_train", "x_test", "y_test", "c_test")
 """The names of arrays: examples, labels, and vectors that a model is told of the examples."""
 
-_EXAMPLES = "(N, H, W) or (N, H, W, C) with C 1 or 3, uint8 or floats in [0, 1], or vectors (N, D) of finite numbers"
+_DIMENSIONS = {"auto": (2, 3, 4), "image": (3, 4), "vector": (2,), "sequence": (2, 3)}
+_ALLOWED = {
+    "image": "(N, H, W) or (N, H, W, C) with C 1 or 3, uint8 or floats in [0, 1]",
+    "vector": "(N, D) of finite numbers",
+    "sequence": "(N, T) or (N, C, T) of numbers, with NaN for what is missing",
+}
+_EXAMPLES = f"{_ALLOWED['image']}, or vectors {_ALLOWED['vector']}"
 # what zipfile, zlib, lzma and NumPy say to damaged files
 _BROKEN = (
     OSError, ValueError, EOFError, SyntaxError, NotImplementedError, RuntimeError, OverflowError, MemoryError,
@@ -41,8 +47,8 @@ def refuse_damage(name: str, allowed: str) -> Iterator[None]:
         raise UserError("--dataset", name, allowed, why=why) from None
 
 
-def read_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> UnsplitData:
-    """The examples, labels and vectors of arrays by their KEYS.
+def read_arrays(name: str, arrays: Mapping[str, np.ndarray], kind: AskedKind = "auto") -> UnsplitData:
+    """The examples, labels and vectors of arrays by their KEYS; see `read_examples`.
 
     Raises:
         UserError: x_train is missing, an array is of the wrong kind (the error names it), or two do not fit together.
@@ -50,8 +56,8 @@ def read_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> UnsplitData:
     arrays = {key: np.asarray(array) for key, array in arrays.items()}
     if "x_train" not in arrays:
         raise UserError("--dataset", name, f"x_train, {_EXAMPLES}", why="has no x_train")
-    pool = _read_part(name, arrays, "train")
-    test = _read_part(name, arrays, "test") if "x_test" in arrays else None
+    pool = _read_part(name, arrays, "train", kind)
+    test = _read_part(name, arrays, "test", kind) if "x_test" in arrays else None
     if test is not None and (
         test.examples.shape[1:] != pool.examples.shape[1:] or test.examples.dtype != pool.examples.dtype
     ):
@@ -68,18 +74,24 @@ def read_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> UnsplitData:
     )
 
 
-def read_examples(name: str, key: str, array: np.ndarray) -> Tensor:
+def read_examples(name: str, key: str, array: np.ndarray, kind: AskedKind = "auto") -> Tensor:
     """Images (N, C, H, W), uint8 or float32 in [0, 1], of an array (N, H, W[, C]), or vectors (N, D), float32.
 
+    If they are asked for, also sequences (N, C, T), float32, of an array (N, T) or (N, C, T), with NaN for what is
+    missing.
+
     Raises:
-        UserError: the array is neither; `name` is that of the data set and `key` that of the array.
+        UserError: the array is of no `kind`; `name` is that of the data set and `key` that of the array.
     """
 
     def refuse(why: str) -> UserError:
-        return UserError("--dataset", name, f"{key} {_EXAMPLES}", why=f"{key} {why}")
+        allowed = _EXAMPLES if kind == "auto" else f"for --kind {kind} {_ALLOWED[kind]}"
+        return UserError("--dataset", name, f"{key} {allowed}", why=f"{key} {why}")
 
-    if array.ndim not in (2, 3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)):
+    if array.ndim not in _DIMENSIONS[kind] or (array.ndim == 4 and array.shape[3] not in (1, 3)):
         raise refuse(f"has the shape {array.shape}")
+    if kind == "sequence":
+        return _read_sequences(array, refuse)
     if array.dtype.kind not in ("iuf" if array.ndim == 2 else "f") and array.dtype != np.uint8:
         raise refuse(f"is {array.dtype}")
     if array.size == 0:
@@ -99,9 +111,22 @@ def read_examples(name: str, key: str, array: np.ndarray) -> Tensor:
     return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
 
 
-def _read_part(name: str, arrays: Mapping[str, np.ndarray], part: str) -> Split:
+def _read_sequences(array: np.ndarray, refuse: Callable[[str], UserError]) -> Tensor:
+    if array.dtype.kind not in "iuf":
+        raise refuse(f"is {array.dtype}")
+    if array.size == 0:
+        raise refuse("is empty")
+    with np.errstate(over="ignore"):
+        numbers = array.astype(np.float32)
+    if np.isinf(numbers).any():
+        raise refuse("holds infinite numbers")
+    sequences = torch.from_numpy(np.ascontiguousarray(numbers))
+    return sequences[:, None] if sequences.ndim == 2 else sequences
+
+
+def _read_part(name: str, arrays: Mapping[str, np.ndarray], part: str, kind: AskedKind) -> Split:
     key = f"x_{part}"
-    examples = read_examples(name, key, arrays[key])
+    examples = read_examples(name, key, arrays[key], kind)
     vectors = _read_conditions(name, f"c_{part}", arrays.get(f"c_{part}"), len(examples))
     labels = arrays.get(f"y_{part}")
     if labels is None:

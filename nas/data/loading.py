@@ -14,7 +14,7 @@ from nas.data.arrays import read_arrays
 from nas.data.catalogue import data_directory, find_source
 from nas.data.dataset import Dataset, Split
 from nas.data.resizing import resize_images
-from nas.data.source import NO_TABLE_OPTIONS, Request, TableOptions, UnsplitData
+from nas.data.source import NO_TABLE_OPTIONS, AskedKind, Request, TableOptions, UnsplitData
 from nas.data.splitting import DEFAULT_TEST_SEED, SMALLEST_SIDE, split_data
 
 _LARGEST_SIDE = 256
@@ -34,6 +34,8 @@ def load_data(
     drop: Sequence[str] = (),
     columns: Sequence[str] = (),
     group: str | None = None,
+    kind: AskedKind = "auto",
+    window: int | None = None,
 ) -> Dataset:
     """A data set, split as nas.data.catalogue.SPLIT_RULE says and sized as SIZE_RULE says.
 
@@ -46,12 +48,16 @@ def load_data(
         drop: of a table, columns that are not used.
         columns: of a table, the only columns that are used.
         group: of a table, the column by which rows are kept together in one part.
+        kind: of arrays, what their examples are, where the shape leaves it open: (N, T) and (N, C, T) can be sequences.
+        window: of recordings, how many samples make an example.
 
     Raises:
         UserError: the name is unknown, or the data cannot be used.
     """
     table = TableOptions(label, tuple(drop), tuple(columns), group)
-    data = load_unsplit(name, image_size=image_size, data_dir=data_dir, strict=strict, table=table)
+    data = load_unsplit(
+        name, image_size=image_size, data_dir=data_dir, strict=strict, table=table, kind=kind, window=window
+    )
     return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed, normal=normal)
 
 
@@ -62,11 +68,14 @@ def load_unsplit(
     data_dir: Path | None = None,
     strict: bool = False,
     table: TableOptions = NO_TABLE_OPTIONS,
+    kind: AskedKind = "auto",
+    window: int | None = None,
 ) -> UnsplitData:
     """All examples of a data set, sized but not split; see `load_data`."""
     source, argument = find_source(name)
     load_other = functools.partial(load_unsplit, image_size=image_size, data_dir=data_dir, strict=strict, table=table)
-    request = Request(name, argument, image_size, data_directory(data_dir), strict, load_other, table)
+    source.refuse_others(kind, window)
+    request = Request(name, argument, image_size, data_directory(data_dir), strict, load_other, table, kind, window)
     data = source.load(request)
     if not data.columns:
         table.refuse(f"{name} is no table")
@@ -81,9 +90,10 @@ def load_arrays(
     train_size: int | None = None,
     image_size: int | None = None,
     normal: Sequence[str] = (),
+    kind: AskedKind = "auto",
 ) -> Dataset:
     """Arrays under the keys of an .npz (x_train, and y_train, x_test, y_test) as a data set; see `load_data`."""
-    data = _resize_data(read_arrays("arrays", arrays), image_size)
+    data = _resize_data(read_arrays("arrays", arrays, kind), image_size)
     return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed, normal=normal)
 
 

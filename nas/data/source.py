@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from nas.data.dataset import Split
 
 
+AskedKind = Literal["auto", "image", "vector", "sequence"]
+"""What the user says that the examples of an array are."""
+
+
 @dataclass(frozen=True)
 class UnsplitData:
     """What a source holds, before it is split.
@@ -83,6 +87,8 @@ class Request:
         strict: whether a picture that cannot be read is refused.
         load: loads another data set by name, sized, as this one was asked for.
         table: which columns of a table are used. A source of anything else leaves them alone.
+        kind: what arrays hold, where their shape leaves it open.
+        window: how many samples of a recording make an example; None for the usual number.
     """
 
     name: str
@@ -92,6 +98,8 @@ class Request:
     strict: bool
     load: Callable[[str], UnsplitData]
     table: TableOptions = NO_TABLE_OPTIONS
+    kind: AskedKind = "auto"
+    window: int | None = None
 
     def find_path(self) -> Path:
         """The path that the argument names.
@@ -123,6 +131,7 @@ class Source:
         argument: what the user writes after the name and a colon: a path, the name of another data set, or nothing.
         details: a paragraph about its format.
         downloads: which files it downloads, and where they belong in the folder of downloads.
+        takes: which it takes of the options `kind` and `window`, which not every source does.
     """
 
     name: str
@@ -131,6 +140,20 @@ class Source:
     argument: Literal["PATH", "NAME"] | None = None
     details: str = ""
     downloads: str = ""
+    takes: tuple[str, ...] = ()
+
+    def refuse_others(self, kind: AskedKind, window: int | None) -> None:
+        """Refuse the options `kind` and `window` if this source does not take them.
+
+        Raises:
+            UserError: one is given, and not taken.
+        """
+        for option, value, fits in (
+            ("kind", None if kind == "auto" else kind, "arrays, such as npz:PATH or npy:PATH"),
+            ("window", window, "recordings, such as wav:PATH"),
+        ):
+            if value is not None and option not in self.takes:
+                raise UserError(f"--{option}", value, fits, why=f"{self.name} takes none")
 
     @property
     def pattern(self) -> str:

@@ -35,12 +35,14 @@ INHERITED_OPTIONS = (
     "drop",
     "columns",
     "group",
+    "kind",
+    "window",
 )
 """The options that a training inherits from the run of its architecture, unless they are given."""
 _OWN = ("epochs", "executor", "name", "runs_dir", "checkpoint_every")
 DATA_OPTIONS = (
     "dataset", "dataset_b", "test_seed", "train_size", "image_size", "data_dir", "strict", "normal", "label", "drop",
-    "columns", "group",
+    "columns", "group", "kind", "window",
 )  # fmt: skip
 """The inherited options that belong to the data set: given another set, none of them is inherited."""
 

@@ -58,7 +58,7 @@ def load_folder(request: Request) -> UnsplitData:
         notes.append(f"{len(faulty)} picture{several} could not be read and {'were' if several else 'was'} skipped")
     if not as_they_are:
         notes.append(f"pictures were scaled to cover {side} x {side} and cropped at the centre")
-    classes, labels = _label_by_subfolder(folder, read)
+    classes, labels = label_by_subfolder(folder, read)
     return UnsplitData(Split.from_arrays(images[: len(read)], labels), classes=classes, notes=tuple(notes))
 
 
@@ -74,7 +74,8 @@ SOURCE = Source(
 )
 
 
-def _label_by_subfolder(folder: Path, paths: list[Path]) -> tuple[tuple[str, ...], np.ndarray | None]:
+def label_by_subfolder(folder: Path, paths: list[Path]) -> tuple[tuple[str, ...], np.ndarray | None]:
+    """Name classes by the subfolders, and give each path's (N,); nothing where a file lies in the folder itself."""
     tops = [path.relative_to(folder).parts for path in paths]
     if any(len(parts) == 1 for parts in tops):
         return (), None

@@ -11,10 +11,10 @@ _ALLOWED = "an .npy file with one plain array"
 
 
 def load_npy(request: Request) -> UnsplitData:
-    """The images or vectors of an array; nothing is unpickled.
+    """The examples of an array; nothing is unpickled.
 
     Raises:
-        UserError: the file does not hold a single array, or one that is neither images nor vectors.
+        UserError: the file does not hold a single array, or one that is no examples.
     """
     from nas.data.arrays import read_examples, refuse_damage
     from nas.data.dataset import Split
@@ -24,14 +24,16 @@ def load_npy(request: Request) -> UnsplitData:
     if not isinstance(array, np.ndarray):
         array.close()
         raise UserError("--dataset", request.name, _ALLOWED, why="holds an archive; npz:PATH reads it")
-    return UnsplitData(Split(read_examples(request.name, "the array", array)))
+    return UnsplitData(Split(read_examples(request.name, "the array", array, request.kind)))
 
 
 SOURCE = Source(
     "npy",
-    "a NumPy array, of images or of vectors, without labels",
+    "a NumPy array, of images, vectors or sequences, without labels",
     load_npy,
     argument="PATH",
     details="Images are (N, H, W) or (N, H, W, C) with C 1 or 3: uint8, or floats in [0, 1]. Vectors are (N, D): "
-    "finite numbers, taken as they are. Nothing in the file is unpickled.",
+    "finite numbers, taken as they are. With --kind sequence it is sequences (N, T) or (N, C, T) of numbers, NaN where one "
+    "is missing. Nothing in the file is unpickled.",
+    takes=("kind",),
 )

@@ -27,7 +27,7 @@ def load_npz(request: Request) -> UnsplitData:
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is not in its format
             raise UserError("--dataset", request.name, _ALLOWED, why=f"{key} is no array")
-    return read_arrays(request.name, arrays)
+    return read_arrays(request.name, arrays, request.kind)
 
 
 SOURCE = Source(
@@ -36,5 +36,7 @@ SOURCE = Source(
     load_npz,
     argument="PATH",
     details="x_train and x_test are images (N, H, W) or (N, H, W, C) with C 1 or 3: uint8, or floats in [0, 1]; or "
-    "vectors (N, D) of finite numbers. y_train and y_test are N whole numbers. Nothing in the file is unpickled.",
+    "vectors (N, D) of finite numbers; or with --kind sequence sequences (N, T) or (N, C, T), NaN where a number is "
+    "missing. y_train and y_test are N whole numbers. Nothing in the file is unpickled.",
+    takes=("kind",),
 )
