@@ -64,7 +64,8 @@ def draw_lines(rows: Sequence[Tensor]) -> list[Tensor]:
     low, high = (float(first.min()), float(first.max())) if len(first) else (-1.0, 1.0)
     every = torch.cat([row[torch.isfinite(row)].float().cpu() for row in rows])
     reach = (high - low) / 2 or 1.0
-    low, high = max(low - reach, min(low, float(every.min()))), min(high + reach, max(high, float(every.max())))
+    if len(every):
+        low, high = max(low - reach, min(low, float(every.min()))), min(high + reach, max(high, float(every.max())))
     return [torch.stack([_draw_sequence(one, low, max(high, low + 1e-6)) for one in row]) for row in rows]
 
 

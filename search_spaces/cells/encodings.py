@@ -35,9 +35,7 @@ class Encoding:
         """Ask for the cell's decisions; edges may hold `more` operations than is usual."""
         self.ask(ask, extend_operations(self.operations, more))
 
-    def build(
-        self, content: Content, cell: str, channels: int, norm: str, act: str, dimensions: int = 2
-    ) -> nn.Module:
+    def build(self, content: Content, cell: str, channels: int, norm: str, act: str, dimensions: int = 2) -> nn.Module:
         """The cell as a module; see search_spaces.cells.edge.build_cell."""
         return edge.build_cell(self.edges(content, cell), channels, norm, act, dimensions)
 
@@ -49,9 +47,7 @@ class Encoding:
 class _Hierarchical(Encoding):
     """A cell that is built of modules of its motifs."""
 
-    def build(
-        self, content: Content, cell: str, channels: int, norm: str, act: str, dimensions: int = 2
-    ) -> nn.Module:
+    def build(self, content: Content, cell: str, channels: int, norm: str, act: str, dimensions: int = 2) -> nn.Module:
         return hierarchical.build_cell(content, cell, channels, norm, act, dimensions)
 
     def describe(self, content: Content, cell: str) -> str:

@@ -93,9 +93,7 @@ class MixedCell(nn.Module):
         self.normalised = plan.edge_normalisation
         self.ends = tuple(edges)
         parts = plan.partial_channels
-        self.edges = nn.ModuleList(
-            MixedEdge(names, channels, norm, act, parts, dimensions) for names in edges.values()
-        )
+        self.edges = nn.ModuleList(MixedEdge(names, channels, norm, act, parts, dimensions) for names in edges.values())
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W), or (N, C, T), to the same shape."""

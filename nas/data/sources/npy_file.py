@@ -33,7 +33,7 @@ SOURCE = Source(
     load_npy,
     argument="PATH",
     details="Images are (N, H, W) or (N, H, W, C) with C 1 or 3: uint8, or floats in [0, 1]. Vectors are (N, D): "
-    "finite numbers, taken as they are. With --kind sequence it is sequences (N, T) or (N, C, T) of numbers, NaN where one "
-    "is missing. Nothing in the file is unpickled.",
+    "finite numbers, taken as they are. With --kind sequence it is sequences (N, T) or (N, C, T) of numbers, NaN "
+    "where one is missing. Nothing in the file is unpickled.",
     takes=("kind",),
 )

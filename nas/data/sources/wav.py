@@ -103,8 +103,10 @@ def read_recording(path: Path) -> tuple[np.ndarray, int]:
         with wave.open(str(path), "rb") as file:
             channels, size, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
             content = file.readframes(file.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
-        return _read_by_soundfile(path, str(error) or "it ends too early")
+    except (OSError, EOFError, RuntimeError, wave.Error) as error:
+        return _read_by_soundfile(path, str(error) or "it is damaged")
+    if size > 4:
+        return _read_by_soundfile(path, f"it has samples of {size} bytes")
     content = content[: len(content) // (channels * size) * channels * size]
     return decode_samples(content, size).reshape(-1, channels).T, rate
 

@@ -1,6 +1,7 @@
 """Recordings, cut into windows: whatever `wave` writes is read again, and windows of one recording stay together."""
 
 import io
+import itertools
 import wave
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_windows_of_one_recording_stay_in_one_part_and_subfolders_are_classes(tm
         "12 recordings at 8000 Hz, cut into 55 windows of 16 samples", "windows of one recording stay in one part",
     )  # fmt: skip
     found = {name: read_numbers(getattr(data, name)) for name in ("train", "validation", "test")}
-    assert sorted(sum(found.values(), [])) == sorted(
+    assert sorted(itertools.chain(*found.values())) == sorted(
         (number + 1, step) for number, count in enumerate([5, 3, 4, 6, 5, 2, 7, 5, 4, 3, 5, 6]) for step in range(count)
     )
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
@@ -79,13 +80,18 @@ def test_short_and_damaged_recordings_are_counted_and_others_refused(tmp_path):
     write_recording(tmp_path / "short.wav", np.zeros((1, 5)))
     (tmp_path / "bad.wav").write_bytes(b"RIFF, but no sound")
     data = load_data(name, window=16)
-    assert data.notes[1:3] == ("1 recording shorter than a window left out", "1 recording could not be read and left out")
+    assert data.notes[1:3] == (
+        "1 recording shorter than a window left out",
+        "1 recording could not be read and left out",
+    )
     with pytest.raises(UserError, match=r"--strict.*bad\.wav"):
         load_data(name, window=16, strict=True)
     with pytest.raises(UserError, match=r"--window 4096: all are shorter than a window"):
         load_data(name, window=4096)
     write_recording(tmp_path / "stereo.wav", np.zeros((2, 40)))
-    with pytest.raises(UserError, match=r"00\.wav has 1 channel, stereo\.wav has 2; allowed: .* one number of channels"):
+    with pytest.raises(
+        UserError, match=r"00\.wav has 1 channel, stereo\.wav has 2; allowed: .* one number of channels"
+    ):
         load_data(name, window=16)
 
 
@@ -113,19 +119,22 @@ def test_what_is_no_folder_of_recordings_is_refused_in_a_line(tmp_path):
         one_line(error)
 
 
-@pytest.mark.parametrize("place", range(0, 60, 7))
-def test_damaged_bytes_are_refused_or_harmless(tmp_path, place):
-    buffer = io.BytesIO()
+def test_damaged_bytes_are_refused_in_a_line_or_harmless(tmp_path):
+    buffer, said = io.BytesIO(), []
     write_recording(buffer, np.zeros((1, 20)))
-    content = bytearray(buffer.getvalue())
-    content[place % len(content)] ^= 0x5A
-    for kept in (content, content[: len(content) - place]):
-        (tmp_path / "a.wav").write_bytes(bytes(kept))
-        try:
-            samples, _ = read_recording(tmp_path / "a.wav")
-            assert np.isfinite(samples).all()
-        except ValueError as error:
-            assert "\n" not in str(error)
+    for place in range(0, 60, 3):
+        content = bytearray(buffer.getvalue())
+        content[place] ^= 0x5A
+        for kept in (content, content[: len(content) - place]):
+            (tmp_path / "a.wav").write_bytes(bytes(kept))
+            try:
+                samples, _ = read_recording(tmp_path / "a.wav")
+            except ValueError as error:
+                said.append(str(error))
+            else:
+                assert np.isfinite(samples).all()
+    assert len(said) > 5
+    assert not any("\n" in line for line in said)
 
 
 def test_arrays_are_sequences_where_that_is_asked_for(tmp_path):

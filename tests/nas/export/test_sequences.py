@@ -50,7 +50,7 @@ def program(request, tmp_path_factory):
 
 
 def test_it_comes_with_reconstructions_a_picture_and_a_card(program):
-    module, model, data, made = program
+    _, model, data, made = program
     examples = data.test.examples[:16]
     with torch.no_grad():
         wanted = model(examples)
@@ -97,7 +97,9 @@ def test_recordings_and_arrays_of_ones_own_are_cut_and_scaled(program, tmp_path,
     with torch.no_grad():
         assert np.allclose(codes, model.encode(module.scale(both[2:])), atol=1e-4)
     scaled = module.scale(both[2:])
-    assert scaled[1, 0, 0].item() == pytest.approx((numbers[1, 0, 0] - data.columns[0].mean) / data.columns[0].deviation)
+    assert scaled[1, 0, 0].item() == pytest.approx(
+        (numbers[1, 0, 0] - data.columns[0].mean) / data.columns[0].deviation
+    )
 
 
 def test_variational_ones_draw_sequences(program, tmp_path):
