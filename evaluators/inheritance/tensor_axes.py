@@ -79,8 +79,9 @@ def label_axes(model: nn.Module, run: Callable[[nn.Module], object]) -> ModelAxe
 
 def is_depthwise(layer: nn.Module) -> bool:
     """Whether a convolution convolves each channel alone."""
-    plain = isinstance(layer, (nn.Conv1d, nn.Conv2d))
-    return plain and layer.groups > 1 and layer.groups == layer.in_channels == layer.out_channels
+    if not isinstance(layer, (nn.Conv1d, nn.Conv2d)):
+        return False
+    return layer.groups > 1 and layer.groups == layer.in_channels == layer.out_channels
 
 
 @dataclass(frozen=True)

@@ -85,10 +85,8 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
         why = f"--space {config.space} translates between two sets of images"
         raise UserError("--normal", ",".join(config.normal), "spaces that take one data set", why=why)
     if config.dataset_b is None:
-        signals = {"kind": config.kind, "window": config.window}
-        return given.data or load_data(
-            config.dataset, normal=config.normal, **options, **asdict(config.table), **signals
-        )
+        options |= {"kind": config.kind, "window": config.window}
+        return given.data or load_data(config.dataset, normal=config.normal, **options, **asdict(config.table))
     config.table.refuse("translation is between images")
     for option, value in (("--kind", None if config.kind == "auto" else config.kind), ("--window", config.window)):
         if value is not None:

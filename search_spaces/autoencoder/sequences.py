@@ -31,8 +31,8 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T) to (N, width)."""
-        frames = F.pad(x, (0, self.padding)).unflatten(2, (-1, self.frame)).transpose(1, 2).flatten(2)
-        states, _ = self.layer(frames)
+        frames = torch.unflatten(F.pad(x, (0, self.padding)), 2, (-1, self.frame))
+        states, _ = self.layer(frames.transpose(1, 2).flatten(2))
         last: Tensor = states[:, -1]
         return last
 
@@ -45,26 +45,28 @@ class RecurrentDecoder(nn.Module):
 
     Args:
         state: from codes (N, latent) to the first states (N, layers * width).
-        layer: recurrent, of inputs (N, frames, latent).
+        layer: recurrent, of `layers` layers, of inputs (N, frames, latent).
         output: from states (N, frames, width) to frames (N, frames, C * frame).
     """
 
-    def __init__(self, state: nn.Module, layer: nn.Module, output: nn.Module, frame: int, steps: int) -> None:
+    def __init__(
+        self, state: nn.Module, layer: nn.Module, output: nn.Module, layers: int, frame: int, steps: int
+    ) -> None:
         super().__init__()
         self.state = state
         self.layer = layer
         self.output = output
+        self.layers = layers
         self.frame = frame
         self.steps = steps
 
     def forward(self, code: Tensor) -> Tensor:
         """(N, latent) to (N, C, steps)."""
-        layer = self.layer
-        first = torch.tanh(self.state(code)).unflatten(1, (layer.num_layers, layer.hidden_size))
+        first = torch.unflatten(torch.tanh(self.state(code)), 1, (self.layers, -1))
         first = first.transpose(0, 1).contiguous()
         inputs = code[:, None].expand(-1, -(-self.steps // self.frame), -1)
-        states, _ = layer(inputs, (first, first) if isinstance(layer, nn.LSTM) else first)
-        frames = self.output(states).unflatten(2, (-1, self.frame))
+        states, _ = self.layer(inputs, (first, first) if isinstance(self.layer, nn.LSTM) else first)
+        frames = torch.unflatten(self.output(states), 2, (-1, self.frame))
         return frames.transpose(1, 2).flatten(2)[:, :, : self.steps]
 
 
@@ -80,5 +82,5 @@ def build_recurrent(content: Content, shape: Shape, code: int) -> tuple[nn.Seque
     width, layers = content.get("decoder_state_width", width), content.get("decoder_layers", layers)
     layer = make(latent, width, layers, batch_first=True)
     output = nn.Linear(width, channels * frame)
-    decoder = RecurrentDecoder(nn.Linear(latent, layers * width), layer, output, frame, steps)
+    decoder = RecurrentDecoder(nn.Linear(latent, layers * width), layer, output, layers, frame, steps)
     return encoder, nn.Sequential(decoder)

@@ -153,4 +153,5 @@ def _build_style(content: Content, shape: Shape, conditioning: Conditioning) -> 
         before = after
     end = nn.Sequential(nn.Conv2d(before, shape[0], 1), nn.Sigmoid())
     mapping = MappingNetwork(inputs, width, content["mapping_depth"])
-    return StyleGenerator(mapping, blocks, end, channels[0], *spots[0], mixing=content["style_mixing"], code=code)
+    height, across = spots[0]
+    return StyleGenerator(mapping, blocks, end, channels[0], height, across, mixing=content["style_mixing"], code=code)

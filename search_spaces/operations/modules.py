@@ -43,7 +43,8 @@ class StepShuffle(nn.PixelShuffle):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C * factor, T) to (N, C, T * factor)."""
-        return x.unflatten(1, (-1, self.upscale_factor)).transpose(2, 3).flatten(2)
+        parts = torch.unflatten(x, 1, (-1, self.upscale_factor))
+        return parts.transpose(2, 3).flatten(2)
 
 
 class SpectralNorm(nn.Module):

@@ -124,7 +124,7 @@ def _read_by_soundfile(path: Path, why: str) -> tuple[np.ndarray, int]:
     try:
         import soundfile
     except ModuleNotFoundError:
-        raise ValueError(f"{why}; pip install soundfile for other formats") from None
+        raise ValueError(f"{why}; pip install 'nas-generative[audio]' for other formats") from None
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, RuntimeError) as error:

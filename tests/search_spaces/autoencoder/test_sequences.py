@@ -88,7 +88,7 @@ def test_recurrent_halves_read_and_write_frames_of_steps(layer):
     x = torch.randn(4, 2, 8)
     frames = torch.stack([torch.cat((x, torch.zeros(4, 2, 1)), 2)[:, :, i : i + 3].flatten(1) for i in (0, 3, 6)], 1)
     assert torch.allclose(encoder(x), encoder.layer(frames)[0][:, -1])
-    decoder = RecurrentDecoder(nn.Linear(7, 10), layer(7, 5, 2, batch_first=True), nn.Linear(5, 6), 3, 8)
+    decoder = RecurrentDecoder(nn.Linear(7, 10), layer(7, 5, 2, batch_first=True), nn.Linear(5, 6), 2, 3, 8)
     code = torch.randn(4, 7)
     first = torch.tanh(decoder.state(code)).reshape(4, 2, 5).transpose(0, 1).contiguous()
     state, made = ((first, first) if layer is nn.LSTM else first), []
