@@ -17,6 +17,7 @@ from nas.core.space import generator_for, sample
 from nas.core.trial import Proposal, Trial
 from nas.data.dataset import Dataset, Split
 from nas.strategies.usual_first import find_usual
+from nas.testing import EvaluatorContract
 from search_spaces.autoencoder.space import AutoencoderSpace
 
 RECURRENT = {"network": ("recurrent",), "optimiser": ("adam",), "learning_rate": (0.008,)}
@@ -92,3 +93,19 @@ def test_lines_are_drawn_from_low_to_high_and_missing_steps_are_left_out():
     (constant,) = draw_lines([torch.zeros(1, 1, 5)])
     assert (constant < 0.9).any()
     assert len(draw_lines([torch.full((2, 1, 5), math.nan)] * 2)) == 2
+
+
+class TestAutoencodersOfSequences(EvaluatorContract):
+    def make(self, epochs):
+        return AutoencoderTask.make_evaluator(_small_space(), make_waves(260, steps=20), epochs=epochs)
+
+    def genotypes(self):
+        return [sample(_small_space(network=network, family=family), generator_for(1))
+                for network in ("convolutional", "recurrent") for family in ("plain", "variational")]  # fmt: skip
+
+
+def _small_space(**pins):
+    space = AutoencoderSpace().shaped((2, 20)).restrict({"latent": (4,), "batch_size": (32,)})
+    space = space.restrict({site: (value,) for site, value in pins.items()})
+    narrow = {"width": (8,), "decoder_width": (8,), "state_width": (16,), "hidden_width": (64,)}
+    return space.restrict({site: values for site, values in narrow.items() if site in space.choices()})
