@@ -14,7 +14,6 @@ from search_spaces.cyclegan.modules import CycleGan, PatchDiscriminator, Residua
 from search_spaces.operations.initialisation import apply_spectral_norm, initialise_weights
 from search_spaces.operations.layers import (
     Size,
-    Size,
     build_activation,
     build_normalisation,
     build_up_sampling,
