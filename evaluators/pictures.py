@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from evaluators.training.checkpoint import State, bytes_to_tensor, tensor_to_bytes
@@ -16,6 +18,8 @@ from evaluators.training.checkpoint import State, bytes_to_tensor, tensor_to_byt
 _MILLISECONDS = 3000  # that all frames but the last are shown for together
 _LONGEST = 300  # milliseconds of one frame
 _AT_THE_END = 1500  # milliseconds of the last frame
+_LINES = (64, 160)  # height and width of a drawing of a sequence
+_COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#7f7f7f", "#17becf")  # of channels
 _MOST_FRAMES, _LEAST_SIDE_MOVING = 30, 24  # animated pictures compress badly
 
 
@@ -56,6 +60,34 @@ def draw_rows(rows: Sequence[Tensor], least_side: int = 32) -> Image.Image:
     drawn = torch.cat([torch.cat(list(line), dim=2) for line in lines], dim=1)
     pixels = (drawn * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+
+
+def draw_lines(rows: Sequence[Tensor]) -> list[Tensor]:
+    """Draw rows of sequences, (M, C, T) each, as rows of images (M, 3, 64, 160), a line of its own colour a channel.
+
+    All have one scale: that of the first row, or twice that where other rows need it; what is missing is left out.
+    """
+    first = rows[0][~torch.isnan(rows[0])].float()
+    low, high = (float(first.min()), float(first.max())) if len(first) else (-1.0, 1.0)
+    every = torch.cat([row[torch.isfinite(row)].float().cpu() for row in rows])
+    reach = (high - low) / 2 or 1.0
+    if len(every):
+        low, high = max(low - reach, min(low, float(every.min()))), min(high + reach, max(high, float(every.max())))
+    return [torch.stack([_draw_sequence(one, low, max(high, low + 1e-6)) for one in row]) for row in rows]
+
+
+def _draw_sequence(sequence: Tensor, low: float, high: float) -> Tensor:
+    height, width = _LINES
+    picture = Image.new("RGB", (width, height), "white")
+    pen, values = ImageDraw.Draw(picture), sequence.detach().cpu().double().clamp(low, high)
+    across = torch.linspace(0, width - 1, values.shape[1]).tolist()
+    for channel, numbers in enumerate(values):
+        heights = ((high - numbers) / (high - low) * (height - 1)).tolist()
+        points = list(zip(across, heights, strict=True))
+        for one, other in itertools.pairwise(points):
+            if not (math.isnan(one[1]) or math.isnan(other[1])):
+                pen.line((one, other), fill=_COLOURS[channel % len(_COLOURS)])
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
 
 
 class Film:

@@ -249,7 +249,7 @@ def _refuse_options_of_files(config: RunConfig, data: Any) -> None:
     from nas.data.dataset import Dataset
 
     if not isinstance(data, str):
-        config.reading.refuse_others(() if isinstance(data, Dataset) else ("image_shape",), why=GIVEN_AS_OBJECT)
+        config.reading.refuse_others(() if isinstance(data, Dataset) else ("image_shape", "kind"), why=GIVEN_AS_OBJECT)
 
 
 def _split_architecture(given: Any) -> tuple[Any, Genotype | None]:

@@ -136,6 +136,8 @@ class RunConfig(BaseModel):
     drop: list[str] = Field(default_factory=list)
     columns: list[str] = Field(default_factory=list)
     group: str | None = None
+    kind: str = "auto"
+    window: int | None = None
     data_dir: Folder | None = None
     strict: bool = False
     normal: Annotated[list[str], BeforeValidator(_as_labels)] = Field(default_factory=list)

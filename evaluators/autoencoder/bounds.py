@@ -136,17 +136,17 @@ def draw_prior(model: AutoencoderModel, images: Tensor, generator: torch.Generat
 def log_likelihood(
     model: AutoencoderModel, raw: Tensor, images: Tensor, likelihood: str, variance: float | None = None
 ) -> Tensor:
-    """Compute log p(x|z) of images (N, C, H, W) or vectors (N, D), given what their codes are decoded to; (N,) nats.
+    """Compute log p(x|z) of examples (N, ...), given what their codes are decoded to; (N,) nats.
 
-    Of vectors numbers are normal, words categorical, and what is missing has no say.
+    Of vectors and sequences numbers are normal, words categorical, and what is missing has no say.
 
     Args:
-        raw: what the decoder gives, (N, C, H, W).
+        raw: what the decoder gives, (N, ...).
         likelihood: ``gaussian``, of one variance for all pixels, ``continuous_bernoulli`` or ``bernoulli``.
         variance: of the Gaussian; None for the one that is optimal for these images, which makes the likelihood that
             of a training and not of a model: a score needs a variance that its images have no say in.
     """
-    if images.ndim == 2:
+    if images.ndim < 4:
         return vector_log_likelihood(raw, images, model.words, variance)
     if likelihood == "bernoulli":
         return bernoulli_log_likelihood(raw, images)
@@ -158,14 +158,14 @@ def log_likelihood(
 
 @torch.no_grad()
 def fit_decoder_variance(model: AutoencoderModel, images: Tensor, generator: torch.Generator) -> float:
-    """Find the variance of a Gaussian decoder that is optimal for training images (N, C, H, W) and samples of codes."""
+    """Find the variance of a Gaussian decoder that is optimal for training examples (N, ...) and samples of codes."""
     means = []
     for rows in batches(images):
         code, _ = model.infer(images[rows]).draw(generator)
         means.append(model.decode_unclipped(model.decoder(code)))
     found = torch.cat(means)
     return float(
-        fit_vector_variance(found, images, model.words) if images.ndim == 2 else optimal_variance(found, images)
+        fit_vector_variance(found, images, model.words) if images.ndim < 4 else optimal_variance(found, images)
     )
 
 

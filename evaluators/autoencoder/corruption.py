@@ -51,8 +51,9 @@ def corrupt(
     """Corrupt examples (N, ...) by a ``corruption`` (Vincent et al. 2010, section 3.3); what is missing stays so.
 
     ``gaussian``, which is usual: noise of the ``noise_variance``. The others fall on each value with a probability, the
-    ``corrupted_share``: ``masking`` makes it 0, ``salt_and_pepper`` 0 or 1. Of vectors columns are hit, a column of
-    words as one: salt and pepper are a number's least and greatest of the batch, and any word.
+    ``corrupted_share``: ``masking`` makes it 0, ``salt_and_pepper`` 0 or 1, which of vectors and sequences are the
+    column's or channel's least and greatest of the batch. Of vectors columns are hit, a column of words as one; salt
+    and pepper are any word.
     """
     kind = hyperparameters.get("corruption", "gaussian")
     if kind == "gaussian":
@@ -77,8 +78,10 @@ def _draw_extremes(examples: Tensor, words: Sequence[slice], generator: torch.Ge
     """Draw salt or pepper for each value of examples (N, ...), of a column of words a word."""
     low: Tensor | float = 0.0
     high: Tensor | float = 1.0
-    if examples.ndim == 2:
-        low, high = examples.nan_to_num(nan=math.inf).amin(0), examples.nan_to_num(nan=-math.inf).amax(0)
+    if examples.ndim < 4:
+        alike = (0,) if examples.ndim == 2 else (0, 2)
+        low = examples.nan_to_num(nan=math.inf).amin(alike, keepdim=True)
+        high = examples.nan_to_num(nan=-math.inf).amax(alike, keepdim=True)
     salt = torch.rand(examples.shape, generator=generator, device=examples.device) < 0.5
     drawn = torch.where(salt, high, low).to(examples.dtype)
     for place in words if examples.ndim == 2 else ():
@@ -94,7 +97,8 @@ def hide(
     """Hide a share of each example (N, ...) at random (He et al. 2022), and give what is left, and what is hidden.
 
     Of vectors columns are hidden, a column of words as one: they are missing then. Of images square patches of all
-    channels, `patches` of which cover the longer side: they are grey then. One is hidden at least, and one is seen.
+    channels, `patches` of which cover the longer side: they are grey then. Of sequences stretches of all channels:
+    they are missing then. One is hidden at least, and one is seen.
 
     Returns:
         What is seen, and which values are hidden, (N, ...) bool.
@@ -110,7 +114,7 @@ def hide(
     for dimension, size in enumerate(sizes, start=2):
         hidden = hidden.repeat_interleave(side, dimension).narrow(dimension, 0, size)
     hidden = hidden.expand(examples.shape)
-    return torch.where(hidden, _UNKNOWN, examples), hidden
+    return torch.where(hidden, _UNKNOWN if len(sizes) == 2 else math.nan, examples), hidden
 
 
 def _choose(rows: int, places: int, share: float, generator: torch.Generator) -> Tensor:

@@ -47,7 +47,7 @@ def measure_error(
         asked: which values count, (N, ...) bool; None for all.
     """
     raw = raw.float()
-    if examples.ndim == 2:
+    if examples.ndim < 4:
         return vector_error(raw, examples if asked is None else torch.where(asked, examples, math.nan), model.words)
     if hyperparameters["loss"] == "bce":
         errors = F.binary_cross_entropy_with_logits(raw, examples, reduction="none")

@@ -14,6 +14,7 @@ from evaluators.autoencoder.discrete import count_uses
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.likelihood import perplexity
 from evaluators.metrics.reconstruction import mean_squared_error, psnr, ssim
+from evaluators.pictures import draw_lines
 from evaluators.training.selection import Scores
 from nas.data.dataset import batches
 
@@ -32,11 +33,11 @@ def score_reconstructions(
 ) -> Scores:
     """Measure the metrics of an autoencoder's family, and give some images and reconstructions in rows.
 
-    Below those of models whose prior can be sampled are such samples.
+    Of sequences the rows are drawings. Below those of models whose prior can be sampled are such samples.
 
     Args:
         autoencoder: in evaluation mode.
-        images: (N, C, H, W), from 0 to 1, or vectors (N, D), on the model's device.
+        images: (N, C, H, W), from 0 to 1, or vectors (N, D) or sequences (N, C, T), on the model's device.
         hyperparameters: of variational models ``likelihood`` is what they are scored with.
         seed: of the noise, and of the codes that are drawn.
         decoder_variance: of the Gaussian likelihood of variational models, which needs it.
@@ -71,4 +72,6 @@ def score_reconstructions(
         metrics |= measure_bounds(autoencoder, some, name_likelihood(hyperparameters), noise, decoder_variance)
     if autoencoder.samples_prior:
         rows.append(draw_prior(autoencoder, images[:_SHOWN], noise.manual_seed(seed)))
-    return Scores(metrics, rows if images.ndim == 4 else ())
+    if images.ndim == 2:
+        return Scores(metrics)
+    return Scores(metrics, rows if images.ndim == 4 else draw_lines(rows))

@@ -50,13 +50,13 @@ _FEWEST_TO_COMPARE = 100  # images; an FID of fewer says little
 
 
 class AutoencoderTask(Task):
-    """Trains autoencoders on images or vectors, and scores reconstructions.
+    """Trains autoencoders on images, vectors or sequences, and scores reconstructions.
 
     The space's models have an ``encoder``, a ``decoder``, an ``output`` that turns what the decoder gives into
     images, and ``variational``; see evaluators.autoencoder.bounds.AutoencoderModel.
 
     Of vectors, rows of a table, numbers have squared errors, and words cross-entropies or a categorical likelihood;
-    what is missing has no say. Their metrics are those that need no picture.
+    what is missing has no say; all of a sequence is numbers. Their metrics are those that need no picture.
 
     Metrics: ``mse``, ``psnr`` and ``ssim`` of the reconstructions; for denoising families ``denoising_mse``, from a
     corrupted input; for masked ones ``masked_mse``, of what is hidden from them; for variational ones, those of
@@ -73,7 +73,7 @@ class AutoencoderTask(Task):
     """
 
     name = "autoencoder"
-    data_kinds = ("image", "vector")
+    data_kinds = ("image", "vector", "sequence")
     standardises = True
     quality = metrics_by_name(
         Metric("mse", "minimize"),
@@ -95,7 +95,7 @@ class AutoencoderTask(Task):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """The metrics on this data: vectors have none that need pictures."""
+        """The metrics on this data: only images have those that need pictures."""
         return {name: one for name, one in super().metrics.items() if self._pictured or name not in _OF_IMAGES}
 
     @classmethod
@@ -281,12 +281,12 @@ class AutoencoderTask(Task):
         Where codes of the prior can be drawn also the ``decoder``, with the prior; where codes are discrete the
         ``encoder`` to indices and the ``index_decoder`` of these.
 
-        Of vectors the decoder is no part of its own, as what it gives means something with the columns alone.
+        Only of images the decoder is a part of its own: else what it gives means something with the columns alone.
         """
         model = remove_critic(model)
         images, autoencoder = self.data.test.examples[:_EXAMPLES], self._view(model)
         if not self._pictured:
-            return {"autoencoder": self._deliver_table(model, images)}
+            return {"autoencoder": self._deliver_numbers(model, images)}
         whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder", pictures=self.data.pictures)
         parts, settings = {"autoencoder": whole}, dict[str, Any](discrete=True) if autoencoder.discrete else {}
         if autoencoder.samples_prior:
@@ -309,9 +309,11 @@ class AutoencoderTask(Task):
         found = {"latent": count_noise(autoencoder, as_float(examples))}
         return found if autoencoder.make_sampler() is None else {**found, "sampler": True}
 
-    def _deliver_table(self, model: nn.Module, vectors: Tensor) -> Deliverable:
-        columns = self.data.columns or name_columns(vectors.shape[1])
+    def _deliver_numbers(self, model: nn.Module, examples: Tensor) -> Deliverable:
+        """Deliver an autoencoder of vectors or sequences, with what their columns or channels are."""
+        columns = self.data.columns or name_columns(examples.shape[1])
         settings: dict[str, Any] = {"columns": to_json(columns), "missing": sorted(MISSING)}
         if (autoencoder := self._view(model)).samples_prior:
-            settings |= self._describe_sampling(autoencoder, vectors)
-        return Deliverable(model, {"vectors": vectors}, ("reconstructions",), "table_autoencoder", settings)
+            settings |= self._describe_sampling(autoencoder, examples)
+        kind, program = ("vectors", "table") if examples.ndim == 2 else ("sequences", "sequence")
+        return Deliverable(model, {kind: examples}, ("reconstructions",), f"{program}_autoencoder", settings)

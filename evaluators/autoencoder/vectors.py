@@ -1,4 +1,4 @@
-"""Losses and likelihoods of vectors: numbers and words, some of which may be missing."""
+"""Losses and likelihoods of vectors and sequences: numbers and words, some of which may be missing."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def vector_error(raw: Tensor, examples: Tensor, words: Sequence[slice]) -> Tenso
     Of a number it is the squared error, of words the cross-entropy in nats.
 
     Args:
-        raw: what the decoder gives, (N, D), of words their logits.
-        examples: (N, D), NaN where a value is missing.
+        raw: what the decoder gives, (N, D), of words their logits; or (N, C, T), which has no words.
+        examples: of the same shape, NaN where a value is missing.
         words: the places of each column of words.
     """
     errors = [_square_differences(raw, examples, words)]
@@ -46,7 +46,7 @@ def vector_error(raw: Tensor, examples: Tensor, words: Sequence[slice]) -> Tenso
 
 
 def vector_log_likelihood(raw: Tensor, examples: Tensor, words: Sequence[slice], variance: float | None) -> Tensor:
-    """Compute log p(x|z) of vectors (N, D) with independent columns, in nats; (N,).
+    """Compute log p(x|z) of vectors (N, D) or sequences (N, C, T) of independent numbers and words, in nats; (N,).
 
     Numbers are normal with one variance, words categorical. What is missing is left out, which is its marginal.
 
@@ -58,7 +58,7 @@ def vector_log_likelihood(raw: Tensor, examples: Tensor, words: Sequence[slice],
     observed = ~torch.isnan(squares)
     used = _fit_variance(squares) if variance is None else torch.as_tensor(variance).to(raw)
     each = -0.5 * (squares / used + torch.log(2 * math.pi * used))
-    total = torch.where(observed, each, 0.0).sum(1)
+    total = torch.where(observed, each, 0.0).flatten(1).sum(1)
     for columns in words:
         total = total + _log_probability(raw[:, columns], examples[:, columns]).nan_to_num(0.0)
     return total
@@ -74,7 +74,7 @@ def _fit_variance(squares: Tensor) -> Tensor:
 
 
 def _square_differences(raw: Tensor, examples: Tensor, words: Sequence[slice]) -> Tensor:
-    """Square the differences of the numbers, (N, numbers), NaN where one is missing."""
+    """Square the differences of the numbers, (N, numbers) or (N, C, T), NaN where one is missing."""
     if not words:
         targets, given = examples, raw
     else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from evaluators.inheritance.tensor_axes import Labels, ModelAxes, is_depthwise
+from evaluators.inheritance.tensor_axes import CONVOLUTIONS, Labels, ModelAxes, is_depthwise
 
 Places = tuple[tuple[list[int], list[int]], ...]
 """For each dimension, the indices in the child's tensor and those in the parent's that stand for the same."""
@@ -207,7 +207,7 @@ def _describe_operation(operation: nn.Module) -> tuple[str, ...]:
     """Describe an operation by its convolutions, without the sizes of their kernels, or as a graph."""
     if any(isinstance(getattr(operation, row, None), nn.ModuleList) for row in GRAPHS):
         return (type(operation).__name__,)
-    layers = [layer for layer in operation.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
+    layers = [layer for layer in operation.modules() if isinstance(layer, CONVOLUTIONS)]
     return tuple(f"{type(layer).__name__} {is_depthwise(layer)}" for layer in layers) or (type(operation).__name__,)
 
 

@@ -6,6 +6,7 @@ next layer. So every index along every dimension of a tensor gets a label, and e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 Labels = tuple[Hashable, ...]
 """What each index along a dimension stands for."""
 
-_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, *_TRANSPOSED)
 _ELEMENTWISE = ("add", "radd", "sub", "rsub", "mul", "rmul")
 _NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d)
 
@@ -41,7 +43,7 @@ class ModelAxes:
 
     Attributes:
         tensors: the axes of each tensor by its name; unknown ones are missing.
-        sizes: height and width of a module's output, () for vectors, by the module's name.
+        sizes: height and width of a module's output, steps of a sequence, () for vectors, by the module's name.
     """
 
     tensors: dict[str, TensorAxes] = field(default_factory=dict)
@@ -77,7 +79,9 @@ def label_axes(model: nn.Module, run: Callable[[nn.Module], object]) -> ModelAxe
 
 def is_depthwise(layer: nn.Module) -> bool:
     """Whether a convolution convolves each channel alone."""
-    return isinstance(layer, nn.Conv2d) and layer.groups > 1 and layer.groups == layer.in_channels == layer.out_channels
+    if not isinstance(layer, (nn.Conv1d, nn.Conv2d)):
+        return False
+    return layer.groups > 1 and layer.groups == layer.in_channels == layer.out_channels
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,9 @@ class _AxisTracer(TorchFunctionMode):
                     self._remember(y, opaque_labels(y.shape[1]))
         elif isinstance(layer, (nn.Flatten, nn.Unflatten, nn.PixelShuffle)):
             self._trace_reshape(layer, x, given[0])
-        elif isinstance(layer, (*_CONVOLUTIONS, nn.Linear)):
+        elif isinstance(layer, nn.Linear) and x.dim() > 2:  # its channels are not dimension 1
+            self._remember(given[0], opaque_labels(given[0].shape[1]))
+        elif isinstance(layer, (*CONVOLUTIONS, nn.Linear)):
             self._trace_weights(layer, x, given[0])
         else:
             self._trace_passing(layer, x, given[0])
@@ -166,9 +172,9 @@ class _AxisTracer(TorchFunctionMode):
         """Label flattening, unflattening and pixel shuffle: channels become channels at positions, or the reverse."""
         flow = self._consume(x)
         if isinstance(layer, nn.Flatten):
-            if x.dim() == 4:
+            if x.dim() > 2:
                 grid = tuple(x.shape[2:])
-                places = range(grid[0] * grid[1])
+                places = range(math.prod(grid))
                 self._remember(y, tuple((label, place, grid) for label in flow.labels for place in places))
             return
         channels = y.shape[1]
@@ -227,7 +233,7 @@ def _find_layer(module: nn.Module, run: Mapping[nn.Module, Tensor]) -> nn.Module
     if not children:
         return module
     inner = children[0]
-    wrapped = len(children) == 1 and inner not in run and isinstance(inner, (*_CONVOLUTIONS, nn.Linear))
+    wrapped = len(children) == 1 and inner not in run and isinstance(inner, (*CONVOLUTIONS, nn.Linear))
     return inner if wrapped else None
 
 
@@ -238,22 +244,22 @@ def _label_layer(layer: nn.Module, inputs: Labels, outputs: Labels) -> dict[str,
         return {name: TensorAxes((inputs,), 0) for name, tensor in own.items() if tensor.dim() == 1}
     if isinstance(layer, nn.Linear):
         return {"weight": TensorAxes((outputs, inputs), 0), "bias": TensorAxes((outputs,), 0)}
-    if not isinstance(layer, _CONVOLUTIONS):
+    if not isinstance(layer, CONVOLUTIONS):
         return {}
-    kernel = tuple(_label_offsets(layer, axis) for axis in range(2))
+    kernel = tuple(_label_offsets(layer, axis) for axis in range(len(layer.kernel_size)))
     bias = {"bias": TensorAxes((outputs,), 0)}
     if is_depthwise(layer):
         return {"weight": TensorAxes((outputs, plain_labels(1), *kernel), 0), **bias}
     if layer.groups > 1:
         return bias
-    if isinstance(layer, nn.ConvTranspose2d):
+    if isinstance(layer, _TRANSPOSED):
         return {"weight": TensorAxes((inputs, outputs, *kernel), 1), **bias}
     return {"weight": TensorAxes((outputs, inputs, *kernel), 0), **bias}
 
 
-def _label_offsets(layer: nn.Conv2d | nn.ConvTranspose2d, axis: int) -> Labels:
+def _label_offsets(layer: nn.modules.conv._ConvNd, axis: int) -> Labels:
     """Label a kernel's offsets by their distance from its middle; an even kernel has none."""
     size, step = layer.kernel_size[axis], layer.dilation[axis]
-    if size % 2 == 0 or isinstance(layer, nn.ConvTranspose2d):
+    if size % 2 == 0 or isinstance(layer, _TRANSPOSED):
         return opaque_labels(size)
     return tuple(step * (place - size // 2) for place in range(size))

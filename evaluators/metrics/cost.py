@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+_Size = tuple[int, ...]
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
@@ -30,12 +32,18 @@ def count_multiply_adds(model: nn.Module, *inputs: Tensor) -> int:
     """
     training, trained = model.training, [weight for weight in model.parameters() if weight.requires_grad]
     model.eval().requires_grad_(False)  # else the counter looks for the gradient functions of views of weights in vain
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    counts = {torch.ops.aten.mkldnn_rnn_layer: _count_recurrent}  # the CPU's LSTM, which PyTorch does not count
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=counts) as counter:
         model(*(batch[:1] for batch in inputs))
     model.train(training)
     for weight in trained:
         weight.requires_grad_(True)
     return int(counter.get_total_flops() // 2)
+
+
+def _count_recurrent(given: _Size, weight: _Size, recurrent_weight: _Size, *rest: Any, **options: Any) -> int:
+    """Count the floating point operations of a layer: inputs (T, N, F), weights (G, F) and (G, H) of its gates."""
+    return 2 * given[0] * given[1] * (math.prod(weight) + math.prod(recurrent_weight))
 
 
 class PeakMemory:

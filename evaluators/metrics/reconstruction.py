@@ -1,4 +1,7 @@
-"""Scores reconstructions. Images are (N, C, H, W) in [0, 1], vectors (N, D), with NaN where values are missing."""
+"""Scores reconstructions.
+
+Images are (N, C, H, W) in [0, 1]; vectors (N, D) and sequences (N, C, T) have NaN where values are missing.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def mean_squared_error(reconstructions: Tensor, images: Tensor) -> float:
     total, count = 0.0, 0
     for part in batches(images):
         squares = (as_double(reconstructions[part]) - as_double(images[part])) ** 2
-        if images.ndim == 2:
+        if images.ndim < 4:
             squares = squares[~torch.isnan(images[part])]
         total, count = total + float(torch.sum(squares)), count + squares.numel()
     return total / max(1, count)

@@ -32,7 +32,9 @@ Sizes = dict[str, dict[str, Any]]
 
 _CONVOLUTION = (("in_channels", "input"), ("out_channels", "output"))
 _TORCH_ARGUMENTS: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
+    nn.Conv1d: _CONVOLUTION,
     nn.Conv2d: _CONVOLUTION,
+    nn.ConvTranspose1d: _CONVOLUTION,
     nn.ConvTranspose2d: _CONVOLUTION,
     nn.Linear: (("in_features", "input"), ("out_features", "output")),
     nn.BatchNorm1d: (("num_features", "input"),),
@@ -150,7 +152,7 @@ def _label_arguments(model: nn.Module, tracer: Tracer) -> dict[tuple[str, str], 
             for tensor in places[place] if place in places else (getattr(module, place),):
                 if place == "kept":
                     tracer.fix(tracer.labels(tensor))
-                elif tensor.dim() in (2, 4):
+                elif tensor.dim() in (2, 4) or (tensor.dim() == 3 and not isinstance(module, nn.Linear)):
                     counted[path, name] = tracer.channels(tracer.labels(tensor))
     return counted
 

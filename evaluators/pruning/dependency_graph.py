@@ -6,11 +6,12 @@ which channel each of its values belongs to. Functions that only move values (re
 shuffle) are run on the labels as well, so that they need no rules. Functions that combine values elementwise couple the
 labels of their arguments. The arguments of an unknown function are fixed: they keep all their channels.
 
-Maps are (N, C, H, W) and vectors (N, C); channels of anything else are fixed.
+Maps are (N, C, H, W), sequences (N, C, T) and vectors (N, C); channels of anything else are fixed.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -38,8 +39,8 @@ _ELEMENTWISE = {
     "itruediv", "true_divide", "maximum", "minimum",
 }  # fmt: skip
 _CHANNELWISE = {
-    "interpolate", "upsample", "avg_pool2d", "max_pool2d", "_max_pool2d", "max_pool2d_with_indices",
-    "adaptive_avg_pool2d", "adaptive_max_pool2d",
+    "interpolate", "upsample", "avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d", "max_pool1d_with_indices",
+    "max_pool2d_with_indices", "adaptive_avg_pool2d", "adaptive_max_pool2d",
 }  # fmt: skip
 _READS_VALUES = {"item", "tolist", "bool", "float", "int", "index", "numpy", "equal", "allclose"}
 
@@ -216,7 +217,7 @@ class Tracer(TorchFunctionMode):
         if name in _ELEMENTWISE:
             return self._combine_labels(given, made[0])
         if name in _CHANNELWISE or (name in ("mean", "sum") and _reduces_positions(args, kwargs)):
-            maps = given[0].dim() == 4 and made[0].shape[:2] == given[0].shape[:2]
+            maps = given[0].dim() in (3, 4) and made[0].shape[:2] == given[0].shape[:2]
             return [_spread_labels(self.channels(self.labels(given[0])), tensor) for tensor in made] if maps else None
         rule = _LAYERS.get(name)
         return None if rule is None else rule(self, args, kwargs, made[0])
@@ -275,7 +276,7 @@ def _convolution(tracer: Tracer, args: Any, kwargs: Any, made: Tensor, transpose
     bound = _bind_arguments(f"input weight bias stride padding {order}", args, kwargs)
     weight, bias, groups = bound["weight"], bound.get("bias"), bound.get("groups", 1)
     name = tracer.name(weight)
-    if name is None or made.dim() != 4:
+    if name is None or made.dim() not in (3, 4):
         return None
     outputs, inputs = (1, 0) if transposed else (0, 1)
     entering = tracer.channels(tracer.labels(bound["input"]))
@@ -304,7 +305,7 @@ def _linear(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor
 
 def _normalisation(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
     bound = _bind_arguments("input running_mean running_var weight bias", args, kwargs)
-    if made.dim() not in (2, 4):
+    if made.dim() not in (2, 3, 4):
         return None
     channels = tracer.channels(tracer.labels(bound["input"]))
     known = [tracer.along(bound.get(n), 0, channels) for n in ("running_mean", "running_var", "weight", "bias")]
@@ -313,7 +314,7 @@ def _normalisation(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list
 
 def _group_normalisation(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Tensor] | None:
     bound = _bind_arguments("input num_groups weight bias", args, kwargs)
-    if made.dim() not in (2, 4):
+    if made.dim() not in (2, 3, 4):
         return None
     channels = tracer.channels(tracer.labels(bound["input"]))
     tracer.grouped.append(channels.reshape(bound["num_groups"], -1))
@@ -328,8 +329,8 @@ def _embedding(tracer: Tracer, args: Any, kwargs: Any, made: Tensor) -> list[Ten
 
 
 _LAYERS: dict[str, Callable[[Tracer, Any, Any, Tensor], list[Tensor] | None]] = {
-    "conv2d": _convolution,
-    "conv_transpose2d": lambda tracer, args, kwargs, made: _convolution(tracer, args, kwargs, made, True),
+    **dict.fromkeys(("conv1d", "conv2d"), _convolution),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d"), functools.partial(_convolution, transposed=True)),
     "linear": _linear,
     "batch_norm": _normalisation,
     "instance_norm": _normalisation,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 _FADING = 0.5  # of an epoch
+_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
 
 
 class Gate:
@@ -153,7 +154,7 @@ def find_blocks(model: nn.Module, run: Callable[[nn.Module], object]) -> list[li
 def _has_layers(module: nn.Module) -> bool:
     """Whether a module has several layers, of which one is convolutional or linear."""
     layers = [part for part in module.modules() if not list(part.children())]
-    return len(layers) > 1 and any(isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) for part in layers)
+    return len(layers) > 1 and any(isinstance(part, _WEIGHTED) for part in layers)
 
 
 def _is_within(name: str, other: str) -> bool:

@@ -35,7 +35,13 @@ NAMES: dict[str, tuple[str, ...]] = {
 """The names of arrays, examples, labels and vectors that a model is told of the examples, and what they are called
 elsewhere, the likeliest first; capitals do not matter."""
 
-_EXAMPLES = f"(N, H, W), (N, H, W, C) or (N, C, H, W) with C from 1 to 4: {RANGES}; or vectors (N, D) of finite numbers"
+_ALLOWED = {
+    "image": f"(N, H, W), (N, H, W, C) or (N, C, H, W) with C from 1 to 4: {RANGES}",
+    "vector": "(N, D) of finite numbers",
+    "sequence": "(N, T) or (N, C, T) of numbers, with NaN for what is missing",
+}
+_EXAMPLES = f"{_ALLOWED['image']}; or vectors {_ALLOWED['vector']}"
+_DIMENSIONS = {"auto": (2, 3, 4), "image": (3, 4), "vector": (2,), "sequence": (2, 3)}
 # what zipfile, zlib, lzma and NumPy say to damaged files
 _BROKEN = (
     OSError, ValueError, EOFError, SyntaxError, NotImplementedError, RuntimeError, OverflowError, MemoryError,
@@ -142,27 +148,34 @@ def read_arrays(
 def read_examples(name: str, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[list[Tensor], list[str]]:
     """Images (N, C, H, W), uint8 or float32 in [0, 1], or vectors (N, D), float32, and words on how they were read.
 
+    If they are asked for, also sequences (N, C, T), float32, of arrays (N, T) or (N, C, T), NaN where one is missing.
+
     Raises:
-        UserError: the arrays are neither, or differ in shape or type; `name` is that of the data set.
+        UserError: the arrays are not of this kind, or differ in shape or type; `name` is that of the data set.
     """
+    kind = reading.kind
 
     def refuse(key: str, why: str) -> UserError:
-        return UserError("--dataset", name, f"{key} {_EXAMPLES}", why=f"{key} {why}")
+        allowed = _EXAMPLES if kind == "auto" else f"for --kind {kind} {_ALLOWED[kind]}"
+        return UserError("--dataset", name, f"{key} {allowed}", why=f"{key} {why}")
 
     if reading.row_shape is not None:
         arrays = {key: shape_rows(array, reading) for key, array in arrays.items()}
     first, array = next(iter(arrays.items()))
     layout = find_layout(array.shape[1:]) if array.ndim == 4 else (False, "")
     for key, each in arrays.items():
-        if each.ndim not in (2, 3, 4) or (each.ndim == 4 and layout is None):
+        if each.ndim not in _DIMENSIONS[kind] or (each.ndim == 4 and layout is None):
             raise refuse(key, f"has the shape {each.shape}")
         if each.size == 0:
             raise refuse(key, "is empty")
         if each.shape[1:] != array.shape[1:] or (each.dtype.kind == "f") != (array.dtype.kind == "f"):
-            allowed = f"{'vectors' if array.ndim == 2 else 'images'} of one shape and type"
-            raise UserError("--dataset", name, allowed, why=f"{first} and {key} differ in it")
+            what = f"{kind}s" if kind != "auto" else "vectors" if array.ndim == 2 else "images"
+            raise UserError("--dataset", name, f"{what} of one shape and type", why=f"{first} and {key} differ in it")
+    if kind == "sequence":
+        sequences = [_read_numbers(each, functools.partial(refuse, key), missing=True) for key, each in arrays.items()]
+        return [each[:, None] if each.ndim == 2 else each for each in sequences], []
     if array.ndim == 2:
-        return [_read_vectors(each, functools.partial(refuse, key)) for key, each in arrays.items()], []
+        return [_read_numbers(each, functools.partial(refuse, key), missing=False) for key, each in arrays.items()], []
     try:
         rule = find_value_rule(list(arrays.values()))
     except ValueError as error:
@@ -174,12 +187,15 @@ def read_examples(name: str, arrays: Mapping[str, np.ndarray], reading: Reading)
     return [torch.from_numpy(np.ascontiguousarray(each)) for each in read], notes
 
 
-def _read_vectors(array: np.ndarray, refuse: Callable[[str], UserError]) -> Tensor:
+def _read_numbers(array: np.ndarray, refuse: Callable[[str], UserError], *, missing: bool) -> Tensor:
+    """Float32 numbers, finite, or NaN where they may be `missing`."""
     if array.dtype.kind not in "iuf":
         raise refuse(f"is {array.dtype}")
     with np.errstate(over="ignore"):
         numbers = array.astype(np.float32)
-    if not np.isfinite(numbers).all():
+    if missing and np.isinf(numbers).any():
+        raise refuse("holds infinite numbers")
+    if not missing and not np.isfinite(numbers).all():
         raise refuse("holds numbers that are not finite")
     return torch.from_numpy(np.ascontiguousarray(numbers))
 

@@ -74,7 +74,7 @@ def load_arrays(
         UserError: they cannot be used.
     """
     options = Reading(**reading)
-    options.refuse_others(("image_shape",), why=GIVEN_AS_OBJECT)
+    options.refuse_others(("image_shape", "kind"), why=GIVEN_AS_OBJECT)
     arrays = name_arrays(given)
     names, notes = find_names(list(arrays))
     data = read_arrays("arrays", {key: arrays[name] for key, name in names.items()}, options, notes)

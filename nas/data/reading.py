@@ -15,6 +15,9 @@ SMALLEST_SIDE, LARGEST_SIDE = 4, 1024
 """The least height and width of images, and the greatest that they are resized to."""
 
 Channels = Literal["auto", "L", "RGB", "RGBA"]
+Kind = Literal["auto", "image", "vector", "sequence"]
+"""What the examples of an array can be said to be."""
+
 COUNTS: dict[Channels, int] = {"L": 1, "RGB": 3, "RGBA": 4}
 """How many channels there are of each kind that can be asked for."""
 
@@ -30,6 +33,8 @@ ALLOWED = {
     "drop": "names of columns: A,B",
     "columns": "names of columns: A,B",
     "group": "the name of a column",
+    "kind": "auto, image, vector, sequence",
+    "window": "a whole number of samples from 1 on",
 }
 """What fields of Reading can be, in words."""
 
@@ -40,8 +45,17 @@ FITS = {
     "drop": _TABLES,
     "columns": _TABLES,
     "group": _TABLES,
+    "kind": "arrays, such as npz:PATH or npy:PATH",
+    "window": "recordings, such as wav:PATH",
 }
 """What the fields of Reading are for that not every source takes, in words."""
+
+_LACKS = {
+    **dict.fromkeys(("label", "drop", "columns", "group"), "is no table"),
+    "image_shape": "holds no images in rows",
+    "kind": "is no array",
+    "window": "holds no recordings",
+}
 
 GIVEN_AS_OBJECT = "the data are given as an object; nas.data.loading.load_data takes it for a file"
 
@@ -62,6 +76,8 @@ class Reading:
         drop: of a table, columns that are not used.
         columns: of a table, the only columns that are used, where any are named.
         group: of a table, the column by which rows belong together: all with one value come into one part.
+        kind: of arrays, what their examples are, where the shape leaves it open: (N, T) and (N, C, T) can be sequences.
+        window: of recordings, how many samples make an example; None for the usual number.
 
     Raises:
         UserError: one is not ALLOWED.
@@ -76,6 +92,8 @@ class Reading:
     drop: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     group: str | None = None
+    kind: Kind = "auto"
+    window: int | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in ALLOWED.items():
@@ -92,10 +110,9 @@ class Reading:
             UserError: there is some; names the first.
         """
         for name, fits in FITS.items():
-            if (value := getattr(self, name)) and name not in taken:
-                shown = value if isinstance(value, str) else ",".join(value)
-                without = "holds no images in rows" if name == "image_shape" else "is no table"
-                raise UserError(f"--{name.replace('_', '-')}", shown, fits, why=why or f"{who} {without}")
+            if (value := getattr(self, name)) not in ((), None, "auto") and name not in taken:
+                shown = ",".join(value) if isinstance(value, tuple) else value
+                raise UserError(f"--{name.replace('_', '-')}", shown, fits, why=why or f"{who} {_LACKS[name]}")
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -133,6 +150,10 @@ def normalise(name: str, value: Any) -> Any:
         return value
     text = "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value).strip()
     text = text.replace("X", "x") if name in ("image_size", "image_shape") else text
+    if name == "window":
+        if not re.fullmatch("[0-9]{1,9}", text) or not int(text):
+            raise ValueError(ALLOWED[name])
+        return int(text)
     if name == "image_size":
         sides = _split_numbers(text)
         if len(sides) == 1:

@@ -34,10 +34,13 @@ _SAMPLES = 16
 PRODUCTS = {
     "autoencoder": "reconstructions.png",
     "generator": "samples.png",
+    "sequence_autoencoder": "reconstructions.npy",
     "table_autoencoder": "reconstructions.csv",
     "translator": "translations.png",
 }
-"""The file that a program writes when it is run, by the program's name; others write none."""
+"""The file that a program writes when it is run, by the program's name; others write none.
+
+What it writes beside it has the same name, and an ending that some other program's file has."""
 _WRITTEN = {
     "model.py", "weights.safetensors", "samples.safetensors", "model.onnx", "model.pt2", "README.md",
     "__pycache__", *PRODUCTS.values(),

@@ -100,7 +100,7 @@ def _build_up(channels: int, before: Size, after: Size, name: str) -> nn.Module:
 
 def _compute_sizes(shape: Shape) -> list[Size]:
     """Sizes from the smallest map to the image: three halvings, rounded up."""
-    spots = [(shape[1], shape[2])]
+    spots: list[Size] = [(shape[1], shape[2])]
     for _ in CELLS["generator"]:
         spots.append((math.ceil(spots[-1][0] / 2), math.ceil(spots[-1][1] / 2)))
     return spots[::-1]

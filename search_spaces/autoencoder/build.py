@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +13,8 @@ from nas.core.space import Shape
 from search_spaces.autoencoder.assembly import assemble
 from search_spaces.autoencoder.families import FAMILIES
 from search_spaces.autoencoder.modules import ContinuousBernoulliMean
-from search_spaces.autoencoder.vectors import build_layers_of_vectors
+from search_spaces.autoencoder.sequences import build_recurrent
+from search_spaces.autoencoder.vectors import FillMissing, build_layers_of_vectors
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.operations.layers import (
     build_activation,
@@ -21,6 +23,7 @@ from search_spaces.operations.layers import (
     build_up_sampling,
     compute_sizes,
     compute_widths,
+    find_layer,
 )
 
 Content = Mapping[str, Any]
@@ -32,7 +35,7 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
     """The model of validated decisions for examples (N, *shape); `build_cell` builds other cells than were decided."""
 
     def build_decided(name: str, channels: int, norm: str, act: str) -> nn.Module:
-        return ENCODINGS[content["cells"]].build(content, name, channels, norm, act)
+        return ENCODINGS[content["cells"]].build(content, name, channels, norm, act, len(shape) - 1)
 
     latent = content["latent"] * content.get("categories", 1)
     decided, content = content, {**content, "latent": latent}  # that of layers is the decoder's number of inputs
@@ -42,8 +45,12 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -
         return assemble(decided, shape, *build_layers_of_vectors(content, shape[0], code), nn.Identity())
     if content["network"] == "convolutional":
         encoder, decoder = _build_convolutional(content, shape, code, build_cell or build_decided)
+    elif content["network"] == "recurrent":
+        encoder, decoder = build_recurrent(content, shape, code)
     else:
         encoder, decoder = _build_fully_connected(content, shape, code)
+    if len(shape) == 2:
+        return assemble(decided, shape, nn.Sequential(FillMissing(), *encoder), decoder, nn.Identity())
     output: nn.Module = nn.Sigmoid()
     if content.get("output") == "linear":  # cut to the range of images: outside of it there is nothing to gain
         output = nn.Hardtanh(0.0, 1.0)
@@ -59,7 +66,7 @@ def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[n
         row: list[nn.Module] = []
         for _ in range(count):
             row.append(nn.Linear(inputs, width, bias=norm == "none"))
-            row += [*build_normalisation(norm, width, spatial=False), build_activation(act)]
+            row += [*build_normalisation(norm, width, dimensions=0), build_activation(act)]
             inputs = width
         return row
 
@@ -76,7 +83,8 @@ def _build_convolutional(
     content: Content, shape: Shape, code: int, build_cell: BuildCell
 ) -> tuple[nn.Sequential, nn.Sequential]:
     norm, act, stages = content["normalisation"], content["activation"], content["stages"]
-    spots = compute_sizes(shape, stages)
+    spots, dimensions = compute_sizes(shape, stages), len(shape) - 1
+    down = functools.partial(build_down_sampling, content["down_sampling"], norm=norm, act=act, dimensions=dimensions)
 
     widths = compute_widths(content["width"], content["width_growth"], stages)
     cell = "encoder_cell"
@@ -84,7 +92,7 @@ def _build_convolutional(
     channels = shape[0]
     for stage, width in enumerate(widths):
         halve = spots[stage] != spots[stage + 1]
-        layers.append(build_down_sampling(content["down_sampling"], channels, width, norm, act, halve=halve))
+        layers.append(down(channels, width, halve=halve))
         layers.append(build_cell(cell, width, norm, act))
         channels = width
     values = channels * math.prod(spots[-1])
@@ -97,7 +105,7 @@ def _build_convolutional(
     bias = norm == "none"
     linear = nn.Linear(content["latent"], channels * math.prod(spots[-1]), bias=bias)
     decoder: list[nn.Module] = [linear, nn.Unflatten(1, (channels, *spots[-1]))]
-    decoder += [*build_normalisation(norm, channels), build_activation(act)]
+    decoder += [*build_normalisation(norm, channels, dimensions=dimensions), build_activation(act)]
     for stage in reversed(range(stages)):
         decoder.append(build_cell(cell, channels, norm, act))
         last = stage == 0
@@ -106,8 +114,8 @@ def _build_convolutional(
         before, after = spots[stage + 1], spots[stage]
         decoder += build_up_sampling(content["up_sampling"], channels, width, before, after, bias=bias or direct)
         if not direct:
-            decoder += [*build_normalisation(norm, width), build_activation(act)]
+            decoder += [*build_normalisation(norm, width, dimensions=dimensions), build_activation(act)]
         channels = width
     if content["head"] == "convolution":
-        decoder.append(nn.Conv2d(channels, shape[0], 3, padding=1))
+        decoder.append(find_layer("Conv", dimensions)(channels, shape[0], 3, padding=1))
     return encoder, nn.Sequential(*decoder)

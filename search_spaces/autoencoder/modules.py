@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 class Autoencoder(nn.Module):
-    """Image to code and back; `output` turns what the decoder gives into an image in [0, 1].
+    """Example to code and back; `output` turns what the decoder gives into an example, of images into [0, 1].
 
-    `samples_prior` says that codes drawn from the prior are decoded to new images.
+    `samples_prior` says that codes drawn from the prior are decoded to new examples.
     """
 
     variational = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ LATENT = (2, 4, 8, 16, 32, 64, 128, 256, 512, 784, 1024, 2048, 3072, 4096)
 STAGES = (1, 2, 3, 4)
 WIDTHS = (8, 16, 24, 32, 48, 64)
 HIDDEN_WIDTHS = (64, 128, 256, 512, 1024)
+STATE_WIDTHS = (16, 32, 64, 128, 256)
+FRAMES = (1, 2, 4, 8, 16)
 _USUAL_LATENT = 32
 _USUAL_COMPRESSION = 4  # values of an example for one of its usual code
 
@@ -66,11 +69,19 @@ def _decide_images(ask: Asker, version: int, more_operations: tuple[str, ...]) -
     ask.structure("activation", ACTIVATIONS, usual="silu")
     mirrored = ask.structure("decoder", ("mirrored", "searched"), usual="mirrored") == "mirrored"
     if network == "fully_connected":
-        ask.structure("hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
-        if not mirrored:
-            ask.structure("decoder_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
-            ask.structure("decoder_stages", STAGES, ordered=True, usual=2)
-        return
+        _decide_layers(ask, mirrored)
+    else:
+        _decide_stages(ask, version, mirrored, more_operations)
+
+
+def _decide_layers(ask: Asker, mirrored: bool) -> None:
+    ask.structure("hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
+    if not mirrored:
+        ask.structure("decoder_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
+        ask.structure("decoder_stages", STAGES, ordered=True, usual=2)
+
+
+def _decide_stages(ask: Asker, version: int, mirrored: bool, more_operations: tuple[str, ...]) -> None:
     width = 32 if version < 4 else 24
     ask.structure("width", WIDTHS, ordered=True, usual=width)
     ask.structure("width_growth", (1.0, 1.5, 2.0), ordered=True, usual=2.0)
@@ -85,8 +96,10 @@ def _decide_images(ask: Asker, version: int, more_operations: tuple[str, ...]) -
 
 
 def _describe_images(content: Content) -> list[str]:
-    if content["network"] == "fully_connected":
-        return _describe_layers(content)
+    return (_describe_layers if content["network"] == "fully_connected" else _describe_stages)(content)
+
+
+def _describe_stages(content: Content) -> list[str]:
     growth = f" x{content['width_growth']:g} a stage" if content["width_growth"] != 1 else ""
     parts = [f"{content['stages']} stages of width {content['width']}{growth}"]
     parts.append(f"{content['down_sampling']} down, {content['up_sampling']} up".replace("_", " "))
@@ -118,6 +131,42 @@ def _decide_vectors(ask: Asker, version: int, more_operations: tuple[str, ...]) 
         ask.structure("decoder_hidden_width", widths, ordered=True, usual=512)
 
 
+def _decide_sequences(ask: Asker, version: int, more_operations: tuple[str, ...], steps: int) -> None:
+    """Ask for what images have, of one dimension, or for recurrent layers."""
+    kinds = ("convolutional", "recurrent", "fully_connected")
+    network = ask.structure("network", kinds, usual="convolutional")
+    mirrored = ask.structure("decoder", ("mirrored", "searched"), usual="mirrored") == "mirrored"
+    if network == "recurrent":
+        frames = tuple(size for size in FRAMES if size == 1 or size <= steps // 4)
+        ask.structure("recurrent_layer", ("gru", "lstm"), usual="gru")
+        ask.structure("frame", frames, ordered=True, usual=min(8, frames[-1]))
+        for prefix in ("",) if mirrored else ("", "decoder_"):
+            ask.structure(f"{prefix}layers", (1, 2, 3), ordered=True, usual=1)
+            ask.structure(f"{prefix}state_width", STATE_WIDTHS, ordered=True, usual=64)
+        return
+    ask.structure("stages", STAGES, ordered=True, usual=3)
+    ask.structure("normalisation", VECTOR_NORMALISATIONS, usual="batch")
+    ask.structure("activation", ACTIVATIONS, usual="silu")
+    if network == "fully_connected":
+        _decide_layers(ask, mirrored)
+    else:
+        _decide_stages(ask, version, mirrored, more_operations)
+
+
+def _describe_sequences(content: Content) -> list[str]:
+    if content["network"] != "recurrent":
+        return _describe_images(content)
+
+    def describe_half(prefix: str) -> str:
+        layers = content[f"{prefix}layers"]
+        return f"{layers} layer{'s' if layers > 1 else ''} of {content[f'{prefix}state_width']}"
+
+    frame = content["frame"]
+    parts = [f"{content['recurrent_layer'].upper()}, {describe_half('')}"]
+    parts.append(f"{frame} step{'s' if frame > 1 else ''} a frame")
+    return parts if content["decoder"] == "mirrored" else [*parts, f"decoder {describe_half('decoder_')}"]
+
+
 def _describe_layers(content: Content) -> list[str]:
     stages = content["stages"]
     parts = [f"{stages} hidden layers of {content['hidden_width']}" if stages else "no hidden layer"]
@@ -140,6 +189,9 @@ _BY_DIMENSIONS = {1: Network(_decide_vectors, _describe_vectors, bounded=False),
 
 def find_network(shape: Shape | None) -> Network:
     """Find the networks for examples of a shape; of images where it is not known."""
+    if shape is not None and len(shape) == 2:
+        decide = functools.partial(_decide_sequences, steps=shape[1])
+        return Network(decide, _describe_sequences, bounded=False)
     return IMAGES if shape is None else _BY_DIMENSIONS[len(shape)]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class AutoencoderSpace(WeightSharingSpace):
-    """Autoencoders of images or vectors, of several families; fully connected, or convolutional with cells.
+    """Autoencoders of images, vectors or sequences, of several families; fully connected, convolutional or recurrent.
 
     A convolutional encoder is a row of stages, each a down-sampling and then the encoder's cell; the decoder
     goes back, each stage a cell and then an up-sampling. A size is halved, rounded up, while both sides are at
@@ -34,7 +34,8 @@ class AutoencoderSpace(WeightSharingSpace):
     Cells are written in one of three encodings, which `cells` decides: see search_spaces.cells.
 
     For vectors (rows of a table) there are fully connected layers, residual and gated ones; without any hidden layer an
-    autoencoder is linear. Before it is `shaped` the space is that of images.
+    autoencoder is linear. For sequences (signals) cells and samplings are those of images, of one dimension, and there
+    are recurrent layers. Before it is `shaped` the space is that of images.
 
     In version 3 codes had sizes that did not depend on the data, noise was Gaussian, all priors N(0, 1), and there were
     the families plain, denoising and variational alone. In version 2 variational ones had a `loss` for a likelihood,
@@ -45,7 +46,7 @@ class AutoencoderSpace(WeightSharingSpace):
     version = 4
     readable = (2, 3)
     task = "autoencoder"
-    data_kinds = ("image", "vector")
+    data_kinds = ("image", "vector", "sequence")
     cells = ("encoder_cell", "decoder_cell")
     required: Mapping[str, Value] = {"network": "convolutional", "cells": "edge"}
 
@@ -98,7 +99,7 @@ class AutoencoderSpace(WeightSharingSpace):
         architecture = Architecture(list_choices(edges, plan), plan)
 
         def build_mixed(cell: str, channels: int, norm: str, act: str) -> nn.Module:
-            return MixedCell(cell, edges[cell], channels, norm, act, architecture, plan)
+            return MixedCell(cell, edges[cell], channels, norm, act, architecture, plan, len(shape) - 1)
 
         model = drop_running_statistics(build(genotype.content, shape, build_mixed))
         model.architecture = architecture
@@ -110,7 +111,7 @@ class AutoencoderSpace(WeightSharingSpace):
         encoding = content.pop("cells", None)  # that a cell computes the same does not depend on how it was written
         if encoding is not None:
             content = canonicalise_cells(content, self.cells, ENCODINGS[encoding].edges)
-        if content["stages"] <= 1:
+        if content.get("stages", 0) <= 1:
             content.pop("width_growth", None)  # nothing grows
         if "code_dimension" in content:
             content["code_dimension"] = find_dimension(content)

@@ -17,7 +17,7 @@ class FillMissing(nn.Module):
     """Puts 0 where a value is missing, which is the mean of what was standardised."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, D) with NaN to (N, D) without."""
+        """(N, ...) with NaN to the same shape without."""
         return torch.where(torch.isnan(x), torch.zeros_like(x), x)
 
 
@@ -74,5 +74,5 @@ def _build_row(content: Content, inputs: int, width: int, count: int, outputs: i
 def _build_layer(content: Content, inputs: int, width: int) -> nn.Module:
     norm = content["normalisation"]
     linear = nn.Linear(inputs, width, bias=norm == "none")
-    layers = [linear, *build_normalisation(norm, width, spatial=False), build_activation(content["activation"])]
+    layers = [linear, *build_normalisation(norm, width, dimensions=0), build_activation(content["activation"])]
     return nn.Sequential(*layers, *([nn.Dropout(content["dropout"])] if content["dropout"] else []))

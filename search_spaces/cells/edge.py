@@ -86,12 +86,12 @@ def build_nodes(edges: Sequence[Edge], build: Callable[[str], nn.Module]) -> lis
     return nodes
 
 
-def build_cell(edges: list[Edge], channels: int, norm: str, act: str) -> nn.Module:
-    """The cell as a module: (N, channels, H, W) to the same shape."""
+def build_cell(edges: list[Edge], channels: int, norm: str, act: str, dimensions: int = 2) -> nn.Module:
+    """The cell as a module: (N, channels, H, W), or of one dimension (N, channels, T), to the same shape."""
     from search_spaces.cells.modules import Cell
     from search_spaces.operations.layers import build_operation
 
-    nodes = build_nodes(edges, lambda name: build_operation(name, channels, norm, act))
+    nodes = build_nodes(edges, lambda name: build_operation(name, channels, norm, act, dimensions=dimensions))
     left = {edge.source for edge in edges}
     return Cell(nodes, tuple(node for node in range(1, len(nodes) + 1) if node not in left))
 

@@ -35,9 +35,9 @@ class Encoding:
         """Ask for the cell's decisions; edges may hold `more` operations than is usual."""
         self.ask(ask, extend_operations(self.operations, more))
 
-    def build(self, content: Content, cell: str, channels: int, norm: str, act: str) -> nn.Module:
-        """The cell as a module: (N, channels, H, W) to the same shape."""
-        return edge.build_cell(self.edges(content, cell), channels, norm, act)
+    def build(self, content: Content, cell: str, channels: int, norm: str, act: str, dimensions: int = 2) -> nn.Module:
+        """The cell as a module; see search_spaces.cells.edge.build_cell."""
+        return edge.build_cell(self.edges(content, cell), channels, norm, act, dimensions)
 
     def describe(self, content: Content, cell: str) -> str:
         """The cell in a few words."""
@@ -47,8 +47,8 @@ class Encoding:
 class _Hierarchical(Encoding):
     """A cell that is built of modules of its motifs."""
 
-    def build(self, content: Content, cell: str, channels: int, norm: str, act: str) -> nn.Module:
-        return hierarchical.build_cell(content, cell, channels, norm, act)
+    def build(self, content: Content, cell: str, channels: int, norm: str, act: str, dimensions: int = 2) -> nn.Module:
+        return hierarchical.build_cell(content, cell, channels, norm, act, dimensions)
 
     def describe(self, content: Content, cell: str) -> str:
         return hierarchical.describe_cell_of_motifs(content, cell)

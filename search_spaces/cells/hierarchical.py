@@ -104,12 +104,17 @@ def _last(edges: list[Edge]) -> int:
     return max(edge.target for edge in edges)
 
 
-def build_cell(content: Mapping[str, Value], cell: str, channels: int, norm: str, act: str) -> nn.Module:
-    """The cell as a module whose operations are modules of motifs: (N, channels, H, W) to the same shape."""
+def build_cell(
+    content: Mapping[str, Value], cell: str, channels: int, norm: str, act: str, dimensions: int = 2
+) -> nn.Module:
+    """The cell as a module whose operations are modules of motifs; see search_spaces.cells.edge.build_cell."""
     from torch import nn
 
     from search_spaces.cells.modules import Cell
     from search_spaces.operations.layers import build_operation
+
+    def build(name: str) -> nn.Module:
+        return build_operation(name, channels, norm, act, dimensions=dimensions)
 
     def build_graph(edges: list[Edge], build: Callable[[str], nn.Module]) -> nn.Module:
         nodes = build_nodes(edges, build)
@@ -118,9 +123,7 @@ def build_cell(content: Mapping[str, Value], cell: str, channels: int, norm: str
     outer, motifs = list_motifs(content, cell)
     if not outer:
         return nn.Identity()
-    return build_graph(
-        outer, lambda motif: build_graph(motifs[motif], lambda name: build_operation(name, channels, norm, act))
-    )
+    return build_graph(outer, lambda motif: build_graph(motifs[motif], build))
 
 
 def describe_cell_of_motifs(content: Mapping[str, Value], cell: str) -> str:

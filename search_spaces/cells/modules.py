@@ -14,7 +14,7 @@ class Node(nn.Module):
         self.operations = nn.ModuleList(operations)
 
     def forward(self, earlier: list[Tensor]) -> Tensor:
-        """Earlier nodes (N, C, H, W) each, to this node of the same shape."""
+        """Earlier nodes (N, C, ...) each, to this node of the same shape."""
         total: Tensor | None = None
         for source, operation in zip(self.inputs, self.operations, strict=True):
             value = operation(earlier[source])
@@ -32,7 +32,7 @@ class Cell(nn.Module):
         self.outputs = outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape."""
+        """(N, C, H, W), or (N, C, T), to the same shape."""
         values = [x]
         for node in self.nodes:
             values.append(node(values))

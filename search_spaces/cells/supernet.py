@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nas.core.supernet import SupernetPlan
 from search_spaces.cells.derivation import name_edge, name_node
-from search_spaces.operations.layers import build_operation
+from search_spaces.operations.layers import build_normalisation, build_operation
 from search_spaces.operations.names import NONE, OPERATIONS
 from search_spaces.supernet import Architecture
 
@@ -41,21 +41,26 @@ class MixedEdge(nn.Module):
     (DARTS, section 2.2 and its code).
     """
 
-    def __init__(self, operations: tuple[str, ...], channels: int, norm: str, act: str, parts: int) -> None:
+    def __init__(
+        self, operations: tuple[str, ...], channels: int, norm: str, act: str, parts: int, dimensions: int = 2
+    ) -> None:
         super().__init__()
         self.parts = parts
         self.mixed = channels // parts
         self.operations = nn.ModuleList(
-            nn.Identity() if name == NONE else build_operation(name, self.mixed, norm, act, affine=False)
+            nn.Identity()
+            if name == NONE
+            else build_operation(name, self.mixed, norm, act, affine=False, dimensions=dimensions)
             for name in operations
         )
         self._names = operations
         for index, name in enumerate(operations):
             if name != NONE and OPERATIONS[name].pools and norm == "batch":
-                self.operations[index] = nn.Sequential(self.operations[index], nn.BatchNorm2d(self.mixed, affine=False))
+                normalisation = build_normalisation(norm, self.mixed, affine=False, dimensions=dimensions)
+                self.operations[index] = nn.Sequential(self.operations[index], *normalisation)
 
     def forward(self, x: Tensor, weights: Tensor, held: tuple[int, ...]) -> Tensor:
-        """(N, C, H, W) and (operations,) to (N, C, H, W); only the operations `held` are computed."""
+        """(N, C, ...) and (operations,) to (N, C, ...); only the operations `held` are computed."""
         part = x[:, : self.mixed]
         total = torch.zeros_like(part)
         for index in held:
@@ -81,16 +86,17 @@ class MixedCell(nn.Module):
         act: str,
         architecture: Architecture,
         plan: SupernetPlan,
+        dimensions: int = 2,
     ) -> None:
         super().__init__()
         self.name, self.architecture = name, architecture
         self.normalised = plan.edge_normalisation
         self.ends = tuple(edges)
         parts = plan.partial_channels
-        self.edges = nn.ModuleList(MixedEdge(names, channels, norm, act, parts) for names in edges.values())
+        self.edges = nn.ModuleList(MixedEdge(names, channels, norm, act, parts, dimensions) for names in edges.values())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape."""
+        """(N, C, H, W), or (N, C, T), to the same shape."""
         architecture = self.architecture
         weights = [architecture.weights(name_edge(self.name, *ends)) for ends in self.ends]
         held = [architecture.held(name_edge(self.name, *ends), w) for ends, w in zip(self.ends, weights, strict=True)]

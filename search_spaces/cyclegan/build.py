@@ -120,7 +120,7 @@ def _build_discriminator(content: Content, half: str, shape: Shape) -> PatchDisc
     stages = chosen["stages"]
     layers: list[nn.Module] = []
     inputs, height, width = shape
-    size = (height, width)
+    size: Size = (height, width)
     for stage, outputs in enumerate(compute_widths(chosen["width"], chosen["growth"], stages + 1)):
         here = "none" if stage == 0 else norm
         layer, size = _build_judge(inputs, outputs, size, stride=2 if stage < stages else 1, bias=here == "none")

@@ -57,7 +57,7 @@ def _build_fully_connected(content: Content, shape: Shape) -> tuple[list[nn.Modu
     for layer in range(content["discriminator_layers"]):
         here = "none" if layer == 0 else norm
         layers.append(nn.Linear(inputs, width, bias=here == "none"))
-        layers += [*build_normalisation(here, width, spatial=False), build_activation(act), *_build_dropout(content)]
+        layers += [*build_normalisation(here, width, dimensions=0), build_activation(act), *_build_dropout(content)]
         inputs = width
     if content["minibatch"] == "standard_deviation":
         layers.append(MinibatchStandardDeviation())

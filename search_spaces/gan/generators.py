@@ -42,7 +42,7 @@ def _build_fully_connected(content: Content, shape: Shape, inputs: int, style: i
     layers: list[nn.Module] = []
     for _ in range(content["generator_layers"]):
         layers.append(nn.Linear(inputs, width, bias=norm == "none"))
-        layers += [*build_styled_normalisation(norm, width, style, spatial=False), build_activation(act)]
+        layers += [*build_styled_normalisation(norm, width, style, dimensions=0), build_activation(act)]
         inputs = width
     layers += [nn.Linear(inputs, math.prod(shape)), nn.Unflatten(1, shape), nn.Sigmoid()]
     return _join_layers(layers, style)
@@ -153,4 +153,5 @@ def _build_style(content: Content, shape: Shape, conditioning: Conditioning) -> 
         before = after
     end = nn.Sequential(nn.Conv2d(before, shape[0], 1), nn.Sigmoid())
     mapping = MappingNetwork(inputs, width, content["mapping_depth"])
-    return StyleGenerator(mapping, blocks, end, channels[0], *spots[0], mixing=content["style_mixing"], code=code)
+    height, across = spots[0]
+    return StyleGenerator(mapping, blocks, end, channels[0], height, across, mixing=content["style_mixing"], code=code)

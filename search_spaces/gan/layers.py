@@ -33,9 +33,9 @@ class Filling:
         return cls(functools.partial(ENCODINGS["edge"].build, content), lambda site, build: build(content[site]))
 
 
-def build_styled_normalisation(name: str, channels: int, style: int | None, *, spatial: bool = True) -> list[nn.Module]:
+def build_styled_normalisation(name: str, channels: int, style: int | None, *, dimensions: int = 2) -> list[nn.Module]:
     """Normalisation; where there is a style of this width, scale and shift come from it instead of being learned."""
-    layers = build_normalisation(name, channels, spatial=spatial, affine=style is None)
+    layers = build_normalisation(name, channels, dimensions=dimensions, affine=style is None)
     return layers if style is None else [*layers, ConditionalScale(channels, style)]
 
 

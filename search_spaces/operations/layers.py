@@ -2,22 +2,32 @@
 
 Convolutions are followed by normalisation and activation. All modules are plain trees of torch.nn's layers and of
 search_spaces.operations.modules, so that the exporter can print them.
+
+Maps have two `dimensions` (N, C, H, W), sequences one (N, C, T), and vectors (N, C) none. What is named for maps holds
+for sequences: a window of 3x3 is one of 3 steps, and bilinear interpolation is linear.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import assert_never
 
 from torch import nn
 
 from nas.core.space import Shape
-from search_spaces.operations.modules import Crop
+from search_spaces.operations.modules import Crop, CropSteps, StepShuffle
 from search_spaces.operations.names import ACTIVATIONS, DOWN_SAMPLINGS, OPERATIONS, UP_SAMPLINGS
 
-Size = tuple[int, int]
-"""Height and width of a map."""
+Size = tuple[int, ...]
+"""Height and width of a map, or the steps of a sequence."""
+
+
+def find_layer(kind: str, dimensions: int) -> Callable[..., nn.Module]:
+    """Torch's layer of a kind for maps or for sequences: ``Conv2d`` or ``Conv1d`` of ``Conv``."""
+    layer: Callable[..., nn.Module] = getattr(nn, f"{kind}{dimensions}d")
+    return layer
 
 
 def build_activation(name: str) -> nn.Module:
@@ -32,8 +42,8 @@ def _count_groups(channels: int) -> int:
     return next(groups for groups in range(min(8, channels), 0, -1) if channels % groups == 0)
 
 
-def build_normalisation(name: str, channels: int, *, spatial: bool = True, affine: bool = True) -> list[nn.Module]:
-    """Normalisation over `channels` (maps if `spatial`, else vectors) as a list of no or one layer.
+def build_normalisation(name: str, channels: int, *, dimensions: int = 2, affine: bool = True) -> list[nn.Module]:
+    """Normalisation over `channels` as a list of no or one layer.
 
     Layer normalisation of maps is over channels and positions together: group normalisation with one group.
     `affine` is whether it ends in a learned scale and shift. Instance normalisation is for maps alone.
@@ -42,12 +52,12 @@ def build_normalisation(name: str, channels: int, *, spatial: bool = True, affin
         case "none":
             return []
         case "batch":
-            return [(nn.BatchNorm2d if spatial else nn.BatchNorm1d)(channels, affine=affine)]
+            return [find_layer("BatchNorm", dimensions or 1)(channels, affine=affine)]
         case "group":
             return [nn.GroupNorm(_count_groups(channels), channels, affine=affine)]
         case "layer":
             return [nn.GroupNorm(1, channels, affine=affine)]
-        case "instance" if spatial:
+        case "instance" if dimensions == 2:
             return [nn.InstanceNorm2d(channels, affine=affine)]
     raise KeyError(name)
 
@@ -63,21 +73,27 @@ def build_convolution(
     dilation: int = 1,
     groups: int = 1,
     affine: bool = True,
+    dimensions: int = 2,
 ) -> nn.Sequential:
     """Convolution, normalisation, activation; with stride 1 the size is kept, with 2 halved and rounded up."""
     padding, bias = dilation * (kernel // 2), norm == "none"
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias)
-    return nn.Sequential(convolution, *build_normalisation(norm, outputs, affine=affine), build_activation(act))
+    convolution = find_layer("Conv", dimensions)(inputs, outputs, kernel, stride, padding, dilation, groups, bias)
+    normalisation = build_normalisation(norm, outputs, dimensions=dimensions, affine=affine)
+    return nn.Sequential(convolution, *normalisation, build_activation(act))
 
 
-def build_operation(name: str, channels: int, norm: str, act: str, *, affine: bool = True) -> nn.Module:
+def build_operation(
+    name: str, channels: int, norm: str, act: str, *, affine: bool = True, dimensions: int = 2
+) -> nn.Module:
     """A new operation; `name` is a key of OPERATIONS. It takes maps (N, channels, H, W) to the same shape.
 
     `affine` is whether a normalisation in it ends in a learned scale and shift.
     """
     operation = OPERATIONS[name]
     kernel, dilation = operation.kernel, operation.dilation
-    convolve = functools.partial(build_convolution, channels, channels, norm=norm, act=act, affine=affine)
+    convolve = functools.partial(
+        build_convolution, channels, channels, norm=norm, act=act, affine=affine, dimensions=dimensions
+    )
     match operation.kind:
         case "skip":
             return nn.Identity()
@@ -87,23 +103,23 @@ def build_operation(name: str, channels: int, norm: str, act: str, *, affine: bo
             return convolve(kernel, dilation=dilation, groups=channels)
         case "separable":  # depthwise and then pointwise, normalised and activated once (Chollet 2017)
             padding = dilation * (kernel // 2)
-            depthwise = nn.Conv2d(channels, channels, kernel, 1, padding, dilation, groups=channels, bias=False)
+            plain = find_layer("Conv", dimensions)
+            depthwise = plain(channels, channels, kernel, 1, padding, dilation, groups=channels, bias=False)
             return nn.Sequential(depthwise, *convolve(1))
         case "average_pooling":
-            return nn.AvgPool2d(kernel, 1, padding=kernel // 2, count_include_pad=False)
+            return find_layer("AvgPool", dimensions)(kernel, 1, padding=kernel // 2, count_include_pad=False)
         case "max_pooling":
-            return nn.MaxPool2d(kernel, 1, padding=kernel // 2)
+            return find_layer("MaxPool", dimensions)(kernel, 1, padding=kernel // 2)
         case _:
             assert_never(operation.kind)
 
 
 def compute_sizes(shape: Shape, stages: int) -> list[Size]:
-    """Height and width before and after each stage: halved, rounded up, while both sides are at least 4."""
-    row = [(shape[1], shape[2])]
+    """The size before and after each stage: halved, rounded up, while all sides are at least 4."""
+    row: list[Size] = [tuple(shape[1:])]
     for _ in range(stages):
-        height, width = row[-1]
-        halve = min(height, width) >= 4
-        row.append((math.ceil(height / 2), math.ceil(width / 2)) if halve else (height, width))
+        sides = row[-1]
+        row.append(tuple(math.ceil(side / 2) for side in sides) if min(sides) >= 4 else sides)
     return row
 
 
@@ -112,22 +128,22 @@ def compute_widths(width: int, growth: float, stages: int) -> list[int]:
     return [max(8, 8 * round(width * growth**stage / 8)) for stage in range(stages)]
 
 
-def build_pool(name: str) -> nn.Module:
+def build_pool(name: str, dimensions: int = 2) -> nn.Module:
     """The layer that halves the size, rounded up, by pooling; `name` is a key of DOWN_SAMPLINGS that pools."""
     kind = DOWN_SAMPLINGS[name]
     if kind is None:
         raise KeyError(name)
-    layer: nn.Module = getattr(nn, kind)(2, ceil_mode=True)
-    return layer
+    return find_layer(kind, dimensions)(2, ceil_mode=True)
 
 
 def build_down_sampling(
-    name: str, inputs: int, outputs: int, norm: str, act: str, *, halve: bool = True
+    name: str, inputs: int, outputs: int, norm: str, act: str, *, halve: bool = True, dimensions: int = 2
 ) -> nn.Sequential:
     """Change the number of channels and, if `halve`, halve the size, rounded up; `name` is a key of DOWN_SAMPLINGS."""
+    convolve = functools.partial(build_convolution, inputs, outputs, 3, norm, act, dimensions=dimensions)
     if not halve or DOWN_SAMPLINGS[name] is None:
-        return build_convolution(inputs, outputs, 3, norm, act, stride=2 if halve else 1)
-    return nn.Sequential(build_pool(name), *build_convolution(inputs, outputs, 3, norm, act))
+        return convolve(stride=2 if halve else 1)
+    return nn.Sequential(build_pool(name, dimensions), *convolve())
 
 
 def build_up_sampling(
@@ -137,16 +153,20 @@ def build_up_sampling(
 
     They are neither normalised nor activated; `name` is a key of UP_SAMPLINGS.
     """
+    dimensions = len(before)
+    convolution = find_layer("Conv", dimensions)
     if before == after:
-        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
+        return [convolution(inputs, outputs, 3, padding=1, bias=bias)]
     match UP_SAMPLINGS[name]:
         case "transposed_convolution":
             # a kernel that the stride divides overlaps evenly: no checkerboard (Odena et al. 2016)
-            layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1, bias=bias)]
+            layers = [find_layer("ConvTranspose", dimensions)(inputs, outputs, 4, 2, padding=1, bias=bias)]
         case "interpolation":
-            layers = [nn.Upsample(scale_factor=2, mode=name), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
+            mode = name if dimensions == 2 else name.removeprefix("bi")
+            layers = [nn.Upsample(scale_factor=2, mode=mode), convolution(inputs, outputs, 3, padding=1, bias=bias)]
         case "pixel_shuffle":
-            layers = [nn.Conv2d(inputs, 4 * outputs, 3, padding=1, bias=bias), nn.PixelShuffle(2)]
+            shuffle = nn.PixelShuffle(2) if dimensions == 2 else StepShuffle(2)
+            layers = [convolution(inputs, 2**dimensions * outputs, 3, padding=1, bias=bias), shuffle]
         case _ as kind:
             assert_never(kind)
     return layers + build_crop(before, after)
@@ -154,4 +174,6 @@ def build_up_sampling(
 
 def build_crop(before: Size, after: Size) -> list[nn.Module]:
     """What takes off the surplus where doubling has gone too far: no or one layer."""
-    return [] if after == (2 * before[0], 2 * before[1]) else [Crop(*after)]
+    if after == tuple(2 * side for side in before):
+        return []
+    return [Crop(*after) if len(after) == 2 else CropSteps(*after)]

@@ -22,6 +22,31 @@ class Crop(nn.Module):
         return x[:, :, : self.height, : self.width]
 
 
+class CropSteps(nn.Module):
+    """The first `steps` of a sequence, to undo the rounding up of an odd number."""
+
+    channel_arguments = ()
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T) to (N, C, steps)."""
+        return x[:, :, : self.steps]
+
+
+class StepShuffle(nn.PixelShuffle):
+    """Channels become steps: pixel shuffle (Shi et al. 2016) of one dimension."""
+
+    channel_arguments = ()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C * factor, T) to (N, C, T * factor)."""
+        parts = torch.unflatten(x, 1, (-1, self.upscale_factor))
+        return parts.transpose(2, 3).flatten(2)
+
+
 class SpectralNorm(nn.Module):
     """A linear, convolutional or embedding layer with its weight, as a matrix, divided by its largest singular value.
 

@@ -65,8 +65,8 @@ def extend_operations(offered: tuple[str, ...], more: tuple[str, ...]) -> tuple[
     return tuple(dict.fromkeys((*offered, *more)))
 
 
-DOWN_SAMPLINGS: dict[str, str | None] = {"strided_convolution": None, "average": "AvgPool2d", "max": "MaxPool2d"}
-"""What halves the size of maps: torch's layer that pools; None: a convolution's stride."""
+DOWN_SAMPLINGS: dict[str, str | None] = {"strided_convolution": None, "average": "AvgPool", "max": "MaxPool"}
+"""What halves the size of maps: the kind of torch's layer that pools; None: a convolution's stride."""
 UP_SAMPLINGS: dict[str, Literal["transposed_convolution", "interpolation", "pixel_shuffle"]] = {
     "transposed_convolution": "transposed_convolution",
     "nearest": "interpolation",

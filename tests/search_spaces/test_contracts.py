@@ -45,6 +45,14 @@ class TestAutoencoderSpaceOfVectors(SpaceContract):
         return AutoencoderSpace().shaped((13,))
 
 
+class TestAutoencoderSpaceOfSequences(_SmallCodes, SpaceContract):
+    shapes = ((2, 21),)
+    built = 10
+
+    def make(self):
+        return AutoencoderSpace().shaped((2, 21))
+
+
 class TestAutoencoderSpaceOfShapedImages(_SmallCodes, SpaceContract):
     shapes = ((3, 13, 10),)
     built = 5
@@ -65,7 +73,7 @@ def test_every_registered_space_says_its_task_and_the_kinds_of_data_that_it_serv
     }  # fmt: skip
     kinds = {name: space.data_kinds for name, space in spaces.items()}
     assert kinds.pop("cyclegan") == ("image_pair",)
-    assert kinds.pop("autoencoder") == ("image", "vector")
+    assert kinds.pop("autoencoder") == ("image", "vector", "sequence")
     assert set(kinds.values()) == {("image",)}
     assert Grid.data_kinds == ("image",)
 

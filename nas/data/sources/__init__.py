@@ -13,6 +13,7 @@ from nas.data.sources import (
     table,
     torchvision_sets,
     transformations,
+    wav,
 )
 
 SOURCES: dict[str, Source] = {
@@ -26,6 +27,7 @@ SOURCES: dict[str, Source] = {
         parquet.SOURCE,
         npz_file.SOURCE,
         npy_file.SOURCE,
+        wav.SOURCE,
         *transformations.SOURCES,
     )
 }

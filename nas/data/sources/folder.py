@@ -74,7 +74,7 @@ def load_folder(request: Request) -> UnsplitData:
         notes.append("pictures hold only 0 and 1: read as black and white")
     if not as_they_are:
         notes.append(f"pictures were scaled to cover {size[0]} x {size[1]} and cropped at the centre")
-    classes, labels = _label_by_subfolder(folder, read)
+    classes, labels = label_by_subfolder(folder, read)
     return UnsplitData(Split.from_arrays(images, labels), classes=classes, notes=tuple(notes), pictures=rule)
 
 
@@ -100,7 +100,8 @@ def _choose_mode(headers: Mapping[Path, Header], reading: Reading) -> Mode:
     return "L" if grey else "RGB"
 
 
-def _label_by_subfolder(folder: Path, paths: list[Path]) -> tuple[tuple[str, ...], np.ndarray | None]:
+def label_by_subfolder(folder: Path, paths: list[Path]) -> tuple[tuple[str, ...], np.ndarray | None]:
+    """Name classes by the subfolders, and give each path's (N,); nothing where a file lies in the folder itself."""
     tops = [path.relative_to(folder).parts for path in paths]
     if any(len(parts) == 1 for parts in tops):
         return (), None

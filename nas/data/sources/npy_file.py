@@ -11,10 +11,10 @@ _ALLOWED = "an .npy file with one plain array"
 
 
 def load_npy(request: Request) -> UnsplitData:
-    """The images or vectors of an array; nothing is unpickled.
+    """The examples of an array; nothing is unpickled.
 
     Raises:
-        UserError: the file does not hold a single array, or one that is neither images nor vectors.
+        UserError: the file does not hold a single array, or one that is no examples.
     """
     from nas.data.arrays import read_examples, refuse_damage
     from nas.data.dataset import Split
@@ -30,11 +30,12 @@ def load_npy(request: Request) -> UnsplitData:
 
 SOURCE = Source(
     "npy",
-    "a NumPy array, of images or of vectors, without labels",
+    "a NumPy array, of images, vectors or sequences, without labels",
     load_npy,
     argument="PATH",
     details="Images are (N, H, W), (N, H, W, C) or (N, C, H, W) with C from 1 to 4, in [0, 255], [0, 1], [-1, 1] or "
     "deeper whole numbers. Vectors are (N, D): finite numbers, taken as they are, or made images by --image-shape. "
-    "Nothing in the file is unpickled.",
-    takes=("image_shape",),
+    "With --kind sequence the array is sequences (N, T) or (N, C, T) of numbers, NaN where one is missing. Nothing in "
+    "the file is unpickled.",
+    takes=("image_shape", "kind"),
 )

@@ -38,7 +38,8 @@ SOURCE = Source(
     argument="PATH",
     details="x_train and x_test are images (N, H, W), (N, H, W, C) or (N, C, H, W) with C from 1 to 4, in [0, 255], "
     "[0, 1], [-1, 1] or deeper whole numbers; or vectors (N, D) of finite numbers, of which --image-shape makes "
-    "images. y_train and y_test are N whole numbers, words or one-hot rows. A single array is x_train; X, images, "
-    "data, arr_0 and y, labels, targets, arr_1 are other names. Nothing in the file is unpickled.",
-    takes=("image_shape",),
+    "images; or with --kind sequence sequences (N, T) or (N, C, T), NaN where a number is missing. y_train and y_test "
+    "are N whole numbers, words or one-hot rows. A single array is x_train; X, images, data, arr_0 and y, labels, "
+    "targets, arr_1 are other names. Nothing in the file is unpickled.",
+    takes=("image_shape", "kind"),
 )

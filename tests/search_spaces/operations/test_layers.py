@@ -59,7 +59,7 @@ def test_a_name_that_is_not_in_a_list_is_refused():
         lambda: build_operation("conv_9x9", 8, "none", "relu"),
         lambda: build_activation("tanh"),
         lambda: build_normalisation("spectral", 8),
-        lambda: build_normalisation("instance", 8, spatial=False),
+        lambda: build_normalisation("instance", 8, dimensions=0),
         lambda: build_pool("strided_convolution"),
         lambda: build_up_sampling("cubic", 8, 8, (4, 4), (8, 8), bias=True),
     ):
