@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from nas.cli.completion import install_completion
 from nas.core.errors import ExportMismatch, NotCopied, NotExportable, ReplayMismatch, UserError
 from nas.core.threads import let_threads_sleep
 
@@ -27,6 +28,7 @@ class _Lazy(click.Group):
     """A group whose commands lie in modules of their own, imported when they are called."""
 
     commands_in = {  # noqa: RUF012 - never changed
+        "init": ("nas.cli.init", "Write a commented configuration for your data."),
         "search": ("nas.cli.search", "Search for the best model of a data set."),
         "resume": ("nas.cli.search", "Go on with an interrupted run, or give it more trials."),
         "train": ("nas.cli.train", "Train one architecture in full, with checkpoints."),
@@ -34,6 +36,7 @@ class _Lazy(click.Group):
         "evaluate": ("nas.cli.evaluate", "Judge a trained autoencoder by what it is used for."),
         "list": ("nas.cli.runs", "List the runs."),
         "show": ("nas.cli.runs", "Show a run, or one of its trials."),
+        "dashboard": ("nas.cli.dashboard", "Show all runs in Optuna's dashboard, on this machine."),
         "export": ("nas.cli.runs", "Export a trial's model as a folder that runs by itself."),
         "bench": ("nas.cli.bench", "Compare strategies on a table of known results."),
         "spaces": ("nas.cli.catalogue", "List the search spaces, or explain one."),
@@ -41,6 +44,7 @@ class _Lazy(click.Group):
         "early-stopping": ("nas.cli.catalogue", "List the rules of early stopping, or explain one."),
         "promotion": ("nas.cli.catalogue", "List the rules of promotion, or explain one."),
         "datasets": ("nas.cli.catalogue", "List the data sets, or explain one."),
+        "doctor": ("nas.cli.doctor", "Check that everything a search needs is here and works."),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -73,10 +77,14 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.commands_in.items()])
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="nas-generative", prog_name="nas")
+@click.option(
+    "--install-completion", is_flag=True, is_eager=True, expose_value=False, callback=install_completion,
+    help="Complete names of spaces, runs and the like with Tab in this shell from now on.",
+)  # fmt: skip
 def cli() -> None:
-    """Neural architecture search for generative models: data in, a runnable autoencoder out."""
+    """Neural architecture search for generative models: data in, a runnable model out."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -8,18 +8,21 @@ import re
 import click
 
 from nas import registry
+from nas.cli.completion import complete, complete_data_set
+from nas.cli.space_tree import fold_choices, list_choices
 from nas.core.errors import UserError
 from nas.core.space import Shapeable
 
-_SHAPES = {"vector": "D", "image": "CxHxW"}
+_SHAPES = {"vector": "D", "sequence": "CxT", "image": "CxHxW"}
 
 
 @click.command("spaces")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete("space"))
 @click.option(
-    "--shape", help="Of an example, where decisions depend on it: 30 (columns of a table), 3x32x32 (an image)."
+    "--shape", help="Of an example, where decisions depend on it: 30 (columns of a table), 2x500 (a signal), 3x32x32."
 )
-def spaces_command(name: str | None, shape: str | None) -> None:
+@click.option("--all", "every", is_flag=True, help="Every decision by its own name, with no * for numbers.")
+def spaces_command(name: str | None, shape: str | None, every: bool) -> None:
     """List the search spaces, or explain one."""
     if name is None:
         _list_things("space")
@@ -30,34 +33,35 @@ def spaces_command(name: str | None, shape: str | None) -> None:
         space = space.shaped(parsed)
     click.echo(inspect.getdoc(type(space)))
     click.echo(f"\nAbout {space.size():.2g} genotypes. Decisions (--pin NAME=VALUE, --restrict NAME=A,B):\n")
-    for choice in space.choices().values():
-        values = ", ".join(str(value) for value in choice.values)
-        click.echo(f"  {choice.site}: {values} [{choice.role}]")
+    choices = space.choices().values()
+    click.echo("\n".join((list_choices if every else fold_choices)(choices)))
+    if not every and any(re.search(r"\d", choice.site) for choice in choices):
+        click.echo("\n* stands for a number, also in --pin and --restrict; --all lists every decision.")
 
 
 @click.command("strategies")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete("strategy"))
 def strategies_command(name: str | None) -> None:
     """List the strategies, or explain one."""
     _list_or_explain("strategy", name, "--set")
 
 
 @click.command("early-stopping")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete("early-stopping"))
 def early_stopping_command(name: str | None) -> None:
     """List the rules of early stopping, or explain one."""
     _list_or_explain("early-stopping", name, "--stop-set")
 
 
 @click.command("promotion")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete("promotion"))
 def promotion_command(name: str | None) -> None:
     """List the rules of promotion, or explain one."""
     _list_or_explain("promotion", name, "--set")
 
 
 @click.command("datasets")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_data_set)
 def datasets_command(name: str | None) -> None:
     """List the data sets, or explain one."""
     from nas.data.catalogue import data_set_names, describe_data_set

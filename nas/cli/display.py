@@ -329,6 +329,5 @@ def describe_epochs(run: Run) -> str:
 
 
 def make_dashboard_command(run: Run) -> str:
-    """The command that opens the run in the Optuna dashboard."""
-    journal, artifacts = (shlex.quote(str(run.path / name)) for name in ("study.journal", "artifacts"))
-    return f"optuna-dashboard {journal} --artifact-dir {artifacts}"
+    """Make the command that opens the run in Optuna's dashboard."""
+    return f"nas dashboard {shlex.quote(describe_place(run.path))}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from nas.cli.completion import complete, complete_data_set, complete_run, complete_trial
 from nas.core.errors import UserError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
 
 
 def _runs_folder(place: str | Path) -> Path:
@@ -35,71 +38,103 @@ _WHO_EVALUATES = (
     click.option("--retries", type=int, help="Evaluate a trial whose worker died so many times again (default 1)."),
     click.option("--trial-timeout", help="Kill a candidate that takes longer than this: 90s, 10m, 1.5h."),
 )
-_SEARCH = (
-    click.option("--config", type=click.Path(path_type=Path), help="Options in YAML; the command line wins."),
-    click.option("--space", help="Search space (default autoencoder); nas spaces lists them."),
-    click.option("--dataset", help="Data set (default digits); nas datasets lists them."),
-    click.option("--dataset-b", help="The other set of images, for spaces that translate between two (cyclegan)."),
-    click.option("--strategy", help="Search strategy (default evolution); nas strategies lists them."),
-    click.option("--evaluator", help="Evaluator; by default the space's own."),
-    *_WHO_EVALUATES,
-    click.option("--trials", type=int, help="How many candidates to evaluate (default 30)."),
-    click.option("--time-limit", help="The time of all: candidates, finals, test and export: 90s, 10m, 1.5h."),
-    click.option("--candidate-time", help="Train each candidate for this time: 20s, 1.5m (default: by --time-limit)."),
-    click.option("--scored-examples", type=int, help="Validation examples that a candidate is scored on at most."),
-    click.option("--epoch-size", type=int, help="Examples an epoch shows at most (default 6000, of trainings all)."),
-    click.option("--finalists", type=int, help="Train so many of the best in full at the end (default 2; 0 for none)."),
-    click.option("--final-share", type=float, help="The finals' share of the time (default 0.5, of a limit 0.7)."),
-    click.option("--usual/--no-usual", default=None, help="Begin with what a practitioner would try first (default)."),
-    click.option("--epochs", type=int, help="Epochs a candidate is trained for (default: as many as rank them)."),
-    click.option("--objective", multiple=True, help="Metric to optimise (default mse, of GANs fid); repeat it."),
-    click.option(
-        "--from", "from_", metavar="RUN[:TRIAL]",
-        help="Keep a trial's architecture (default the best's), or a genotype file's; search how to train it.",
+_SEARCH: dict[str, tuple[Decorator, ...]] = {
+    "What and how long": (
+        click.option("--dataset", shell_complete=complete_data_set,
+                     help="Data set (default digits); nas datasets lists them."),
+        click.option("--space", shell_complete=complete("space"),
+                     help="Search space (default autoencoder); nas spaces lists them."),
+        click.option("--strategy", shell_complete=complete("strategy"),
+                     help="Search strategy (default evolution); nas strategies lists them."),
+        click.option("--objective", multiple=True, help="Metric to optimise (default mse, of GANs fid); repeat it."),
+        click.option("--trials", type=int, help="How many candidates to evaluate (default 30)."),
+        click.option("--time-limit", help="The time of all: candidates, finals, test and export: 90s, 10m, 1.5h."),
+        click.option("--seed", type=int, help="Seed of everything random (default 0)."),
+        click.option("--name", help="Name of the run; by default data, strategy and time."),
+        _runs_dir(),
+        click.option("--config", type=click.Path(path_type=Path), help="Options in YAML; the command line wins."),
     ),
-    click.option("--pin", multiple=True, metavar="NAME=VALUE", help="Fix a decision of the space; * is any text."),
-    click.option("--restrict", multiple=True, metavar="NAME=A,B", help="Leave only these values of a decision."),
-    click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Set an option of the strategy."),
-    click.option(
-        "--early-stopping", metavar="RULE",
-        help="asha (default with over 8 trials of over 4 epochs), incumbent (with a limit), hyperband, median, none...",
+    "Where it runs": (
+        click.option("--device", help="auto (default), cpu, cuda, one of several cards as cuda:1, or mps."),
+        click.option("--precision", help="Of trainings: auto (default: bf16 on cards that have it), fp32 or bf16."),
+        *_WHO_EVALUATES,
     ),
-    click.option(
-        "--promotion", metavar="RULE",
-        help="Train candidates briefly, and the best of them further: asha, hyperband, or none (default).",
+    "The data": (
+        click.option("--dataset-b", shell_complete=complete_data_set,
+                     help="The other set of images, for spaces that translate between two (cyclegan)."),
+        click.option("--train-size", type=int, help="Train on this many examples."),
+        click.option("--split", help="Into parts with equal shares of each class: stratified (default), or shuffled."),
+        click.option("--test-seed", type=int, help="Seed of the test part, where the data have none (default 0)."),
+        click.option("--normal", metavar="A,B",
+                     help="Train on these labels alone; the test part's others are anomalies."),
+        click.option("--image-size", metavar="S|HxW", help="Resize images to S x S, or H x W."),
+        click.option("--channels", help="Read images as L (grey), RGB or RGBA (keeps transparency); auto by default."),
+        click.option("--background", metavar="COLOUR",
+                     help="Lay transparent parts on white (default), black or #rrggbb."),
+        click.option("--image-shape", metavar="HxW|CxHxW", help="Make images of rows of numbers (default: squares)."),
+        click.option("--strict", is_flag=True, default=None, help="Refuse a folder with an unreadable picture."),
+        click.option("--label", metavar="COLUMN",
+                     help="Labels: a table's column; of rows of pixels first, last, none."),
+        click.option("--drop", metavar="A,B", help="Of a table: columns that are not used."),
+        click.option("--columns", metavar="A,B", help="Of a table: the only columns that are used."),
+        click.option("--group", metavar="COLUMN", help="Of a table: keep rows with one value of it in one part."),
+        click.option("--kind", help="What arrays hold: auto (default: images or vectors), image, vector or sequence."),
+        click.option("--window", type=int,
+                     help="Of recordings: cut them into windows of so many samples (default 1024)."),
+        click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
     ),
-    click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
-    click.option("--seed", type=int, help="Seed of everything random (default 0)."),
-    click.option("--name", help="Name of the run; by default data, strategy and time."),
-    _runs_dir(),
-    click.option("--features", help="What scores samples: auto (default), classifier, self_supervised or inception."),
-    click.option("--device", help="auto (default), cpu, cuda, one of several cards as cuda:1, or mps."),
-    click.option("--precision", help="Of trainings: auto (default: bf16 on cards that have it), fp32 or bf16."),
-    click.option("--test-seed", type=int, help="Seed of the test part, where the data have none (default 0)."),
-    click.option("--train-size", type=int, help="Train on this many images."),
-    click.option("--split", help="Into parts with equal shares of each class: stratified (default), or shuffled."),
-    click.option("--image-size", metavar="S|HxW", help="Resize images to S x S, or H x W."),
-    click.option("--channels", help="Read images as L (grey), RGB or RGBA (keeps transparency); auto by default."),
-    click.option("--background", metavar="COLOUR", help="Lay transparent parts on white (default), black or #rrggbb."),
-    click.option("--image-shape", metavar="HxW|CxHxW", help="Make images of rows of numbers (default: squares)."),
-    click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
-    click.option("--strict", is_flag=True, default=None, help="Refuse a folder with an unreadable picture."),
-    click.option("--normal", metavar="A,B", help="Train on these labels alone; the test part's others are anomalies."),
-    click.option("--label", metavar="COLUMN", help="Labels: a table's column; of rows of pixels first, last, none."),
-    click.option("--drop", metavar="A,B", help="Of a table: columns that are not used."),
-    click.option("--columns", metavar="A,B", help="Of a table: the only columns that are used."),
-    click.option("--group", metavar="COLUMN", help="Of a table: keep rows with one value of it in one part."),
-    click.option("--kind", help="What arrays hold: auto (default: images or vectors), image, vector or sequence."),
-    click.option("--window", type=int, help="Of recordings: cut them into windows of so many samples (default 1024)."),
-    click.option(
-        "--weight-sharing",
-        help="none (default); inherit: children begin from their parents' weights; supernet: candidates are its paths.",
+    "What is searched": (
+        click.option("--pin", multiple=True, metavar="NAME=VALUE", help="Fix a decision of the space; * is any text."),
+        click.option("--restrict", multiple=True, metavar="NAME=A,B", help="Leave only these values of a decision."),
+        click.option(
+            "--from", "from_", metavar="RUN[:TRIAL]", shell_complete=complete_trial,
+            help="Keep a trial's architecture (default the best's), or a genotype file's; search how to train it.",
+        ),
+        click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Set an option of the strategy."),
+        click.option("--usual/--no-usual", default=None,
+                     help="Begin with what a practitioner would try first (default)."),
     ),
-    click.option("--grow", is_flag=True, default=None, help="Train networks without some of their blocks at first."),
-    click.option("--max-failures", type=int, help="Give up after more failed candidates than this."),
-    click.option("--prune", metavar="A,B", help="At the end, prune the best: shares of its channels, as 0.5,0.7."),
-    click.option("--keep-weights", type=int, help="Keep the weights of the best N only (default all)."),
-)  # fmt: skip
+    "How candidates are trained and stopped": (
+        click.option("--epochs", type=int, help="Epochs a candidate is trained for (default: as many as rank them)."),
+        click.option("--epoch-size", type=int,
+                     help="Examples an epoch shows at most (default 6000, of trainings all)."),
+        click.option("--candidate-time",
+                     help="Train each candidate for this time: 20s, 1.5m (default: by --time-limit)."),
+        click.option(
+            "--early-stopping", metavar="RULE", shell_complete=complete("early-stopping"),
+            help="asha (default with over 8 trials of over 4 epochs), incumbent (with a limit), hyperband, median, "
+            "none...",
+        ),
+        click.option("--stop-set", multiple=True, metavar="OPTION=VALUE", help="Set an option of the early stopping."),
+        click.option(
+            "--promotion", metavar="RULE", shell_complete=complete("promotion"),
+            help="Train candidates briefly, and the best of them further: asha, hyperband, or none (default).",
+        ),
+        click.option(
+            "--weight-sharing",
+            help="none (default); inherit: children begin from their parents' weights; supernet: candidates are its "
+            "paths.",
+        ),
+        click.option("--grow", is_flag=True, default=None,
+                     help="Train networks without some of their blocks at first."),
+        click.option("--max-failures", type=int, help="Give up after more failed candidates than this."),
+    ),
+    "How candidates are scored": (
+        click.option("--evaluator", help="Evaluator; by default the space's own."),
+        click.option("--features",
+                     help="What scores samples: auto (default), classifier, self_supervised or inception."),
+        click.option("--scored-examples", type=int,
+                     help="Validation examples that a candidate is scored on at most."),
+    ),
+    "What is done with the best": (
+        click.option("--finalists", type=int,
+                     help="Train so many of the best in full at the end (default 2; 0 for none)."),
+        click.option("--final-share", type=float,
+                     help="The finals' share of the time (default 0.5, of a limit 0.7)."),
+        click.option("--prune", metavar="A,B", help="At the end, prune the best: shares of its channels, as 0.5,0.7."),
+        click.option("--keep-weights", type=int, help="Keep the weights of the best N only (default all)."),
+    ),
+}  # fmt: skip
 
 _OUTPUT = (
     click.option("--json", "as_json", is_flag=True, help="Print one line of JSON and nothing else."),
@@ -110,9 +145,36 @@ _OUTPUT = (
 
 def search_options(command: Command) -> Command:
     """All options of ``nas search``."""
-    for option in reversed(_SEARCH + _OUTPUT):
+    for option in reversed([*itertools.chain(*_SEARCH.values()), *_OUTPUT]):
         command = option(command)
     return command
+
+
+class GroupedCommand(click.Command):
+    """A command whose help shows its options below headings: those of a search below the same ones everywhere."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each heading; what has none comes last."""
+        sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*_SEARCH, "Output and help")}
+        headings = _find_headings()
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                sections[headings.get(parameter.name or "", "Output and help")].append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def _find_headings() -> dict[str, str]:
+    """The heading of each option of a search, by its name in Python."""
+    found: dict[str, str] = {}
+    for heading, options in _SEARCH.items():
+        command: Callable[..., Any] = lambda: None  # noqa: E731 - what options are attached to
+        for option in options:
+            command = option(command)
+        found |= {str(option.name): heading for option in click.command(command).params}
+    return found
 
 
 _ALSO_OF_A_TRAINING = (
@@ -144,7 +206,7 @@ def output_options(command: Command) -> Command:
 
 def run_argument(command: Command) -> Command:
     """RUN, a folder, a URL, or a name in the folder of runs."""
-    return click.argument("run")(RUNS_DIR(command))
+    return click.argument("run", shell_complete=complete_run)(RUNS_DIR(command))
 
 
 def run_path(run: str, runs_dir: Path) -> Path:

@@ -12,14 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nas.cli.options import collect_options, executor_options, output_options, run_argument, run_path, search_options
+from nas.cli.options import (
+    GroupedCommand,
+    collect_options,
+    executor_options,
+    output_options,
+    run_argument,
+    run_path,
+    search_options,
+)
 
 if TYPE_CHECKING:
     from nas.session.execution import Progress
     from nas.study.run import Run
 
 
-@click.command("search")
+@click.command("search", cls=GroupedCommand)
 @search_options
 def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> int:
     """Search for the best model of a data set, and export it.
@@ -62,7 +70,7 @@ def run_and_report(search: Callable[[Progress], Run], as_json: bool, quiet: bool
     from nas.cli.display import Display, print_summary
     from nas.study.remote.urls import describe_place
 
-    _configure_logging(verbose)
+    configure_logging(verbose)
     progress = Display(silent=quiet)
     try:
         run = search(progress)
@@ -136,7 +144,7 @@ def _make_document(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _configure_logging(verbose: bool) -> None:
+def configure_logging(verbose: bool) -> None:
     """Show warnings alone, unless the user asks for more."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("nas").setLevel(logging.DEBUG if verbose else logging.WARNING)

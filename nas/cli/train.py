@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from nas.cli.options import collect_options, output_options, training_options
+from nas.cli.completion import complete_trial
+from nas.cli.options import GroupedCommand, collect_options, output_options, training_options
 
 
-@click.command("train", params=training_options())
-@click.argument("source", metavar="RUN[:TRIAL]|FILE")
+@click.command("train", cls=GroupedCommand, params=training_options())
+@click.argument("source", metavar="RUN[:TRIAL]|FILE", shell_complete=complete_trial)
 @click.option("--epochs", type=int, required=True, help="Epochs to train for, in all.")
 @click.option("--checkpoint-every", type=int, help="Epochs between two checkpoints (default 1).")
 @output_options

@@ -20,7 +20,7 @@ def test_list_show_and_export(searched, capsys, tmp_path):
     assert "5/5" in listed
     assert "ended" in listed
     assert nas(["show", "five", *runs]) == 0
-    assert "optuna-dashboard" in capsys.readouterr().out
+    assert "nas dashboard" in capsys.readouterr().out
     assert nas(["show", "five", "--trial", "3", "--json", *runs]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["number"], shown["outcome"], len(shown["epochs"])) == (3, "complete", 1)
