@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from nas.config import RunConfig
-from nas.core.space import Traceable
+from nas.core.space import Restrictable
 from nas.session.assembly import assemble
 
 _BIG_SIDE, _SHOWN = 64, 8
@@ -59,7 +59,7 @@ def write_starting_config(config: RunConfig) -> str:
         "# alone fixes a decision. Delete the # before restrict and before the decisions that you want.",
         "#restrict:",
     ]
-    choices = parts.space.choices().values() if isinstance(parts.space, Traceable) else ()
+    choices = parts.space.choices().values() if isinstance(parts.space, Restrictable) else ()
     for choice in [one for one in choices if len(one.values) > 1][:_SHOWN]:
         lines.append(f"#  {choice.site}: [{', '.join(json.dumps(value) for value in choice.values)}]")
     lines += ["", "# Where it is kept.", "#name: my-search", "#runs-dir: runs", ""]

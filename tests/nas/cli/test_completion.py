@@ -17,7 +17,7 @@ def completed(*words):
     given = {"COMP_WORDS": "nas " + " ".join(words), "COMP_CWORD": str(len(words)), "_NAS_COMPLETE": "bash_complete"}
     program = [sys.executable, "-m", "nas"]
     done = subprocess.run(program, env=os.environ | given, capture_output=True, text=True, check=True)
-    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+    return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
 
 
 def test_names_of_what_there_is():

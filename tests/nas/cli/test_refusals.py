@@ -58,7 +58,7 @@ from tests.parts.command_line import SHORT, refused
         (["spaces", "gna"], "unknown"),
         (
             ["spaces", "autoencoder", "--shape", "3x"],
-            "allowed: D of vectors or CxHxW of images",
+            "allowed: D of vectors or CxT of sequences or CxHxW of images",
         ),
         (["spaces", "gan", "--shape", "15"], "--shape '15' is not accepted; allowed: CxHxW of images"),
         (["strategies", "evoluton"], "did you mean 'evolution'"),
