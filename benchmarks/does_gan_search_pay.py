@@ -7,9 +7,9 @@ of samples; of each the snapshot with the least validation FID is tested.
 
 - search: `nas search --space gan --time-limit`, everything included: exploring, finals, test and export.
 - hand-made: a DCGAN (Radford et al. 2016: strided convolutions, batch normalisation, non-saturating loss, Adam with
-  beta1 .5) with a moving average of the generator, with the best of two widths and two rates by the validation part.
-  They are tried for a quarter of the time each, which is not counted, although a practitioner would have had to share
-  the time among them.
+  beta1 .5) with a moving average of the generator and rates that fall to 0 in the second half, with the best of two
+  widths and two rates by the validation part. They are tried for a quarter of the time each, which is not counted,
+  although a practitioner would have had to share the time among them.
 
 The number is the FID of the test part; the features are those of a classifier of the seed's training part, so that it
 compares within a seed alone.
@@ -79,8 +79,10 @@ def train_by_hand(task: GanTask, width: int, rate: float, seconds: float, seed: 
     real_label, fake_label = torch.ones(BATCH), torch.zeros(BATCH)
     best: tuple[float, nn.Module] = (float("inf"), model)
     updates, looked, images = 0, 0, data.train.examples
-    while time.monotonic() - began < seconds:
+    while (spent := time.monotonic() - began) < seconds:
         for chosen in torch.randperm(len(images)).split(BATCH)[:-1]:
+            for optimiser in optimisers:
+                optimiser.param_groups[0]["lr"] = rate * min(1.0, max(0.0, 2 - 2 * spent / seconds))
             real = as_float(images[chosen])
             fake = model.generator(torch.randn(BATCH, Dcgan.latent))
             model.discriminator.zero_grad()

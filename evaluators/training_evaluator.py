@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from evaluators.metrics.cost import PeakMemory, Stopwatch
+from evaluators.metrics.cost import PeakMemory, Stopwatch, estimate_training_memory, measure_latency
 from evaluators.metrics.exact import score_exactly
 from evaluators.model_builder import ModelBuilder
 from evaluators.models import serialise_tensors, translate_memory_errors
@@ -73,6 +73,7 @@ class TrainingEvaluator(Evaluator):
     jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels, TrainFinalist, TrainRung})
     inherits_weights = True
     delivers = True
+    measures_cost = True
 
     def __init__(self, task: Task, *, epochs: int, grow: bool = False, candidate_seconds: float | None = None) -> None:
         self.task, self.epochs, self.candidate_seconds = task, epochs, candidate_seconds
@@ -236,6 +237,23 @@ class TrainingEvaluator(Evaluator):
         with use_threads_for(batch * task.cost(model)["multiply_adds"], self.several_threads_from):
             trained = time_updates(training, lambda: task.train_epoch(training, memory), batch)
         return Pace(batch, trained, task.count_scored())
+
+    def measure_cost(self, genotype: Genotype, names: frozenset[str]) -> dict[str, float]:
+        """Measure what a genotype's model costs before it is trained; see evaluators.metrics.cost.
+
+        Args:
+            names: any of ``parameters``, ``multiply_adds``, ``training_memory_mb`` and ``latency_ms``.
+        """
+        task = self.task
+        model = self._builder.build(genotype)
+        found = dict(task.cost(model))
+        if "training_memory_mb" in names:
+            batch = task.batch_size(task.hyperparameters(genotype))
+            found["training_memory_mb"] = estimate_training_memory(model.train(), lambda: task.run(model), 2, batch)
+        if "latency_ms" in names:
+            parts = task.prunable_parts(model).items()
+            found["latency_ms"] = sum(measure_latency(model.get_submodule(path), given) for path, given in parts)
+        return {name: found[name] for name in names}
 
     def changed_hyperparameters(self, trial: Trial) -> dict[str, str | int | float]:
         """Those of a training whose rate would change as it goes on; see evaluators.task.Task.changed_for_finals.

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from nas.core.cost_limits import ALLOWED as COSTS_ALLOWED
+from nas.core.cost_limits import COSTS, parse_limit
 from nas.core.durations import parse_duration
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
@@ -143,6 +145,10 @@ class RunConfig(BaseModel):
     normal: Annotated[list[str], BeforeValidator(_as_labels)] = Field(default_factory=list)
     weight_sharing: Literal["none", "inherit", "supernet"] = "none"
     grow: bool = False
+    max_parameters: str | None = None
+    max_macs: str | None = None
+    max_memory: str | None = None
+    max_latency: str | None = None
     max_failures: Whole | None = Field(None, ge=0)
     keep_weights: Whole | None = Field(None, ge=1)
     epoch_size: Whole | None = Field(None, ge=1)
@@ -158,6 +164,14 @@ class RunConfig(BaseModel):
     def _duration(cls, value: Any) -> Any:
         if value is not None:
             parse_duration(value)
+            return str(value)
+        return None
+
+    @field_validator(*COSTS, mode="before")
+    @classmethod
+    def _cost(cls, value: Any, field: ValidationInfo) -> Any:
+        if value is not None:
+            parse_limit(field.field_name or "", value)
             return str(value)
         return None
 
@@ -302,6 +316,7 @@ _ALLOWED = {
     "runs-dir": ALLOWED,
     "data-dir": "a folder",
     "prune": _RATIOS,
+    **{_format_option(name): allowed for name, allowed in COSTS_ALLOWED.items()},
 }
 
 

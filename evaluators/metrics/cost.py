@@ -6,7 +6,7 @@ import ctypes
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -39,6 +39,56 @@ def count_multiply_adds(model: nn.Module, *inputs: Tensor) -> int:
     for weight in trained:
         weight.requires_grad_(True)
     return int(counter.get_total_flops() // 2)
+
+
+def estimate_training_memory(model: nn.Module, run: Callable[[], None], examples: int, batch: int) -> float:
+    """Estimate the memory of a training, in units of 10^6 bytes, from what autograd keeps of a pass forward.
+
+    It is that of a batch, in proportion, and of weights, their gradients and Adam's two moments; what operations need
+    for a moment, PyTorch itself and the data are not in it.
+
+    Args:
+        run: passes a few examples through all of the model.
+        examples: how many these are.
+        batch: how many there are in a training's batch.
+    """
+    weights = {weight.data_ptr() for weight in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if tensor.data_ptr() not in weights:
+            kept[tensor.data_ptr()] = tensor.nelement() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        run()
+    state = sum(4 * weight.nelement() * weight.element_size() for weight in model.parameters())
+    return (state + sum(kept.values()) * batch / examples) / 1e6
+
+
+@torch.no_grad()
+def measure_latency(model: nn.Module, inputs: Sequence[Tensor]) -> float:
+    """Measure how long a model takes for the first of some examples, in milliseconds: the least of 20 runs.
+
+    The least depends the least on what else the machine does.
+    """
+    device = next(model.eval().parameters()).device
+    first, times = [values[:1].to(device) for values in inputs], []
+    for _ in range(20):
+        _wait_for(device)
+        began = time.perf_counter()
+        model(*first)
+        _wait_for(device)
+        times.append(1000 * (time.perf_counter() - began))
+    return min(times)
+
+
+def _wait_for(device: torch.device) -> None:
+    """Wait until a device has computed what it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def _count_recurrent(given: _Size, weight: _Size, recurrent_weight: _Size, *rest: Any, **options: Any) -> int:

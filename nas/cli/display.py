@@ -149,7 +149,7 @@ class Display:
         if trial.outcome.failed and self._bar is not None:
             self._bar.console.print(Text(f"trial {trial.number} {trial.outcome.kind}: {trial.outcome.reason}"))
         if self._bar is not None:
-            self._bar.update(self._task, advance=trial.job.counted, description=self._format_best())
+            self._bar.update(self._task, advance=trial.counted, description=self._format_best())
             return
         result = trial.outcome.reason or format_values(trial.metrics, self._search.objectives)
         if trial.outcome.kind == "supernet":
@@ -178,7 +178,7 @@ def _expect_total(run: Run, search: Search) -> int:
 
 def _count_asked(trials: Sequence[Trial]) -> int:
     """Count the trials that the strategy asked for."""
-    return sum(trial.job.counted for trial in trials)
+    return sum(trial.counted for trial in trials)
 
 
 def keep_front(trials: Sequence[Trial]) -> list[Trial]:
@@ -296,6 +296,7 @@ def print_summary(run: Run) -> None:
     versions = counts.get("pruned_versions", 0)
     trained += f", {versions} pruned version{'s' if versions > 1 else ''} made" if versions else ""
     ended = f"{counts['complete']} complete, {counts['stopped']} stopped early, {counts['failed']} failed"
+    ended += f", {counts['refused']} over the limits and not trained" if "refused" in counts else ""
     out.print(Text(f"\n{ended}{trained}"))
     if counts["stopped"]:
         out.print(Text(describe_epochs(run)))

@@ -94,6 +94,12 @@ _SEARCH: dict[str, tuple[Decorator, ...]] = {
         click.option("--usual/--no-usual", default=None,
                      help="Begin with what a practitioner would try first (default)."),
     ),
+    "What a candidate may cost": (
+        click.option("--max-parameters", metavar="N", help="Train nothing that has more: 500k, 1.5M."),
+        click.option("--max-macs", metavar="N", help="Nor what needs more multiply-adds for an example: 20M."),
+        click.option("--max-memory", metavar="SIZE", help="Nor what needs more memory in training: 800MB, 2GB."),
+        click.option("--max-latency", metavar="TIME", help="Nor what takes longer for an example here: 5ms."),
+    ),
     "How candidates are trained and stopped": (
         click.option("--epochs", type=int, help="Epochs a candidate is trained for (default: as many as rank them)."),
         click.option("--epoch-size", type=int,

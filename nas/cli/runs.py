@@ -45,7 +45,7 @@ def list_command(runs_dir: Path, as_json: bool) -> None:
 
 def _summarise(run: Run) -> dict[str, Any]:
     counts, ranked = run.counts(), run.ranked()
-    done = sum(trial.job.counted for trial in run.trials if trial.outcome is not None)
+    done = sum(trial.counted for trial in run.trials if trial.outcome is not None)
     return {
         "run": run.path.name,
         "space": run.config.space,

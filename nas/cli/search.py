@@ -92,6 +92,10 @@ def run_and_report(search: Callable[[Progress], Run], as_json: bool, quiet: bool
         if run.model_folder is not None:
             click.echo(str(run.model_folder))
     if not run.ranked():
+        if not counts["failed"] and counts.get("refused"):
+            reason = next(trial.outcome.reason for trial in run.trials if trial.refused and trial.outcome is not None)
+            click.echo(f"nas: no trial succeeded: the limits refused all {counts['refused']} ({reason})", err=True)
+            return NOTHING_SUCCEEDED
         if not counts["failed"]:
             click.echo("nas: no trial succeeded: none had ended when --time-limit was over", err=True)
             return NOTHING_SUCCEEDED

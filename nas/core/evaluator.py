@@ -142,6 +142,7 @@ class Evaluator(Capabilities):
         unsettled: the share of a training's epochs, 0 to 1, in which losses say little of where it ends.
         several_threads_from: see nas.core.threads.use_threads_for; a run goes on with the one that it began with.
         examines: whether it has `examine`.
+        measures_cost: whether it has `measure_cost`.
     """
 
     jobs: frozenset[type[Job]] = frozenset({Train})
@@ -150,6 +151,7 @@ class Evaluator(Capabilities):
     unsettled: float = 0.0
     several_threads_from: float = SEVERAL_THREADS_FROM
     examines: bool = False
+    measures_cost: bool = False
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -203,6 +205,12 @@ class Evaluator(Capabilities):
 
     def measure_pace(self, genotype: Genotype, seed: int) -> Pace:
         """Measure how fast a candidate is trained and scored here, by training it very briefly."""
+        raise NotImplementedError
+
+    # -- of evaluators that measure what a model costs before it is trained
+
+    def measure_cost(self, genotype: Genotype, names: frozenset[str]) -> Mapping[str, float]:
+        """Measure what a genotype's model costs, untrained: those that are named, in nas.core.cost_limits.COSTS."""
         raise NotImplementedError
 
     # -- of evaluators with TrainPortion among their jobs

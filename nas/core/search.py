@@ -16,6 +16,7 @@ from nas.core.strategy import Strategy
 from nas.core.trial import Measurement, Objective, Outcome, Proposal, Start, Trial, curve_of
 
 Decision = Literal["continue", "stop"]
+_MOST_REFUSED = 200  # proposals in a row: then there is hardly anything within the user's limits
 _MOST_KILLS = 3  # a candidate that takes its process with it, out of memory, must not do so for ever
 
 
@@ -40,6 +41,8 @@ class Hooks:
 
     Attributes:
         early_stopping: asked after every epoch of a candidate whether to stop it; None for never.
+        refuse: says why a candidate is not to be trained, as it breaks a limit of the user's; None where it keeps them.
+            What is refused is told to the strategy as worthless, and does not count.
         start: gives what a trial begins from, or None for nothing.
         promote: gives the next part of the training of a candidate that has come to a rung of successive halving; None
             where none is to go on now. It is asked before the strategy, which is told how that ended.
@@ -51,6 +54,7 @@ class Hooks:
     """
 
     early_stopping: EarlyStopping | None = None
+    refuse: Callable[[Trial], str | None] = lambda trial: None
     start: Callable[[Trial, Search], Start | None] = lambda trial, search: None
     promote: Callable[[Search], Proposal | None] = lambda search: None
     follow_up: Callable[[Search], Proposal | None] = lambda search: None
@@ -83,7 +87,7 @@ class Search:
         self.failures = 0
         self._running: dict[int, Trial] = {}  # those to be run again included
         self._interrupted: deque[Trial] = deque()  # by the end of an earlier session
-        self._asked = self._followed = 0
+        self._asked = self._followed = self._refused = 0
         self._events = 0
         self._exhausted = False
         self._replay(record.history())
@@ -123,19 +127,32 @@ class Search:
         """The next trial to evaluate; None to wait for one that runs, or for ever if none does."""
         while self._interrupted:
             trial = self._interrupted.popleft()
+            if self._refuse(trial):
+                continue
             kills = self._record.record_restart(trial)
             if kills < _MOST_KILLS or not self._hooks.blame_kills:
                 return replace(trial, start=self._hooks.start(trial, self))
             self.end(trial, Outcome("failed", f"the process was killed {kills} times while it was evaluated"))
-        number = self._asked + self._followed
-        proposal = self._propose(number)
-        if proposal is None:
-            return None
-        trial = Trial(number, proposal, seed=int(generator_for(self._seed, number, 1).integers(2**31)))
-        self._record.record_ask(trial, self._events)
-        self._events += 1
-        self._begin(trial)
-        return replace(trial, start=self._hooks.start(trial, self))
+        for _ in range(_MOST_REFUSED):
+            number = self._asked + self._followed
+            proposal = self._propose(number)
+            if proposal is None:
+                return None
+            trial = Trial(number, proposal, seed=int(generator_for(self._seed, number, 1).integers(2**31)))
+            self._record.record_ask(trial, self._events)
+            self._events += 1
+            self._begin(trial)
+            if not self._refuse(trial):
+                return replace(trial, start=self._hooks.start(trial, self))
+        self._exhausted = True
+        return self.next()
+
+    def _refuse(self, trial: Trial) -> bool:
+        """End a candidate that breaks a limit of the user's, and say whether it does."""
+        reason = self._hooks.refuse(trial) if trial.job.counted else None
+        if reason is not None:
+            self.end(trial, Outcome("refused", reason))
+        return reason is not None
 
     def _propose(self, number: int) -> Proposal | None:
         """What is promoted, else the strategy's next proposal, and when none of its trials runs, a follow-up."""
@@ -199,9 +216,10 @@ class Search:
         if outcome.kind == "stopped" and reason is not None:
             outcome = Outcome("stopped", reason)
         missing = [o.name for o in self.objectives if o.name not in running.metrics]
-        if not outcome.failed and missing:
+        trained = not outcome.failed and outcome.kind != "refused"
+        if trained and missing:
             outcome = Outcome("failed", f"the evaluator did not measure {missing[0]}")
-        elif not outcome.failed and trial.job.completion != "complete":
+        elif trained and trial.job.completion != "complete":
             outcome = Outcome(trial.job.completion, outcome.reason)
         if outcome.scored:
             losses = tuple(objective.loss(running.metrics[objective.name]) for objective in self.objectives)
@@ -218,6 +236,7 @@ class Search:
             self._strategy.tell(trial)
         self.ended.append(trial)
         self.failures += trial.outcome is not None and trial.outcome.failed
+        self._refused += trial.refused
 
     @property
     def running(self) -> list[Trial]:
@@ -232,7 +251,7 @@ class Search:
     @property
     def closed(self) -> bool:
         """Whether no further candidate begins."""
-        return self._exhausted or self._asked >= self.limits.trials
+        return self._exhausted or self._asked - self._refused >= self.limits.trials
 
     @property
     def exhausted(self) -> bool:

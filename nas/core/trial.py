@@ -11,7 +11,7 @@ from nas.core.genotype import Genotype
 from nas.core.job import Completion, Job, Train, TrainFinalist, TrainPortion, TrainRung
 
 Direction = Literal["minimize", "maximize"]
-OutcomeKind = Completion | Literal["failed", "diverged", "collapsed", "out_of_memory"]
+OutcomeKind = Completion | Literal["failed", "diverged", "collapsed", "out_of_memory", "refused"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Outcome:
     """How a trial ended, and why where it did not end well.
 
     A supernet that was trained has not failed, but it is no candidate: it has no score that counts. What was scored
-    with a supernet's weights is ``shared``.
+    with a supernet's weights is ``shared``. What breaks a limit of the user's is ``refused``: it was not trained, and
+    has not failed.
     """
 
     kind: OutcomeKind
@@ -141,6 +142,16 @@ class Trial:
         """The weights that its network begins with as far as they fit; None where it goes on with a training."""
         promoted = isinstance(self.job, TrainRung) and self.job.continues is not None
         return None if promoted or isinstance(self.job, (TrainPortion, TrainFinalist)) else self.start
+
+    @property
+    def refused(self) -> bool:
+        """Whether it breaks a limit of the user's, and was not trained."""
+        return self.outcome is not None and self.outcome.kind == "refused"
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is one of the trials that a run was asked for."""
+        return self.job.counted and not self.refused
 
     @property
     def metrics(self) -> Mapping[str, float]:

@@ -16,6 +16,7 @@ from nas.core.search import Hooks, Limits, Search
 from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
 from nas.session.comparison import compare_best
+from nas.session.cost_limits import make_refusal
 from nas.session.delivery import export_model, write_report
 from nas.session.environment import keep_threads
 from nas.session.finals import FinalsHook
@@ -128,6 +129,7 @@ def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
 
     hooks = Hooks(
         early_stopping=parts.early_stopping,
+        refuse=make_refusal(config, parts.evaluator),
         start=lambda trial, search: load_start(trial, search, study, heirs),
         promote=make_promoter(parts.promotion, study) if searching else lambda search: None,
         follow_up=follow_up,

@@ -52,7 +52,7 @@ def resume_run(
         study.space = parts.space
         check_same_data(path, config, parts.data, study.notes.get("data"))
         if trials is not None:
-            done = sum(trial.job.counted for trial in study.trials())
+            done = sum(trial.counted for trial in study.trials())
             if trials < done:
                 raise UserError("--trials", trials, f"{done} or more", why=f"{done} trials were begun already")
             study.note("trials", trials)

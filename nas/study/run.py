@@ -154,7 +154,7 @@ class Run:
     @property
     def epochs_asked(self) -> int:
         """How many it would have been, had each been trained to its last epoch."""
-        jobs, whole = [trial.job for trial in self._candidates], self.config.epochs or 0
+        jobs, whole = [trial.job for trial in self._candidates if not trial.refused], self.config.epochs or 0
         return sum(len(job.epochs(whole)) if isinstance(job, TrainPortion) else whole * job.counted for job in jobs)
 
     @property
@@ -176,8 +176,9 @@ class Run:
             "stopped": sum(o.kind == "stopped" for o in outcomes),
             "failed": sum(o.failed for o in outcomes),
         }
+        further = {"refused": sum(trial.refused for trial in own)}
         sharing = {"supernets": "supernet", "shared": "shared"}
-        further = {name: sum(o.kind == kind for o in outcomes) for name, kind in sharing.items()}
+        further |= {name: sum(o.kind == kind for o in outcomes) for name, kind in sharing.items()}
         further["pruned_versions"] = sum(isinstance(trial.job, PruneChannels) for trial in ended)
         further["promotions"] = len(promoted)
         further["finals"] = sum(isinstance(trial.job, TrainFinalist) for trial in ended)
