@@ -149,6 +149,7 @@ class RunConfig(BaseModel):
     max_macs: str | None = None
     max_memory: str | None = None
     max_latency: str | None = None
+    track: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
     max_failures: Whole | None = Field(None, ge=0)
     keep_weights: Whole | None = Field(None, ge=1)
     epoch_size: Whole | None = Field(None, ge=1)

@@ -52,6 +52,8 @@ _SEARCH: dict[str, tuple[Decorator, ...]] = {
         click.option("--seed", type=int, help="Seed of everything random (default 0)."),
         click.option("--name", help="Name of the run; by default data, strategy and time."),
         _runs_dir(),
+        click.option("--track", multiple=True, metavar="NAME[:PLACE]",
+                     help="Tell a tracker of the run: tensorboard:FOLDER, mlflow:ADDRESS, wandb:PROJECT; repeat it."),
         click.option("--config", type=click.Path(path_type=Path), help="Options in YAML; the command line wins."),
     ),
     "Where it runs": (
@@ -184,9 +186,9 @@ def _find_headings() -> dict[str, str]:
 
 
 _ALSO_OF_A_TRAINING = (
-    "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
-    "device", "precision", "test_seed", "train_size", "split", "image_size", "channels", "background", "image_shape",
-    "label", "drop", "columns", "group", "kind", "window", "normal", "data_dir", "strict",
+    "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "track", "runs_dir",
+    "features", "device", "precision", "test_seed", "train_size", "split", "image_size", "channels", "background",
+    "image_shape", "label", "drop", "columns", "group", "kind", "window", "normal", "data_dir", "strict",
 )  # fmt: skip
 
 
@@ -240,11 +242,13 @@ def collect_options(given: dict[str, Any]) -> dict[str, Any]:
                 raise UserError(f"--config {file}: {option}", inherited, "lines of 'name: value' below it")
             name = f"--{option.replace('_', '-')}"
             options[option] = {**inherited, **dict(_pair(name, pair, separator) for pair in pairs)}
-    if not given["objective"]:
-        del given["objective"]
+    for name in ("objective", "track"):
+        if not given.get(name):
+            given.pop(name, None)
     options.update({name: value for name, value in given.items() if value is not None})
-    if "objective" in given:
-        options["objective"] = list(given["objective"])
+    for name in ("objective", "track"):
+        if name in given:
+            options[name] = list(given[name])
     return options
 
 

@@ -22,6 +22,7 @@ from nas.session.environment import keep_threads
 from nas.session.finals import FinalsHook
 from nas.session.plan import find_exploring_seconds, find_final_share, find_training_seconds
 from nas.session.promotion import forget_paused, make_promoter
+from nas.session.tracking import Tracking
 from nas.session.warm_start import forget_checkpoints, load_start
 from nas.study.parts import Parts
 from nas.study.pruned_versions import find_unpruned, make_follow_up
@@ -68,6 +69,7 @@ def run_search(run: Run, progress: Progress | None, *, searching: bool = True, b
 def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *, searching: bool, began: float) -> Run:
     """As `run_search`; `copy` is called whenever there is something new that must not be lost."""
     check_protocol(run)
+    tracking = Tracking(run.config, run.path.name)
     finals = _make_finals(run, searching=searching, began=began)
     search = _make_search(run, finals, searching=searching)
     if progress is not None:
@@ -84,17 +86,19 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
             forget_paused(run.parts.promotion, search, run.study)
         finals.forget_checkpoints(search, trial)
         copy()
+        tracking.log_trial(run, trial)
         if progress is not None:
             progress.show_trial(trial)
 
     with _note_seconds(run.study):
-        run.parts.executor.run(search, _add_checkpoints(run, progress, copy), end_trial)
+        run.parts.executor.run(search, _add_checkpoints(run, progress, tracking, copy), end_trial)
         (run.path / CHECKPOINT_FILE).unlink(missing_ok=True)
     run.exhausted = search.exhausted
     _note_recommended(run.study, search, finals.find_best(search))
     if run.ranked():
         deliver_best(run, run.candidate(None))
     run.study.note("finished", len(search.ended))
+    tracking.close(run)
     return run
 
 
@@ -200,7 +204,7 @@ def check_protocol(run: Run) -> None:
         raise UserError("RUN", str(run.path), allowed, why=f"does not compare with new scores: {why}")
 
 
-def _add_checkpoints(run: Run, progress: Progress | None, copy: Callable[[], None]) -> Evaluator:
+def _add_checkpoints(run: Run, progress: Progress | None, tracking: Tracking, copy: Callable[[], None]) -> Evaluator:
     """The run's evaluator, which goes on from its checkpoint where the run is a training in full."""
     evaluator, config = run.parts.evaluator, run.config
     if config.genotype is None:
@@ -208,6 +212,7 @@ def _add_checkpoints(run: Run, progress: Progress | None, copy: Callable[[], Non
 
     def show(trial: Trial, measurement: Measurement) -> None:
         copy()  # the checkpoint
+        tracking.log_epoch(trial, measurement)
         if progress is not None:
             progress.show_measurement(trial, measurement)
 

@@ -20,6 +20,7 @@ from nas.session.restrictions import fit_space, fix_architecture, load_space
 from nas.study.remote.working_copy import publish_run, refuse_taken_name
 from nas.study.run import Run
 from nas.study.study import Study
+from nas.trackers.tracker import find_tracker
 
 
 def start_run(
@@ -60,6 +61,8 @@ def start_run(
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
     parts.make_strategy(parts.space)  # options that do not fit are refused before a folder is made
     check_executor(parts)
+    for tracker in config.track:
+        find_tracker(tracker)
     path = config.runs_dir / (config.name or _find_free_name(config))
     refuse_taken_name(path)
     environment = json.dumps(describe_environment(parts.device, parts.evaluator), indent=2, sort_keys=True) + "\n"
