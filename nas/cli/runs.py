@@ -120,7 +120,7 @@ def _show_run(run: Run) -> None:
         out.print(
             make_table(["trial", "stopped because"], [[t.number, t.outcome.reason] for t in stopped if t.outcome])
         )
-    unsuccessful = [t for t in run.trials if t.outcome is not None and t.outcome.failed]
+    unsuccessful = [t for t in run.trials if t.outcome is not None and (t.outcome.failed or t.refused)]
     if unsuccessful:
         rows = [[t.number, t.outcome.kind, t.outcome.reason] for t in unsuccessful if t.outcome is not None]
         out.print(make_table(["trial", "outcome", "reason"], rows))

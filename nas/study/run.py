@@ -224,10 +224,12 @@ class Run:
             had = "" if spent is None else f" after {spent:.0f} s"
             sentences.append(f"{name} on the test part: the best {self.tested[name]:.5g}{had}; {'; '.join(others)}")
         if "found" in compared:
-            sentences.append(
-                f"of the usual genotype's {name} in the search the winner had {compared['found']:.0%} there, "
-                f"and {compared['trained']:.0%} once it was trained in full"
-            )
+            now = f"trained in full it has {compared['trained']:.0%}"
+            if compared["found"] == 1:
+                sentences.append(f"the winner is the usual genotype; {now} of the {name} it had as a candidate")
+            else:
+                share = f"{compared['found']:.0%} of the usual genotype's {name}"
+                sentences.append(f"as a candidate the winner had {share}; {now}")
         return sentences
 
     @property
