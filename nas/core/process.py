@@ -31,7 +31,9 @@ def count_free_memory() -> int:
         with contextlib.suppress(OSError, ValueError):  # of those without a limit there is no such file, or it says max
             limit = int((folder / "memory.max").read_text(encoding="utf-8"))
             used = int((folder / "memory.current").read_text(encoding="utf-8"))
-            kept = re.search(r"^inactive_file (\d+)", (folder / "memory.stat").read_text(encoding="utf-8"), re.MULTILINE)
+            kept = re.search(
+                r"^inactive_file (\d+)", (folder / "memory.stat").read_text(encoding="utf-8"), re.MULTILINE
+            )
             free = min(free, limit - used + (int(kept[1]) if kept else 0))
     return max(0, free)
 

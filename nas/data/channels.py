@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.core.picture_rule import Colour
+from nas.data.pieces import slice_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,7 @@ def convert_channels(images: Tensor, count: int, background: Colour, directory: 
     """
     import torch
 
-    from nas.data.mapped import allocate, slice_rows
+    from nas.data.mapped import allocate
 
     has = images.shape[1]
     if has == count:

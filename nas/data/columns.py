@@ -13,7 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas.data.mapped import allocate_like, slice_rows
+from nas.data.mapped import allocate_like
+from nas.data.pieces import slice_rows
+
+_VALUES_KEPT = 2**24  # of a column, as float64, while it is measured
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,10 @@ def fit_columns(train: Tensor, columns: Sequence[Column]) -> tuple[Column, ...]:
         if column.values:
             fitted.append(replace(column, mean=0.0, deviation=1.0))
             continue
-        mean, deviation = _measure(functools.partial(_read_known, train[:, place]))
+        read = functools.partial(_read_known, train[:, place])
+        if train[:, place].numel() <= _VALUES_KEPT:
+            read = list(read()).copy
+        mean, deviation = _measure(read)
         fitted.append(replace(column, mean=mean, deviation=deviation))
     return tuple(fitted)
 
@@ -113,7 +119,7 @@ def _read_known(numbers: Tensor) -> Iterator[np.ndarray]:
         yield some[~np.isnan(some)]
 
 
-def _measure(read: Callable[[], Iterator[np.ndarray]]) -> tuple[float, float]:
+def _measure(read: Callable[[], Iterable[np.ndarray]]) -> tuple[float, float]:
     """Mean and deviation of float64 numbers, which are read several times; the latter 1 where it is 0, or none are."""
 
     def add(parts: Iterable[np.ndarray]) -> float:

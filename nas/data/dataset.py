@@ -16,7 +16,8 @@ from nas.core.errors import UserError
 from nas.core.picture_rule import USUAL_PICTURES, PictureRule
 from nas.core.space import Condition, Shape
 from nas.data.columns import Column
-from nas.data.mapped import Reference, slice_rows, take_rows
+from nas.data.mapped import Reference, take_rows
+from nas.data.pieces import slice_rows
 
 Kind = Literal["image", "vector", "sequence"]
 """What an example is: an image (C, H, W), a vector (D,), or a sequence (C, T) of C channels and T steps."""

@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,13 +21,13 @@ from torch import Tensor
 
 from nas.core.errors import UserError
 from nas.core.process import count_free_memory
+from nas.data.pieces import slice_rows
 
 LIMIT = "NAS_MEMORY_LIMIT"
 """The environment variable that says how many bytes of examples are kept in memory."""
 
 _SHARE = 4  # of the free memory: a set is there twice while it is split, and what trains on it needs some as well
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-_VALUES_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,21 @@ class Mapping:
 _MAPPINGS: dict[int, Mapping] = {}  # of the tensors that there are, by the addresses of their storages
 
 
+def map_array(array: np.ndarray, directory: Path) -> Mapping | None:
+    """The part of a file that a C-contiguous array lies in, of whose values the file has all; None if it is none.
+
+    Args:
+        directory: see `Mapping`.
+    """
+    root = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    if not isinstance(root, np.memmap) or root.filename is None or root.mode == "c" or not array.dtype.isnative:
+        return None
+    offset = root.offset + array.ctypes.data - root.ctypes.data
+    return Mapping(Path(root.filename), array.dtype.name, array.shape, offset, directory)
+
+
 def find_mapping(tensor: Tensor) -> Mapping | None:
     """The part of a file that a tensor, or one that it is a view of, lies in; None if it is in memory."""
     return _MAPPINGS.get(tensor.untyped_storage().data_ptr())
@@ -84,6 +99,7 @@ class Reference:
     """What is sent to another process instead of a mapped tensor."""
 
     mapping: Mapping
+    dtype: torch.dtype
     size: tuple[int, ...]
     stride: tuple[int, ...]
     offset: int
@@ -94,7 +110,7 @@ class Reference:
         mapping = find_mapping(tensor)
         if mapping is None:
             return None
-        return cls(mapping, tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()))
+        return cls(mapping, tensor.dtype, tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()))
 
     def open(self) -> Tensor:
         """The tensor.
@@ -108,7 +124,7 @@ class Reference:
             path = self.mapping.path
             why = f"{path} is not on this machine: --data-dir may name a disk that all share, or {LIMIT} a larger size"
             raise FileNotFoundError(f"the examples do not fit into memory, and {why}") from None
-        return whole.as_strided(self.size, self.stride, self.offset)
+        return whole.view(self.dtype).as_strided(self.size, self.stride, self.offset)
 
 
 def memory_limit() -> int:
@@ -126,17 +142,6 @@ def memory_limit() -> int:
     return int(found[1]) * 1024 ** _UNITS[found[2]]
 
 
-def is_large(shape: Sequence[int], dtype: torch.dtype) -> bool:
-    """Whether a tensor is above the limit, and belongs into a file."""
-    return math.prod(shape) * dtype.itemsize > memory_limit()
-
-
-def slice_rows(shape: Sequence[int]) -> Iterator[slice]:
-    """Slices of the rows of an array (N, ...), of about four million values each."""
-    size = max(1, _VALUES_AT_ONCE // max(1, math.prod(shape[1:])))
-    return (slice(start, min(start + size, shape[0])) for start in range(0, shape[0], size))
-
-
 def allocate(shape: Sequence[int], dtype: torch.dtype, directory: Path | None) -> Tensor:
     """A tensor to be filled: in memory, or if it is large in a file that is gone when nobody uses it any more.
 
@@ -146,7 +151,7 @@ def allocate(shape: Sequence[int], dtype: torch.dtype, directory: Path | None) -
     Raises:
         UserError: there is no room on the disk.
     """
-    if directory is None or not is_large(shape, dtype):
+    if directory is None or math.prod(shape) * dtype.itemsize <= memory_limit():
         return torch.empty(tuple(shape), dtype=dtype)
     return make_file(_Scratch.of(directory).folder / secrets.token_hex(8), shape, dtype, directory, last=True)
 
@@ -157,9 +162,7 @@ def allocate_like(source: Tensor, shape: Sequence[int], dtype: torch.dtype | Non
     return allocate(shape, dtype or source.dtype, None if mapping is None else mapping.directory)
 
 
-def make_file(
-    path: Path, shape: Sequence[int], dtype: torch.dtype, directory: Path, *, last: bool = False
-) -> Tensor:
+def make_file(path: Path, shape: Sequence[int], dtype: torch.dtype, directory: Path, *, last: bool = False) -> Tensor:
     """A tensor to be filled whose numbers lie in a new file; see `Mapping.open`.
 
     Raises:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from nas.data.pieces import slice_rows
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -36,7 +38,7 @@ def resize_images(images: Tensor, size: tuple[int, int], directory: Path | None 
     import torch
     import torch.nn.functional as F
 
-    from nas.data.mapped import allocate, slice_rows
+    from nas.data.mapped import allocate
 
     count, channels, *sides = images.shape
     if tuple(sides) == size:

@@ -118,7 +118,8 @@ def keep_normal(data: Dataset, normal: Sequence[str]) -> Dataset:
     if not normal:
         return data
     train, validation = (
-        part.gather(_is_normal(part, data.classes, normal).nonzero().flatten()) for part in (data.train, data.validation)
+        part.gather(_is_normal(part, data.classes, normal).nonzero().flatten())
+        for part in (data.train, data.validation)
     )
     _refuse_few_normal(normal, len(train) + len(validation))
     if len(train) < _FEWEST_TO_TRAIN or not len(validation):
