@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import math
 import os
 import re
 import secrets
 import shutil
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -142,6 +143,16 @@ def memory_limit() -> int:
     return int(found[1]) * 1024 ** _UNITS[found[2]]
 
 
+@contextlib.contextmanager
+def refuse_disk(directory: Path) -> Iterator[None]:
+    """Turn what the system raises where a file of examples cannot be written into a UserError that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        why = f"examples do not fit into memory, nor can they be written there ({error.strerror or error})"
+        raise UserError("--data-dir", str(directory), "a folder on a disk with room", why=why) from None
+
+
 def allocate(shape: Sequence[int], dtype: torch.dtype, directory: Path | None) -> Tensor:
     """A tensor to be filled: in memory, or if it is large in a file that is gone when nobody uses it any more.
 
@@ -169,16 +180,15 @@ def make_file(path: Path, shape: Sequence[int], dtype: torch.dtype, directory: P
         UserError: there is no room on the disk.
     """
     size = math.prod(shape) * dtype.itemsize
-    try:
-        with path.open("xb") as file:
+    with refuse_disk(directory), path.open("xb") as file:
+        try:
             if hasattr(os, "posix_fallocate"):  # a page that finds no room later kills the process
                 os.posix_fallocate(file.fileno(), 0, size)
             else:
                 file.truncate(size)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        why = f"{size / 1e9:.1f} GB of examples do not fit into memory, nor there ({error.strerror})"
-        raise UserError("--data-dir", str(directory), "a folder on a disk with room", why=why) from None
+        except OSError:
+            path.unlink()
+            raise
     name = np.dtype(str(dtype).removeprefix("torch.")).name
     return Mapping(path.absolute(), name, tuple(shape), 0, directory).open("r+", last=last)
 
@@ -200,7 +210,7 @@ class _Scratch:
 
     def __init__(self, directory: Path) -> None:
         above = directory / "scratch"
-        try:
+        with refuse_disk(directory):
             above.mkdir(parents=True, exist_ok=True)
             with FileLock(above / "lock"):
                 for lock in above.glob("*.lock"):
@@ -209,9 +219,6 @@ class _Scratch:
                 self._lock = FileLock(f"{self.folder}.lock")
                 self._lock.acquire()
                 self.folder.mkdir()
-        except OSError as error:
-            why = f"the examples do not fit into memory, and it cannot be written to ({error.strerror})"
-            raise UserError("--data-dir", str(directory), "a folder that can be written to", why=why) from None
         atexit.register(self._end, os.getpid())
 
     @classmethod
