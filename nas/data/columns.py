@@ -77,9 +77,8 @@ def fit_columns(train: Tensor, columns: Sequence[Column]) -> tuple[Column, ...]:
             fitted.append(replace(column, mean=0.0, deviation=1.0))
             continue
         read = functools.partial(_read_known, train[:, place])
-        if train[:, place].numel() <= _VALUES_KEPT:
-            read = list(read()).copy
-        mean, deviation = _measure(read)
+        few = train[:, place].numel() <= _VALUES_KEPT
+        mean, deviation = _measure([*read()].copy if few else read)
         fitted.append(replace(column, mean=mean, deviation=deviation))
     return tuple(fitted)
 

@@ -143,7 +143,7 @@ class Dataset:
         for part in (self.train, self.validation, self.test):
             digest.update(str(tuple(part.examples.shape)).encode())
             for rows in slice_rows(part.examples.shape):
-                digest.update(part.examples[rows].contiguous().numpy())
+                digest.update(part.examples[rows].contiguous().numpy().data)
         return digest.hexdigest()[:16]
 
     @property

@@ -28,7 +28,7 @@ LIMIT = "NAS_MEMORY_LIMIT"
 """The environment variable that says how many bytes of examples are kept in memory."""
 
 _SHARE = 4  # of the free memory: a set is there twice while it is split, and what trains on it needs some as well
-_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def memory_limit() -> int:
     found = re.fullmatch(r"(\d{1,15})([KMGT]?)B?", text.strip().upper())
     if found is None:
         raise UserError(LIMIT, text, "a number of bytes, such as 500M or 2G")
-    return int(found[1]) * 1024 ** _UNITS[found[2]]
+    return int(found[1]) * _UNITS[found[2]]
 
 
 @contextlib.contextmanager

@@ -62,6 +62,7 @@ def _read_member(path: Path, archive: np.lib.npyio.NpzFile, name: str, directory
 
     from nas.data.mapped import allocate, memory_limit
 
+    assert archive.zip is not None
     member = next((one for one in archive.zip.infolist() if one.filename == f"{name}.npy"), None)
     if member is None or member.file_size <= memory_limit():
         return archive[name]
