@@ -119,6 +119,12 @@ def test_arrays_that_the_user_has_mapped_are_not_copied(tmp_path, directory, mon
     check_same(*load_both_ways(monkeypatch, lambda: load_arrays(np.load(tmp_path / "x.npy", mmap_mode="r")[10:])))
 
 
+@pytest.mark.parametrize("word", ["inverted", "rotated", "edges"])
+def test_transformed_images_are_the_same_mapped(word, tmp_path, directory, monkeypatch):
+    np.save(tmp_path / "x.npy", np.repeat(IMAGES[:, None], 4, axis=1))
+    check_same(*load_both_ways(monkeypatch, lambda: load_data(f"{word}:npy:{tmp_path / 'x.npy'}")))
+
+
 def test_both_sets_of_a_pair_are_mapped(tmp_path, directory):
     np.save(tmp_path / "a.npy", IMAGES)
     np.save(tmp_path / "b.npy", np.repeat(IMAGES[:, None], 3, axis=1))

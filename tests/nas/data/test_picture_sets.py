@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
     for i in range(100):
         path = tmp_path / "pictures" / f"class{i % 2}" / f"{i:03d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (9, 8), i).save(path)
+        Image.new("L", (9, 9), i).save(path)
     (tmp_path / "pictures" / "class0" / "000a.png").write_bytes(b"no picture")
     (tmp_path / "pictures" / "class1" / "051.png").write_bytes(path.read_bytes()[:-20])
     return tmp_path / "pictures"
@@ -77,7 +77,7 @@ def test_what_changes_is_read_again(change, folder, readings, monkeypatch):
     readings.clear()
     options = {"image_size": 5} if change == "option" else {}
     if change == "picture":
-        Image.new("L", (9, 8), 255).save(folder / "class0" / "002.png")
+        Image.new("L", (9, 9), 255).save(folder / "class0" / "002.png")
     if change == "name":
         (folder / "class0" / "002.png").rename(folder / "class0" / "002b.png")
     data = load_data(f"folder:{folder}", **options)
