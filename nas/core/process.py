@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import psutil
-
 
 def count_cores() -> int:
     """Count the cores that this process may use."""
@@ -21,6 +19,8 @@ def count_free_memory() -> int:
 
     What the system keeps of files, and would give up, is free.
     """
+    import psutil  # which listing data sets does not need
+
     free = int(psutil.virtual_memory().available)
     top = Path("/sys/fs/cgroup")
     try:

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
@@ -212,7 +212,7 @@ def test_damaged_files_are_refused_mapped_as_well(tmp_path, directory):
         assert "--dataset" in one_line(error)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     kind=st.sampled_from([np.uint8, np.uint16, np.int64, np.float32, np.float64, np.bool_]),
     numbers=arrays_of.arrays(

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -164,7 +164,7 @@ def files(draw):
     return file.getvalue()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(content=files(), mode=st.sampled_from(["L", "RGB", "RGBA"]))
 def test_any_picture_is_as_large_as_its_header_says(content, mode):
     header = read_header(content, 64)
@@ -176,7 +176,7 @@ def test_any_picture_is_as_large_as_its_header_says(content, mode):
     assert read_pixels(content, mode, USUAL_PICTURES, (5, 7))[0].shape[1:] == (5, 7)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(content=files(), place=st.floats(0, 1), change=st.binary(max_size=4), cut=st.booleans())
 def test_no_damage_is_more_than_a_picture_that_cannot_be_read(content, place, change, cut):
     at = int(place * len(content))
