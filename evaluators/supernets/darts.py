@@ -68,7 +68,7 @@ class SupernetTraining:
         self._generator = torch.Generator().manual_seed(seed)
         self._noise = torch.Generator(self._device).manual_seed(seed + 1)
         order = torch.randperm(len(data), generator=self._generator).to(data.examples.device)
-        self._train, self._validation = data.take(order[: len(data) // 2]), data.take(order[len(data) // 2 :])
+        self._train, self._validation = data.gather(order[: len(data) // 2]), data.gather(order[len(data) // 2 :])
         self._optimiser = OPTIMISERS[hyperparameters["optimiser"]](
             self._weights, lr=hyperparameters["learning_rate"], weight_decay=hyperparameters["weight_decay"]
         )

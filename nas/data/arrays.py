@@ -10,6 +10,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from nas.core.errors import UserError
 from nas.data.dataset import Split
 from nas.data.labels import number_labels, read_labels
 from nas.data.layout import find_layout, move_channels_first, shape_rows
+from nas.data.mapped import allocate, map_array, memory_limit
+from nas.data.pieces import slice_rows
 from nas.data.reading import Reading
 from nas.data.source import UnsplitData
 from nas.data.values import RANGES, find_value_rule
@@ -108,11 +111,16 @@ def find_names(present: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]
 
 
 def read_arrays(
-    name: str, arrays: Mapping[str, np.ndarray], reading: Reading, notes: tuple[str, ...] = ()
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    reading: Reading,
+    directory: Path | None = None,
+    notes: tuple[str, ...] = (),
 ) -> UnsplitData:
     """The examples, labels and vectors of arrays by the keys of NAMES.
 
     Args:
+        directory: see nas.data.mapped.allocate.
         notes: what is known already of how they were read.
 
     Raises:
@@ -121,7 +129,7 @@ def read_arrays(
     if "x_train" not in arrays:
         raise UserError("--dataset", name, f"x_train, {_EXAMPLES}", why="has no x_train")
     keys = [key for key in ("x_train", "x_test") if key in arrays]
-    examples, said = read_examples(name, {key: arrays[key] for key in keys}, reading)
+    examples, said = read_examples(name, {key: arrays[key] for key in keys}, reading, directory)
     parts = {key[2:]: tensor for key, tensor in zip(keys, examples, strict=True)}
     vectors = {
         part: _read_conditions(name, f"c_{part}", arrays.get(f"c_{part}"), len(tensor))
@@ -145,10 +153,15 @@ def read_arrays(
     return UnsplitData(splits["train"], splits.get("test"), classes, (*notes, *said))
 
 
-def read_examples(name: str, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[list[Tensor], list[str]]:
+def read_examples(
+    name: str, arrays: Mapping[str, np.ndarray], reading: Reading, directory: Path | None = None
+) -> tuple[list[Tensor], list[str]]:
     """Images (N, C, H, W), uint8 or float32 in [0, 1], or vectors (N, D), float32, and words on how they were read.
 
     If they are asked for, also sequences (N, C, T), float32, of arrays (N, T) or (N, C, T), NaN where one is missing.
+
+    Args:
+        directory: see nas.data.mapped.allocate.
 
     Raises:
         UserError: the arrays are not of this kind, or differ in shape or type; `name` is that of the data set.
@@ -172,10 +185,10 @@ def read_examples(name: str, arrays: Mapping[str, np.ndarray], reading: Reading)
             what = f"{kind}s" if kind != "auto" else "vectors" if array.ndim == 2 else "images"
             raise UserError("--dataset", name, f"{what} of one shape and type", why=f"{first} and {key} differ in it")
     if kind == "sequence":
-        sequences = [_read_numbers(each, functools.partial(refuse, key), missing=True) for key, each in arrays.items()]
-        return [each[:, None] if each.ndim == 2 else each for each in sequences], []
-    if array.ndim == 2:
-        return [_read_numbers(each, functools.partial(refuse, key), missing=False) for key, each in arrays.items()], []
+        arrays = {key: each[:, None] if each.ndim == 2 else each for key, each in arrays.items()}
+    if kind == "sequence" or array.ndim == 2:
+        read = functools.partial(_read_numbers, missing=kind == "sequence", directory=directory)
+        return [read(each, functools.partial(refuse, key)) for key, each in arrays.items()], []
     try:
         rule = find_value_rule(list(arrays.values()))
     except ValueError as error:
@@ -183,21 +196,50 @@ def read_examples(name: str, arrays: Mapping[str, np.ndarray], reading: Reading)
     assert layout is not None
     channels_first, how = layout
     notes = [f"{first} {said}" for said in (how, rule.note) if said]
-    read = (move_channels_first(rule.apply(each), channels_first) for each in arrays.values())
-    return [torch.from_numpy(np.ascontiguousarray(each)) for each in read], notes
+    moved = (move_channels_first(each, channels_first) for each in arrays.values())
+    return [_make_tensor(each, rule.apply, keeps=rule.keeps, directory=directory) for each in moved], notes
 
 
-def _read_numbers(array: np.ndarray, refuse: Callable[[str], UserError], *, missing: bool) -> Tensor:
+def _read_numbers(
+    array: np.ndarray, refuse: Callable[[str], UserError], *, missing: bool, directory: Path | None
+) -> Tensor:
     """Float32 numbers, finite, or NaN where they may be `missing`."""
     if array.dtype.kind not in "iuf":
         raise refuse(f"is {array.dtype}")
-    with np.errstate(over="ignore"):
-        numbers = array.astype(np.float32)
-    if missing and np.isinf(numbers).any():
-        raise refuse("holds infinite numbers")
-    if not missing and not np.isfinite(numbers).all():
-        raise refuse("holds numbers that are not finite")
-    return torch.from_numpy(np.ascontiguousarray(numbers))
+
+    def convert(part: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            numbers = part.astype(np.float32, copy=False)
+        if missing and np.isinf(numbers).any():
+            raise refuse("holds infinite numbers")
+        if not missing and not np.isfinite(numbers).all():
+            raise refuse("holds numbers that are not finite")
+        return numbers
+
+    keeps = array.dtype == np.float32
+    for rows in slice_rows(array.shape) if keeps else ():
+        convert(array[rows])
+    return _make_tensor(array, convert, keeps=keeps, directory=directory)
+
+
+def _make_tensor(
+    array: np.ndarray, convert: Callable[[np.ndarray], np.ndarray], *, keeps: bool, directory: Path | None
+) -> Tensor:
+    """What `convert` makes of an array's rows, piece by piece: the array itself if it `keeps` what is there.
+
+    Of what NumPy has mapped from a file it is mapped in turn, if it is large and stays as it is, else a copy.
+    """
+    if keeps and array.flags.c_contiguous and array.dtype.isnative:
+        mapping = None if directory is None else map_array(array, directory)
+        if mapping is None:
+            return torch.from_numpy(array)
+        if array.nbytes > memory_limit():
+            return mapping.open()
+    kind = torch.from_numpy(np.empty(0, convert(array[:1]).dtype)).dtype
+    result = allocate(array.shape, kind, directory)
+    for rows in slice_rows(array.shape):
+        result.numpy()[rows] = convert(array[rows])
+    return result
 
 
 def _read_conditions(name: str, key: str, array: np.ndarray | None, number: int) -> Tensor | None:
@@ -209,7 +251,7 @@ def _read_conditions(name: str, key: str, array: np.ndarray | None, number: int)
         raise UserError("--dataset", name, f"vectors of floats in {key}, one for each of {number} examples", why=why)
     if not np.isfinite(array).all():
         raise UserError("--dataset", name, f"finite numbers in {key}", why=f"{key} holds others")
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    return torch.from_numpy(np.array(array, dtype=np.float32))
 
 
 def _count_columns(vectors: Tensor | None) -> int:

@@ -60,7 +60,7 @@ def find_source(name: str) -> tuple[Source, str]:
     if source is None:
         raise unknown_name("--dataset", name, [*data_set_names(), "module:function"])
     if source.argument is not None and not argument:
-        missing = {"PATH": "path", "NAME": "data set"}[source.argument]
+        missing = {"PATH": "path", "NAME": "data set", "DATASET": "data set"}[source.argument]
         raise UserError("--dataset", name, source.pattern, why=f"names no {missing}")
     return source, argument
 
@@ -105,6 +105,10 @@ def absolute_name(name: str) -> str:
         return name
     if source.argument == "NAME":
         return f"{source.name}:{absolute_name(argument)}"
+    if source.argument == "DATASET":
+        path, colon, rest = argument.partition(":")
+        found = Path(path).expanduser()
+        return f"{source.name}:{found.absolute()}{colon}{rest}" if found.exists() else name
     return f"{source.name}:{Path(argument).expanduser().absolute()}"
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from nas.data.mapped import allocate_like
+from nas.data.pieces import slice_rows
+
+_VALUES_KEPT = 2**24  # of a column, as float64, while it is measured
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,9 @@ def fit_columns(train: Tensor, columns: Sequence[Column]) -> tuple[Column, ...]:
         if column.values:
             fitted.append(replace(column, mean=0.0, deviation=1.0))
             continue
-        numbers = train[:, place].cpu().double().numpy().ravel()
-        mean, deviation = _measure(numbers[~np.isnan(numbers)])
+        read = functools.partial(_read_known, train[:, place])
+        few = train[:, place].numel() <= _VALUES_KEPT
+        mean, deviation = _measure([*read()].copy if few else read)
         fitted.append(replace(column, mean=mean, deviation=deviation))
     return tuple(fitted)
 
@@ -79,7 +86,10 @@ def fit_columns(train: Tensor, columns: Sequence[Column]) -> tuple[Column, ...]:
 def scale_examples(examples: Tensor, columns: Sequence[Column]) -> Tensor:
     """Examples (N, D) or (N, C, T) in the units of their columns, as float32 of about mean 0 and deviation 1."""
     mean, deviation = _scales(columns, examples)
-    return ((examples.double() - mean) / deviation).float()
+    scaled = allocate_like(examples, examples.shape, torch.float32).to(examples.device)
+    for rows in slice_rows(examples.shape):
+        scaled[rows] = (examples[rows].double() - mean) / deviation
+    return scaled
 
 
 def unscale_examples(examples: Tensor, columns: Sequence[Column]) -> Tensor:
@@ -101,17 +111,28 @@ def from_json(document: Sequence[dict[str, Any]]) -> tuple[Column, ...]:
     return tuple(Column(**{**one, "values": tuple(one["values"])}) for one in document)
 
 
-def _measure(numbers: np.ndarray) -> tuple[float, float]:
-    """Mean and deviation of float64 numbers (N,), the latter 1 where it is 0 or there are none."""
-    if not len(numbers):
+def _read_known(numbers: Tensor) -> Iterator[np.ndarray]:
+    """The numbers (N, ...) that are not NaN, float64, many at once: they may not fit into memory."""
+    for rows in slice_rows(numbers.shape):
+        some = numbers[rows].cpu().double().numpy().ravel()
+        yield some[~np.isnan(some)]
+
+
+def _measure(read: Callable[[], Iterable[np.ndarray]]) -> tuple[float, float]:
+    """Mean and deviation of float64 numbers, which are read several times; the latter 1 where it is 0, or none are."""
+
+    def add(parts: Iterable[np.ndarray]) -> float:
+        return math.fsum(chain.from_iterable(part.tolist() for part in parts))
+
+    count = sum(map(len, read()))
+    if not count:
         return 0.0, 1.0
-    mean = math.fsum(numbers.tolist()) / len(numbers)
-    distances = numbers - mean
-    furthest = float(np.abs(distances).max())
+    mean = add(read()) / count
+    furthest = max(float(np.abs(part - mean).max(initial=0)) for part in read())
     if furthest <= 1e-14 * abs(mean):  # a mean is rounded, so equal numbers can differ from theirs
         return mean, 1.0
-    squares = math.fsum(((distances / furthest) ** 2).tolist())  # which neither over- nor underflow
-    return mean, furthest * math.sqrt(squares / len(numbers))
+    squares = add(((part - mean) / furthest) ** 2 for part in read())  # which neither over- nor underflow
+    return mean, furthest * math.sqrt(squares / count)
 
 
 def _scales(columns: Sequence[Column], examples: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""A data set, in memory, split once: images, vectors or sequences."""
+"""A data set, split once: images, vectors or sequences, in memory or mapped into it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from nas.core.errors import UserError
 from nas.core.picture_rule import USUAL_PICTURES, PictureRule
 from nas.core.space import Condition, Shape
 from nas.data.columns import Column
+from nas.data.mapped import Reference, take_rows
+from nas.data.pieces import slice_rows
 
 Kind = Literal["image", "vector", "sequence"]
 """What an example is: an image (C, H, W), a vector (D,), or a sequence (C, T) of C channels and T steps."""
@@ -30,7 +32,8 @@ class Split:
     Attributes:
         examples: images (N, C, H, W), uint8 in [0, 255] or float32 in [0, 1], where C is 1 (grey), 3 (colour), 4 (with
             alpha) or 2 (shown as red and green); vectors (N, D) or sequences (N, C, T), float32 in any range. Of a
-            table NaN is a value that is missing; of a missing word all numbers are.
+            table NaN is a value that is missing; of a missing word all numbers are. Where they are many they lie in a
+            file (nas.data.mapped): of a part that is sent to another process, that of the file is sent.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
     """
@@ -64,6 +67,10 @@ class Split:
         """The examples at `places`, a slice or indices (M,) int64, in their order."""
         return self._change(lambda tensor: tensor[places])
 
+    def gather(self, places: Tensor) -> Split:
+        """As `take`, for a part to be kept: the examples of a mapped one lie in a file again where they are many."""
+        return self._change(lambda tensor: take_rows(tensor, places))
+
     def to(self, device: torch.device) -> Split:
         """This part on another device."""
         return self._change(lambda tensor: tensor.to(device))
@@ -71,6 +78,13 @@ class Split:
     def _change(self, change: Callable[[Tensor], Tensor]) -> Split:
         labels, vectors = (None if tensor is None else change(tensor) for tensor in (self.labels, self.vectors))
         return Split(change(self.examples), labels, vectors)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "examples": Reference.of(self.examples) or self.examples}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        examples = state["examples"]
+        self.__dict__.update(state, examples=examples.open() if isinstance(examples, Reference) else examples)
 
 
 def as_float(examples: Tensor) -> Tensor:
@@ -128,7 +142,8 @@ class Dataset:
         digest = hashlib.sha256()
         for part in (self.train, self.validation, self.test):
             digest.update(str(tuple(part.examples.shape)).encode())
-            digest.update(part.examples.contiguous().numpy().tobytes())
+            for rows in slice_rows(part.examples.shape):
+                digest.update(part.examples[rows].contiguous().numpy().data)
         return digest.hexdigest()[:16]
 
     @property

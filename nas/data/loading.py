@@ -55,7 +55,7 @@ def load_unsplit(name: str, reading: Reading, *, data_dir: Path | None = None) -
         reading.refuse_others(source.takes, name)
     load_other = functools.partial(load_unsplit, reading=reading, data_dir=data_dir)
     request = Request(name, argument, reading, data_directory(data_dir), load_other)
-    return _fit_images(source.load(request), reading)
+    return _fit_images(source.load(request), reading, request.directory)
 
 
 def load_arrays(
@@ -77,13 +77,17 @@ def load_arrays(
     options.refuse_others(("image_shape", "kind"), why=GIVEN_AS_OBJECT)
     arrays = name_arrays(given)
     names, notes = find_names(list(arrays))
-    data = read_arrays("arrays", {key: arrays[name] for key, name in names.items()}, options, notes)
-    data = _fit_images(data, options)
+    directory = data_directory(None)
+    data = read_arrays("arrays", {key: arrays[name] for key, name in names.items()}, options, directory, notes)
+    data = _fit_images(data, options, directory)
     return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed, split=split, normal=normal)
 
 
-def _fit_images(data: UnsplitData, reading: Reading) -> UnsplitData:
+def _fit_images(data: UnsplitData, reading: Reading, directory: Path) -> UnsplitData:
     """The data with images of the size and with the channels that are asked for.
+
+    Args:
+        directory: see nas.data.mapped.allocate.
 
     Raises:
         UserError: these are out of range, or the data are no images.
@@ -97,10 +101,10 @@ def _fit_images(data: UnsplitData, reading: Reading) -> UnsplitData:
             why = "the images have 2 channels, which are none of these"
             raise UserError("--channels", reading.channels, "auto", why=why)
         note = f"images have {count} channel{'s' if count > 1 else ''} instead of {data.pool.examples.shape[1]}"
-        data = _change_images(data, lambda images: convert_channels(images, count, reading.colour), note)
+        data = _change_images(data, lambda images: convert_channels(images, count, reading.colour, directory), note)
     if (size := reading.size) is not None and tuple(data.pool.examples.shape[-2:]) != size:
         note = f"images were scaled to cover {size[0]} x {size[1]} and cropped at the centre"
-        data = _change_images(data, lambda images: resize_images(images, size), note)
+        data = _change_images(data, lambda images: resize_images(images, size, directory), note)
     return data
 
 

@@ -12,6 +12,7 @@ from nas.core.space import Shape
 from nas.data.catalogue import strip_transformations
 from nas.data.dataset import Dataset, Split
 from nas.data.loading import load_unsplit
+from nas.data.mapped import allocate_like
 from nas.data.reading import Reading
 from nas.data.source import UnsplitData
 from nas.data.splitting import DEFAULT_TEST_SEED, SplitRule, split_data
@@ -140,7 +141,8 @@ def _take_every_second(data: UnsplitData, first: int) -> UnsplitData:
 
 def _repeat_grey(data: Dataset) -> Dataset:
     train, validation, test = (
-        replace(part, examples=part.examples.repeat(1, 3, 1, 1)) for part in (data.train, data.validation, data.test)
+        replace(part, examples=allocate_like(part.examples, (len(part), 3, *data.shape[1:])).copy_(part.examples))
+        for part in (data.train, data.validation, data.test)
     )
     notes = (*data.notes, "grey images became colour, as those of the other domain are")
     return replace(data, train=train, validation=validation, test=test, notes=notes)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from nas.core.picture_rule import Colour, PictureRule
 from nas.data.resizing import crop_and_resize
 
 Mode = Literal["L", "RGB", "RGBA"]
+PictureFile = Path | bytes
+"""A picture's file: where it lies, or what it holds."""
 
 _DEEP = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
 _GREY = {"1", "L", "LA", "F", *_DEEP}
@@ -42,47 +44,45 @@ class Header:
     alpha: bool
 
 
-def read_header(path: Path, sizes_matter_to: int) -> Header | None:
-    """The header of a picture, or None if it cannot be read.
+def read_header(file: PictureFile, sizes_matter_to: int) -> Header | None:
+    """The header of a picture, or None if it cannot be read, or is so large that Pillow warns, where that is an error.
 
     Args:
         sizes_matter_to: pictures with a longer side are not asked for their orientation, for which they are decoded.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with _open_picture(path) as picture:
+        with _open_picture(file) as picture:
+            width, height = picture.size
+            alpha = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+            grey, deep = picture.mode in _GREY, picture.mode in _DEEP
+            if width != height and max(width, height) <= sizes_matter_to:
+                picture.load()  # turns a TIFF, and finds EXIF at the end of a PNG
                 width, height = picture.size
-                alpha = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
-                grey, deep = picture.mode in _GREY, picture.mode in _DEEP
-                if width != height and max(width, height) <= sizes_matter_to:
-                    picture.load()  # turns a TIFF, and finds EXIF at the end of a PNG
-                    width, height = picture.size
-                    if picture.getexif().get(ExifTags.Base.Orientation) in _LYING:
-                        width, height = height, width
-                return Header((height, width), grey, deep, alpha)
+                if picture.getexif().get(ExifTags.Base.Orientation) in _LYING:
+                    width, height = height, width
+            return Header((height, width), grey, deep, alpha)
     except (*_FAULTS, Image.DecompressionBombWarning):
         return None  # counted by the caller
 
 
 @contextlib.contextmanager
-def _open_picture(path: Path) -> Iterator[Image.Image]:
+def _open_picture(file: PictureFile) -> Iterator[Image.Image]:
     """Open a picture by its file rather than its name: Pillow 13 garbles a lying TIFF that it maps into memory."""
-    with path.open("rb") as file, Image.open(file) as picture:
+    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as content, Image.open(content) as picture:
         yield picture
 
 
-def find_largest(path: Path) -> int:
+def find_largest(file: PictureFile) -> int:
     """The largest value of a deep picture, or 0 if it cannot be read."""
     try:
-        with _open_picture(path) as picture:
+        with _open_picture(file) as picture:
             return int(np.asarray(picture).max())
     except _FAULTS:
         return 0  # counted by whoever reads its pixels
 
 
 def read_pixels(
-    path: Path, mode: Mode, rule: PictureRule, size: tuple[int, int] | None
+    file: PictureFile, mode: Mode, rule: PictureRule, size: tuple[int, int] | None
 ) -> tuple[np.ndarray, bool] | None:
     """A picture's pixels (C, H, W), uint8, and whether parts of it are transparent; None if it is corrupt.
 
@@ -90,7 +90,7 @@ def read_pixels(
         size: the height and width that it is resized to; None for its own.
     """
     try:
-        with _open_picture(path) as picture:
+        with _open_picture(file) as picture:
             picture.load()  # turns a TIFF, which is then not to be turned again
             converted, transparent = _convert_mode(ImageOps.exif_transpose(picture), mode, rule)
     except _FAULTS:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
+
+from nas.data.pieces import slice_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,19 +29,25 @@ def _find_centre(height: int, width: int, size: tuple[int, int]) -> tuple[int, i
     return (height - part[0]) // 2, (width - part[1]) // 2, *part
 
 
-def resize_images(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Images (N, C, H, W), uint8 or float32, resized by the rule to (N, C, *size)."""
+def resize_images(images: Tensor, size: tuple[int, int], directory: Path | None = None) -> Tensor:
+    """Images (N, C, H, W), uint8 or float32, resized by the rule to (N, C, *size).
+
+    Args:
+        directory: see nas.data.mapped.allocate.
+    """
     import torch
     import torch.nn.functional as F
+
+    from nas.data.mapped import allocate
 
     count, channels, *sides = images.shape
     if tuple(sides) == size:
         return images
     top, left, height, width = _find_centre(sides[0], sides[1], size)
-    result = torch.empty((count, channels, *size), dtype=images.dtype)
-    for start in range(0, count, 1024):  # in pieces: as floats the whole set might not fit
-        piece = images[start : start + 1024, :, top : top + height, left : left + width].float()
+    result = allocate((count, channels, *size), images.dtype, directory)
+    for rows in slice_rows(max(images.shape, result.shape, key=math.prod)):  # as floats the whole set might not fit
+        piece = images[rows, :, top : top + height, left : left + width].float()
         piece = F.interpolate(piece, size, mode="bilinear", antialias=True, align_corners=False)
         whole = images.dtype == torch.uint8
-        result[start : start + 1024] = piece.round().clamp(0, 255) if whole else piece.clamp(0, 1)
+        result[rows] = piece.round().clamp(0, 255) if whole else piece.clamp(0, 1)
     return result

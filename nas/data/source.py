@@ -88,7 +88,8 @@ class Source:
         name: what the user calls it, without a colon: ``digits``, ``csv``.
         about: one line of help.
         load: reads all of its examples; raises UserError, naming --dataset, for what cannot be used.
-        argument: what the user writes after the name and a colon: a path, the name of another data set, or nothing.
+        argument: what the user writes after the name and a colon: a path, the name of another data set of the
+            catalogue, what another library calls one (which may be a path), or nothing.
         details: a paragraph about its format.
         downloads: which files it downloads, and where they belong in the folder of downloads.
         takes: which fields of Reading it takes of those in nas.data.reading.FITS, which not every source does.
@@ -97,7 +98,7 @@ class Source:
     name: str
     about: str
     load: Callable[[Request], UnsplitData]
-    argument: Literal["PATH", "NAME"] | None = None
+    argument: Literal["PATH", "NAME", "DATASET"] | None = None
     details: str = ""
     downloads: str = ""
     takes: tuple[str, ...] = ()

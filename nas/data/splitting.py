@@ -13,6 +13,7 @@ from torch import Tensor
 from nas.core.errors import UserError, unknown_name
 from nas.data.columns import Column, name_columns, standardise
 from nas.data.dataset import Dataset, Split
+from nas.data.mapped import find_mapping
 from nas.data.reading import SMALLEST_SIDE
 from nas.data.source import UnsplitData
 
@@ -67,7 +68,7 @@ def split_data(
     if test is None:
         order = _order(groups, labels, test_seed)
         count = _end_group(groups[order], min(10_000, max(1, len(order) // 5)), parts_after=2)
-        test, order = data.pool.take(order[:count]), order[count:]
+        test, order = data.pool.gather(order[:count]), order[count:]
         if seed != test_seed:  # else what remains is as it was when one seed decided all parts
             order = order[_order(groups[order], None if labels is None else labels[order], seed)]
     else:
@@ -81,9 +82,11 @@ def split_data(
         if not _FEWEST_TO_TRAIN <= train_size <= len(order) - count:
             raise UserError("--train-size", train_size, f"{_FEWEST_TO_TRAIN} to {len(order) - count}")
         count = _end_group(groups[order], min(count, max(1, train_size // 4)))
-    validation, order = data.pool.take(order[:count]), order[count:]
-    train = data.pool.take(order if train_size is None else order[:train_size])
-    notes = (*data.notes, *_describe_normal(normal))
+    validation, order = data.pool.gather(order[:count]), order[count:]
+    train = data.pool.gather(order if train_size is None else order[:train_size])
+    size = sum(part.examples.nbytes for part in (train, validation, test) if find_mapping(part.examples) is not None)
+    kept = [f"{size / 1e9:.1f} GB of examples stay on disk, as they do not fit into memory"] if size else []
+    notes = (*data.notes, *_describe_normal(normal), *kept)
     parts = Dataset(name, train, validation, test, data.classes, notes, data.pictures, normal=normal)
     return _standardise(parts, data.columns) if data.columns else parts
 
@@ -115,7 +118,8 @@ def keep_normal(data: Dataset, normal: Sequence[str]) -> Dataset:
     if not normal:
         return data
     train, validation = (
-        part.take(_is_normal(part, data.classes, normal).nonzero().flatten()) for part in (data.train, data.validation)
+        part.gather(_is_normal(part, data.classes, normal).nonzero().flatten())
+        for part in (data.train, data.validation)
     )
     _refuse_few_normal(normal, len(train) + len(validation))
     if len(train) < _FEWEST_TO_TRAIN or not len(validation):

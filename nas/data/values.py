@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nas.data.pieces import slice_rows
+
 RANGES = "uint8, or numbers in [0, 1], [-1, 1], [0, 255] or of up to 16 bits"
 _SLACK = 1e-3  # beyond 0, 1 and -1: what resizing and rounding leave
 _UNCLEAR = 2.0  # fractions up to here above 1 are no shades of 255
@@ -19,11 +21,13 @@ class ValueRule:
 
     Attributes:
         note: what it does, in words, after a name; empty where it does nothing.
-        apply: does it; the result is new, or the array itself.
+        apply: does it, value by value; the result is new, or the array itself.
+        keeps: whether it changes neither values nor their type.
     """
 
     note: str
     apply: Callable[[np.ndarray], np.ndarray]
+    keeps: bool = False
 
 
 def count_bits(largest: int) -> int:
@@ -50,26 +54,33 @@ def find_value_rule(arrays: Sequence[np.ndarray]) -> ValueRule:
         raise ValueError(said)
     if low >= (-_SLACK if floats else 0) and high <= (1 + _SLACK if floats else 1):
         if floats:
-            return ValueRule("", lambda array: _clip(array.astype(np.float32)))
+            keeps = low >= 0 and high <= 1 and all(array.dtype == np.float32 for array in arrays)
+            return ValueRule("", lambda array: _clip(array.astype(np.float32)), keeps)
         note = "holds only 0 and 1: read as black and white" if high == 1 else ""
         return ValueRule(note, lambda array: array.astype(np.uint8) * np.uint8(255))
     if -1 - _SLACK <= low < 0 and high <= 1 + _SLACK:
         return ValueRule("holds values in [-1, 1]: rescaled to [0, 1]", _halve)
     if low < 0:
         raise ValueError(said)
-    if floats and not _UNCLEAR <= high <= 255 and any((array != np.rint(array)).any() for array in arrays):
+    if floats and not _UNCLEAR <= high <= 255 and any(map(_has_fractions, arrays)):
         raise ValueError(said)
     if high <= 255:
         kept = all(array.dtype == np.uint8 for array in arrays)
         note = "" if kept else f"holds values from {low:g} to {high:g}: read as shades from 0 to 255"
         return ValueRule(
-            note, lambda array: (np.rint(array) if array.dtype.kind == "f" else array).astype(np.uint8, copy=False)
+            note,
+            lambda array: (np.rint(array) if array.dtype.kind == "f" else array).astype(np.uint8, copy=False),
+            kept,
         )
     bits = count_bits(int(high))
     if bits > 16:
         raise ValueError(said)
     note = f"holds values up to {high:g}: read as {bits} bits, of which the upper 8 are kept"
     return ValueRule(note, lambda array: (array.astype(np.uint16) >> (bits - 8)).astype(np.uint8))
+
+
+def _has_fractions(array: np.ndarray) -> bool:
+    return any(bool((array[rows] != np.rint(array[rows])).any()) for rows in slice_rows(array.shape))
 
 
 def _halve(array: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from nas.data.sources import (
     csv_file,
     digits,
     folder,
+    hugging_face,
     npy_file,
     npz_file,
     parquet,
@@ -27,6 +28,7 @@ SOURCES: dict[str, Source] = {
         parquet.SOURCE,
         npz_file.SOURCE,
         npy_file.SOURCE,
+        hugging_face.SOURCE,
         wav.SOURCE,
         *transformations.SOURCES,
     )

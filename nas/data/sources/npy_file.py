@@ -18,13 +18,16 @@ def load_npy(request: Request) -> UnsplitData:
     """
     from nas.data.arrays import read_examples, refuse_damage
     from nas.data.dataset import Split
+    from nas.data.mapped import memory_limit
 
+    path = request.find_path()
     with refuse_damage(request.name, _ALLOWED):
-        array = np.load(request.find_path(), allow_pickle=False)
+        large = path.stat().st_size > memory_limit()
+        array = np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
     if not isinstance(array, np.ndarray):
         array.close()
         raise UserError("--dataset", request.name, _ALLOWED, why="holds an archive; npz:PATH reads it")
-    (examples,), notes = read_examples(request.name, {"the array": array}, request.reading)
+    (examples,), notes = read_examples(request.name, {"the array": array}, request.reading, request.directory)
     return UnsplitData(Split(examples), notes=tuple(notes))
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
+from pathlib import Path
+from typing import IO
+
 import numpy as np
 
 from nas.core.errors import UserError
 from nas.data.source import Request, Source, UnsplitData
 
 _ALLOWED = "an .npz archive of plain arrays"
+_BYTES_AT_ONCE = 2**24
 
 
 def load_npz(request: Request) -> UnsplitData:
@@ -18,17 +24,18 @@ def load_npz(request: Request) -> UnsplitData:
     """
     from nas.data.arrays import find_names, read_arrays, refuse_damage
 
+    path = request.find_path()
     with refuse_damage(request.name, _ALLOWED):
-        archive = np.load(request.find_path(), allow_pickle=False)
+        archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise UserError("--dataset", request.name, _ALLOWED, why="holds a single array; npy:PATH reads it")
         with archive:
             names, notes = find_names(archive.files)
-            arrays = {key: archive[name] for key, name in names.items()}
+            arrays = {key: _read_member(path, archive, name, request.directory) for key, name in names.items()}
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is not in its format
             raise UserError("--dataset", request.name, _ALLOWED, why=f"{names[key]} is no array")
-    return read_arrays(request.name, arrays, request.reading, notes)
+    return read_arrays(request.name, arrays, request.reading, request.directory, notes)
 
 
 SOURCE = Source(
@@ -43,3 +50,47 @@ SOURCE = Source(
     "targets, arr_1 are other names. Nothing in the file is unpickled.",
     takes=("image_shape", "kind"),
 )
+
+
+def _read_member(path: Path, archive: np.lib.npyio.NpzFile, name: str, directory: Path) -> np.ndarray:
+    """An array of the archive: a large one is mapped if it is not compressed, else unpacked into a file.
+
+    Raises:
+        OSError, ValueError: it is damaged, or would have to be unpickled.
+    """
+    import torch
+
+    from nas.data.mapped import allocate, memory_limit
+
+    assert archive.zip is not None
+    member = next((one for one in archive.zip.infolist() if one.filename == f"{name}.npy"), None)
+    if member is None or member.file_size <= memory_limit():
+        return archive[name]
+    stored = member.compress_type == zipfile.ZIP_STORED
+    with path.open("rb") if stored else archive.zip.open(member) as file:
+        begin = _skip_header(file, member.header_offset) if stored else 0
+        shape, columns_first, dtype = _read_header(file)
+        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        if dtype.hasobject or file.tell() - begin + size != member.file_size:
+            return archive[name]  # which says what is wrong
+        if stored:
+            return np.memmap(path, dtype, "r", file.tell(), shape, order="F" if columns_first else "C")
+        content = allocate((size,), torch.uint8, directory).numpy()
+        for start in range(0, size, _BYTES_AT_ONCE):
+            part = file.read(min(_BYTES_AT_ONCE, size - start))
+            content[start : start + _BYTES_AT_ONCE] = np.frombuffer(part, np.uint8)
+        return content.view(dtype).reshape(shape, order="F" if columns_first else "C")
+
+
+def _skip_header(file: IO[bytes], start: int) -> int:
+    """Read on to where a member that is not compressed begins, and say where that is."""
+    file.seek(start + 26)
+    name, extra = struct.unpack("<HH", file.read(4))
+    return file.seek(name + extra, 1)
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether the first index runs fastest, and type of an array in NumPy's format."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)

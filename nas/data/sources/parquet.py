@@ -36,7 +36,7 @@ def load_parquet(request: Request) -> UnsplitData:
         raise UserError("--dataset", request.name, "a Parquet file that can be read", why=why) from None
     if not len(table):
         raise UserError("--dataset", request.name, "a table with rows", why="holds no row")
-    columns = [_read_column(name, table.column(name)) for name in table.column_names]
+    columns = [read_column(name, table.column(name)) for name in table.column_names]
     return make_vectors(RawTable(request.name, columns, range(1, len(table) + 1)), request.reading)
 
 
@@ -51,7 +51,7 @@ SOURCE = Source(
 )
 
 
-def _read_column(name: str, column: Any) -> RawColumn:
+def read_column(name: str, column: Any) -> RawColumn:
     """A pyarrow.ChunkedArray by its type: numbers, texts, booleans or what is no column of a vector."""
     from pyarrow import bool_, float64, large_string, types
 

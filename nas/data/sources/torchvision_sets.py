@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def _load(known: TorchvisionSet, downloads: str, request: Request) -> UnsplitDat
             raise UserError("--dataset", request.name, allowed, why=f"cannot be downloaded or read ({why})") from error
     if known.labels is None:
         size = request.reading.size or (_PICTURE_SIDE, _PICTURE_SIDE)
-        pool, test = (_read_pictures(part, size) for part in sets)
+        pool, test = (_read_pictures(part, size, request.directory) for part in sets)
         return UnsplitData(pool, test, notes=(f"faces were scaled and cropped to {size[0]} x {size[1]} pixels",))
     labels = [np.asarray(getattr(part, known.labels), dtype=np.int64) for part in sets]
     pool, test = (_read_arrays(part.data, of_part) for part, of_part in zip(sets, labels, strict=True))
@@ -85,14 +86,18 @@ def _read_arrays(data: Any, labels: np.ndarray) -> Split:
     return Split.from_arrays(images, labels)
 
 
-def _read_pictures(part: Any, size: tuple[int, int]) -> Split:
+def _read_pictures(part: Any, size: tuple[int, int], directory: Path) -> Split:
     """The pictures of a set that would not fit into memory whole, resized one by one."""
-    from nas.data.dataset import Split
+    import torch
 
-    images = np.empty((len(part), 3, *size), dtype=np.uint8)
+    from nas.data.dataset import Split
+    from nas.data.mapped import allocate
+
+    images = allocate((len(part), 3, *size), torch.uint8, directory)
     for index in range(len(part)):
-        images[index] = np.array(crop_and_resize(part[index][0].convert("RGB"), size)).transpose(2, 0, 1)
-    return Split.from_arrays(images)
+        picture = np.array(crop_and_resize(part[index][0].convert("RGB"), size))
+        images[index] = torch.from_numpy(picture.transpose(2, 0, 1))
+    return Split(images)
 
 
 def _source(name: str, about: str, known: TorchvisionSet, downloads: str) -> Source:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nas.core.errors import UserError
+from nas.data.pieces import slice_rows
 from nas.data.source import Request, Source, UnsplitData
 
 if TYPE_CHECKING:
@@ -64,11 +65,14 @@ TRANSFORMATIONS = {
 
 def transform_images(data: UnsplitData, transformation: Transformation) -> UnsplitData:
     """The data with every image transformed."""
+    from nas.data.mapped import allocate_like
 
     def transform(part: Split) -> Split:
-        made = transformation.apply(part.examples)
-        if made.shape[1] == 4 and not transformation.moves:
-            made[:, 3] = part.examples[:, 3]
+        made = allocate_like(part.examples, (len(part), *transformation.apply(part.examples[:1]).shape[1:]))
+        for rows in slice_rows(made.shape):
+            made[rows] = transformation.apply(part.examples[rows])
+            if made.shape[1] == 4 and not transformation.moves:
+                made[rows, 3] = part.examples[rows, 3]
         return replace(part, examples=made)
 
     test = None if data.test is None else transform(data.test)

@@ -110,3 +110,18 @@ def test_a_function_of_ones_own_is_a_source(tmp_path, monkeypatch):
     ):
         with pytest.raises(UserError, match=why):
             load_data(name)
+
+
+def test_a_library_s_names_and_those_of_folders_hold_from_everywhere(tmp_path, monkeypatch):
+    (tmp_path / "d").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert absolute_name("hf:d::test") == f"hf:{tmp_path / 'd'}::test"
+    assert absolute_name("hf:org/name:small") == "hf:org/name:small"
+    assert shorten_name("hf:org/name:small") == "hf:name:small"
+
+
+def test_without_hugging_faces_library_one_line_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(UserError, match=r"needs datasets.*pip install 'nas-generative\[hf\]'") as error:
+        load_data("hf:mnist")
+    assert "\n" not in str(error.value)
