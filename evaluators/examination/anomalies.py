@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from evaluators.autoencoder.baselines import reconstruct_linearly
 from evaluators.examination.figures import draw_distributions
 from evaluators.examination.subject import Subject, as_rows, squared_errors
 from nas.core.evaluator import Examination
@@ -35,7 +36,8 @@ def examine_anomalies(
         scores["_bound"] = -subject.bounds(part.examples, _SAMPLES)[2].numpy()
     seen, unseen = as_rows(train.examples, train.examples), as_rows(part.examples, train.examples)
     scores["_isolation_forest"] = _score_by_forest(seen, unseen, seed)
-    scores["_pca"] = _score_by_components(seen, unseen, part.examples, latent, seed)
+    rebuilt = reconstruct_linearly(train.examples.cpu(), part.examples.cpu(), latent)
+    scores["_pca"] = squared_errors(rebuilt, part.examples).numpy()
     metrics = {}
     for name, score in scores.items():
         metrics[f"anomaly_auroc{name}"] = float(roc_auc_score(anomalous, score))
@@ -56,13 +58,3 @@ def _score_by_forest(seen: np.ndarray, unseen: np.ndarray, seed: int) -> np.ndar
 
     scores: np.ndarray = -IsolationForest(random_state=seed).fit(seen).score_samples(unseen)
     return scores
-
-
-def _score_by_components(
-    seen: np.ndarray, unseen: np.ndarray, examples: torch.Tensor, latent: int, seed: int
-) -> np.ndarray:
-    from sklearn.decomposition import PCA
-
-    components = PCA(min(latent, *seen.shape), random_state=seed).fit(seen)
-    rebuilt = components.inverse_transform(components.transform(unseen))
-    return squared_errors(torch.from_numpy(rebuilt).reshape(examples.shape), examples).numpy()
