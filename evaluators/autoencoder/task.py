@@ -162,7 +162,7 @@ class AutoencoderTask(Task):
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score reconstructions of a part, and of the test part samples as well; see evaluators.autoencoder.scores."""
-        images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
+        images = self._validation if part == "validation" else as_float(self._part("test").examples)
         autoencoder = self._view(evaluated.eval())
         variance = None
         if autoencoder.variational:
@@ -192,7 +192,7 @@ class AutoencoderTask(Task):
 
         extractor = load_extractor(self.data, device=self.device)
         reference = make_reference(self.data, extractor, part="test")
-        images = as_float(self.data.test.examples[: reference.samples].to(self.device))
+        images = as_float(self._part("test").examples[: reference.samples])
         samples = draw_prior(as_autoencoder(model), images, torch.Generator(self.device).manual_seed(seed))
         fid = frechet_distance(reference.features, as_double(extractor.features(samples)))
         assert reference.real_fid is not None
@@ -227,8 +227,8 @@ class AutoencoderTask(Task):
         size = min(int(genotype.content["latent"]), math.prod(self.data.shape)) if "latent" in genotype.content else 0
         if not size:
             return {}
-        images = as_float(self.data.test.examples)
-        rebuilt = reconstruct_linearly(self.data.train.examples, self.data.test.examples, size)
+        images = as_float(self.data.normal_test.examples)
+        rebuilt = reconstruct_linearly(self.data.train.examples, images, size)
         scores = {"mse": mean_squared_error(rebuilt, images)}
         if self._pictured:
             scores["psnr"] = psnr(rebuilt, images)
@@ -242,16 +242,19 @@ class AutoencoderTask(Task):
         *,
         bound_samples: int = BOUND_SAMPLES,
         quick: bool = False,
+        until: float | None = None,
     ) -> Examination:
         """Judge a trained autoencoder by what it is used for; see evaluators.examination."""
         from evaluators.autoencoder.examination import make_subject  # scikit-learn takes seconds to import
+        from evaluators.examination.effort import plan_quick
         from evaluators.examination.examination import examine_uses
 
         hyperparameters, autoencoder = self.hyperparameters(genotype), self._view(model)
         likelihood = self._choose_density(hyperparameters) if autoencoder.variational else ""
         fitted = as_float(self.train_data.examples[:_FITTED_IMAGES])
         subject = make_subject(autoencoder, hyperparameters, likelihood, fitted, self.device, seed)
-        return examine_uses(subject, self.data, seed, bound_samples=bound_samples, quick=quick)
+        effort = plan_quick(self.cost(model)["multiply_adds"], bound_samples, until) if quick else None
+        return examine_uses(subject, self.data, seed, bound_samples=bound_samples, effort=effort)
 
     def cost(self, model: nn.Module) -> dict[str, float]:
         """``parameters`` and ``multiply_adds`` of what is delivered: without a critic."""

@@ -15,7 +15,7 @@ _SAMPLES = 4  # codes of an example that its likelihood is bounded by
 
 
 def examine_anomalies(
-    subject: Subject, train: Split, part: Split, anomalous: np.ndarray, latent: int, seed: int
+    subject: Subject, train: Split, part: Split, anomalous: np.ndarray, latent: int, seed: int, *, pictured: bool = True
 ) -> Examination:
     """Measure how well scores tell anomalies: the area under the ROC curve and average precision, 1 at best.
 
@@ -28,6 +28,7 @@ def examine_anomalies(
         part: others, normal and not.
         anomalous: which of `part` are anomalies, (N,) bool.
         latent: the size of a code.
+        pictured: whether ``anomalies.png`` is drawn.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -50,7 +51,8 @@ def examine_anomalies(
     }
     chance = f"by chance anomaly_ap is {anomalous.mean():.2g}"
     share = f"{anomalous.sum():,} of {len(anomalous):,} test examples are anomalies: {chance}"
-    return Examination(metrics, {"anomalies.png": draw_distributions(panels)}, (share,))
+    pictures = {"anomalies.png": draw_distributions(panels)} if pictured else {}
+    return Examination(metrics, pictures, (share,))
 
 
 def _score_by_forest(seen: np.ndarray, unseen: np.ndarray, seed: int) -> np.ndarray:

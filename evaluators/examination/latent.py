@@ -12,8 +12,6 @@ from nas.core.evaluator import Examination
 _CLUSTERED = 5_000
 _NEIGHBOURS = 5
 _ITERATIONS = 1_000
-FITTED = 5_000
-"""How many examples of the training part are learned from at most."""
 
 
 def make_probe(seed: int) -> Any:

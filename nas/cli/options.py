@@ -51,6 +51,7 @@ _SEARCH = (
     click.option("--finalists", type=int, help="Train so many of the best in full at the end (default 2; 0 for none)."),
     click.option("--final-share", type=float, help="The finals' share of the time (default 0.5, of a limit 0.7)."),
     click.option("--usual/--no-usual", default=None, help="Begin with what a practitioner would try first (default)."),
+    click.option("--evaluate/--no-evaluate", default=None, help="At the end judge the best by its uses (default)."),
     click.option("--epochs", type=int, help="Epochs a candidate is trained for (default: as many as rank them)."),
     click.option("--objective", multiple=True, help="Metric to optimise (default mse, of GANs fid); repeat it."),
     click.option(
@@ -117,8 +118,8 @@ def search_options(command: Command) -> Command:
 
 _ALSO_OF_A_TRAINING = (
     "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
-    "device", "precision", "test_seed", "train_size", "split", "image_size", "channels", "background", "image_shape",
-    "label", "drop", "columns", "group", "kind", "window", "normal", "data_dir", "strict",
+    "device", "precision", "evaluate", "test_seed", "train_size", "split", "image_size", "channels", "background",
+    "image_shape", "label", "drop", "columns", "group", "kind", "window", "normal", "data_dir", "strict",
 )  # fmt: skip
 
 

@@ -254,12 +254,14 @@ class Evaluator(Capabilities):
         *,
         bound_samples: int = BOUND_SAMPLES,
         quick: bool = False,
+        until: float | None = None,
     ) -> Examination:
         """Judge a trained model on the test part by what its kind is used for.
 
         Args:
             seed: of everything random: noise, subsets, draws of labels.
             bound_samples: codes of an example that its likelihood is bounded by, if the model has one.
-            quick: look at fewer examples, and draw nothing that takes long.
+            quick: look at so few examples that it takes some seconds, and draw nothing.
+            until: when a quick one has to be over, by `time.monotonic`; what would take longer is left out.
         """
         raise NotImplementedError

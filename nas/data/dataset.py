@@ -131,6 +131,18 @@ class Dataset:
             digest.update(part.examples.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
+    def find_normal(self, part: Split) -> Tensor:
+        """Find which examples of a part are no anomalies, (N,) bool: all where nothing is known of that."""
+        if not self.normal or part.labels is None:
+            return torch.ones(len(part), dtype=torch.bool)
+        return torch.isin(part.labels.cpu(), torch.tensor([self.classes.index(label) for label in self.normal]))
+
+    @functools.cached_property
+    def normal_test(self) -> Split:
+        """The test part without its anomalies."""
+        normal = self.find_normal(self.test)
+        return self.test if normal.all() else self.test.take(normal.nonzero().flatten())
+
     @property
     def domains(self) -> tuple[Dataset, ...]:
         """The data sets it consists of: itself. See nas.data.pairs.DomainPair."""

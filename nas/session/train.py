@@ -31,7 +31,7 @@ INHERITED_OPTIONS = (
     *DATA_OPTIONS,
 )
 """The options that a training inherits from the run of its architecture, unless they are given."""
-_OWN = ("epochs", "executor", "name", "runs_dir", "checkpoint_every")
+_OWN = ("epochs", "executor", "name", "runs_dir", "checkpoint_every", "evaluate")
 
 
 def make_training_config(architecture: str | Candidate | Genotype, options: Mapping[str, Any]) -> RunConfig:
