@@ -36,6 +36,7 @@ _WHO_EVALUATES = (
     click.option("--trial-timeout", help="Kill a candidate that takes longer than this: 90s, 10m, 1.5h."),
 )
 _SEARCH = (
+    click.option("--preset", metavar="NAME", help="A named set of options; nas presets lists them; all others win."),
     click.option("--config", type=click.Path(path_type=Path), help="Options in YAML; the command line wins."),
     click.option("--space", help="Search space (default autoencoder); nas spaces lists them."),
     click.option("--dataset", help="Data set (default digits); nas datasets lists them."),
@@ -117,7 +118,7 @@ def search_options(command: Command) -> Command:
 
 
 _ALSO_OF_A_TRAINING = (
-    "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
+    "preset", "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
     "device", "precision", "evaluate", "test_seed", "train_size", "split", "image_size", "channels", "background",
     "image_shape", "label", "drop", "columns", "group", "kind", "window", "normal", "data_dir", "strict",
 )  # fmt: skip
@@ -156,15 +157,21 @@ def run_path(run: str, runs_dir: Path) -> Path:
 
 
 def collect_options(given: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, pairs taken apart, merged over those of ``--config``.
+    """The options that were given, pairs taken apart, merged over those of ``--config``, and these over ``--preset``.
 
     Raises:
-        UserError: a pair without '=', or a faulty file.
+        UserError: a pair without '=', an unknown preset, or a faulty file.
     """
     from nas.config import read_yaml
+    from nas.presets import load_preset
 
-    file = given.pop("config", None)
-    options: dict[str, Any] = read_yaml(file) if file is not None else {}
+    file, preset = given.pop("config", None), given.pop("preset", None)
+    options: dict[str, Any] = load_preset(preset) if preset is not None else {}
+    for option, value in (read_yaml(file) if file is not None else {}).items():
+        both = isinstance(value, dict) and isinstance(options.get(option), dict)
+        if both or option in _NARROWING:
+            _release(options, option, value)
+        options[option] = {**options[option], **value} if both else value
     for option, separator in (("pin", None), ("restrict", ","), ("set", None), ("stop_set", None)):
         pairs = given.pop("set_" if option == "set" else option, ())
         if pairs:
@@ -172,13 +179,25 @@ def collect_options(given: dict[str, Any]) -> dict[str, Any]:
             if not isinstance(inherited, dict):
                 raise UserError(f"--config {file}: {option}", inherited, "lines of 'name: value' below it")
             name = f"--{option.replace('_', '-')}"
-            options[option] = {**inherited, **dict(_pair(name, pair, separator) for pair in pairs)}
+            told = dict(_pair(name, pair, separator) for pair in pairs)
+            _release(options, option, told)
+            options[option] = {**inherited, **told}
     if not given["objective"]:
         del given["objective"]
     options.update({name: value for name, value in given.items() if value is not None})
     if "objective" in given:
         options["objective"] = list(given["objective"])
     return options
+
+
+_NARROWING = {"pin": "restrict", "restrict": "pin"}
+
+
+def _release(options: dict[str, Any], option: str, told: Any) -> None:
+    """Take away what a preset or a file says of decisions of which a stronger option says something else."""
+    other = options.get(_NARROWING.get(option, ""))
+    if isinstance(other, dict) and isinstance(told, dict):
+        options[_NARROWING[option]] = {name: value for name, value in other.items() if name not in told}
 
 
 def _pair(option: str, pair: str, separator: str | None) -> tuple[str, Any]:
