@@ -24,6 +24,9 @@ from evaluators.autoencoder.bounds import (
 )
 from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
+from evaluators.autoencoder.uses import METRICS as USES
+from evaluators.autoencoder.uses import explain_lacks, measure_auroc, measure_uses
+from evaluators.examination.subject import squared_errors
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.exact import as_double
 from evaluators.metrics.reconstruction import mean_squared_error, psnr
@@ -34,6 +37,7 @@ from nas.core.errors import UserError
 from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
+from nas.core.space import SearchSpace
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Trial
 from nas.data.cells import MISSING
@@ -68,6 +72,8 @@ class AutoencoderTask(Task):
     objective although larger codes raise it: pin ``latent`` to compare codes of one size. Of vector quantised ones
     ``codebook_perplexity``: exp of the entropy of what their codes consist of.
 
+    Of evaluators.autoencoder.uses those that are `measured`, which objectives are.
+
     On a test part of 100 images or more those whose prior can be sampled also have ``sample_fid``, of such samples, and
     beside it ``real_fid``; see evaluators.metrics.samples.make_reference.
     """
@@ -88,15 +94,23 @@ class AutoencoderTask(Task):
         Metric("codebook_perplexity", "maximize", caveat="codes that ignore the image may use all of a codebook"),
         Metric("sample_fid", "minimize", caveat="is measured on the test part alone, as it takes too long for epochs"),
         REAL,
+        *USES.values(),
     )
+    on_demand = frozenset(USES)
     picture = "reconstructions.png"
     program = "autoencoder"
     examines = True
 
+    def __init__(self, space: SearchSpace, data: Dataset, device: str = "cpu", measured: tuple[str, ...] = ()) -> None:
+        super().__init__(space, data, device)
+        self._measured = measured
+
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """The metrics on this data: only images have those that need pictures."""
-        return {name: one for name, one in super().metrics.items() if self._pictured or name not in _OF_IMAGES}
+        found = {name: one for name, one in super().metrics.items() if self._pictured or name not in _OF_IMAGES}
+        lacks = {name: replace(found[name], caveat=why) for name, why in explain_lacks(self.data).items()}
+        return {**found, **lacks}
 
     @classmethod
     def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
@@ -109,7 +123,7 @@ class AutoencoderTask(Task):
         values = math.prod(self.data.shape)
         latent = max((size for size in (2, 4, 8, 16, 32) if size <= values // 4), default=2)
         needed = []
-        if objective in ("mse", "psnr", "ssim", "denoising_mse", "masked_mse"):
+        if objective in ("mse", "psnr", "ssim", "denoising_mse", "masked_mse", "probe_accuracy"):
             reason = f"a larger code would win {objective} trivially"
             needed.append(Assumption("latent", (latent,), reason))
         if objective in ("mse", "psnr", "ssim"):
@@ -171,10 +185,24 @@ class AutoencoderTask(Task):
                 fitted, codes = as_float(self.train_data.examples[:_FITTED_IMAGES]), torch.Generator(self.device)
                 variance = fit_decoder_variance(autoencoder, fitted, codes.manual_seed(seed))
         found = score_reconstructions(autoencoder, images, hyperparameters, seed, memory, variance)
+        if self._measured:
+            found = Scores({**found.metrics, **self._measure_uses(autoencoder, part)}, found.rows)
         few = min(len(images), len(self.data.validation)) < _FEWEST_TO_COMPARE
         if part == "validation" or few or not (autoencoder.samples_prior and self._pictured):
             return found
         return Scores({**found.metrics, **self._score_samples(evaluated, seed)}, found.rows)
+
+    def _measure_uses(self, autoencoder: AutoencoderModel, part: Literal["validation", "test"]) -> dict[str, float]:
+        normal, anomalies = self._part(part), self.data.validation_anomalies
+        if part == "test":
+            anomalies = self._test_anomalies
+        elif self.scored_examples is not None and anomalies is not None:
+            anomalies = anomalies.take(slice(self.scored_examples))
+        return measure_uses(self._measured, autoencoder, self.train_data, normal, anomalies)
+
+    @property
+    def _test_anomalies(self) -> Split:
+        return self.data.test.take((~self.data.find_normal(self.data.test)).nonzero().flatten())
 
     def _choose_density(self, hyperparameters: Mapping[str, Any]) -> str:
         """Choose the likelihood that a variational model is scored with: its own, unless that is none of the data.
@@ -232,6 +260,9 @@ class AutoencoderTask(Task):
         scores = {"mse": mean_squared_error(rebuilt, images)}
         if self._pictured:
             scores["psnr"] = psnr(rebuilt, images)
+        if "anomaly_auroc" in self._measured and len(others := as_float(self._test_anomalies.examples)):
+            errors = squared_errors(reconstruct_linearly(self.data.train.examples, others, size), others)
+            scores["anomaly_auroc"] = measure_auroc(squared_errors(rebuilt, images), errors)
         return {f"PCA with {size} components": scores}
 
     def examine(

@@ -100,6 +100,8 @@ class Dataset:
             where the examples are as they came.
         normal: the names of the only labels in training and validation part, where the test part has others as well,
             which are anomalies; empty where all parts have all labels.
+        validation_anomalies: where there are normal labels, examples with others that the test part has not either, as
+            many as the validation part has at most: what is normal can be told from them while models are chosen.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Dataset:
     pictures: PictureRule = USUAL_PICTURES
     columns: tuple[Column, ...] = ()
     normal: tuple[str, ...] = ()
+    validation_anomalies: Split | None = None
 
     @property
     def shape(self) -> Shape:
