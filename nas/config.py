@@ -136,6 +136,7 @@ class RunConfig(BaseModel):
     drop: list[str] = Field(default_factory=list)
     columns: list[str] = Field(default_factory=list)
     group: str | None = None
+    factors: list[str] = Field(default_factory=list)
     kind: str = "auto"
     window: int | None = None
     data_dir: Folder | None = None

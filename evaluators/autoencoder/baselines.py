@@ -7,7 +7,10 @@ import torch
 from scipy.linalg import eigh
 from torch import Tensor
 
-from evaluators.examination.subject import as_rows
+from evaluators.autoencoder.uses import measure_auroc
+from evaluators.examination.subject import as_rows, squared_errors
+from evaluators.metrics.reconstruction import mean_squared_error, psnr
+from nas.data.dataset import Dataset, as_float
 
 _ENOUGH = 10_000  # examples that the components are fitted to
 _LARGEST = 4_096  # matrices whose eigenvectors take seconds
@@ -37,6 +40,23 @@ def reconstruct_linearly(train: Tensor, test: Tensor, size: int) -> Tensor:
     centred = as_rows(test, train) - mean
     rebuilt = torch.from_numpy(centred @ components @ components.T + mean).float().reshape(test.shape)
     return rebuilt.clamp(0, 1) if test.ndim == 4 else rebuilt
+
+
+def score_linearly(data: Dataset, size: int, *, aurocs: bool) -> dict[str, float]:
+    """Score principal components on the normal examples of the test part: ``mse``, and ``psnr`` of images.
+
+    Args:
+        aurocs: whether ``anomaly_auroc`` is measured as well, if there are anomalies in the test part.
+    """
+    examples = as_float(data.normal_test.examples)
+    rebuilt = reconstruct_linearly(data.train.examples, examples, size)
+    scores = {"mse": mean_squared_error(rebuilt, examples)}
+    if data.kind == "image":
+        scores["psnr"] = psnr(rebuilt, examples)
+    if aurocs and len(others := as_float(data.test_anomalies.examples)):
+        errors = squared_errors(reconstruct_linearly(data.train.examples, others, size), others)
+        scores["anomaly_auroc"] = measure_auroc(squared_errors(rebuilt, examples), errors)
+    return scores
 
 
 def _find_last_vectors(matrix: np.ndarray, count: int) -> np.ndarray:

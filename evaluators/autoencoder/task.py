@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.adversarial.task import REAL
-from evaluators.autoencoder.baselines import reconstruct_linearly
+from evaluators.autoencoder.baselines import score_linearly
 from evaluators.autoencoder.bounds import (
     AutoencoderModel,
     as_autoencoder,
@@ -25,11 +25,9 @@ from evaluators.autoencoder.bounds import (
 from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.uses import METRICS as USES
-from evaluators.autoencoder.uses import explain_lacks, measure_auroc, measure_uses
-from evaluators.examination.subject import squared_errors
+from evaluators.autoencoder.uses import explain_lacks, measure_uses
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.exact import as_double
-from evaluators.metrics.reconstruction import mean_squared_error, psnr
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
 from evaluators.training.selection import Scores
@@ -195,14 +193,10 @@ class AutoencoderTask(Task):
     def _measure_uses(self, autoencoder: AutoencoderModel, part: Literal["validation", "test"]) -> dict[str, float]:
         normal, anomalies = self._part(part), self.data.validation_anomalies
         if part == "test":
-            anomalies = self._test_anomalies
+            anomalies = self.data.test_anomalies
         elif self.scored_examples is not None and anomalies is not None:
             anomalies = anomalies.take(slice(self.scored_examples))
         return measure_uses(self._measured, autoencoder, self.train_data, normal, anomalies)
-
-    @property
-    def _test_anomalies(self) -> Split:
-        return self.data.test.take((~self.data.find_normal(self.data.test)).nonzero().flatten())
 
     def _choose_density(self, hyperparameters: Mapping[str, Any]) -> str:
         """Choose the likelihood that a variational model is scored with: its own, unless that is none of the data.
@@ -255,14 +249,7 @@ class AutoencoderTask(Task):
         size = min(int(genotype.content["latent"]), math.prod(self.data.shape)) if "latent" in genotype.content else 0
         if not size:
             return {}
-        images = as_float(self.data.normal_test.examples)
-        rebuilt = reconstruct_linearly(self.data.train.examples, images, size)
-        scores = {"mse": mean_squared_error(rebuilt, images)}
-        if self._pictured:
-            scores["psnr"] = psnr(rebuilt, images)
-        if "anomaly_auroc" in self._measured and len(others := as_float(self._test_anomalies.examples)):
-            errors = squared_errors(reconstruct_linearly(self.data.train.examples, others, size), others)
-            scores["anomaly_auroc"] = measure_auroc(squared_errors(rebuilt, images), errors)
+        scores = score_linearly(self.data, size, aurocs="anomaly_auroc" in self._measured)
         return {f"PCA with {size} components": scores}
 
     def examine(

@@ -27,7 +27,7 @@ def explain_lacks(data: Dataset) -> dict[str, str]:
     lacks, parts = {}, (data.train, data.validation)
     if any(part.labels is None for part in parts):
         lacks = dict.fromkeys(_OF_LABELS, "needs labels, and the data have none")
-    elif any(part.labels is not None and len(part.labels.unique()) < 2 for part in parts):
+    elif any(part.labels is not None and int(part.labels.min()) == int(part.labels.max()) for part in parts):
         lacks = dict.fromkeys(_OF_LABELS, "needs two labels or more to train on and to validate with")
     if not data.normal:
         lacks["anomaly_auroc"] = "needs --normal A,B, the labels of what is normal"

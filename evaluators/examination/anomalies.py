@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from evaluators.autoencoder.baselines import reconstruct_linearly
 from evaluators.examination.figures import draw_distributions

@@ -10,6 +10,7 @@ import numpy as np
 
 from evaluators.examination.anomalies import examine_anomalies
 from evaluators.examination.codebook import examine_codebook
+from evaluators.examination.disentanglement import examine_factors
 from evaluators.examination.effort import Deadline, Effort
 from evaluators.examination.embedding import EMBEDDED, draw_codes
 from evaluators.examination.latent import examine_codes
@@ -56,6 +57,14 @@ def examine_uses(
         uses["codebook"] = examine_codebook(subject, test)
     if deadline.fits("labels", len(train) + 2 * len(test), 3 * _BESIDES):
         uses |= _examine_labels(subject, train, test, effort, seed)
+    if (
+        train.factors is not None
+        and test.factors is not None
+        and deadline.fits("disentanglement", len(train) + len(test), train.factors.shape[1] * _BESIDES)
+    ):
+        codes, test_codes = subject.codes(train.examples), subject.codes(test.examples)
+        found = examine_factors(codes, train.factors.numpy(), test_codes, test.factors.numpy(), seed)
+        uses["disentanglement"] = found
     if data.normal and deadline.fits("anomaly detection", 6 * effort.judged, _BESIDES):
         uses["anomaly detection"] = _examine_anomalies(subject, data, train, effort, seed)
     if deadline.fits("robustness", 6 * len(few), _BESIDES):
@@ -88,9 +97,7 @@ def _join(*found: Examination) -> Examination:
     return Examination(metrics, pictures, tuple(remark for one in found for remark in one.remarks))
 
 
-def _examine_labels(
-    subject: Subject, train: Split, test: Split, effort: Effort, seed: int
-) -> dict[str, Examination]:
+def _examine_labels(subject: Subject, train: Split, test: Split, effort: Effort, seed: int) -> dict[str, Examination]:
     """Examine what codes say of labels, where both parts have some."""
     use = "labels"
     if train.labels is None or test.labels is None:

@@ -23,9 +23,7 @@ _SHOWN = 10
 _SHOWN_NOISE = 0.2
 
 
-def examine_robustness(
-    subject: Subject, part: Split, train: Split, seed: int, *, quick: bool = False
-) -> Examination:
+def examine_robustness(subject: Subject, part: Split, train: Split, seed: int, *, quick: bool = False) -> Examination:
     """Measure reconstructions of noisy examples against the clean ones, and of turned and scaled images.
 
     Images: ``psnr_at_noise_S`` in dB, of Gaussian noise of the deviation S on values in [0, 1]; and against the turned

@@ -1,4 +1,4 @@
-"""``nas spaces``, ``strategies``, ``early-stopping``, ``promotion``, ``presets``, ``datasets``: what there is, and one in full."""
+"""``nas spaces``, ``strategies``, ``early-stopping``, ``promotion``, ``presets``, ``datasets``: what there is."""
 
 from __future__ import annotations
 

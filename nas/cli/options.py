@@ -91,6 +91,7 @@ _SEARCH = (
     click.option("--drop", metavar="A,B", help="Of a table: columns that are not used."),
     click.option("--columns", metavar="A,B", help="Of a table: the only columns that are used."),
     click.option("--group", metavar="COLUMN", help="Of a table: keep rows with one value of it in one part."),
+    click.option("--factors", metavar="A,B", help="Of a table: what rows were made of, to compare codes with."),
     click.option("--kind", help="What arrays hold: auto (default: images or vectors), image, vector or sequence."),
     click.option("--window", type=int, help="Of recordings: cut them into windows of so many samples (default 1024)."),
     click.option(
@@ -118,9 +119,10 @@ def search_options(command: Command) -> Command:
 
 
 _ALSO_OF_A_TRAINING = (
-    "preset", "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
-    "device", "precision", "evaluate", "test_seed", "train_size", "split", "image_size", "channels", "background",
-    "image_shape", "label", "drop", "columns", "group", "kind", "window", "normal", "data_dir", "strict",
+    "preset", "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir",
+    "features", "device", "precision", "evaluate", "test_seed", "train_size", "split", "image_size", "channels",
+    "background", "image_shape", "label", "drop", "columns", "group", "factors", "kind", "window", "normal", "data_dir",
+    "strict",
 )  # fmt: skip
 
 

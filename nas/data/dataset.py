@@ -33,11 +33,13 @@ class Split:
             table NaN is a value that is missing; of a missing word all numbers are.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
+        factors: (N, K) float64, what each example was made of, which codes are compared with; or None.
     """
 
     examples: Tensor
     labels: Tensor | None = None
     vectors: Tensor | None = None
+    factors: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.examples.shape[0])
@@ -69,8 +71,8 @@ class Split:
         return self._change(lambda tensor: tensor.to(device))
 
     def _change(self, change: Callable[[Tensor], Tensor]) -> Split:
-        labels, vectors = (None if tensor is None else change(tensor) for tensor in (self.labels, self.vectors))
-        return Split(change(self.examples), labels, vectors)
+        besides = (self.labels, self.vectors, self.factors)
+        return Split(change(self.examples), *(None if tensor is None else change(tensor) for tensor in besides))
 
 
 def as_float(examples: Tensor) -> Tensor:
@@ -145,6 +147,11 @@ class Dataset:
         """The test part without its anomalies."""
         normal = self.find_normal(self.test)
         return self.test if normal.all() else self.test.take(normal.nonzero().flatten())
+
+    @functools.cached_property
+    def test_anomalies(self) -> Split:
+        """The anomalies of the test part."""
+        return self.test.take((~self.find_normal(self.test)).nonzero().flatten())
 
     @property
     def domains(self) -> tuple[Dataset, ...]:

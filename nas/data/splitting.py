@@ -130,9 +130,7 @@ def keep_normal(data: Dataset, normal: Sequence[str]) -> Dataset:
     if len(train) < _FEWEST_TO_TRAIN or not len(validation):
         raise UserError("--normal", ",".join(normal), "labels that training and validation part have examples of")
     notes = (*data.notes, *(note for note in _describe_normal(normal) if note not in data.notes))
-    return replace(
-        data, train=train, validation=validation, normal=normal, notes=notes, validation_anomalies=anomalies
-    )
+    return replace(data, train=train, validation=validation, normal=normal, notes=notes, validation_anomalies=anomalies)
 
 
 def _check_normal(normal: Sequence[str], name: str, part: Split, classes: tuple[str, ...]) -> tuple[str, ...]:

@@ -92,8 +92,7 @@ def evaluate_best(run: Run, best: Candidate, until: float | None) -> None:
     until = None if until is None else until - _RESERVE
     if until is not None and time.monotonic() + _LEAST > until:
         return
-    evaluator, how = run.parts.evaluator, {"bound_samples": BOUND_SAMPLES, "quick": True}
-    found = evaluator.examine(best.genotype, best.model(), run.config.seed, **how, until=until)
+    found = run.parts.evaluator.examine(best.genotype, best.model(), run.config.seed, quick=True, until=until)
     _record(run, best.number, BOUND_SAMPLES, found, quick=True)
 
 
@@ -104,6 +103,7 @@ def summarise(run: Run) -> list[str]:
     if noted is None:
         left = run.config.evaluate and run.parts.evaluator.examines and run.study.weights_path(number).is_file()
         return [f"no time was left to judge it by its uses: {command}"] if left else []
+
     def find_remarks(*begins: str) -> list[str]:
         return [remark for remark in noted["remarks"] if remark.startswith(begins)]
 
@@ -112,8 +112,8 @@ def summarise(run: Run) -> list[str]:
         told = [f"{words} {metrics[name]:.3g}" for name, words in names.items() if name in metrics]
         more = find_remarks("the posterior has collapsed", "iwae_bound is of") if use == "likelihood" else []
         lines += [f"  {use}: {'; '.join([', '.join(told), *more])}"] if told else []
-    more = f" (with pictures: {command})" if noted.get("quick") else ""
-    return [f"judged by its uses, {', '.join(find_remarks('measured on', 'no time was left'))}{more}", *lines]
+    further = f" (with pictures: {command})" if noted.get("quick") else ""
+    return [f"judged by its uses, {', '.join(find_remarks('measured on', 'no time was left'))}{further}", *lines]
 
 
 def make_document(

@@ -216,7 +216,9 @@ def test_anomalies_to_validate_with_are_in_no_part_and_no_more_than_the_normal_o
     split = keep_normal(whole, ["3", "1"])
     assert set(split.validation_anomalies.labels.tolist()) == {0, 2}
     assert keys(split.validation_anomalies) <= keys(whole.validation)
-    assert torch.equal(keep_normal(split, ["1", "3"]).validation_anomalies.examples, split.validation_anomalies.examples)
+    assert torch.equal(
+        keep_normal(split, ["1", "3"]).validation_anomalies.examples, split.validation_anomalies.examples
+    )
 
 
 def test_anomalies_to_validate_with_are_standardised_by_the_training_part():
