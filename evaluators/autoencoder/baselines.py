@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
 from torch import Tensor
 
 from evaluators.autoencoder.uses import measure_auroc
@@ -60,7 +59,6 @@ def score_linearly(data: Dataset, size: int, *, aurocs: bool) -> dict[str, float
 
 
 def _find_last_vectors(matrix: np.ndarray, count: int) -> np.ndarray:
-    """Find the eigenvectors (N, count) of the largest eigenvalues of a symmetric matrix (N, N)."""
-    size = len(matrix)
-    found: np.ndarray = eigh(matrix, subset_by_index=[size - count, size - 1])[1]
+    """Find the eigenvectors (N, count) of the largest eigenvalues, which come last, of a symmetric matrix (N, N)."""
+    found: np.ndarray = torch.linalg.eigh(torch.from_numpy(matrix)).eigenvectors[:, -count:].numpy()
     return found

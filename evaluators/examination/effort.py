@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _SHARE = 4e9
@@ -64,17 +66,28 @@ class Deadline:
     Attributes:
         effort: see Effort.
         pass_seconds: of one example; 0 before it is known.
+        slowness: how many times as long as its processor's time something takes here, where others want that too.
         left_out: the uses that there was no time for.
     """
 
     effort: Effort
     pass_seconds: float = 0.0
+    slowness: float = 1.0
     left_out: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def watch(self, passes: int) -> Iterator[None]:
+        """Learn from something that passes so many examples."""
+        began, worked = time.monotonic(), time.process_time()
+        yield
+        seconds = time.monotonic() - began
+        self.pass_seconds = seconds / passes
+        self.slowness = max(1.0, seconds / max(0.01, time.process_time() - worked))
 
     def fits(self, use: str, passes: int, seconds: float) -> bool:
         """Whether there is time for a use of so many passes of an example, and so many seconds besides."""
         until = self.effort.until
-        if until is None or time.monotonic() + passes * self.pass_seconds + seconds < until:
+        if until is None or time.monotonic() + passes * self.pass_seconds + self.slowness * seconds < until:
             return True
         self.left_out.append(use)
         return False

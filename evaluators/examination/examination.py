@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -46,9 +45,8 @@ def examine_uses(
         return Examination(remarks=("the test part has no normal examples: nothing can be judged",))
     train = choose_some(data.train, effort.fitted, seed)
     few = choose_some(test, effort.changed, seed)
-    began = time.monotonic()
-    uses = {"reconstruction": examine_reconstruction(subject, test)}
-    deadline.pass_seconds = (time.monotonic() - began) / len(test)
+    with deadline.watch(len(test)):
+        uses = {"reconstruction": examine_reconstruction(subject, test)}
     bounded = len(test) if bound_samples > BOUND_SAMPLES and not effort.quick else min(len(test), effort.bounded)
     if subject.bound is not None and deadline.fits("likelihood", bounded * bound_samples + len(test), 0.0):
         found = examine_likelihood(subject, choose_some(test, bounded, seed), bound_samples)

@@ -20,7 +20,7 @@ from nas.study.remote.working_copy import copy_back
 from nas.study.run import Candidate, Run
 from nas.study.study import Study
 
-_RESERVE = 1.5  # seconds for what follows: to write it down and to draw the report
+_RESERVE = 2.0  # seconds for what follows: to write it down and to draw the report
 _LEAST = 1.0  # seconds that it needs at least
 _SUMMARY = {
     "likelihood": {"iwae_bound": "IWAE bound", "elbo": "ELBO", "kl": "KL", "active_units": "active units"},

@@ -141,7 +141,7 @@ def test_where_no_time_is_left_a_line_says_how_to_judge_the_best(tmp_path, monke
     run = nas.search(trials=1, pin=pins, runs_dir=tmp_path, name="late", **limit)
     assert not run.evaluations
     assert summarise(run) == ["no time was left to judge it by its uses: nas evaluate late:0"]
-    monkeypatch.setattr("nas.session.evaluate._RESERVE", 1.5)
+    monkeypatch.setattr("nas.session.evaluate._RESERVE", 2.0)
     assert nas.resume(run).evaluations[0]["quick"] is True
 
 
