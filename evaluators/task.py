@@ -197,7 +197,7 @@ class Task(Capabilities):
 
     def _part(self, name: Literal["train", "validation", "test"]) -> Any:
         if name not in self._parts:
-            part = getattr(self.data, name)
+            part = self.data.normal_test if name == "test" else getattr(self.data, name)
             if name == "validation" and self.scored_examples is not None:
                 part = part.take(slice(self.scored_examples))
             self._parts[name] = part.to(self.device)
@@ -312,6 +312,7 @@ class Task(Capabilities):
         *,
         bound_samples: int = BOUND_SAMPLES,
         quick: bool = False,
+        until: float | None = None,
     ) -> Examination:
         """Judge a trained model on the device by what it is used for; see nas.core.evaluator.Evaluator.examine."""
         raise NotImplementedError

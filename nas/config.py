@@ -138,6 +138,7 @@ class RunConfig(BaseModel):
     drop: list[str] = Field(default_factory=list)
     columns: list[str] = Field(default_factory=list)
     group: str | None = None
+    factors: list[str] = Field(default_factory=list)
     kind: str = "auto"
     window: int | None = None
     data_dir: Folder | None = None
@@ -156,6 +157,7 @@ class RunConfig(BaseModel):
     finalists: Whole | None = Field(None, ge=0, le=100)
     final_share: float | None = Field(None, gt=0, lt=1, allow_inf_nan=False)
     usual: bool = True
+    evaluate: bool = True
     proposals: Whole = Field(PROPOSALS, ge=1, le=PROPOSALS)
     checkpoint_every: Whole = Field(1, ge=1)
     prune: Annotated[list[float], BeforeValidator(_as_ratios)] = Field(default_factory=list)
@@ -295,7 +297,7 @@ _ALLOWED = {
     **dict.fromkeys(("space", "strategy", "evaluator", "executor", "early-stopping"), "a name, or module:Class"),
     **dict.fromkeys(("dataset", "dataset-b"), "a name such as digits or folder:PATH, as nas datasets lists them"),
     **dict.fromkeys(("time-limit", "trial-timeout"), "a duration such as 90s, 10m or 1.5h"),
-    **dict.fromkeys(("strict", "grow"), "true or false"),
+    **dict.fromkeys(("strict", "grow", "usual", "evaluate"), "true or false"),
     "device": "auto, cpu, cuda, a card such as cuda:1, or mps",
     "precision": "auto, fp32, bf16",
     "final-share": "a number between 0 and 1",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.adversarial.task import REAL
-from evaluators.autoencoder.baselines import reconstruct_linearly
+from evaluators.autoencoder.baselines import score_linearly
 from evaluators.autoencoder.bounds import (
     AutoencoderModel,
     as_autoencoder,
@@ -24,9 +24,10 @@ from evaluators.autoencoder.bounds import (
 )
 from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
+from evaluators.autoencoder.uses import METRICS as USES
+from evaluators.autoencoder.uses import explain_lacks, measure_uses
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.exact import as_double
-from evaluators.metrics.reconstruction import mean_squared_error, psnr
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import Task
 from evaluators.training.selection import Scores
@@ -34,6 +35,7 @@ from nas.core.errors import UserError
 from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
+from nas.core.space import SearchSpace
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Trial
 from nas.data.cells import MISSING
@@ -68,6 +70,8 @@ class AutoencoderTask(Task):
     objective although larger codes raise it: pin ``latent`` to compare codes of one size. Of vector quantised ones
     ``codebook_perplexity``: exp of the entropy of what their codes consist of.
 
+    Of evaluators.autoencoder.uses those that are `measured`, which objectives are.
+
     On a test part of 100 images or more those whose prior can be sampled also have ``sample_fid``, of such samples, and
     beside it ``real_fid``; see evaluators.metrics.samples.make_reference.
     """
@@ -88,15 +92,23 @@ class AutoencoderTask(Task):
         Metric("codebook_perplexity", "maximize", caveat="codes that ignore the image may use all of a codebook"),
         Metric("sample_fid", "minimize", caveat="is measured on the test part alone, as it takes too long for epochs"),
         REAL,
+        *USES.values(),
     )
+    on_demand = frozenset(USES)
     picture = "reconstructions.png"
     program = "autoencoder"
     examines = True
 
+    def __init__(self, space: SearchSpace, data: Dataset, device: str = "cpu", measured: tuple[str, ...] = ()) -> None:
+        super().__init__(space, data, device)
+        self._measured = measured
+
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """The metrics on this data: only images have those that need pictures."""
-        return {name: one for name, one in super().metrics.items() if self._pictured or name not in _OF_IMAGES}
+        found = {name: one for name, one in super().metrics.items() if self._pictured or name not in _OF_IMAGES}
+        lacks = {name: replace(found[name], caveat=why) for name, why in explain_lacks(self.data).items()}
+        return {**found, **lacks}
 
     @classmethod
     def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
@@ -109,7 +121,7 @@ class AutoencoderTask(Task):
         values = math.prod(self.data.shape)
         latent = max((size for size in (2, 4, 8, 16, 32) if size <= values // 4), default=2)
         needed = []
-        if objective in ("mse", "psnr", "ssim", "denoising_mse", "masked_mse"):
+        if objective in ("mse", "psnr", "ssim", "denoising_mse", "masked_mse", "probe_accuracy"):
             reason = f"a larger code would win {objective} trivially"
             needed.append(Assumption("latent", (latent,), reason))
         if objective in ("mse", "psnr", "ssim"):
@@ -162,7 +174,7 @@ class AutoencoderTask(Task):
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score reconstructions of a part, and of the test part samples as well; see evaluators.autoencoder.scores."""
-        images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
+        images = self._validation if part == "validation" else as_float(self._part("test").examples)
         autoencoder = self._view(evaluated.eval())
         variance = None
         if autoencoder.variational:
@@ -171,10 +183,20 @@ class AutoencoderTask(Task):
                 fitted, codes = as_float(self.train_data.examples[:_FITTED_IMAGES]), torch.Generator(self.device)
                 variance = fit_decoder_variance(autoencoder, fitted, codes.manual_seed(seed))
         found = score_reconstructions(autoencoder, images, hyperparameters, seed, memory, variance)
+        if self._measured:
+            found = Scores({**found.metrics, **self._measure_uses(autoencoder, part)}, found.rows)
         few = min(len(images), len(self.data.validation)) < _FEWEST_TO_COMPARE
         if part == "validation" or few or not (autoencoder.samples_prior and self._pictured):
             return found
         return Scores({**found.metrics, **self._score_samples(evaluated, seed)}, found.rows)
+
+    def _measure_uses(self, autoencoder: AutoencoderModel, part: Literal["validation", "test"]) -> dict[str, float]:
+        normal, anomalies = self._part(part), self.data.validation_anomalies
+        if part == "test":
+            anomalies = self.data.test_anomalies
+        elif self.scored_examples is not None and anomalies is not None:
+            anomalies = anomalies.take(slice(self.scored_examples))
+        return measure_uses(self._measured, autoencoder, self.train_data, normal, anomalies)
 
     def _choose_density(self, hyperparameters: Mapping[str, Any]) -> str:
         """Choose the likelihood that a variational model is scored with: its own, unless that is none of the data.
@@ -192,7 +214,7 @@ class AutoencoderTask(Task):
 
         extractor = load_extractor(self.data, device=self.device)
         reference = make_reference(self.data, extractor, part="test")
-        images = as_float(self.data.test.examples[: reference.samples].to(self.device))
+        images = as_float(self._part("test").examples[: reference.samples])
         samples = draw_prior(as_autoencoder(model), images, torch.Generator(self.device).manual_seed(seed))
         fid = frechet_distance(reference.features, as_double(extractor.features(samples)))
         assert reference.real_fid is not None
@@ -227,11 +249,7 @@ class AutoencoderTask(Task):
         size = min(int(genotype.content["latent"]), math.prod(self.data.shape)) if "latent" in genotype.content else 0
         if not size:
             return {}
-        images = as_float(self.data.test.examples)
-        rebuilt = reconstruct_linearly(self.data.train.examples, self.data.test.examples, size)
-        scores = {"mse": mean_squared_error(rebuilt, images)}
-        if self._pictured:
-            scores["psnr"] = psnr(rebuilt, images)
+        scores = score_linearly(self.data, size, aurocs="anomaly_auroc" in self._measured)
         return {f"PCA with {size} components": scores}
 
     def examine(
@@ -242,16 +260,19 @@ class AutoencoderTask(Task):
         *,
         bound_samples: int = BOUND_SAMPLES,
         quick: bool = False,
+        until: float | None = None,
     ) -> Examination:
         """Judge a trained autoencoder by what it is used for; see evaluators.examination."""
         from evaluators.autoencoder.examination import make_subject  # scikit-learn takes seconds to import
+        from evaluators.examination.effort import plan_quick
         from evaluators.examination.examination import examine_uses
 
         hyperparameters, autoencoder = self.hyperparameters(genotype), self._view(model)
         likelihood = self._choose_density(hyperparameters) if autoencoder.variational else ""
         fitted = as_float(self.train_data.examples[:_FITTED_IMAGES])
         subject = make_subject(autoencoder, hyperparameters, likelihood, fitted, self.device, seed)
-        return examine_uses(subject, self.data, seed, bound_samples=bound_samples, quick=quick)
+        effort = plan_quick(self.cost(model)["multiply_adds"], bound_samples, until) if quick else None
+        return examine_uses(subject, self.data, seed, bound_samples=bound_samples, effort=effort)
 
     def cost(self, model: nn.Module) -> dict[str, float]:
         """``parameters`` and ``multiply_adds`` of what is delivered: without a critic."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
+from evaluators.autoencoder.baselines import reconstruct_linearly
 from evaluators.examination.figures import draw_distributions
 from evaluators.examination.subject import Subject, as_rows, squared_errors
 from nas.core.evaluator import Examination
@@ -14,7 +14,7 @@ _SAMPLES = 4  # codes of an example that its likelihood is bounded by
 
 
 def examine_anomalies(
-    subject: Subject, train: Split, part: Split, anomalous: np.ndarray, latent: int, seed: int
+    subject: Subject, train: Split, part: Split, anomalous: np.ndarray, latent: int, seed: int, *, pictured: bool = True
 ) -> Examination:
     """Measure how well scores tell anomalies: the area under the ROC curve and average precision, 1 at best.
 
@@ -27,6 +27,7 @@ def examine_anomalies(
         part: others, normal and not.
         anomalous: which of `part` are anomalies, (N,) bool.
         latent: the size of a code.
+        pictured: whether ``anomalies.png`` is drawn.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -35,7 +36,8 @@ def examine_anomalies(
         scores["_bound"] = -subject.bounds(part.examples, _SAMPLES)[2].numpy()
     seen, unseen = as_rows(train.examples, train.examples), as_rows(part.examples, train.examples)
     scores["_isolation_forest"] = _score_by_forest(seen, unseen, seed)
-    scores["_pca"] = _score_by_components(seen, unseen, part.examples, latent, seed)
+    rebuilt = reconstruct_linearly(train.examples.cpu(), part.examples.cpu(), latent)
+    scores["_pca"] = squared_errors(rebuilt, part.examples).numpy()
     metrics = {}
     for name, score in scores.items():
         metrics[f"anomaly_auroc{name}"] = float(roc_auc_score(anomalous, score))
@@ -48,7 +50,8 @@ def examine_anomalies(
     }
     chance = f"by chance anomaly_ap is {anomalous.mean():.2g}"
     share = f"{anomalous.sum():,} of {len(anomalous):,} test examples are anomalies: {chance}"
-    return Examination(metrics, {"anomalies.png": draw_distributions(panels)}, (share,))
+    pictures = {"anomalies.png": draw_distributions(panels)} if pictured else {}
+    return Examination(metrics, pictures, (share,))
 
 
 def _score_by_forest(seen: np.ndarray, unseen: np.ndarray, seed: int) -> np.ndarray:
@@ -56,13 +59,3 @@ def _score_by_forest(seen: np.ndarray, unseen: np.ndarray, seed: int) -> np.ndar
 
     scores: np.ndarray = -IsolationForest(random_state=seed).fit(seen).score_samples(unseen)
     return scores
-
-
-def _score_by_components(
-    seen: np.ndarray, unseen: np.ndarray, examples: torch.Tensor, latent: int, seed: int
-) -> np.ndarray:
-    from sklearn.decomposition import PCA
-
-    components = PCA(min(latent, *seen.shape), random_state=seed).fit(seen)
-    rebuilt = components.inverse_transform(components.transform(unseen))
-    return squared_errors(torch.from_numpy(rebuilt).reshape(examples.shape), examples).numpy()

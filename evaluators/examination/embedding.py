@@ -17,10 +17,8 @@ _PERPLEXITY = 30.0
 _FEWEST = 10
 
 
-def draw_codes(
-    codes: np.ndarray, labels: np.ndarray | None, names: Sequence[str], seed: int, *, quick: bool
-) -> Examination:
-    """Draw ``codes.png``: codes (N, latent) by PCA, and unless `quick` by t-SNE, and by UMAP where it is installed.
+def draw_codes(codes: np.ndarray, labels: np.ndarray | None, names: Sequence[str], seed: int) -> Examination:
+    """Draw ``codes.png``: codes (N, latent) by PCA and t-SNE, and by UMAP where it is installed.
 
     Args:
         labels: (N,) int64, indices into `names`; or None.
@@ -33,7 +31,7 @@ def draw_codes(
     flat = PCA(min(2, *codes.shape), random_state=seed).fit_transform(codes)
     flat = np.pad(flat, [(0, 0), (0, 2 - flat.shape[1])])
     panels, remarks = {"PCA": flat}, []
-    if not quick and len(codes) >= _FEWEST:
+    if len(codes) >= _FEWEST:
         start = flat / flat[:, 0].std() * 1e-4
         perplexity = min(_PERPLEXITY, (len(codes) - 1) / 3)
         panels["t-SNE"] = TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(codes)

@@ -6,60 +6,81 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from evaluators.examination.anomalies import examine_anomalies
 from evaluators.examination.codebook import examine_codebook
+from evaluators.examination.disentanglement import examine_factors
+from evaluators.examination.effort import Deadline, Effort
 from evaluators.examination.embedding import EMBEDDED, draw_codes
-from evaluators.examination.latent import FITTED, examine_codes
+from evaluators.examination.latent import examine_codes
 from evaluators.examination.likelihood import examine_activity, examine_likelihood
 from evaluators.examination.reconstruction import examine_reconstruction
 from evaluators.examination.robustness import examine_robustness
 from evaluators.examination.subject import Subject, as_rows, choose_some
 from evaluators.examination.transfer import examine_transfer
 from evaluators.examination.traversal import draw_traversals
-from nas.core.evaluator import Examination
+from nas.core.evaluator import BOUND_SAMPLES, Examination
 from nas.data.dataset import Dataset, Split
 
-_TESTED = 10_000
-_TESTED_QUICKLY = 2_000
-_CHANGED = 1_000  # examples that robustness is of: each is reconstructed sixteen times
-_TRANSFERRED = 2_000
-_JUDGED = 5_000  # examples that are normal or not
+_BESIDES = 0.4
+"""Seconds that a use takes besides the model's passes, of classifiers three times as many."""
 
 
-def examine_uses(subject: Subject, data: Dataset, seed: int, *, bound_samples: int, quick: bool) -> Examination:
+def examine_uses(
+    subject: Subject, data: Dataset, seed: int, *, bound_samples: int, effort: Effort | None = None
+) -> Examination:
     """Judge a trained model on the test part by everything that autoencoders are used for.
 
     Where the data have `normal` labels, all but anomaly detection and the plot of codes looks at these alone.
 
     Args:
         bound_samples: codes of an example that its likelihood is bounded by.
-        quick: look at no more than 2,000 examples, and draw no t-SNE.
+        effort: how much is looked at; by default all that evaluators.examination.effort.Effort says.
     """
+    effort = effort or Effort()
     seed %= 2**32  # what scikit-learn takes
-    whole, test = data.test, choose_some(_keep_normal(data, data.test), _TESTED_QUICKLY if quick else _TESTED, seed)
+    deadline = Deadline(effort)
+    whole, test = data.test, choose_some(data.normal_test, effort.tested, seed)
     if not len(test):
         return Examination(remarks=("the test part has no normal examples: nothing can be judged",))
-    train = choose_some(data.train, FITTED, seed)
-    few = choose_some(test, _CHANGED, seed)
-    uses = {"reconstruction": examine_reconstruction(subject, test)}
-    if subject.bound is not None:
-        found = examine_likelihood(subject, test, bound_samples, seed)
+    train = choose_some(data.train, effort.fitted, seed)
+    few = choose_some(test, effort.changed, seed)
+    with deadline.watch(len(test)):
+        uses = {"reconstruction": examine_reconstruction(subject, test)}
+    bounded = len(test) if bound_samples > BOUND_SAMPLES and not effort.quick else min(len(test), effort.bounded)
+    if subject.bound is not None and deadline.fits("likelihood", bounded * bound_samples + len(test), 0.0):
+        found = examine_likelihood(subject, choose_some(test, bounded, seed), bound_samples)
         uses["likelihood"] = _join(found, examine_activity(subject, test))
     if subject.count_uses is not None:
         uses["codebook"] = examine_codebook(subject, test)
-    uses |= _examine_labels(subject, train, test, seed)
-    uses["robustness"] = examine_robustness(subject, few, train, seed)
-    uses["anomaly detection"] = _examine_anomalies(subject, data, train, seed, quick=quick)
-    shown = choose_some(whole, EMBEDDED, seed)
-    labels = None if shown.labels is None else shown.labels.numpy()
-    uses["codes"] = draw_codes(subject.codes(shown.examples), labels, data.classes, seed, quick=quick)
-    if data.kind == "image":
-        uses["traversals"] = draw_traversals(subject, few)
-    subsets = _describe_subsets(data, test, train, few)
+    if deadline.fits("labels", len(train) + 2 * len(test), 3 * _BESIDES):
+        uses |= _examine_labels(subject, train, test, effort, seed)
+    if (
+        train.factors is not None
+        and test.factors is not None
+        and deadline.fits("disentanglement", len(train) + len(test), train.factors.shape[1] * _BESIDES)
+    ):
+        codes, test_codes = subject.codes(train.examples), subject.codes(test.examples)
+        found = examine_factors(codes, train.factors.numpy(), test_codes, test.factors.numpy(), seed)
+        uses["disentanglement"] = found
+    if data.normal and deadline.fits("anomaly detection", 6 * effort.judged, _BESIDES):
+        uses["anomaly detection"] = _examine_anomalies(subject, data, train, effort, seed)
+    if deadline.fits("robustness", 6 * len(few), _BESIDES):
+        uses["robustness"] = examine_robustness(subject, few, train, seed, quick=effort.quick)
+    remarks = _describe_subsets(data, test, train, few)
+    if not data.normal:
+        why = "it was trained on all labels" if data.classes else "the data have no labels"
+        remarks.append(f"no anomaly detection: {why} (nas search --normal LABEL)")
+    if deadline.left_out:
+        remarks.append(f"no time was left for {', '.join(deadline.left_out)}")
+    if not effort.quick:
+        shown = choose_some(whole, EMBEDDED, seed)
+        labels = None if shown.labels is None else shown.labels.numpy()
+        uses["codes"] = draw_codes(subject.codes(shown.examples), labels, data.classes, seed)
+        if data.kind == "image":
+            uses["traversals"] = draw_traversals(subject, few)
     found = merge_uses(uses)
-    return replace(found, remarks=(*found.remarks, *subsets))
+    return replace(found, remarks=(*found.remarks, *remarks))
 
 
 def merge_uses(uses: Mapping[str, Examination]) -> Examination:
@@ -74,21 +95,7 @@ def _join(*found: Examination) -> Examination:
     return Examination(metrics, pictures, tuple(remark for one in found for remark in one.remarks))
 
 
-def _keep_normal(data: Dataset, part: Split) -> Split:
-    anomalous = _find_anomalies(data, part)
-    return part if anomalous is None else part.take(torch.from_numpy(~anomalous))
-
-
-def _find_anomalies(data: Dataset, part: Split) -> np.ndarray | None:
-    """Find which examples are anomalies, (N,) bool; None where nothing is known of that."""
-    if not data.normal or part.labels is None:
-        return None
-    known = np.array([name in data.normal for name in data.classes])
-    anomalies: np.ndarray = ~known[part.labels.numpy()]
-    return anomalies
-
-
-def _examine_labels(subject: Subject, train: Split, test: Split, seed: int) -> dict[str, Examination]:
+def _examine_labels(subject: Subject, train: Split, test: Split, effort: Effort, seed: int) -> dict[str, Examination]:
     """Examine what codes say of labels, where both parts have some."""
     use = "labels"
     if train.labels is None or test.labels is None:
@@ -97,7 +104,7 @@ def _examine_labels(subject: Subject, train: Split, test: Split, seed: int) -> d
     if len(np.unique(labels)) < 2 or len(np.unique(test_labels)) < 2:
         return {use: Examination(remarks=("one label only: no probe, neighbours, clusters and transfer",))}
     codes, test_codes = subject.codes(train.examples), subject.codes(test.examples)
-    some = choose_some(test, _TRANSFERRED, seed)
+    some = choose_some(test, effort.transferred, seed)
     assert some.labels is not None
     return {
         use: examine_codes(codes, labels, test_codes, test_labels, seed),
@@ -113,16 +120,12 @@ def _examine_labels(subject: Subject, train: Split, test: Split, seed: int) -> d
     }
 
 
-def _examine_anomalies(subject: Subject, data: Dataset, train: Split, seed: int, *, quick: bool) -> Examination:
-    part = choose_some(data.test, _TESTED_QUICKLY if quick else _JUDGED, seed)
-    anomalous = _find_anomalies(data, part)
-    if not data.normal:
-        why = "it was trained on all labels" if data.classes else "the data have no labels"
-        return Examination(remarks=(f"no anomaly detection: {why} (nas search --normal LABEL)",))
-    if anomalous is None or not anomalous.any() or anomalous.all():
+def _examine_anomalies(subject: Subject, data: Dataset, train: Split, effort: Effort, seed: int) -> Examination:
+    part = choose_some(data.test, effort.judged, seed)
+    if part.labels is None or not (anomalous := ~data.find_normal(part).numpy()).any() or anomalous.all():
         return Examination(remarks=("no anomaly detection: the test part has no labels, or not both kinds",))
     latent = subject.codes(train.examples[:1]).shape[1]
-    return examine_anomalies(subject, train, part, anomalous, latent, seed)
+    return examine_anomalies(subject, train, part, anomalous, latent, seed, pictured=not effort.quick)
 
 
 def _describe_subsets(data: Dataset, test: Split, train: Split, few: Split) -> list[str]:
@@ -135,8 +138,8 @@ def _describe_subsets(data: Dataset, test: Split, train: Split, few: Split) -> l
     if data.normal and data.test.labels is not None:
         of = f"normal {of}"
         said.append("all but anomaly detection and the plot of codes is of normal examples alone")
-    if len(test) < (count := len(_keep_normal(data, data.test))):
-        said.append(f"measured on {len(test):,} of {count:,} {of}")
+    some = "" if len(test) == (count := len(data.normal_test)) else f" of {count:,}"
+    said.append(f"measured on {len(test):,}{some} {of}")
     if len(few) < len(test):
         said.append(f"robustness is of {len(few):,} {of}")
     return said

@@ -12,8 +12,6 @@ from nas.core.evaluator import Examination
 _CLUSTERED = 5_000
 _NEIGHBOURS = 5
 _ITERATIONS = 1_000
-FITTED = 5_000
-"""How many examples of the training part are learned from at most."""
 
 
 def make_probe(seed: int) -> Any:
@@ -38,27 +36,41 @@ def examine_codes(
         codes, labels: of the training part, (N, latent) and (N,).
         test_codes, test_labels: of the test part, (M, latent) and (M,).
     """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
     from sklearn.neighbors import KNeighborsClassifier
 
-    probe, remarks = make_probe(seed), []
+    accuracy, converged = measure_probe(codes, labels, test_codes, test_labels, seed)
+    remarks = [] if converged else [f"the linear probe has not converged in {_ITERATIONS:,} iterations"]
     neighbours = KNeighborsClassifier(min(_NEIGHBOURS, len(codes)))
-    with without_convergence_warnings():
-        probe.fit(codes, labels)
-    if probe[-1].n_iter_.max() >= _ITERATIONS:
-        remarks.append(f"the linear probe has not converged in {_ITERATIONS:,} iterations")
     neighbours.fit(codes, labels)
     some = np.sort(np.random.default_rng(seed).permutation(len(test_codes))[:_CLUSTERED])
     if len(some) < len(test_codes):
         remarks.append(f"clusters are of {len(some):,} of {len(test_codes):,} test examples")
-    count = min(len(np.unique(test_labels)), len(some))
-    with without_convergence_warnings():
-        clusters = KMeans(count, n_init=4, random_state=seed).fit_predict(test_codes[some])
+    nmi, ari = measure_clusters(test_codes[some], test_labels[some], seed)
     metrics = {
-        "probe_accuracy": float(probe.score(test_codes, test_labels)),
+        "probe_accuracy": accuracy,
         "knn_accuracy": float(neighbours.score(test_codes, test_labels)),
-        "kmeans_nmi": float(normalized_mutual_info_score(test_labels[some], clusters)),
-        "kmeans_ari": float(adjusted_rand_score(test_labels[some], clusters)),
+        "kmeans_nmi": nmi,
+        "kmeans_ari": ari,
     }
     return Examination(metrics, remarks=tuple(remarks))
+
+
+def measure_probe(
+    codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray, seed: int
+) -> tuple[float, bool]:
+    """Measure the accuracy of a linear classifier of codes, and say whether it has converged; see `examine_codes`."""
+    probe = make_probe(seed)
+    with without_convergence_warnings():
+        probe.fit(codes, labels)
+    return float(probe.score(test_codes, test_labels)), bool(probe[-1].n_iter_.max() < _ITERATIONS)
+
+
+def measure_clusters(codes: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
+    """Measure how far as many clusters of codes (N, latent) as there are labels (N,) agree with these: NMI and ARI."""
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    count = min(len(np.unique(labels)), len(codes))
+    with without_convergence_warnings():
+        clusters = KMeans(count, n_init=4, random_state=seed).fit_predict(codes)
+    return float(normalized_mutual_info_score(labels, clusters)), float(adjusted_rand_score(labels, clusters))

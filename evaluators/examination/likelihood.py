@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import math
 
-from evaluators.examination.subject import Subject, choose_some
-from nas.core.evaluator import BOUND_SAMPLES, Examination
+from evaluators.examination.subject import Subject
+from nas.core.evaluator import Examination
 from nas.data.dataset import Split
 
-_BOUNDED = 1_000  # examples at most that bounds of the usual number of samples are of
 _ACTIVE = 0.01  # Burda et al. 2016, section 5.2
 _NEARLY_NONE = 2
 
 
-def examine_likelihood(subject: Subject, part: Split, samples: int, seed: int) -> Examination:
-    """Measure ``elbo``, its parts ``log_likelihood`` and ``kl``, and ``iwae_bound``, in nats an example.
-
-    Of more samples than are usual they are of all examples; else of 1,000 at most.
-    """
-    some = part if samples > BOUND_SAMPLES else choose_some(part, _BOUNDED, seed)
-    found = subject.bounds(some.examples, samples)
+def examine_likelihood(subject: Subject, part: Split, samples: int) -> Examination:
+    """Measure ``elbo``, its parts ``log_likelihood`` and ``kl``, and ``iwae_bound``, in nats an example."""
+    found = subject.bounds(part.examples, samples)
     reached, paid, weighted = found.mean(1).tolist()
     metrics = {"elbo": reached - paid, "log_likelihood": reached, "kl": paid, "iwae_bound": weighted}
-    error = float(found[2].std(correction=0)) / math.sqrt(len(some))
-    remarks = [f"iwae_bound is of {samples:,} samples and {len(some):,} examples, its standard error {error:.2g} nats"]
+    error = float(found[2].std(correction=0)) / math.sqrt(len(part))
+    remarks = [f"iwae_bound is of {samples:,} samples and {len(part):,} examples, its standard error {error:.2g} nats"]
     return Examination(metrics, remarks=tuple(remarks))
 
 

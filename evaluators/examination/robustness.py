@@ -23,7 +23,7 @@ _SHOWN = 10
 _SHOWN_NOISE = 0.2
 
 
-def examine_robustness(subject: Subject, part: Split, train: Split, seed: int) -> Examination:
+def examine_robustness(subject: Subject, part: Split, train: Split, seed: int, *, quick: bool = False) -> Examination:
     """Measure reconstructions of noisy examples against the clean ones, and of turned and scaled images.
 
     Images: ``psnr_at_noise_S`` in dB, of Gaussian noise of the deviation S on values in [0, 1]; and against the turned
@@ -32,6 +32,9 @@ def examine_robustness(subject: Subject, part: Split, train: Split, seed: int) -
 
     The pictures: ``robustness.png``, the curves; of images ``denoised.png``, ten clean ones, noisy or corrupted as what
     the model was trained to undo, and reconstructed.
+
+    Args:
+        quick: there is noise alone, and no picture.
     """
     examples, image = as_float(part.examples.cpu()), part.kind == "image"
     unit = torch.ones(()) if image else _measure_deviations(as_float(train.examples.cpu()))
@@ -43,7 +46,7 @@ def examine_robustness(subject: Subject, part: Split, train: Split, seed: int) -
 
     curves = {"noise": {sigma: measure(rebuild(examples + sigma * unit * noise), examples) for sigma in _SIGMAS}}
     pictures = {}
-    if image:
+    if image and not quick:
         curves["rotation"] = {angle: _measure_moved(rebuild, rotate(examples, angle)) for angle in (0.0, *_ANGLES)}
         curves["scale"] = {
             factor: _measure_moved(rebuild, scale(examples, factor)) for factor in sorted((*_FACTORS, 1.0))
@@ -54,7 +57,8 @@ def examine_robustness(subject: Subject, part: Split, train: Split, seed: int) -
         pictures["denoised.png"] = render_rows([clean, noisy, rebuild(noisy)])
     titles = {"noise": "deviation of the noise", "rotation": "degrees", "scale": "factor"}
     axis = "PSNR, dB" if image else "mean squared error"
-    pictures["robustness.png"] = draw_curves({titles[kind]: curve for kind, curve in curves.items()}, axis)
+    if not quick:
+        pictures["robustness.png"] = draw_curves({titles[kind]: curve for kind, curve in curves.items()}, axis)
     unchanged = {"noise": 0.0, "rotation": 0.0, "scale": 1.0}
     metrics = {
         f"{name}_at_{kind}_{value:g}": found

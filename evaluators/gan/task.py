@@ -109,7 +109,7 @@ class GanTask(AdversarialTask):
     ) -> Scores:
         """Score samples of the generator `evaluated`; see evaluators.metrics.samples."""
         gan, noise, reference = as_gan(model), Noise(hyperparameters, seed, self.device), self._select_reference(part)
-        told: Split = self.data.validation if part == "validation" else self.data.test
+        told: Split = self.data.validation if part == "validation" else self.data.normal_test
         samples = sample_images(gan, evaluated, noise, told, reference.samples)
         return Scores(score_samples(samples, self._extractor, reference), sample_grid(gan, evaluated, noise, told))
 

@@ -146,7 +146,7 @@ def make_reference(
     part: Literal["validation", "test"] = "validation",
     samples: int | None = None,
 ) -> Reference:
-    """Make the reference of a search, the validation part; or of the final test, the test part.
+    """Make the reference of a search, the validation part; or of the final test, the normal examples of the test part.
 
     Never the training part: a generator that has learnt it by heart would win. Training images, as many as samples are
     scored, say what FID the data itself has: that of few images is biased upwards, by as much for samples as for them.
@@ -158,7 +158,7 @@ def make_reference(
         UserError: see `count_samples` and `Reference`.
     """
     count = count_samples(data) if samples is None else samples
-    images: Tensor = getattr(data, part).examples
+    images = (data.validation if part == "validation" else data.normal_test).examples
     if len(images) < _FEW:
         log.warning("%s: its %s part has %d images, too few for an FID to say much", data.name, part, len(images))
     order = np.random.default_rng(0x5EA1).permutation(len(data.train))[:count]
@@ -175,10 +175,10 @@ def count_samples(*sets: Dataset) -> int:
         UserError: there are fewer than two.
     """
     for data in sets:
-        if min(len(data.validation), len(data.test)) < 2:
+        if min(len(data.validation), len(data.normal_test)) < 2:
             why = f"is split into {data.counts}"
             raise UserError("--dataset", data.name, f"more {data.kind}s: two or more in each part", why=why)
-    return min(_MOST_SAMPLES, *(len(part) for data in sets for part in (data.validation, data.test)))
+    return min(_MOST_SAMPLES, *(len(part) for data in sets for part in (data.validation, data.normal_test)))
 
 
 def score_samples(samples: Tensor, extractor: FeatureExtractor, reference: Reference) -> dict[str, float]:

@@ -43,6 +43,7 @@ class _Lazy(click.Group):
         "strategies": ("nas.cli.catalogue", "List the strategies, or explain one."),
         "early-stopping": ("nas.cli.catalogue", "List the rules of early stopping, or explain one."),
         "promotion": ("nas.cli.catalogue", "List the rules of promotion, or explain one."),
+        "presets": ("nas.cli.catalogue", "List the presets, or show one."),
         "datasets": ("nas.cli.catalogue", "List the data sets, or explain one."),
         "doctor": ("nas.cli.doctor", "Check that everything a search needs is here and works."),
     }

@@ -1,4 +1,4 @@
-"""``nas spaces``, ``strategies``, ``early-stopping``, ``promotion``, ``datasets``: what there is, and one in full."""
+"""``nas spaces``, ``strategies``, ``early-stopping``, ``promotion``, ``presets``, ``datasets``: what there is."""
 
 from __future__ import annotations
 
@@ -70,6 +70,18 @@ def datasets_command(name: str | None) -> None:
         click.echo(describe_data_set(name))
         return
     _print_lines(data_set_names())
+
+
+@click.command("presets")
+@click.argument("name", required=False)
+def presets_command(name: str | None) -> None:
+    """List the presets, or show one: options as --config takes them, for nas search --preset NAME or nas train."""
+    from nas.presets import describe_preset, list_presets
+
+    if name is not None:
+        click.echo(describe_preset(name), nl=False)
+        return
+    _print_lines(list_presets())
 
 
 def _parse_shape(text: str, kinds: tuple[str, ...]) -> tuple[int, ...]:

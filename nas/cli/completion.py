@@ -51,6 +51,13 @@ def complete_data_set(ctx: click.Context, parameter: click.Parameter, incomplete
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def complete_preset(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the names of presets."""
+    from nas.presets import list_presets
+
+    return [CompletionItem(name) for name in list_presets() if name.startswith(incomplete)]
+
+
 def complete_run(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the names of the runs in the folder of runs."""
     from nas.session.lookup import list_runs

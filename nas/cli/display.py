@@ -19,6 +19,7 @@ from nas.core.genotype import Genotype
 from nas.core.metric import format_value
 from nas.core.pareto import most_spread, pareto_front
 from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
+from nas.session.evaluate import summarise
 from nas.session.plan import expect_trials
 from nas.study.remote.urls import describe_place, find_url
 
@@ -304,7 +305,7 @@ def print_summary(run: Run) -> None:
         out.print(Text(f"not grown, as none of their blocks can be left out: {whole}"))
     if tested:
         out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
-    for sentence in run.describe_comparison():
+    for sentence in (*run.describe_comparison(), *summarise(run)):
         out.print(Text(sentence), soft_wrap=True)
     if (url := find_url(run.path)) is not None:
         out.print(Text(f"the run is at {url}; its copy here:"), soft_wrap=True)

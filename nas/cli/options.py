@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nas.cli.completion import complete, complete_data_set, complete_run, complete_trial
+from nas.cli.completion import complete, complete_data_set, complete_preset, complete_run, complete_trial
 from nas.core.errors import UserError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -54,6 +54,8 @@ _SEARCH: dict[str, tuple[Decorator, ...]] = {
         _runs_dir(),
         click.option("--track", multiple=True, metavar="NAME[:PLACE]",
                      help="Tell a tracker of the run: tensorboard:FOLDER, mlflow:ADDRESS, wandb:PROJECT; repeat it."),
+        click.option("--preset", metavar="NAME", shell_complete=complete_preset,
+                     help="A named set of options; nas presets lists them; all others win."),
         click.option("--config", type=click.Path(path_type=Path), help="Options in YAML; the command line wins."),
     ),
     "Where it runs": (
@@ -80,6 +82,7 @@ _SEARCH: dict[str, tuple[Decorator, ...]] = {
         click.option("--drop", metavar="A,B", help="Of a table: columns that are not used."),
         click.option("--columns", metavar="A,B", help="Of a table: the only columns that are used."),
         click.option("--group", metavar="COLUMN", help="Of a table: keep rows with one value of it in one part."),
+        click.option("--factors", metavar="A,B", help="Of a table: what rows were made of, to compare codes with."),
         click.option("--kind", help="What arrays hold: auto (default: images or vectors), image, vector or sequence."),
         click.option("--window", type=int,
                      help="Of recordings: cut them into windows of so many samples (default 1024)."),
@@ -139,6 +142,7 @@ _SEARCH: dict[str, tuple[Decorator, ...]] = {
                      help="Train so many of the best in full at the end (default 2; 0 for none)."),
         click.option("--final-share", type=float,
                      help="The finals' share of the time (default 0.5, of a limit 0.7)."),
+        click.option("--evaluate/--no-evaluate", default=None, help="At the end judge the best by its uses (default)."),
         click.option("--prune", metavar="A,B", help="At the end, prune the best: shares of its channels, as 0.5,0.7."),
         click.option("--keep-weights", type=int, help="Keep the weights of the best N only (default all)."),
     ),
@@ -186,9 +190,10 @@ def _find_headings() -> dict[str, str]:
 
 
 _ALSO_OF_A_TRAINING = (
-    "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "track", "runs_dir",
-    "features", "device", "precision", "test_seed", "train_size", "split", "image_size", "channels", "background",
-    "image_shape", "label", "drop", "columns", "group", "kind", "window", "normal", "data_dir", "strict",
+    "preset", "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "track",
+    "runs_dir", "features", "device", "precision", "evaluate", "test_seed", "train_size", "split", "image_size",
+    "channels", "background", "image_shape", "label", "drop", "columns", "group", "factors", "kind", "window", "normal",
+    "data_dir", "strict",
 )  # fmt: skip
 
 
@@ -225,15 +230,21 @@ def run_path(run: str, runs_dir: Path) -> Path:
 
 
 def collect_options(given: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, pairs taken apart, merged over those of ``--config``.
+    """The options that were given, pairs taken apart, merged over those of ``--config``, and these over ``--preset``.
 
     Raises:
-        UserError: a pair without '=', or a faulty file.
+        UserError: a pair without '=', an unknown preset, or a faulty file.
     """
     from nas.config import read_yaml
+    from nas.presets import load_preset
 
-    file = given.pop("config", None)
-    options: dict[str, Any] = read_yaml(file) if file is not None else {}
+    file, preset = given.pop("config", None), given.pop("preset", None)
+    options: dict[str, Any] = load_preset(preset) if preset is not None else {}
+    for option, value in (read_yaml(file) if file is not None else {}).items():
+        both = isinstance(value, dict) and isinstance(options.get(option), dict)
+        if both or option in _NARROWING:
+            _release(options, option, value)
+        options[option] = {**options[option], **value} if both else value
     for option, separator in (("pin", None), ("restrict", ","), ("set", None), ("stop_set", None)):
         pairs = given.pop("set_" if option == "set" else option, ())
         if pairs:
@@ -241,7 +252,9 @@ def collect_options(given: dict[str, Any]) -> dict[str, Any]:
             if not isinstance(inherited, dict):
                 raise UserError(f"--config {file}: {option}", inherited, "lines of 'name: value' below it")
             name = f"--{option.replace('_', '-')}"
-            options[option] = {**inherited, **dict(_pair(name, pair, separator) for pair in pairs)}
+            told = dict(_pair(name, pair, separator) for pair in pairs)
+            _release(options, option, told)
+            options[option] = {**inherited, **told}
     for name in ("objective", "track"):
         if not given.get(name):
             given.pop(name, None)
@@ -250,6 +263,16 @@ def collect_options(given: dict[str, Any]) -> dict[str, Any]:
         if name in given:
             options[name] = list(given[name])
     return options
+
+
+_NARROWING = {"pin": "restrict", "restrict": "pin"}
+
+
+def _release(options: dict[str, Any], option: str, told: Any) -> None:
+    """Take away what a preset or a file says of decisions of which a stronger option says something else."""
+    other = options.get(_NARROWING.get(option, ""))
+    if isinstance(other, dict) and isinstance(told, dict):
+        options[_NARROWING[option]] = {name: value for name, value in other.items() if name not in told}
 
 
 def _pair(option: str, pair: str, separator: str | None) -> tuple[str, Any]:

@@ -134,6 +134,7 @@ def _make_document(run: Run) -> dict[str, Any]:
             "values": dict(candidate.metrics),
             "test": run.tested,
             "compared": run.compared,
+            "evaluation": run.evaluations.get(candidate.number),
             "model": None if run.model_folder is None else str(run.model_folder),
         }
     from nas.cli.runs import list_front

@@ -106,6 +106,7 @@ class Capabilities:
             ``scored_examples``, how many of the validation part it is scored on; and has `measure_pace`.
         takes_precision: whether it takes ``precision``, what trainings compute with.
         extracts_features: whether it takes ``features``, the name of the extractor that samples are scored by.
+        on_demand: the metrics that it measures only where they are objectives, which it takes as ``measured``.
     """
 
     data_kinds: ClassVar[tuple[str, ...]] = ("image",)
@@ -116,6 +117,7 @@ class Capabilities:
     sizes_epochs: ClassVar[bool] = False
     times_candidates: ClassVar[bool] = False
     takes_precision: ClassVar[bool] = False
+    on_demand: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def usual_epochs(cls, data: Any, epoch_size: int | None = None) -> int:
@@ -262,12 +264,14 @@ class Evaluator(Capabilities):
         *,
         bound_samples: int = BOUND_SAMPLES,
         quick: bool = False,
+        until: float | None = None,
     ) -> Examination:
         """Judge a trained model on the test part by what its kind is used for.
 
         Args:
             seed: of everything random: noise, subsets, draws of labels.
             bound_samples: codes of an example that its likelihood is bounded by, if the model has one.
-            quick: look at fewer examples, and draw nothing that takes long.
+            quick: look at so few examples that it takes some seconds, and draw nothing.
+            until: when a quick one has to be over, by `time.monotonic`; what would take longer is left out.
         """
         raise NotImplementedError

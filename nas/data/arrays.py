@@ -31,12 +31,14 @@ NAMES: dict[str, tuple[str, ...]] = {
     "x_train": ("train_images", "x", "images", "data", "arr_0"),
     "y_train": ("train_labels", "y", "labels", "targets", "arr_1"),
     "c_train": (),
+    "f_train": ("factors",),
     "x_test": ("test_images",),
     "y_test": ("test_labels",),
     "c_test": (),
+    "f_test": (),
 }
-"""The names of arrays, examples, labels and vectors that a model is told of the examples, and what they are called
-elsewhere, the likeliest first; capitals do not matter."""
+"""The names of arrays, examples, labels, vectors that a model is told of the examples, and factors that they were made
+of, and what they are called elsewhere, the likeliest first; capitals do not matter."""
 
 _ALLOWED = {
     "image": f"(N, H, W), (N, H, W, C) or (N, C, H, W) with C from 1 to 4: {RANGES}",
@@ -137,6 +139,9 @@ def read_arrays(
     }
     if len({_count_columns(of_part) for of_part in vectors.values()}) > 1:
         raise UserError("--dataset", name, "c_train and c_test of one length, or neither", why="they differ in it")
+    factors = {part: _read_factors(name, f"f_{part}", arrays.get(f"f_{part}"), len(x)) for part, x in parts.items()}
+    if len({_count_columns(of_part) for of_part in factors.values()}) > 1:
+        raise UserError("--dataset", name, "f_train and f_test of one length, or neither", why="they differ in it")
     labels: dict[str, np.ndarray] = {}
     for part, tensor in parts.items():
         if (key := f"y_{part}") not in arrays:
@@ -149,7 +154,7 @@ def read_arrays(
         said += [f"{key} {how}"] if how else []
     classes, numbers = number_labels(list(labels.values())) if labels else ((), [])
     numbered = {part: torch.from_numpy(number) for part, number in zip(labels, numbers, strict=True)}
-    splits = {part: Split(tensor, numbered.get(part), vectors[part]) for part, tensor in parts.items()}
+    splits = {part: Split(tensor, numbered.get(part), vectors[part], factors[part]) for part, tensor in parts.items()}
     return UnsplitData(splits["train"], splits.get("test"), classes, (*notes, *said))
 
 
@@ -252,6 +257,18 @@ def _read_conditions(name: str, key: str, array: np.ndarray | None, number: int)
     if not np.isfinite(array).all():
         raise UserError("--dataset", name, f"finite numbers in {key}", why=f"{key} holds others")
     return torch.from_numpy(np.array(array, dtype=np.float32))
+
+
+def _read_factors(name: str, key: str, array: np.ndarray | None, number: int) -> Tensor | None:
+    """The factors of examples, (N, K) float64, of an array (N,) or (N, K) of numbers by its key."""
+    if array is None:
+        return None
+    if array.dtype.kind not in "iufb" or array.ndim not in (1, 2) or len(array) != number or not array[:1].size:
+        why = f"{key} is {array.dtype} of shape {array.shape}"
+        raise UserError("--dataset", name, f"numbers (N, K) in {key}, a row for each of {number} examples", why=why)
+    if not np.isfinite(array).all():
+        raise UserError("--dataset", name, f"finite numbers in {key}", why=f"{key} holds others")
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64)).reshape(number, -1)
 
 
 def _count_columns(vectors: Tensor | None) -> int:

@@ -36,11 +36,13 @@ class Split:
             file (nas.data.mapped): of a part that is sent to another process, that of the file is sent.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
+        factors: (N, K) float64, what each example was made of, which codes are compared with; or None.
     """
 
     examples: Tensor
     labels: Tensor | None = None
     vectors: Tensor | None = None
+    factors: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.examples.shape[0])
@@ -76,8 +78,8 @@ class Split:
         return self._change(lambda tensor: tensor.to(device))
 
     def _change(self, change: Callable[[Tensor], Tensor]) -> Split:
-        labels, vectors = (None if tensor is None else change(tensor) for tensor in (self.labels, self.vectors))
-        return Split(change(self.examples), labels, vectors)
+        besides = (self.labels, self.vectors, self.factors)
+        return Split(change(self.examples), *(None if tensor is None else change(tensor) for tensor in besides))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "examples": Reference.of(self.examples) or self.examples}
@@ -114,6 +116,8 @@ class Dataset:
             where the examples are as they came.
         normal: the names of the only labels in training and validation part, where the test part has others as well,
             which are anomalies; empty where all parts have all labels.
+        validation_anomalies: where there are normal labels, examples with others that the test part has not either, as
+            many as the validation part has at most: what is normal can be told from them while models are chosen.
     """
 
     name: str
@@ -125,6 +129,7 @@ class Dataset:
     pictures: PictureRule = USUAL_PICTURES
     columns: tuple[Column, ...] = ()
     normal: tuple[str, ...] = ()
+    validation_anomalies: Split | None = None
 
     @property
     def shape(self) -> Shape:
@@ -145,6 +150,23 @@ class Dataset:
             for rows in slice_rows(part.examples.shape):
                 digest.update(part.examples[rows].contiguous().numpy().data)
         return digest.hexdigest()[:16]
+
+    def find_normal(self, part: Split) -> Tensor:
+        """Find which examples of a part are no anomalies, (N,) bool: all where nothing is known of that."""
+        if not self.normal or part.labels is None:
+            return torch.ones(len(part), dtype=torch.bool)
+        return torch.isin(part.labels.cpu(), torch.tensor([self.classes.index(label) for label in self.normal]))
+
+    @functools.cached_property
+    def normal_test(self) -> Split:
+        """The test part without its anomalies."""
+        normal = self.find_normal(self.test)
+        return self.test if normal.all() else self.test.gather(normal.nonzero().flatten())
+
+    @functools.cached_property
+    def test_anomalies(self) -> Split:
+        """The anomalies of the test part."""
+        return self.test.gather((~self.find_normal(self.test)).nonzero().flatten())
 
     @property
     def domains(self) -> tuple[Dataset, ...]:

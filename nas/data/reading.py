@@ -33,6 +33,7 @@ ALLOWED = {
     "drop": "names of columns: A,B",
     "columns": "names of columns: A,B",
     "group": "the name of a column",
+    "factors": "names of columns: A,B",
     "kind": "auto, image, vector, sequence",
     "window": "a whole number of samples from 1 on",
 }
@@ -45,13 +46,14 @@ FITS = {
     "drop": _TABLES,
     "columns": _TABLES,
     "group": _TABLES,
+    "factors": _TABLES,
     "kind": "arrays, such as npz:PATH or npy:PATH",
     "window": "recordings, such as wav:PATH",
 }
 """What the fields of Reading are for that not every source takes, in words."""
 
 _LACKS = {
-    **dict.fromkeys(("label", "drop", "columns", "group"), "is no table"),
+    **dict.fromkeys(("label", "drop", "columns", "group", "factors"), "is no table"),
     "image_shape": "holds no images in rows",
     "kind": "is no array",
     "window": "holds no recordings",
@@ -76,6 +78,7 @@ class Reading:
         drop: of a table, columns that are not used.
         columns: of a table, the only columns that are used, where any are named.
         group: of a table, the column by which rows belong together: all with one value come into one part.
+        factors: of a table, the columns that say what a row was made of, which codes are compared with.
         kind: of arrays, what their examples are, where the shape leaves it open: (N, T) and (N, C, T) can be sequences.
         window: of recordings, how many samples make an example; None for the usual number.
 
@@ -92,6 +95,7 @@ class Reading:
     drop: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     group: str | None = None
+    factors: tuple[str, ...] = ()
     kind: Kind = "auto"
     window: int | None = None
 
@@ -142,7 +146,7 @@ def normalise(name: str, value: Any) -> Any:
     Raises:
         ValueError: it is not ALLOWED.
     """
-    if name in ("drop", "columns"):
+    if name in ("drop", "columns", "factors"):
         return _split_names(name, value)
     if isinstance(value, bool) or (name in ("label", "group") and not (value and isinstance(value, str))):
         raise ValueError(ALLOWED[name])  # a bool is YAML's yes

@@ -47,7 +47,8 @@ def split_data(
             the same examples, and sees none of them.
         split: ``stratified`` where there are labels and no groups: every part has the share of each class that all
             examples have.
-        normal: the labels that training and validation part keep; all where there are none. The test part keeps all.
+        normal: the labels that training and validation part keep; all where there are none. The test part keeps all,
+            and of the others as many as the validation part has, if there are, stand beside that.
 
     Raises:
         UserError: there are fewer than 10 examples, or fewer than `train_size` asks for, or fewer groups than parts;
@@ -74,8 +75,10 @@ def split_data(
     else:
         order = _order(groups, labels, seed)
     normal = _check_normal(normal, name, data.pool, data.classes)
+    others = order[:0]
     if normal:
-        order = order[_is_normal(data.pool, data.classes, normal)[order]]
+        kept = _is_normal(data.pool, data.classes, normal)[order]
+        order, others = order[kept], order[~kept]
         _refuse_few_normal(normal, len(order))
     count = _end_group(groups[order], max(1, min(5_000, int(0.15 * len(order)))))
     if train_size is not None:
@@ -85,9 +88,10 @@ def split_data(
     validation, order = data.pool.gather(order[:count]), order[count:]
     train = data.pool.gather(order if train_size is None else order[:train_size])
     size = sum(part.examples.nbytes for part in (train, validation, test) if find_mapping(part.examples) is not None)
-    kept = [f"{size / 1e9:.1f} GB of examples stay on disk, as they do not fit into memory"] if size else []
-    notes = (*data.notes, *_describe_normal(normal), *kept)
-    parts = Dataset(name, train, validation, test, data.classes, notes, data.pictures, normal=normal)
+    mapped = [f"{size / 1e9:.1f} GB of examples stay on disk, as they do not fit into memory"] if size else []
+    notes = (*data.notes, *_describe_normal(normal), *mapped)
+    anomalies = data.pool.gather(others[: len(validation)]) if len(others) else None
+    parts = Dataset(name, train, validation, test, data.classes, notes, data.pictures, (), normal, anomalies)
     return _standardise(parts, data.columns) if data.columns else parts
 
 
@@ -102,10 +106,11 @@ def standardise_data(data: Dataset) -> Dataset:
 
 
 def _standardise(data: Dataset, columns: Sequence[Column]) -> Dataset:
-    parts = (data.train, data.validation, data.test)
-    scaled, fitted = standardise(*(part.examples for part in parts), columns=columns)
-    train, validation, test = (replace(part, examples=one) for part, one in zip(parts, scaled, strict=True))
-    return replace(data, train=train, validation=validation, test=test, columns=fitted)
+    names = ("train", "validation", "test", "validation_anomalies")
+    parts = {name: part for name in names if (part := getattr(data, name)) is not None}
+    scaled, fitted = standardise(*(part.examples for part in parts.values()), columns=columns)
+    changed = {name: replace(part, examples=one) for (name, part), one in zip(parts.items(), scaled, strict=True)}
+    return replace(data, **changed, columns=fitted)
 
 
 def keep_normal(data: Dataset, normal: Sequence[str]) -> Dataset:
@@ -117,15 +122,18 @@ def keep_normal(data: Dataset, normal: Sequence[str]) -> Dataset:
     normal = _check_normal(normal, data.name, data.train, data.classes)
     if not normal:
         return data
+    known = [_is_normal(part, data.classes, normal) for part in (data.train, data.validation)]
     train, validation = (
-        part.gather(_is_normal(part, data.classes, normal).nonzero().flatten())
-        for part in (data.train, data.validation)
+        part.gather(its.nonzero().flatten()) for part, its in zip((data.train, data.validation), known, strict=True)
     )
+    others, anomalies = (~known[1]).nonzero().flatten(), data.validation_anomalies
+    if len(others):
+        anomalies = data.validation.gather(others[: len(validation)])
     _refuse_few_normal(normal, len(train) + len(validation))
     if len(train) < _FEWEST_TO_TRAIN or not len(validation):
         raise UserError("--normal", ",".join(normal), "labels that training and validation part have examples of")
     notes = (*data.notes, *(note for note in _describe_normal(normal) if note not in data.notes))
-    return replace(data, train=train, validation=validation, normal=normal, notes=notes)
+    return replace(data, train=train, validation=validation, normal=normal, notes=notes, validation_anomalies=anomalies)
 
 
 def _check_normal(normal: Sequence[str], name: str, part: Split, classes: tuple[str, ...]) -> tuple[str, ...]:

@@ -83,14 +83,15 @@ def choose_columns(name: str, names: Sequence[str], reading: Reading) -> set[str
         twice = next(one for one in names if names.count(one) > 1)
         raise UserError("--dataset", name, "a first line of names, each once", why=f"two columns are called {twice!r}")
     asked = {"label": [reading.label], "drop": reading.drop, "columns": reading.columns, "group": [reading.group]}
+    asked["factors"] = reading.factors
     for option, given in asked.items():
         for one in given:
             if one is not None and one not in known:
                 raise unknown_name(f"--{option}", one, known)
     chosen = set(reading.columns or known) - set(reading.drop)
-    aside = {one for one in (reading.label, reading.group) if one is not None}
+    aside = {one for one in (reading.label, reading.group, *reading.factors) if one is not None}
     if not chosen - aside:
-        allowed = "a column besides those of --label, --group and --drop"
+        allowed = "a column besides those of --label, --group, --factors and --drop"
         raise UserError("--dataset", name, allowed, why="no column is left")
     return chosen | aside
 
@@ -123,7 +124,7 @@ def make_vectors(table: RawTable, reading: Reading) -> UnsplitData:
     left_out: dict[str, list[str]] = defaultdict(list)
     used: list[Numbers | Words] = []
     for column in table.columns:
-        if column.name in (reading.label, reading.group):
+        if column.name in (reading.label, reading.group, *reading.factors):
             continue
         why = _find_flaw(table, column, asked=column.name in reading.columns)
         if not isinstance(column, Unusable) and not why:
@@ -151,8 +152,9 @@ def make_vectors(table: RawTable, reading: Reading) -> UnsplitData:
         missing += int(np.isnan(examples[:, place.start]).sum())
     classes, labels = ((), None) if reading.label is None else _read_labels(table, read[reading.label])
     groups = None if reading.group is None else _read_groups(table, read[reading.group])
+    factors = [_read_factor(table, read[one]) for one in reading.factors]
     summary = _summarise(len(examples), columns, missing, reading)
-    pool = Split(torch.from_numpy(examples), labels)
+    pool = Split(torch.from_numpy(examples), labels, factors=torch.stack(factors, 1) if factors else None)
     return UnsplitData(pool, classes=classes, notes=(summary, *notes), columns=columns, groups=groups)
 
 
@@ -228,6 +230,16 @@ def _read_labels(table: RawTable, column: RawColumn) -> tuple[tuple[str, ...], T
     return classes, torch.from_numpy(places.astype(np.int64))
 
 
+def _read_factor(table: RawTable, column: RawColumn) -> Tensor:
+    """What each row has of a factor, (N,) float64; words are numbered."""
+    if isinstance(column, Unusable):
+        raise UserError("--factors", column.name, "columns of numbers or of words", why=column.why)
+    _refuse_missing(table, "--factors", column)
+    if isinstance(column, Numbers):
+        _check_numbers(table, column)
+    return torch.from_numpy((column.places if isinstance(column, Words) else column.numbers).astype(np.float64))
+
+
 def _read_groups(table: RawTable, column: RawColumn) -> Tensor:
     if isinstance(column, Unusable):
         raise UserError("--group", column.name, "a column of numbers or of words", why=column.why)
@@ -247,7 +259,7 @@ def _summarise(rows: int, columns: Sequence[Column], missing: int, reading: Read
         kinds.append(f"{len(widths)}{noun} of words (as {sum(widths)} numbers)")
     if missing:
         kinds.append(f"{missing:,} missing value{'s' * (missing != 1)}")
-    told = {"label": reading.label, "group": reading.group}
+    told = {"label": reading.label, "group": reading.group, "factors": ", ".join(reading.factors)}
     return "; ".join([f"{rows:,} rows: {', '.join(kinds)}", *(f"{key}: {one}" for key, one in told.items() if one)])
 
 

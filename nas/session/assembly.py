@@ -267,6 +267,8 @@ def _collect_evaluator_options(config: RunConfig, kind: type[Capabilities], epoc
         options["precision"] = config.precision
     if config.candidate_time is not None:
         options["candidate_seconds"] = parse_duration(config.candidate_time)
+    if asked := [name for name in config.objective if name in kind.on_demand]:
+        options["measured"] = tuple(asked)
     if config.features is not None:
         if not kind.extracts_features:
             raise UserError("--features", config.features, "evaluators that score samples, such as gan")

@@ -19,6 +19,7 @@ from nas.session.comparison import compare_best
 from nas.session.cost_limits import make_refusal
 from nas.session.delivery import export_model, write_report
 from nas.session.environment import keep_threads
+from nas.session.evaluate import evaluate_best
 from nas.session.finals import FinalsHook
 from nas.session.plan import find_exploring_seconds, find_final_share, find_training_seconds
 from nas.session.promotion import forget_paused, make_promoter
@@ -96,7 +97,10 @@ def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *
     run.exhausted = search.exhausted
     _note_recommended(run.study, search, finals.find_best(search))
     if run.ranked():
-        deliver_best(run, run.candidate(None))
+        deliver_best(run, best := run.candidate(None))
+        if run.config.evaluate and run.parts.evaluator.examines and run.study.weights_path(best.number).is_file():
+            limit = run.config.time_limit
+            evaluate_best(run, best, None if limit is None else began + parse_duration(limit))
     run.study.note("finished", len(search.ended))
     tracking.close(run)
     return run

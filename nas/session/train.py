@@ -1,4 +1,4 @@
-"""The configuration of a run that trains one architecture in full, from the run that found it."""
+"""The configuration of a run that trains one architecture in full, from the run that found it, or of a preset."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from nas.config import RunConfig
 from nas.core.errors import UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.core.job import PruneChannels
-from nas.session.assembly import TRAIN
+from nas.core.space import Conditionable, generator_for, sample
+from nas.session.assembly import TRAIN, load_data_first
+from nas.session.given import NO_OBJECTS, Given
 from nas.session.lookup import find_architecture
+from nas.session.restrictions import fit_space, load_space, restrict_space
 from nas.study.remote.urls import find_runs_folder
 from nas.study.run import Candidate
 
 DATA_OPTIONS = (
     "dataset", "dataset_b", "test_seed", "train_size", "split", "image_size", "channels", "background", "image_shape",
-    "label", "drop", "columns", "group", "kind", "window", "normal", "data_dir", "strict",
+    "label", "drop", "columns", "group", "factors", "kind", "window", "normal", "data_dir", "strict",
 )  # fmt: skip
 """The inherited options that belong to the data set: given another set, none of them is inherited."""
 INHERITED_OPTIONS = (
@@ -31,7 +34,7 @@ INHERITED_OPTIONS = (
     *DATA_OPTIONS,
 )
 """The options that a training inherits from the run of its architecture, unless they are given."""
-_OWN = ("epochs", "executor", "name", "track", "runs_dir", "checkpoint_every")
+_OWN = ("epochs", "executor", "name", "track", "runs_dir", "checkpoint_every", "evaluate")
 
 
 def make_training_config(architecture: str | Candidate | Genotype, options: Mapping[str, Any]) -> RunConfig:
@@ -72,3 +75,24 @@ def make_training_config(architecture: str | Candidate | Genotype, options: Mapp
         inherited = {"space": genotype.space}
     own = {"genotype": genotype.text, "strategy": TRAIN, "trials": 1, "from_": source}
     return RunConfig.checked({**inherited, **options, **own})
+
+
+def make_preset_config(name: str, options: Mapping[str, Any]) -> tuple[RunConfig, Given]:
+    """Make the configuration of ``nas train --preset NAME``, and give the data that had to be loaded for it.
+
+    What is trained is the usual genotype of the space, as the options' pins and restrictions leave it; what is decided
+    neither way is drawn by the seed. Options that say how to search have no say.
+
+    Raises:
+        UserError: an option is faulty, or the preset does not fit the data.
+    """
+    config = RunConfig.checked(dict(options))
+    given = load_data_first(config, NO_OBJECTS)
+    assert given.data is not None
+    space = restrict_space(fit_space(load_space(config), given.data), config)
+    if isinstance(space, Conditionable):
+        space = space.conditioned(given.data.condition)
+    genotype = sample(space, generator_for(config.seed, 0), usual=1.0)
+    kept = {option: options[option] for option in (*INHERITED_OPTIONS, *_OWN) if option in options}
+    own = {"genotype": genotype.text, "strategy": TRAIN, "trials": 1, "from_": f"preset {name}"}
+    return RunConfig.checked({**kept, **own}), given

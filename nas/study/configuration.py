@@ -55,6 +55,7 @@ def load_config(path: Path) -> RunConfig:
     written = {
         "finalists": 0,
         "usual": False,
+        "evaluate": False,
         "proposals": 1,
         "epoch_size": ALL_EXAMPLES,
         "precision": "fp32",

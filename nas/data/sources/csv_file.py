@@ -105,8 +105,8 @@ def _is_table(path: Path, reading: Reading) -> bool:
     Raises:
         UserError: the user says both.
     """
-    if reading.drop or reading.columns or reading.group:
-        why = "with --drop, --columns or --group rows are those of a table"
+    if reading.drop or reading.columns or reading.group or reading.factors:
+        why = "with --drop, --columns, --group or --factors rows are those of a table"
         reading.refuse_others(table.SOURCE.takes, why=why)
         return True
     return reading.image_shape is None and reading.label not in ENDS and table.looks_like_table(path)

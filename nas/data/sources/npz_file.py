@@ -47,7 +47,9 @@ SOURCE = Source(
     "[0, 1], [-1, 1] or deeper whole numbers; or vectors (N, D) of finite numbers, of which --image-shape makes "
     "images; or with --kind sequence sequences (N, T) or (N, C, T), NaN where a number is missing. y_train and y_test "
     "are N whole numbers, words or one-hot rows. A single array is x_train; X, images, data, arr_0 and y, labels, "
-    "targets, arr_1 are other names. Nothing in the file is unpickled.",
+    "targets, arr_1 are other names. "
+    "f_train and f_test are factors (N, K) that examples were made of: nas evaluate says how far codes disentangle "
+    "them. Nothing in the file is unpickled.",
     takes=("image_shape", "kind"),
 )
 

@@ -45,7 +45,7 @@ SOURCE = Source(
     "a table in Parquet",
     load_parquet,
     argument="PATH",
-    takes=("label", "drop", "columns", "group"),
+    takes=("label", "drop", "columns", "group", "factors"),
     details="A file, or a folder of files with the same columns; read by pyarrow. Columns become numbers, and are left "
     "out, as those of table:PATH; nulls are missing values, and booleans are words.",
 )

@@ -68,7 +68,7 @@ SOURCE = Source(
     "a table in CSV: a first line of names, then rows of numbers and words",
     load_table,
     argument="PATH",
-    takes=("label", "drop", "columns", "group"),
+    takes=("label", "drop", "columns", "group", "factors"),
     details="Cells are separated by commas, semicolons or tabs; also compressed (.csv.gz). A column whose cells are "
     "all numbers, with decimal points or (not between commas) decimal commas, is standardised by the training part; of "
     "others each word becomes a number, 1 where a row has it and else 0. Empty cells, NA, NaN, null and ? are missing "

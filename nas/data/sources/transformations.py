@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from nas.data.dataset import Split
 
+_BINARY_SEED = 0xB1
+
 
 @dataclass(frozen=True)
 class Transformation:
@@ -25,11 +27,29 @@ class Transformation:
         about: what happens to them, in words.
         apply: images (N, C, H, W), uint8 or float32 in [0, 1], to as many of the same type.
         moves: whether pixels change their places, and alpha with them, which otherwise stays.
+        details: what there is to know besides.
     """
 
     about: str
     apply: Callable[[Tensor], Tensor]
     moves: bool = False
+    details: str = ""
+
+
+def draw_binary(images: Tensor) -> Tensor:
+    """Draw each value as 0 or 1, 1 with the probability that it is itself, once and for all by a fixed seed.
+
+    Salakhutdinov & Murray 2008, section 4.1; what is 0 or 1 already stays.
+    """
+    import torch
+
+    from nas.data.dataset import as_float, batches
+
+    found, generator = torch.empty_like(images), torch.Generator().manual_seed(_BINARY_SEED)
+    for part in batches(images):
+        chance = torch.rand(images[part].shape, generator=generator)
+        found[part] = (chance < as_float(images[part])).to(images.dtype) * (1 if images.is_floating_point() else 255)
+    return found
 
 
 def find_edges(images: Tensor) -> Tensor:
@@ -59,6 +79,12 @@ TRANSFORMATIONS = {
         "turned counter-clockwise by 90 degrees", lambda images: images.rot90(1, (2, 3)).contiguous(), moves=True
     ),
     "edges": Transformation("the edges alone, by Sobel's filter", find_edges),
+    "binarised": Transformation(
+        "every value drawn as 0 or 1, with itself as the probability of 1",
+        draw_binary,
+        details="The draw is made once, by a fixed seed, as bounds of binary images are usually of (Salakhutdinov & "
+        "Murray 2008): binarised:mnist, with --objective elbo or --preset vae-binarised.",
+    ),
 }
 """What a data set becomes with one of these words before its name."""
 
@@ -88,15 +114,17 @@ def _load_transformed(transformation: Transformation, request: Request) -> Unspl
     return transform_images(data, transformation)
 
 
+_DOMAIN = (
+    "A domain to translate to: --space cyclegan --dataset NAME --dataset-b edges:NAME. Images are sized first. Where "
+    "both domains are made of one set, A has every second image and B the others, so that no image is in both."
+)
 SOURCES = tuple(
     Source(
         word,
         f"another data set, {transformation.about}",
         functools.partial(_load_transformed, transformation),
         argument="NAME",
-        details="A domain to translate to: --space cyclegan --dataset NAME --dataset-b edges:NAME. Images are sized "
-        "first. Where both domains are made of one set, A has every second image and B the others, so that no image is "
-        "in both.",
+        details=" ".join([*([transformation.details] if transformation.details else []), _DOMAIN]),
     )
     for word, transformation in TRANSFORMATIONS.items()
 )

@@ -19,3 +19,15 @@ def test_components_are_those_of_scikit_learn():
 def test_a_code_as_large_as_the_data_loses_nothing():
     images = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(reconstruct_linearly(images, images, 16), images, atol=1e-5)
+
+
+def test_more_values_than_examples_and_missing_ones_are_no_hindrance():
+    generator = torch.Generator().manual_seed(2)
+    train, test = (torch.randn(count, 60, generator=generator) for count in (40, 10))
+    pca = PCA(7).fit(train.numpy())
+    wanted = pca.inverse_transform(pca.transform(test.numpy()))
+    assert np.allclose(reconstruct_linearly(train, test, 7).numpy(), wanted, atol=1e-5)
+    holed = test.clone()
+    holed[:, 3] = torch.nan
+    filled = torch.where(holed.isnan(), train.mean(0), holed)
+    assert torch.allclose(reconstruct_linearly(train, holed, 7), reconstruct_linearly(train, filled, 7), atol=1e-5)

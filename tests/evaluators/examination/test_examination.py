@@ -2,6 +2,7 @@
 
 import io
 import math
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from evaluators.examination import examination as uses
 from evaluators.examination import subject as subjects
+from evaluators.examination.effort import Effort, plan_quick
 from evaluators.examination.embedding import draw_codes
 from evaluators.examination.examination import examine_uses
 from evaluators.examination.reconstruction import examine_reconstruction
@@ -33,11 +35,20 @@ def made(shape, labelled=True, normal=(), missing=False, count=240):
     return keep_normal(Dataset("made", *parts, tuple("0123") if labelled else ()), normal)
 
 
+QUICK = Effort(quick=True)
+
+
+@pytest.fixture(autouse=True)
+def _few_drawn(monkeypatch):
+    """Few codes are drawn, as t-SNE takes most of the time here."""
+    monkeypatch.setattr(uses, "EMBEDDED", 40)
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 7), (12,), (2, 9)])
 def test_data_of_every_shape_is_judged(shape):
     missing = len(shape) < 3
     model = filled(shape) if missing else flatten(shape, 6)
-    found = examine_uses(model, made(shape, missing=missing), 0, bound_samples=3, quick=True)
+    found = examine_uses(model, made(shape, missing=missing), 0, bound_samples=3)
     assert all(math.isfinite(value) for value in found.metrics.values())
     assert found.metrics["probe_accuracy"] > 0.8
     assert sorted(name for names in found.uses.values() for name in names) == sorted(found.metrics)
@@ -60,20 +71,20 @@ def filled(shape):
     )
 
 
-def test_the_same_seed_finds_the_same(monkeypatch):
-    monkeypatch.setattr(uses, "_CHANGED", 20)
-    found = [examine_uses(flatten((12,), 4), made((12,)), seed, bound_samples=3, quick=True) for seed in (7, 7, 2**60)]
+def test_the_same_seed_finds_the_same():
+    few = Effort(changed=20, quick=True)
+    found = [examine_uses(flatten((12,), 4), made((12,)), seed, bound_samples=3, effort=few) for seed in (7, 7, 2**60)]
     assert found[0] == found[1]
     assert found[0].metrics != found[2].metrics
     assert "robustness is of 20 test examples" in found[0].remarks
 
 
 def test_without_labels_there_is_no_probe_and_with_normal_ones_anomalies_are_judged():
-    found = examine_uses(flatten((12,), 4), made((12,), labelled=False), 0, bound_samples=3, quick=True)
+    found = examine_uses(flatten((12,), 4), made((12,), labelled=False), 0, bound_samples=3, effort=QUICK)
     assert "no labels: no probe, neighbours, clusters and transfer" in found.remarks
     assert any("the data have no labels" in remark for remark in found.remarks)
     assert "probe_accuracy" not in found.metrics
-    found = examine_uses(flatten((12,), 4), made((12,), normal=["0"]), 0, bound_samples=3, quick=True)
+    found = examine_uses(flatten((12,), 4), made((12,), normal=["0"]), 0, bound_samples=3, effort=QUICK)
     assert "one label only: no probe, neighbours, clusters and transfer" in found.remarks
     assert found.metrics["anomaly_auroc"] > 0.99  # only the normal are near 0, which it gives for what it does not code
     part = made((12,), normal=["0"]).test
@@ -107,16 +118,57 @@ def test_a_choice_of_examples_is_of_all_labels_however_they_are_sorted_and_small
     assert len(choose_some(part, 100, 0)) == 10
 
 
-def test_codes_are_drawn_by_t_sne_unless_that_takes_too_long_and_codes_that_are_the_same_not_at_all():
+def test_codes_are_drawn_by_t_sne_and_codes_that_are_the_same_not_at_all():
     codes, labels = np.random.default_rng(0).standard_normal((30, 5)), np.arange(30) % 3
-    quick, whole = (draw_codes(codes, labels, "abc", 0, quick=quick) for quick in (True, False))
-    widths = [Image.open(io.BytesIO(found.pictures["codes.png"])).width for found in (quick, whole)]
+    few, enough = (draw_codes(codes[:count], labels[:count], "abc", 0) for count in (9, 30))
+    widths = [Image.open(io.BytesIO(found.pictures["codes.png"])).width for found in (few, enough)]
     assert widths[1] > 1.8 * widths[0]
-    assert draw_codes(codes[:, :1], None, (), 0, quick=False).pictures
-    assert draw_codes(codes, np.arange(30), tuple(map(str, range(30))), 0, quick=True).pictures
-    same = draw_codes(np.zeros((30, 5)), labels, "abc", 0, quick=False)
+    assert draw_codes(codes[:, :1], None, (), 0).pictures
+    assert draw_codes(codes, np.arange(30), tuple(map(str, range(30))), 0).pictures
+    same = draw_codes(np.zeros((30, 5)), labels, "abc", 0)
     assert not same.pictures
     assert same.remarks == ("all codes are the same: there is nothing to draw",)
+
+
+def test_a_quick_examination_draws_nothing_and_says_what_it_is_of():
+    effort = Effort(tested=30, fitted=50, changed=10, quick=True)
+    found = examine_uses(flatten((1, 8, 8), 6), made((1, 8, 8)), 0, bound_samples=3, effort=effort)
+    assert not found.pictures
+    assert list(found.uses) == ["reconstruction", "labels", "few labels", "robustness"]
+    assert "psnr_at_noise_0.1" in found.metrics
+    assert "psnr_at_scale_0.8" not in found.metrics
+    assert {"measured on 30 of 80 test examples", "robustness is of 10 test examples"} <= {*found.remarks}
+
+
+@pytest.mark.parametrize(
+    ("effort", "samples", "bounded"),
+    [(Effort(bounded=50), 50, 50), (Effort(bounded=50), 51, 80), (Effort(bounded=50, quick=True), 51, 50)],
+)
+def test_many_samples_are_of_all_examples_unless_it_shall_be_quick(effort, samples, bounded, monkeypatch):
+    monkeypatch.setattr(uses, "EMBEDDED", 5)
+    asked = []
+
+    def bound(examples, samples):
+        asked.append((len(examples), samples))
+        return torch.zeros(3, len(examples))
+
+    examine_uses(flatten((12,), 4, bound=bound), made((12,)), 0, bound_samples=samples, effort=effort)
+    assert asked == [(bounded, samples)]
+
+
+def test_what_there_is_no_time_for_is_left_out_and_named():
+    slow = subjects.Subject(lambda x: x.flatten(1), lambda x: x, lambda x: x, lambda x, n: torch.zeros(3, len(x)))
+    effort = Effort(quick=True, until=time.monotonic() + 0.3)
+    found = examine_uses(slow, made((12,)), 0, bound_samples=3, effort=effort)
+    assert {"reconstruction"} <= {*found.uses} <= {"reconstruction", "likelihood"}
+    assert "no time was left for labels, robustness" in found.remarks
+
+
+def test_a_quick_examination_looks_at_fewer_examples_the_more_a_pass_of_one_costs():
+    cheap, usual, dear = (plan_quick(cost, 50, None) for cost in (1e3, 2e7, 1e12))
+    assert (cheap.tested, cheap.fitted, cheap.changed, cheap.bounded) == (1000, 1000, 200, 100)
+    assert (usual.tested, usual.fitted, usual.changed, usual.bounded) == (200, 200, 33, 10)
+    assert (dear.tested, dear.fitted, dear.changed, dear.bounded) == (100, 200, 20, 10)
 
 
 def test_interpolations_begin_and_end_with_the_images_between_which_they_are():

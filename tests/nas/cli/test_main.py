@@ -19,7 +19,7 @@ def test_json_is_one_line_and_nothing_else(searched):
     document = json.loads(out)
     assert set(document) == {"run", "best", "trials", "epochs", "seconds"}
     assert document["epochs"] == {"run": 5, "asked": 5}
-    assert set(document["best"]) == {"number", "genotype", "values", "test", "compared", "model"}
+    assert set(document["best"]) == {"number", "genotype", "values", "test", "compared", "evaluation", "model"}
     assert document["trials"] == {"complete": 5, "stopped": 0, "failed": 0}
     assert (folder / document["best"]["model"] / "model.py").is_file()
     assert document["best"]["values"]["mse"] == min(t.metrics["mse"] for t in open_run(folder / "runs/five").ranked())

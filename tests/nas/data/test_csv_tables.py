@@ -43,7 +43,11 @@ def test_a_column_of_a_table_may_be_called_as_an_end_is(path):
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [
-        ("first", {"drop": ["a"], "image_shape": "3x3"}, "--image-shape '3x3': with --drop, --columns or --group rows"),
+        (
+            "first",
+            {"drop": ["a"], "image_shape": "3x3"},
+            "--image-shape '3x3': with --drop, --columns, --group or --factors rows",
+        ),
         ("first", {"label": "firs"}, "--label 'firs': unknown, did you mean 'first'"),
         ("pixel", {"label": "first", "group": "middle"}, "--group 'middle': unknown"),
         (

@@ -53,6 +53,21 @@ def test_sets_of_their_own_are_whole_and_a_transformation_alone_as_well():
     assert strip_transformations("edges:inverted:npz:a:b") == "npz:a:b"
 
 
+def test_binarised_values_are_drawn_once_with_themselves_as_probabilities():
+    apply = TRANSFORMATIONS["binarised"].apply
+    shades = torch.tensor([0, 51, 204, 255], dtype=torch.uint8).expand(4000, 1, 2, 4).contiguous()
+    found = apply(shades)
+    assert found.dtype == torch.uint8
+    assert found.unique().tolist() == [0, 255]
+    assert found.float().mean((0, 1, 2)).div(255).tolist() == pytest.approx([0, 0.2, 0.8, 1], abs=0.02)
+    assert torch.equal(found, apply(shades))
+    assert torch.equal(apply(found), found)
+    assert torch.equal(apply(shades / 255) * 255, found.float())
+    data = load_data("binarised:digits")
+    assert data.train.examples.float().unique().tolist() in ([0, 1], [0, 255])
+    assert "drawn as 0 or 1" in data.notes[-1]
+
+
 def test_transformations_in_numbers():
     step = torch.zeros(1, 1, 5, 6, dtype=torch.uint8)
     step[..., 3:] = 200

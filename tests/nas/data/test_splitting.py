@@ -10,7 +10,7 @@ from nas.core.errors import UserError
 from nas.data.dataset import Split
 from nas.data.loading import load_arrays
 from nas.data.source import UnsplitData
-from nas.data.splitting import keep_normal, split_data
+from nas.data.splitting import keep_normal, split_data, standardise_data
 from tests.parts.data import keys, one_line, unique_images
 
 
@@ -200,3 +200,32 @@ def test_groups_stay_together_in_labelled_data_too_and_normal_labels_are_spread_
     normal = load_arrays(arrays, normal=["0", "2"])
     for part, (zeros, twos) in ((normal.train, (136, 34)), (normal.validation, (24, 6))):
         assert np.abs(part.labels.bincount().numpy() - [zeros, 0, twos]).max() <= 1
+
+
+@pytest.mark.parametrize("own_test", [False, True])
+def test_anomalies_to_validate_with_are_in_no_part_and_no_more_than_the_normal_ones(own_test):
+    whole, normal = (load_arrays(labelled(test=own_test), normal=labels) for labels in ((), ["3", "1"]))
+    held = normal.validation_anomalies
+    assert whole.validation_anomalies is None
+    assert set(held.labels.tolist()) == {0, 2}
+    assert len(held) == len(normal.validation)
+    unseen = keys(normal.train) | keys(normal.validation) | (set() if own_test else keys(normal.test))
+    assert not keys(held) & unseen
+    assert set(normal.normal_test.labels.tolist()) == {1, 3}
+    assert whole.normal_test is whole.test
+    split = keep_normal(whole, ["3", "1"])
+    assert set(split.validation_anomalies.labels.tolist()) == {0, 2}
+    assert keys(split.validation_anomalies) <= keys(whole.validation)
+    assert torch.equal(
+        keep_normal(split, ["1", "3"]).validation_anomalies.examples, split.validation_anomalies.examples
+    )
+
+
+def test_anomalies_to_validate_with_are_standardised_by_the_training_part():
+    labels, pool = torch.arange(200) % 2, torch.arange(200.0)[:, None].repeat(1, 2)
+    data = split_data(
+        "rows", UnsplitData(Split(pool, labels), classes=("a", "b")), seed=0, train_size=None, normal=["a"]
+    )
+    scaled = standardise_data(data)
+    back = scaled.validation_anomalies.examples * scaled.columns[0].deviation + scaled.columns[0].mean
+    assert torch.allclose(back, data.validation_anomalies.examples, atol=1e-3)

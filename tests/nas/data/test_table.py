@@ -110,7 +110,10 @@ def test_columns_are_chosen_dropped_and_refused_by_name(tmp_path):
         ({"columns": ["colors"]}, "--columns 'colors': unknown"),
         ({"group": "rooms"}, "--group 'rooms': unknown"),
         ({"label": "height"}, "--label 'height': row 2 holds 150.5; allowed: a column of whole numbers or of words"),
-        ({"drop": PEOPLE}, "no column is left; allowed: a column besides those of --label, --group and --drop"),
+        (
+            {"drop": PEOPLE},
+            "no column is left; allowed: a column besides those of --label, --group, --factors and --drop",
+        ),
         ({"image_size": 8}, "--image-size 8: the data are vectors"),
     ):
         with pytest.raises(UserError) as error:

@@ -8,6 +8,7 @@ import nas
 from nas.cli import run as command
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator, Examination
+from nas.session.evaluate import evaluate_best, summarise
 from nas.session.lookup import open_run
 from nas.study.files import lock_run
 from tests.conftest import SMALL, tiny_data
@@ -56,7 +57,7 @@ def test_a_trained_model_is_better_than_chance_in_every_use(evaluated):
     assert found["elbo"] <= found["iwae_bound"]
     assert found["elbo"] == pytest.approx(found["log_likelihood"] - found["kl"])
     assert list(evaluated.uses) == [
-        "reconstruction", "likelihood", "labels", "few labels", "robustness", "anomaly detection"
+        "reconstruction", "likelihood", "labels", "few labels", "anomaly detection", "robustness"
     ]  # fmt: skip
     assert any("8 latents" in remark for remark in evaluated.remarks)
 
@@ -103,6 +104,45 @@ def test_what_cannot_be_evaluated_is_refused_in_a_line(digits, capsys):
     weights.unlink()
     assert "has no weights" in refused(capsys, "evaluate", f"{path}:0")
     weights.write_bytes(kept)
+
+
+@pytest.fixture
+def judging(monkeypatch):
+    """Runs end as they do for users, but for the report and most formats of export."""
+    monkeypatch.setattr("nas.session.execution.evaluate_best", evaluate_best)
+    monkeypatch.setattr("nas.session.evaluate.write_report", lambda run: None)
+
+
+@pytest.mark.usefixtures("judging", "no_report", "only_python")
+def test_a_search_ends_by_judging_its_best_quickly_and_saying_what_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pins = [part for name, value in (SMALL | {"latent": 8}).items() for part in ("--pin", f"{name}={value}")]
+    options = ["--trials", "1", "--epochs", "2", "--train-size", "300", *pins]
+    assert command(["search", "--name", "a", *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    place = lines.index("judged by its uses, measured on 359 test examples (with pictures: nas evaluate a:0)")
+    assert lines[place + 1].startswith("  labels from codes: linear probe 0.")
+    assert lines[place + 2].startswith("  noise of 0.1: PSNR ")
+    run = open_run(tmp_path / "runs/a")
+    assert run.evaluations[0]["quick"] is True
+    assert read(run, 0)["metrics"] == run.evaluations[0]["metrics"]
+    assert command(["search", "--name", "b", "--json", *options]) == 0
+    best = json.loads(capsys.readouterr().out)["best"]
+    assert best["evaluation"] == run.evaluations[0]
+    assert command(["search", "--name", "c", "--no-evaluate", *options]) == 0
+    assert "judged" not in capsys.readouterr().out
+    assert not open_run(tmp_path / "runs/c").evaluations
+
+
+@pytest.mark.usefixtures("judging", "no_report", "only_python")
+def test_where_no_time_is_left_a_line_says_how_to_judge_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr("nas.session.evaluate._RESERVE", 600)
+    pins, limit = SMALL | {"latent": 8}, {"time_limit": "5m", "epochs": 1, "train_size": 64}
+    run = nas.search(trials=1, pin=pins, runs_dir=tmp_path, name="late", **limit)
+    assert not run.evaluations
+    assert summarise(run) == ["no time was left to judge it by its uses: nas evaluate late:0"]
+    monkeypatch.setattr("nas.session.evaluate._RESERVE", 2.0)
+    assert nas.resume(run).evaluations[0]["quick"] is True
 
 
 class NoUses(Evaluator):
