@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.exact import as_double
 from evaluators.metrics.reconstruction import mean_squared_error, psnr
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
-from evaluators.task import Task
+from evaluators.task import CALIBRATION, Task
 from evaluators.training.selection import Scores
 from nas.core.errors import UserError
 from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
@@ -75,6 +75,7 @@ class AutoencoderTask(Task):
     name = "autoencoder"
     data_kinds = ("image", "vector", "sequence")
     standardises = True
+    trains_on_some_labels = True
     quality = metrics_by_name(
         Metric("mse", "minimize"),
         Metric("psnr", "maximize", "dB"),
@@ -85,6 +86,7 @@ class AutoencoderTask(Task):
         Metric("log_likelihood", "maximize", "nats"),
         Metric("iwae_bound", "maximize", "nats"),
         Metric("kl", "minimize", "nats", caveat="codes that ignore the image have the least"),
+        Metric("accuracy", "maximize"),
         Metric("codebook_perplexity", "maximize", caveat="codes that ignore the image may use all of a codebook"),
         Metric("sample_fid", "minimize", caveat="is measured on the test part alone, as it takes too long for epochs"),
         REAL,
@@ -95,8 +97,10 @@ class AutoencoderTask(Task):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """The metrics on this data: only images have those that need pictures."""
-        return {name: one for name, one in super().metrics.items() if self._pictured or name not in _OF_IMAGES}
+        """The metrics on this data: only images have those that need pictures, and there may be no labels."""
+        absent = set(() if self._pictured else _OF_IMAGES)
+        absent |= set(("accuracy",) if self.data.validation.labels is None else ())
+        return {name: one for name, one in super().metrics.items() if name not in absent}
 
     @classmethod
     def usual_epochs(cls, data: Dataset, epoch_size: int | None = None) -> int:
@@ -127,6 +131,8 @@ class AutoencoderTask(Task):
             needed.append(Assumption("family", ("masked",), "only it is trained on what is hidden"))
             needed.append(Assumption("masked_share", (0.5,), "less would be easier to guess"))
             needed.append(Assumption("patches_a_side", (7,), "smaller ones would be easier to guess"))
+        if objective == "accuracy":
+            needed.append(Assumption("family", ("semi_supervised",), "only it has a classifier"))
         if objective in _BOUNDS:
             needed.append(Assumption("family", ("variational",), f"usual of those that have {objective}"))
             kind, reason = "gaussian", "grey values have no Bernoulli one, and the continuous has no bound at 0 and 1"
@@ -149,7 +155,8 @@ class AutoencoderTask(Task):
         generator: torch.Generator,
     ) -> Tensor:
         """Compute the loss of the model's family; see evaluators.autoencoder.families.LOSSES."""
-        return training_loss(self._view(model), batch.examples, hyperparameters, progress, generator)
+        model_of_batch = self._view(model, batch.seen_labels)
+        return training_loss(model_of_batch, batch.examples, hyperparameters, progress, generator)
 
     def score(
         self,
@@ -162,14 +169,16 @@ class AutoencoderTask(Task):
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score reconstructions of a part, and of the test part samples as well; see evaluators.autoencoder.scores."""
-        images = self._validation if part == "validation" else as_float(self.data.test.examples.to(self.device))
-        autoencoder = self._view(evaluated.eval())
+        split = self._part(part)
+        images = self._validation if part == "validation" else as_float(split.examples)
+        autoencoder = self._view(evaluated.eval(), split.labels)
         variance = None
         if autoencoder.variational:
             hyperparameters = {**hyperparameters, "likelihood": self._choose_density(hyperparameters)}
             if hyperparameters["likelihood"] == "gaussian":
-                fitted, codes = as_float(self.train_data.examples[:_FITTED_IMAGES]), torch.Generator(self.device)
-                variance = fit_decoder_variance(autoencoder, fitted, codes.manual_seed(seed))
+                fitted = self.train_data.take(slice(_FITTED_IMAGES))
+                codes, told = torch.Generator(self.device), self._view(evaluated, fitted.labels)
+                variance = fit_decoder_variance(told, as_float(fitted.examples), codes.manual_seed(seed))
         found = score_reconstructions(autoencoder, images, hyperparameters, seed, memory, variance)
         few = min(len(images), len(self.data.validation)) < _FEWEST_TO_COMPARE
         if part == "validation" or few or not (autoencoder.samples_prior and self._pictured):
@@ -198,8 +207,8 @@ class AutoencoderTask(Task):
         assert reference.real_fid is not None
         return {"sample_fid": fid, "real_fid": reference.real_fid}
 
-    def _view(self, model: nn.Module) -> AutoencoderModel:
-        return as_autoencoder(model, self._words)
+    def _view(self, model: nn.Module, labels: Tensor | None = None) -> AutoencoderModel:
+        return as_autoencoder(model, self._words, labels)
 
     @functools.cached_property
     def _words(self) -> tuple[slice, ...]:
@@ -270,10 +279,26 @@ class AutoencoderTask(Task):
 
     def prunable_parts(self, model: nn.Module) -> Calls:
         """Give encoder and decoder, which are pruned separately, so that codes keep their size."""
-        images = as_float(self.data.validation.examples[:LATENCY_BATCH].cpu())
+        images, *labels = self.example_inputs(model, LATENCY_BATCH)
+        autoencoder = self._view(model.eval(), *labels)
         with torch.no_grad():
-            codes = self._view(model.eval()).encode(images)
-        return {"encoder": (images,), "decoder": (codes,)}
+            calls: Calls = {"encoder": (autoencoder.tell(images),), "decoder": (autoencoder.encode(images),)}
+        return {**calls, "classifier": (images,)} if autoencoder.finds_classes else calls
+
+    def example_inputs(self, model: nn.Module, count: int) -> tuple[Tensor, ...]:
+        """Examples, and for a model that is told them their classes; see Task.example_inputs."""
+        return self._add_labels(model, self.data.validation.take(slice(count)).to(torch.device("cpu")))
+
+    def calibration_batches(self, model: nn.Module, hyperparameters: Mapping[str, Any]) -> Iterable[tuple[Tensor, ...]]:
+        """Examples with what a model is told of them; see Task.calibration_batches."""
+        size = self.batch_size(hyperparameters)
+        starts = range(0, min(len(self.train_data), CALIBRATION * size), size)
+        return [self._add_labels(model, self.train_data.take(slice(start, start + size))) for start in starts]
+
+    def _add_labels(self, model: nn.Module, split: Split) -> tuple[Tensor, ...]:
+        """The arguments of a model's call: examples, and for one that is told them their classes."""
+        told = as_autoencoder(model).told and split.labels is not None
+        return (as_float(split.examples), *((split.labels,) if told else ()))  # type: ignore[arg-type]
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
         """Deliver the autoencoder, with the first 16 examples of the test part, and what else its family can do.
@@ -284,11 +309,15 @@ class AutoencoderTask(Task):
         Only of images the decoder is a part of its own: else what it gives means something with the columns alone.
         """
         model = remove_critic(model)
-        images, autoencoder = self.data.test.examples[:_EXAMPLES], self._view(model)
+        shown = self.data.test.take(slice(_EXAMPLES))
+        images, autoencoder = shown.examples, self._view(model)
+        labels = {"labels": shown.labels} if autoencoder.told and shown.labels is not None else {}
         if not self._pictured:
-            return {"autoencoder": self._deliver_numbers(model, images)}
-        whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder", pictures=self.data.pictures)
+            return {"autoencoder": self._deliver_numbers(model, images, labels)}
+        inputs, outputs = {"images": images, **labels}, ("reconstructions",)
+        whole = Deliverable(model, inputs, outputs, "autoencoder", pictures=self.data.pictures)
         parts, settings = {"autoencoder": whole}, dict[str, Any](discrete=True) if autoencoder.discrete else {}
+        settings |= self._describe_classes(autoencoder)
         if autoencoder.samples_prior:
             settings |= self._describe_sampling(autoencoder, images)
             layers = [autoencoder.make_sampler(), autoencoder.module.decoder, autoencoder.module.output]
@@ -296,6 +325,8 @@ class AutoencoderTask(Task):
             noise = torch.randn((_EXAMPLES, settings["latent"]), generator=torch.Generator().manual_seed(0))
             told = settings | {"noise": "normal", "noise_scale": 1.0, "condition": "none"}
             parts["decoder"] = Deliverable(decoder, {"noise": noise}, ("images",), "generator", told)
+        if autoencoder.finds_classes:
+            parts["classifier"] = Deliverable(autoencoder.module.classifier, {"images": images}, ("logits",), "model")
         if autoencoder.discrete:
             encoder, decoder = autoencoder.module.split()
             with torch.no_grad():
@@ -309,11 +340,19 @@ class AutoencoderTask(Task):
         found = {"latent": count_noise(autoencoder, as_float(examples))}
         return found if autoencoder.make_sampler() is None else {**found, "sampler": True}
 
-    def _deliver_numbers(self, model: nn.Module, examples: Tensor) -> Deliverable:
+    def _describe_classes(self, autoencoder: AutoencoderModel) -> dict[str, Any]:
+        """Describe to a program which classes a model knows, and whether it has a classifier."""
+        if not autoencoder.module.classes:
+            return {}
+        return {"classes": self.data.classes, **({"classifier": True} if autoencoder.finds_classes else {})}
+
+    def _deliver_numbers(self, model: nn.Module, examples: Tensor, labels: Mapping[str, Tensor]) -> Deliverable:
         """Deliver an autoencoder of vectors or sequences, with what their columns or channels are."""
         columns = self.data.columns or name_columns(examples.shape[1])
-        settings: dict[str, Any] = {"columns": to_json(columns), "missing": sorted(MISSING)}
-        if (autoencoder := self._view(model)).samples_prior:
+        autoencoder = self._view(model)
+        settings = {"columns": to_json(columns), "missing": sorted(MISSING), **self._describe_classes(autoencoder)}
+        if autoencoder.samples_prior:
             settings |= self._describe_sampling(autoencoder, examples)
         kind, program = ("vectors", "table") if examples.ndim == 2 else ("sequences", "sequence")
-        return Deliverable(model, {kind: examples}, ("reconstructions",), f"{program}_autoencoder", settings)
+        inputs = {kind: examples, **labels}
+        return Deliverable(model, inputs, ("reconstructions",), f"{program}_autoencoder", settings)

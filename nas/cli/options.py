@@ -85,6 +85,7 @@ _SEARCH = (
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where downloads are kept."),
     click.option("--strict", is_flag=True, default=None, help="Refuse a folder with an unreadable picture."),
     click.option("--normal", metavar="A,B", help="Train on these labels alone; the test part's others are anomalies."),
+    click.option("--labelled", type=float, metavar="SHARE", help="Let models see this share of the training's labels."),
     click.option("--label", metavar="COLUMN", help="Labels: a table's column; of rows of pixels first, last, none."),
     click.option("--drop", metavar="A,B", help="Of a table: columns that are not used."),
     click.option("--columns", metavar="A,B", help="Of a table: the only columns that are used."),
@@ -118,7 +119,7 @@ def search_options(command: Command) -> Command:
 _ALSO_OF_A_TRAINING = (
     "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "runs_dir", "features",
     "device", "precision", "test_seed", "train_size", "split", "image_size", "channels", "background", "image_shape",
-    "label", "drop", "columns", "group", "kind", "window", "normal", "data_dir", "strict",
+    "label", "drop", "columns", "group", "kind", "window", "normal", "labelled", "data_dir", "strict",
 )  # fmt: skip
 
 

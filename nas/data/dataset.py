@@ -33,11 +33,13 @@ class Split:
             table NaN is a value that is missing; of a missing word all numbers are.
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
+        labelled: (N,) bool, the examples whose labels a model may be trained with; None for all.
     """
 
     examples: Tensor
     labels: Tensor | None = None
     vectors: Tensor | None = None
+    labelled: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.examples.shape[0])
@@ -69,8 +71,15 @@ class Split:
         return self._change(lambda tensor: tensor.to(device))
 
     def _change(self, change: Callable[[Tensor], Tensor]) -> Split:
-        labels, vectors = (None if tensor is None else change(tensor) for tensor in (self.labels, self.vectors))
-        return Split(change(self.examples), labels, vectors)
+        others = (self.labels, self.vectors, self.labelled)
+        return Split(change(self.examples), *(None if tensor is None else change(tensor) for tensor in others))
+
+    @property
+    def seen_labels(self) -> Tensor | None:
+        """The labels (N,), -1 where a model may not be trained with one; None where there are none."""
+        if self.labels is None or self.labelled is None:
+            return self.labels
+        return torch.where(self.labelled, self.labels, -1)
 
 
 def as_float(examples: Tensor) -> Tensor:
@@ -152,4 +161,7 @@ class Dataset:
         """What a conditional model may be told of an example: its vector, else its label, else nothing."""
         if self.train.vectors is not None:
             return Condition("vector", int(self.train.vectors.shape[1]))
-        return Condition("label", len(self.classes)) if self.train.labels is not None else None
+        if self.train.labels is None:
+            return None
+        labelled = self.train.labelled
+        return Condition("label", len(self.classes), 1.0 if labelled is None else float(labelled.float().mean()))

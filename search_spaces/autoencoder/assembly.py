@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from nas.core.space import Shape
+from search_spaces.autoencoder.classes import ConditionalAutoencoder, SemiSupervisedAutoencoder
 from search_spaces.autoencoder.codes import (
     CategoricalAutoencoder,
     CategoryQuantiser,
@@ -30,12 +31,22 @@ _CRITIC_WIDTH = 128
 
 
 def assemble(
-    content: Mapping[str, Any], shape: Shape, encoder: nn.Sequential, decoder: nn.Sequential, output: nn.Module
+    content: Mapping[str, Any],
+    shape: Shape,
+    encoder: nn.Sequential,
+    decoder: nn.Sequential,
+    output: nn.Module,
+    classes: int = 0,
+    classifier: nn.Module | None = None,
 ) -> Autoencoder:
     """Make the model of the family that was decided, with what it needs besides encoder and decoder.
 
     Where small codes are cheap, by an L1 norm or by a contraction, they are standardised: otherwise a code of a tenth
     that a decoder enlarges would cost a tenth (Rifai et al. 2011 tie the weights of encoder and decoder instead).
+
+    Args:
+        classes: how many classes of examples there are, for families that know of them.
+        classifier: examples (N, *shape) to logits (N, classes), for those that find them.
     """
     latent = content["latent"]
     match content["family"]:
@@ -56,6 +67,11 @@ def assemble(
             return QuantisedAutoencoder(encoder, decoder, output, FiniteScalarQuantiser(content["levels"]))
         case "gumbel":
             return CategoricalAutoencoder(encoder, decoder, output, CategoryQuantiser(content["categories"]))
+        case "conditional":
+            return ConditionalAutoencoder(encoder, decoder, output, classes)
+        case "semi_supervised":
+            assert classifier is not None
+            return SemiSupervisedAutoencoder(encoder, decoder, output, classes, classifier)
     match content.get("prior"):
         case "mixture":
             prior = NormalMixture(content["prior_components"], latent)

@@ -29,7 +29,7 @@ from tests.parts.extractors import quick_extractors
 from tests.parts.supernets import base_of
 
 CPU = torch.device("cpu")
-AUTOENCODERS = AutoencoderSpace().restrict(
+AUTOENCODERS = AutoencoderSpace().conditioned(None).restrict(
     {"width": (8,), "latent": (4,), "stages": (1,), "family": ("plain",), "encoder_cell.nodes": (1, 2)}
 )
 SMALL_PAIRS = {

@@ -21,7 +21,7 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 from tests.parts.command_line import refused
 
-SPACE = AutoencoderSpace().shaped(tiny_data().shape)
+SPACE = AutoencoderSpace().conditioned(None).shaped(tiny_data().shape)
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
