@@ -136,9 +136,7 @@ class AutoencoderModel:
         return raw if isinstance(self.module.output, nn.Hardtanh) else self.output(raw)
 
 
-def as_autoencoder(
-    model: nn.Module, words: tuple[slice, ...] = (), labels: Tensor | None = None
-) -> AutoencoderModel:
+def as_autoencoder(model: nn.Module, words: tuple[slice, ...] = (), labels: Tensor | None = None) -> AutoencoderModel:
     """Give a model as an autoencoder; see AutoencoderModel."""
     return AutoencoderModel(model, words, labels)
 

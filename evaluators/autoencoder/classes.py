@@ -54,4 +54,5 @@ def semi_supervised_loss(
     bound = (shares * reached).sum() / len(examples) - cost + unsure - math.log(classes)
     wrong = F.nll_loss(log_shares[seen], labels[seen]) if len(seen) else torch.zeros((), device=labels.device)
     weight: float = hyperparameters["classification_weight"]
-    return weight * wrong - bound
+    loss: Tensor = weight * wrong - bound
+    return loss

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -16,12 +15,12 @@ from evaluators.autoencoder.baselines import reconstruct_linearly
 from evaluators.autoencoder.bounds import (
     AutoencoderModel,
     as_autoencoder,
-    count_noise,
     draw_prior,
     fit_decoder_variance,
     name_likelihood,
     remove_critic,
 )
+from evaluators.autoencoder.delivery import deliver_autoencoder
 from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.metrics.cost import PeakMemory
@@ -36,15 +35,13 @@ from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Trial
-from nas.data.cells import MISSING
-from nas.data.columns import find_places, name_columns, to_json
+from nas.data.columns import find_places
 from nas.data.dataset import Dataset, Split, as_float, batches
 
 _OF_IMAGES = ("psnr", "ssim", "sample_fid", "real_fid")
 _BOUNDS = ("elbo", "log_likelihood", "iwae_bound")
 _WIDEST_ON_CPU = 32
 _RANKING_IMAGES = 10_000
-_EXAMPLES = 16  # inputs of a deliverable
 _FITTED_IMAGES = 1_000  # of the training part, that say how sure a decoder is
 _FEWEST_TO_COMPARE = 100  # images; an FID of fewer says little
 
@@ -298,61 +295,8 @@ class AutoencoderTask(Task):
     def _add_labels(self, model: nn.Module, split: Split) -> tuple[Tensor, ...]:
         """The arguments of a model's call: examples, and for one that is told them their classes."""
         told = as_autoencoder(model).told and split.labels is not None
-        return (as_float(split.examples), *((split.labels,) if told else ()))  # type: ignore[arg-type]
+        return (as_float(split.examples), *((split.labels,) if told else ()))
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """Deliver the autoencoder, with the first 16 examples of the test part, and what else its family can do.
-
-        Where codes of the prior can be drawn also the ``decoder``, with the prior; where codes are discrete the
-        ``encoder`` to indices and the ``index_decoder`` of these.
-
-        Only of images the decoder is a part of its own: else what it gives means something with the columns alone.
-        """
-        model = remove_critic(model)
-        shown = self.data.test.take(slice(_EXAMPLES))
-        images, autoencoder = shown.examples, self._view(model)
-        labels = {"labels": shown.labels} if autoencoder.told and shown.labels is not None else {}
-        if not self._pictured:
-            return {"autoencoder": self._deliver_numbers(model, images, labels)}
-        inputs, outputs = {"images": images, **labels}, ("reconstructions",)
-        whole = Deliverable(model, inputs, outputs, "autoencoder", pictures=self.data.pictures)
-        parts, settings = {"autoencoder": whole}, dict[str, Any](discrete=True) if autoencoder.discrete else {}
-        settings |= self._describe_classes(autoencoder)
-        if autoencoder.samples_prior:
-            settings |= self._describe_sampling(autoencoder, images)
-            layers = [autoencoder.make_sampler(), autoencoder.module.decoder, autoencoder.module.output]
-            decoder = nn.Sequential(*(layer for layer in layers if layer is not None)).eval()
-            noise = torch.randn((_EXAMPLES, settings["latent"]), generator=torch.Generator().manual_seed(0))
-            told = settings | {"noise": "normal", "noise_scale": 1.0, "condition": "none"}
-            parts["decoder"] = Deliverable(decoder, {"noise": noise}, ("images",), "generator", told)
-        if autoencoder.finds_classes:
-            parts["classifier"] = Deliverable(autoencoder.module.classifier, {"images": images}, ("logits",), "model")
-        if autoencoder.discrete:
-            encoder, decoder = autoencoder.module.split()
-            with torch.no_grad():
-                indices = encoder.eval()(as_float(images))
-            parts["encoder"] = Deliverable(encoder, {"images": images}, ("indices",), "model")
-            parts["index_decoder"] = Deliverable(decoder.eval(), {"indices": indices}, ("images",), "model")
-        return {**parts, "autoencoder": replace(whole, settings=settings)}
-
-    def _describe_sampling(self, autoencoder: AutoencoderModel, examples: Tensor) -> dict[str, Any]:
-        """Describe to a program how codes of the prior are made: of how many numbers, and by what."""
-        found = {"latent": count_noise(autoencoder, as_float(examples))}
-        return found if autoencoder.make_sampler() is None else {**found, "sampler": True}
-
-    def _describe_classes(self, autoencoder: AutoencoderModel) -> dict[str, Any]:
-        """Describe to a program which classes a model knows, and whether it has a classifier."""
-        if not autoencoder.module.classes:
-            return {}
-        return {"classes": self.data.classes, **({"classifier": True} if autoencoder.finds_classes else {})}
-
-    def _deliver_numbers(self, model: nn.Module, examples: Tensor, labels: Mapping[str, Tensor]) -> Deliverable:
-        """Deliver an autoencoder of vectors or sequences, with what their columns or channels are."""
-        columns = self.data.columns or name_columns(examples.shape[1])
-        autoencoder = self._view(model)
-        settings = {"columns": to_json(columns), "missing": sorted(MISSING), **self._describe_classes(autoencoder)}
-        if autoencoder.samples_prior:
-            settings |= self._describe_sampling(autoencoder, examples)
-        kind, program = ("vectors", "table") if examples.ndim == 2 else ("sequences", "sequence")
-        inputs = {kind: examples, **labels}
-        return Deliverable(model, inputs, ("reconstructions",), f"{program}_autoencoder", settings)
+        """Deliver the autoencoder and what else its family can do; see evaluators.autoencoder.delivery."""
+        return deliver_autoencoder(self._view(remove_critic(model)), self.data)

@@ -144,7 +144,7 @@ def hide_labels(data: Dataset, share: float, seed: int) -> Dataset:
         raise UserError("--labelled", share, "1, or data with labels", why=f"{data.name} has no labels")
     generator = np.random.default_rng([seed, 0x1ABE1])
     seen = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique():
+    for label in sorted(set(labels.tolist())):
         places = (labels == label).nonzero()[:, 0]
         count = max(1, round(share * len(places)))
         seen[places[torch.from_numpy(generator.permutation(len(places))[:count])]] = True

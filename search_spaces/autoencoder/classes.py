@@ -107,4 +107,5 @@ class SemiSupervisedAutoencoder(ConditionalAutoencoder):
 
     def guess_labels(self, images: Tensor, words: tuple[slice, ...] = ()) -> Tensor:
         """Examples (N, ...) to the classes (N,) that are the likeliest to the classifier."""
-        return self.classifier(images).argmax(1)
+        labels: Tensor = self.classifier(images).argmax(1)
+        return labels

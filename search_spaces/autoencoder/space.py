@@ -38,12 +38,12 @@ class AutoencoderSpace(WeightSharingSpace):
     autoencoder is linear. For sequences (signals) cells and samplings are those of images, of one dimension, and there
     are recurrent layers. Before it is `shaped` the space is that of images.
 
-    Families that know classes are there for data with a label for each example, and for some of them where only some
-    labels may be seen; which ones is known once the space is `conditioned` on the data, and before, they cannot be built.
+    Families that know classes need data with labels, all or some. Which are offered is known once the space is
+    `conditioned` on the data; before, all are, and these cannot be built.
 
-    In version 4 there were no families that know classes. In version 3 codes had sizes that did not depend on the data, noise was Gaussian, all priors N(0, 1), and there were
-    the families plain, denoising and variational alone. In version 2 variational ones had a `loss` for a likelihood,
-    `beta` from 1 on, and neither `capacity` nor `free_bits`.
+    In version 4 there were no families that know classes. In version 3 codes had sizes that did not depend on the data,
+    noise was Gaussian, all priors N(0, 1), and there were the families plain, denoising and variational alone. In
+    version 2 variational ones had a `loss` for a likelihood, `beta` from 1 on, and neither `capacity` nor `free_bits`.
     """
 
     name = "autoencoder"

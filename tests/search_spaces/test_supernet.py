@@ -53,7 +53,8 @@ def test_the_supernet_is_an_autoencoder_whose_edges_hold_everything(options):
 
 def test_mirrored_cells_share_alphas_but_no_weights():
     one, two = (
-        AutoencoderSpace().conditioned(None).restrict(FIXED | {"decoder": (way,), "stages": (2,)}) for way in ("mirrored", "searched")
+        AutoencoderSpace().conditioned(None).restrict(FIXED | {"decoder": (way,), "stages": (2,)})
+        for way in ("mirrored", "searched")
     )
     counts = [len(s.relax(base_of(s), SHAPE, SupernetPlan(1)).architecture.log_weights) for s in (one, two)]
     assert counts == [6, 12]

@@ -21,7 +21,9 @@ from tests.conftest import SMALL, tiny_data
 from tests.parts.autoencoders import Bare
 from tests.parts.extractors import small
 
-SPACE = AutoencoderSpace().conditioned(None).restrict({site: (value,) for site, value in SMALL.items()} | {"latent": (8,)})
+SPACE = (
+    AutoencoderSpace().conditioned(None).restrict({site: (value,) for site, value in SMALL.items()} | {"latent": (8,)})
+)
 STEADY = {"kl_warm_up": 0.0, "normalisation": "batch", "optimiser": "adam", "learning_rate": 0.004,
           "schedule": "constant", "augmentation": "none", "weight_decay": 0.0}  # fmt: skip
 

@@ -28,15 +28,19 @@ from search_spaces.autoencoder.space import LIKELIHOODS, AutoencoderSpace
 from tests.conftest import tiny_data
 from tests.parts.autoencoders import Bare, autoencoder_training
 
-SPACE = AutoencoderSpace().conditioned(None).restrict(
-    {
-        "latent": (8,),
-        "width": (8,),
-        "hidden_width": (64,),
-        "decoder_width": (8,),
-        "batch_size": (16,),
-        "stages": (1, 2),
-    }
+SPACE = (
+    AutoencoderSpace()
+    .conditioned(None)
+    .restrict(
+        {
+            "latent": (8,),
+            "width": (8,),
+            "hidden_width": (64,),
+            "decoder_width": (8,),
+            "batch_size": (16,),
+            "stages": (1, 2),
+        }
+    )
 )
 
 

@@ -81,7 +81,9 @@ def test_a_code_is_cut_into_vectors_that_divide_it():
 
 
 def test_each_latent_has_categories_and_a_code_a_number_for_each():
-    model = AutoencoderSpace().conditioned(None).build(usual(family="gumbel", latent=16, categories=4), (1, 8, 8)).eval()
+    model = (
+        AutoencoderSpace().conditioned(None).build(usual(family="gumbel", latent=16, categories=4), (1, 8, 8)).eval()
+    )
     images = torch.rand(2, 1, 8, 8)
     assert model.encode(images).shape == (2, 64)
     assert model.encode_indices(images).shape == (2, 16)

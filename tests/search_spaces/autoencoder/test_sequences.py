@@ -31,7 +31,9 @@ NARROW = {
 
 
 def make_space(shape, **pins):
-    space = AutoencoderSpace().conditioned(None).shaped(shape).restrict({site: (value,) for site, value in pins.items()})
+    space = (
+        AutoencoderSpace().conditioned(None).shaped(shape).restrict({site: (value,) for site, value in pins.items()})
+    )
     arising = space.choices()
     return space.restrict({site: values for site, values in NARROW.items() if site in arising and site not in pins})
 

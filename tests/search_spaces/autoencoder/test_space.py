@@ -94,7 +94,10 @@ def usual(space, **decided):
 
 
 def test_what_codes_cost_is_decided_of_variational_autoencoders_alone_and_is_usually_their_bound():
-    space, own = AutoencoderSpace().conditioned(None), {"capacity", "gamma", "beta", "kl_warm_up", "free_bits", "likelihood"}
+    space, own = (
+        AutoencoderSpace().conditioned(None),
+        {"capacity", "gamma", "beta", "kl_warm_up", "free_bits", "likelihood"},
+    )
     assert not own & set(usual(space).content)
     assert not own & set(usual(space, family="denoising").content)
     decided = usual(space, family="variational").content
