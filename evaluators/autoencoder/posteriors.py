@@ -201,6 +201,58 @@ class ClassPosterior:
         return
 
 
+@dataclass(frozen=True)
+class LadderPosterior:
+    """Distributions of codes with several layers, drawn from the top down (Sønderby et al. 2016, equations 17 to 19).
+
+    Attributes:
+        module: the search_spaces.autoencoder.ladder.LadderAutoencoder.
+        examples: (N, ...).
+        suggested: means and log-variances of each layer, the lowest first, that the examples suggest, (N, 2 size).
+    """
+
+    module: Any
+    examples: Tensor
+    suggested: tuple[Tensor, ...]
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of each layer given that of the one above, (N, values)."""
+        code: Tensor = self.module.encode(self.examples)
+        return code
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a code of each, (N, values); see Posterior."""
+        code, ratio, _ = self.descend(generator)
+        return code, ratio
+
+    def descend(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw a code of each and log p(z) / q(z|x), and compute each latent's divergence given the layers above.
+
+        Returns:
+            (N, values), (N,) and (N, values).
+        """
+        codes: list[Tensor] = []
+        divergences: list[Tensor] = []
+        total = torch.zeros(len(self.examples), device=self.examples.device)
+        for layer in reversed(range(len(self.suggested))):
+            above = self.module.foresee(layer, codes[0]) if codes else None
+            mean, log_variance = self.module.merge(self.suggested[layer], above)
+            prior_mean, prior_log = (torch.zeros_like(mean), torch.zeros_like(mean)) if above is None else above
+            code, noise = draw_code(mean, log_variance, generator)
+            scaled = (code - prior_mean).square() * (-prior_log).exp()
+            total = total + 0.5 * (noise.square() + log_variance - scaled - prior_log).sum(1)
+            # in units of the prior's deviation, the divergence is that from N(0, 1)
+            moved = (mean - prior_mean) * (-0.5 * prior_log).exp()
+            divergences.insert(0, kl_to_standard_normal(moved, log_variance - prior_log))
+            codes.insert(0, code)
+        return torch.cat(codes, dim=1), total, torch.cat(divergences, dim=1)
+
+    def divergence(self) -> None:
+        """There is no closed form but given the layers above; see Posterior."""
+        return
+
+
 def infer(module: Any, examples: Tensor, labels: Tensor | None = None) -> Posterior:
     """Infer the distributions of the codes of examples (N, ...), in float32, by a variational model.
 
@@ -210,6 +262,8 @@ def infer(module: Any, examples: Tensor, labels: Tensor | None = None) -> Poster
     Args:
         labels: the classes (N,) of the examples, for models that are told them; None for them to be guessed.
     """
+    if module.ladder:
+        return LadderPosterior(module, examples, tuple(values.float() for values in module.climb(examples)))
     if module.classes:
         if not module.told:
             return ClassPosterior(module, examples, module.classifier(examples).float().log_softmax(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ from search_spaces.autoencoder.codes import (
     QuantisedAutoencoder,
     VectorQuantiser,
 )
-from search_spaces.autoencoder.families import FAMILIES, count_kept, find_dimension
+from search_spaces.autoencoder.families import FAMILIES, count_kept, find_dimension, list_layers
+from search_spaces.autoencoder.ladder import FirstValues, LadderAutoencoder
 from search_spaces.autoencoder.modules import (
     AdversarialAutoencoder,
     Autoencoder,
@@ -28,6 +30,7 @@ from search_spaces.autoencoder.modules import (
 from search_spaces.autoencoder.priors import MixtureAutoencoder, NormalMixture, PseudoInputs, VampAutoencoder
 
 _CRITIC_WIDTH = 128
+_LADDER_WIDTH = 128
 
 
 def assemble(
@@ -67,6 +70,8 @@ def assemble(
             return QuantisedAutoencoder(encoder, decoder, output, FiniteScalarQuantiser(content["levels"]))
         case "gumbel":
             return CategoricalAutoencoder(encoder, decoder, output, CategoryQuantiser(content["categories"]))
+        case "ladder":
+            return build_ladder(encoder, decoder, output, list_layers(content))
         case "conditional":
             return ConditionalAutoencoder(encoder, decoder, output, classes)
         case "semi_supervised":
@@ -81,6 +86,22 @@ def assemble(
             return VampAutoencoder(encoder, decoder, output, inputs)
     kind = VariationalAutoencoder if FAMILIES[content["family"]].variational else Autoencoder
     return kind(encoder, decoder, output)
+
+
+def build_ladder(
+    encoder: nn.Sequential, decoder: nn.Sequential, output: nn.Module, sizes: tuple[int, ...]
+) -> LadderAutoencoder:
+    """Build a ladder on an encoder to the lowest layer's means and log-variances, and the decoder of that layer."""
+    steps = list(itertools.pairwise(sizes))
+    ups = nn.Sequential(*(_build_step(2 * below, 2 * above) for below, above in steps))
+    downs = nn.Sequential(*(_build_step(above, 2 * below) for below, above in steps))
+    return LadderAutoencoder(encoder, nn.Sequential(FirstValues(sizes[0]), *decoder), output, ups, downs, sizes)
+
+
+def _build_step(inputs: int, outputs: int) -> nn.Sequential:
+    """Build what leads from one layer of a ladder to the next."""
+    width = _LADDER_WIDTH
+    return nn.Sequential(nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.LeakyReLU(0.1), nn.Linear(width, outputs))
 
 
 def build_critic(latent: int) -> nn.Sequential:

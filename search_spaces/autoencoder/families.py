@@ -213,6 +213,20 @@ def _describe_classes(content: Content) -> str:
     return f"classification weight {content['classification_weight']:g}, {_describe_divergence(content)}"
 
 
+def _decide_ladder(ask: Asker, version: int) -> None:
+    ask.structure("latent_layers", (2, 3, 4), ordered=True, usual=2)
+    _decide_divergence(ask, version)
+
+
+def _describe_ladder(content: Content) -> str:
+    return f"layers of {', '.join(map(str, list_layers(content)))}, {_describe_divergence(content)}"
+
+
+def list_layers(content: Content) -> tuple[int, ...]:
+    """The sizes of a ladder's layers, the lowest first: each is half of the one below."""
+    return tuple(max(1, int(content["latent"]) >> layer) for layer in range(content["latent_layers"]))
+
+
 FAMILIES = {
     "plain": Family(_decide_nothing, lambda content: ""),
     "denoising": Family(_decide_corruption, _describe_corruption),
@@ -234,6 +248,7 @@ FAMILIES = {
     "gumbel": Family(_decide_categories, _describe_categories, variational=True, since=4),
     "conditional": Family(_decide_divergence, _describe_divergence, variational=True, since=5, labels=1.0),
     "semi_supervised": Family(_decide_classes, _describe_classes, variational=True, since=5, labels=SOME_LABELS),
+    "ladder": Family(_decide_ladder, _describe_ladder, variational=True, since=5),
 }
 """By name; `usual` is the first."""
 

@@ -13,6 +13,7 @@ class Autoencoder(nn.Module):
         variational: its encoder gives distributions of codes.
         samples_prior: codes drawn from the prior are decoded to new examples.
         discrete: its codes are those of a `quantiser`.
+        ladder: its codes have several layers.
         classes: how many classes of examples it knows; 0 where it is told of none.
         told: it is told an example's class, which it else has to guess.
     """
@@ -20,6 +21,7 @@ class Autoencoder(nn.Module):
     variational = False
     samples_prior = False
     discrete = False
+    ladder = False
     classes = 0
     told = False
 

@@ -39,9 +39,10 @@ KINDS = {
     "factor": {"family": "factor"},
     "conditional": {"family": "conditional"},
     "semi-supervised": {"family": "semi_supervised"},
+    "ladder": {"family": "ladder"},
 }
 """What there is since version 4 of the space."""
-SAMPLED = {"wasserstein", "adversarial", "factor", "conditional", "semi-supervised"}
+SAMPLED = {"wasserstein", "adversarial", "factor", "conditional", "semi-supervised", "ladder"}
 NARROW = {"latent": 8, "width": 8, "batch_size": 16, "stages": 1, "learning_rate": 0.002}
 CARD_OF_COLOURS, CARD_OF_TABLES = replace(CARD, shape=(3, 8, 8)), replace(CARD, shape=(7,), kind="vector")
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -185,7 +186,8 @@ def test_a_kind_is_pruned_and_trained_on(kind):
     whole, _ = trained(data, genotype, space)
     start = Start(0, genotype, whole.artifacts["weights.safetensors"])
     smaller, evaluator = trained(data, genotype, space, job=PruneChannels(0.5), start=start)
-    assert smaller.metrics["parameters"] < 0.6 * whole.metrics["parameters"]
+    most = 0.8 if kind == "ladder" else 0.6  # what leads from layer to layer stays
+    assert smaller.metrics["parameters"] < most * whole.metrics["parameters"]
     evaluator.check_prunable(genotype)
 
 
