@@ -35,7 +35,7 @@ class LadderSampler(nn.Module):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Noise (N, values) to codes (N, values), the lowest layer first."""
-        parts = list(noise.split(self.sizes, dim=1))
+        parts = list(torch.split(noise, list(self.sizes), dim=1))
         for layer in range(len(parts) - 2, -1, -1):
             mean, log_variance = self.downs[layer](parts[layer + 1]).chunk(2, dim=1)
             parts[layer] = mean + (0.5 * log_variance.clamp(-10, 10)).exp() * parts[layer]

@@ -41,8 +41,8 @@ class AutoencoderSpace(WeightSharingSpace):
     Families that know classes need data with labels, all or some. Which are offered is known once the space is
     `conditioned` on the data; before, all are, and these cannot be built.
 
-    In version 4 there were no families that know classes. In version 3 codes had sizes that did not depend on the data,
-    noise was Gaussian, all priors N(0, 1), and there were the families plain, denoising and variational alone. In
+    In version 4 there were no ladders and no families that know classes. In version 3 sizes of codes did not depend on
+    the data, noise was Gaussian, all priors N(0, 1), and there were the families plain, denoising and variational alone. In
     version 2 variational ones had a `loss` for a likelihood, `beta` from 1 on, and neither `capacity` nor `free_bits`.
     """
 
