@@ -42,7 +42,7 @@ class AutoencoderSpace(WeightSharingSpace):
     `conditioned` on the data; before, all are, and these cannot be built.
 
     In version 4 there were no ladders and no families that know classes. In version 3 sizes of codes did not depend on
-    the data, noise was Gaussian, all priors N(0, 1), and there were the families plain, denoising and variational alone. In
+    the data, noise was Gaussian, all priors N(0, 1), and there were plain, denoising and variational ones alone. In
     version 2 variational ones had a `loss` for a likelihood, `beta` from 1 on, and neither `capacity` nor `free_bits`.
     """
 
