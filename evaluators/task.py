@@ -22,7 +22,7 @@ from nas.core.supernet import Path, SupernetPlan
 from nas.core.trial import Measurement, Trial
 from nas.data.dataset import Split, as_float, batches
 
-_CALIBRATION = 16  # batches that the statistics of a supernet's candidate are of
+CALIBRATION = 16  # batches that the statistics of a supernet's candidate are of
 AVERAGING = 0.995
 """The decay of a finalist's averaged weights: of a constant rate's it makes what a falling rate gives, at any time."""
 
@@ -286,7 +286,7 @@ class Task(Capabilities):
 
     def calibration_batches(self, model: nn.Module, hyperparameters: Mapping[str, Any]) -> Iterable[tuple[Tensor, ...]]:
         """Arguments of the calls of the evaluated part that recalibrate a candidate's batch normalisation."""
-        parts = torch.split(self.train_data.examples, self.batch_size(hyperparameters))[:_CALIBRATION]
+        parts = torch.split(self.train_data.examples, self.batch_size(hyperparameters))[:CALIBRATION]
         return [(as_float(examples),) for examples in parts]
 
     def train_supernet(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:

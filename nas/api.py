@@ -309,8 +309,8 @@ def _name(thing: Any) -> str:
 def _make_data_set(data: Any, config: RunConfig) -> Dataset:
     from nas.data.dataset import Dataset
     from nas.data.loading import load_arrays
-    from nas.data.splitting import keep_normal
+    from nas.data.splitting import hide_labels, keep_normal
 
     if isinstance(data, Dataset):
-        return keep_normal(data, config.normal)
-    return load_arrays(data, normal=config.normal, **config.data_options)
+        return hide_labels(keep_normal(data, config.normal), config.labelled, config.seed)
+    return load_arrays(data, normal=config.normal, labelled=config.labelled, **config.data_options)

@@ -144,6 +144,7 @@ class RunConfig(BaseModel):
     data_dir: Folder | None = None
     strict: bool = False
     normal: Annotated[list[str], BeforeValidator(_as_labels)] = Field(default_factory=list)
+    labelled: Annotated[float, BeforeValidator(_refuse_bool)] = Field(1.0, gt=0, le=1, allow_inf_nan=False)
     weight_sharing: Literal["none", "inherit", "supernet"] = "none"
     grow: bool = False
     max_parameters: str | None = None
@@ -301,6 +302,7 @@ _ALLOWED = {
     "device": "auto, cpu, cuda, a card such as cuda:1, or mps",
     "precision": "auto, fp32, bf16",
     "final-share": "a number between 0 and 1",
+    "labelled": "a number above 0, 1 at most",
     "split": "stratified, shuffled",
     "weight-sharing": "none, inherit, supernet",
     **{_format_option(name): allowed for name, allowed in READING_ALLOWED.items()},

@@ -72,6 +72,7 @@ class ChoiceSpace(abc.ABC):
 
     Attributes:
         version: raised whenever the program asks otherwise than before; see `of_version`.
+        prefers_usual: the version since which what arises by a mutation is mostly the usual.
         readable: earlier versions whose programs `decide` still is where `version` says so: their genotypes are read,
             trained and exported as they are, and their runs go on.
         task: the kind of model that it makes, by its task's name.
@@ -83,6 +84,7 @@ class ChoiceSpace(abc.ABC):
     name: str
     version: int = 1
     readable: tuple[int, ...] = ()
+    prefers_usual: int = 0
     task: str
     data_kinds: tuple[str, ...] = ("image",)
     condition: Condition | None = None
@@ -239,7 +241,7 @@ class ChoiceSpace(abc.ABC):
             if choice.site in answers:
                 return answers[choice.site]
             # runs of earlier versions are gone on with as they began
-            if choice.usual is not None and self.version == type(self).version and generator.random() < _USUALLY:
+            if choice.usual is not None and self.version >= self.prefers_usual and generator.random() < _USUALLY:
                 return choice.usual
             return _draw(choice.values, generator)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +31,20 @@ class AutoencoderModel:
     """A model as it is trained and scored as an autoencoder, and what its outputs mean for the data.
 
     Attributes:
-        module: has an ``encoder``, a ``decoder``, an ``output``, ``encode`` and ``variational``; variational ones have
-            what evaluators.autoencoder.posteriors.infer asks for, others may have ``samples_prior``, and those that are
-            trained with a ``critic`` have ``without_critic``. See search_spaces.autoencoder.modules.
+        module: a search_spaces.autoencoder.modules.Autoencoder; variational ones have what
+            evaluators.autoencoder.posteriors.infer asks for, and those that are trained with a ``critic`` have
+            ``without_critic``.
         words: which numbers of a vector belong to one column of words: what the decoder gives of them are logits.
+        labels: the classes (N,) of the N examples that it is given, -1 where one is hidden from it; None for all are.
     """
 
     module: Any
     words: tuple[slice, ...] = ()
+    labels: Tensor | None = None
+
+    def select(self, rows: slice) -> Self:
+        """The same model with the labels of these examples alone."""
+        return self if self.labels is None else replace(self, labels=self.labels[rows])
 
     @property
     def variational(self) -> bool:
@@ -48,33 +54,60 @@ class AutoencoderModel:
     @property
     def samples_prior(self) -> bool:
         """Whether codes drawn from N(0, 1) are decoded to new examples."""
-        return bool(getattr(self.module, "samples_prior", self.variational))
+        return bool(self.module.samples_prior)
 
     def encode(self, examples: Tensor) -> Tensor:
         """Examples (N, ...) to codes (N, latent)."""
-        code: Tensor = self.module.encode(examples)
+        code: Tensor = self.module.encode(examples, *self._tell(examples))
         return code
+
+    def _tell(self, examples: Tensor) -> tuple[Tensor, ...]:
+        """The classes of examples, guessed where they are not told; nothing where the model knows of none."""
+        if not self.module.classes:
+            return ()
+        return (self.labels if self.told and self.labels is not None else self.guess_labels(examples),)
+
+    def tell(self, examples: Tensor) -> Tensor:
+        """Examples (N, ...) as the encoder takes them."""
+        told: Tensor = self.module.tell(examples, *self._tell(examples)) if self.module.classes else examples
+        return told
+
+    def guess_labels(self, examples: Tensor) -> Tensor:
+        """Guess the classes (N,) of examples (N, ...)."""
+        labels: Tensor = self.module.guess_labels(examples, self.words)
+        return labels
+
+    @property
+    def told(self) -> bool:
+        """Whether it is told an example's class, if that is known."""
+        return bool(self.module.told)
+
+    @property
+    def finds_classes(self) -> bool:
+        """Whether it has a classifier."""
+        return bool(self.module.classes) and not self.told
 
     @property
     def discrete(self) -> bool:
         """Whether its codes are discrete, so that it has ``snap`` and ``split``."""
-        return hasattr(self.module, "quantiser")
+        return bool(self.module.discrete)
 
     @property
     def has_codebook(self) -> bool:
         """Whether its codes consist of vectors of a codebook."""
-        return self.discrete and hasattr(self.module.quantiser, "codebook")
+        return self.discrete and bool(self.module.quantiser.has_codebook)
 
     def infer(self, examples: Tensor) -> Posterior:
         """Examples (N, ...) to the distributions of their codes."""
-        return infer(self.module, examples)
+        return infer(self.module, examples, *(self._tell(examples) if self.told else ()))
 
     def make_sampler(self) -> nn.Module | None:
         """Make what turns normal noise into codes of the prior; None where the prior is N(0, 1).
 
         It takes so many numbers of noise as a code has, and `more_noise`.
         """
-        return self.module.make_sampler().eval() if hasattr(self.module, "make_sampler") else None
+        sampler: nn.Module | None = self.module.make_sampler()
+        return None if sampler is None else sampler.eval()
 
     def decoder(self, codes: Tensor) -> Tensor:
         """Codes (N, latent) to what is not yet examples: logits, or values that may leave their range."""
@@ -103,9 +136,9 @@ class AutoencoderModel:
         return raw if isinstance(self.module.output, nn.Hardtanh) else self.output(raw)
 
 
-def as_autoencoder(model: nn.Module, words: tuple[slice, ...] = ()) -> AutoencoderModel:
+def as_autoencoder(model: nn.Module, words: tuple[slice, ...] = (), labels: Tensor | None = None) -> AutoencoderModel:
     """Give a model as an autoencoder; see AutoencoderModel."""
-    return AutoencoderModel(model, words)
+    return AutoencoderModel(model, words, labels)
 
 
 def remove_critic(model: nn.Module) -> nn.Module:
@@ -121,7 +154,10 @@ def name_likelihood(hyperparameters: Mapping[str, Any]) -> str:
 
 def count_noise(model: AutoencoderModel, examples: Tensor) -> int:
     """Count the numbers of normal noise that a code of the prior is made of."""
-    return model.encode(examples[:1]).shape[1] + getattr(model.make_sampler(), "more_noise", 0)
+    sampler = model.make_sampler()
+    two = slice(2)  # a supernet is normalised by its batch
+    size = model.select(two).encode(examples[two]).shape[1]
+    return size if sampler is None else size + int(sampler.more_noise)  # type: ignore[arg-type]
 
 
 @torch.no_grad()
@@ -134,7 +170,7 @@ def draw_prior(model: AutoencoderModel, images: Tensor, generator: torch.Generat
 
 
 def log_likelihood(
-    model: AutoencoderModel, raw: Tensor, images: Tensor, likelihood: str, variance: float | None = None
+    model: AutoencoderModel, raw: Tensor, images: Tensor, likelihood: str, variance: Tensor | float | None = None
 ) -> Tensor:
     """Compute log p(x|z) of examples (N, ...), given what their codes are decoded to; (N,) nats.
 
@@ -156,17 +192,21 @@ def log_likelihood(
     return gaussian_log_likelihood(means, images, optimal_variance(means, images) if variance is None else variance)
 
 
+def fit_variance(model: AutoencoderModel, raw: Tensor, examples: Tensor) -> Tensor:
+    """Find the variance of a Gaussian decoder that is optimal for examples, given what it gives of them, (N, ...)."""
+    if examples.ndim < 4:
+        return fit_vector_variance(raw, examples, model.words)
+    return optimal_variance(model.decode_unclipped(raw), examples)
+
+
 @torch.no_grad()
 def fit_decoder_variance(model: AutoencoderModel, images: Tensor, generator: torch.Generator) -> float:
     """Find the variance of a Gaussian decoder that is optimal for training examples (N, ...) and samples of codes."""
-    means = []
+    found = []
     for rows in batches(images):
-        code, _ = model.infer(images[rows]).draw(generator)
-        means.append(model.decode_unclipped(model.decoder(code)))
-    found = torch.cat(means)
-    return float(
-        fit_vector_variance(found, images, model.words) if images.ndim < 4 else optimal_variance(found, images)
-    )
+        code, _ = model.select(rows).infer(images[rows]).draw(generator)
+        found.append(model.decoder(code))
+    return float(fit_variance(model, torch.cat(found), images))
 
 
 def measure_bounds(
@@ -204,7 +244,7 @@ def bound_likelihoods(
     """
     parts = []
     for rows in batches(images):
-        posterior = model.infer(images[rows])
+        posterior = model.select(rows).infer(images[rows])
         likelihoods, ratios = [], []
         for _ in range(samples):
             code, ratio = posterior.draw(generator)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel
+from evaluators.autoencoder.classes import semi_supervised_loss
 from evaluators.autoencoder.discrete import gumbel_loss, vector_quantised_loss
 from evaluators.autoencoder.importance import importance_weighted_loss
-from evaluators.autoencoder.losses import reconstruction_loss, variational_loss
+from evaluators.autoencoder.losses import ladder_loss, reconstruction_loss, variational_loss
 from evaluators.autoencoder.prior_matching import adversarial_loss, factor_loss, wasserstein_loss
 from evaluators.autoencoder.regularised import contractive_loss, sparse_loss
 
@@ -33,6 +34,9 @@ LOSSES: Mapping[str, Loss] = {
     "vector_quantised": vector_quantised_loss,
     "finite_scalar": reconstruction_loss,  # whose gradient passes straight through
     "gumbel": gumbel_loss,
+    "conditional": variational_loss,
+    "semi_supervised": semi_supervised_loss,
+    "ladder": ladder_loss,
 }
 """By the names of search_spaces.autoencoder.families.FAMILIES."""
 

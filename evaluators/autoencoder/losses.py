@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evaluators.autoencoder.bounds import AutoencoderModel, log_likelihood, name_likelihood
 from evaluators.autoencoder.corruption import change_examples
+from evaluators.autoencoder.posteriors import LadderPosterior
 from evaluators.autoencoder.vectors import number_columns, vector_error
 
 _CAPACITY_GROWS = 0.5
@@ -96,6 +97,24 @@ def draw_bound(
     divergences = posterior.divergence()
     mean = -ratio.mean(0, keepdim=True) if divergences is None else divergences.mean(0)
     return weigh_divergence(mean, hyperparameters, progress) - likelihoods.mean(), code
+
+
+def ladder_loss(
+    model: AutoencoderModel,
+    examples: Tensor,
+    hyperparameters: Mapping[str, Any],
+    progress: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """Compute what the divergences of all layers cost minus the log-likelihood, in nats, the mean over the batch.
+
+    Sønderby et al. 2016, equation 4: a layer's divergence is that from its prior given the layer above, as drawn.
+    """
+    posterior = model.infer(examples)
+    assert isinstance(posterior, LadderPosterior)
+    code, _, divergences = posterior.descend(generator)
+    likelihoods = log_likelihood(model, model.decoder(code).float(), examples, name_likelihood(hyperparameters))
+    return weigh_divergence(divergences.mean(0), hyperparameters, progress) - likelihoods.mean()
 
 
 def weigh_divergence(divergences: Tensor, hyperparameters: Mapping[str, Any], progress: float) -> Tensor:

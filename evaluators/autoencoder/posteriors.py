@@ -138,12 +138,138 @@ class CategoricalPosterior:
         return self.logits - noise.clamp(min=torch.finfo(noise.dtype).tiny).log()
 
 
-def infer(module: Any, examples: Tensor) -> Posterior:
+@dataclass(frozen=True)
+class ToldPosterior:
+    """Normal distributions of codes, given classes, which codes end with.
+
+    Attributes:
+        normal: of the codes without their classes.
+        told: the classes, a 1 among 0s each (N, classes).
+    """
+
+    normal: NormalPosterior
+    told: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of each code without its class, (N, latent)."""
+        return self.normal.mean
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a code of each, (N, latent + classes); see Posterior."""
+        code, ratio = self.normal.draw(generator)
+        return torch.cat((code, self.told), dim=1), ratio
+
+    def divergence(self) -> Tensor | None:
+        """Compute the divergence of each latent; see Posterior."""
+        return self.normal.divergence()
+
+
+@dataclass(frozen=True)
+class ClassPosterior:
+    """Distributions of classes and, given these, of codes, beside uniform classes and N(0, 1) (Kingma et al. 2014, M2).
+
+    Attributes:
+        module: the search_spaces.autoencoder.classes.SemiSupervisedAutoencoder.
+        examples: (N, ...).
+        log_shares: the logarithms of the classes' probabilities (N, classes).
+    """
+
+    module: Any
+    examples: Tensor
+    log_shares: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of each code, of its likeliest class, without it, (N, latent)."""
+        return self.given(self.log_shares.argmax(1)).mean
+
+    def given(self, labels: Tensor) -> ToldPosterior:
+        """The distributions of codes of these classes (N,)."""
+        mean, log_variance = (values.float() for values in self.module.posterior(self.examples, labels))
+        return ToldPosterior(NormalPosterior(mean, log_variance), self.module.mark(labels))
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a class and a code of each, (N, latent + classes); see Posterior."""
+        labels = torch.multinomial(self.log_shares.exp(), 1, generator=generator)
+        code, ratio = self.given(labels[:, 0]).draw(generator)
+        chosen = self.log_shares.gather(1, labels)[:, 0]
+        return code, ratio - math.log(self.log_shares.shape[1]) - chosen
+
+    def divergence(self) -> None:
+        """There is no closed form but for each class by itself; see Posterior."""
+        return
+
+
+@dataclass(frozen=True)
+class LadderPosterior:
+    """Distributions of codes with several layers, drawn from the top down (Sønderby et al. 2016, equations 17 to 19).
+
+    Attributes:
+        module: the search_spaces.autoencoder.ladder.LadderAutoencoder.
+        examples: (N, ...).
+        suggested: means and log-variances of each layer, the lowest first, that the examples suggest, (N, 2 size).
+    """
+
+    module: Any
+    examples: Tensor
+    suggested: tuple[Tensor, ...]
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of each layer given that of the one above, (N, values)."""
+        code: Tensor = self.module.encode(self.examples)
+        return code
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a code of each, (N, values); see Posterior."""
+        code, ratio, _ = self.descend(generator)
+        return code, ratio
+
+    def descend(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw a code of each and log p(z) / q(z|x), and compute each latent's divergence given the layers above.
+
+        Returns:
+            (N, values), (N,) and (N, values).
+        """
+        codes: list[Tensor] = []
+        divergences: list[Tensor] = []
+        total = torch.zeros(len(self.examples), device=self.examples.device)
+        for layer in reversed(range(len(self.suggested))):
+            above = self.module.foresee(layer, codes[0]) if codes else None
+            mean, log_variance = self.module.merge(self.suggested[layer], above)
+            prior_mean, prior_log = (torch.zeros_like(mean), torch.zeros_like(mean)) if above is None else above
+            code, noise = draw_code(mean, log_variance, generator)
+            scaled = (code - prior_mean).square() * (-prior_log).exp()
+            total = total + 0.5 * (noise.square() + log_variance - scaled - prior_log).sum(1)
+            # in units of the prior's deviation, the divergence is that from N(0, 1)
+            moved = (mean - prior_mean) * (-0.5 * prior_log).exp()
+            divergences.insert(0, kl_to_standard_normal(moved, log_variance - prior_log))
+            codes.insert(0, code)
+        return torch.cat(codes, dim=1), total, torch.cat(divergences, dim=1)
+
+    def divergence(self) -> None:
+        """There is no closed form but given the layers above; see Posterior."""
+        return
+
+
+def infer(module: Any, examples: Tensor, labels: Tensor | None = None) -> Posterior:
     """Infer the distributions of the codes of examples (N, ...), in float32, by a variational model.
 
     It has ``logits`` of categories, or ``posterior``, and ``prior_components`` where the prior is not N(0, 1). See
     search_spaces.autoencoder.
+
+    Args:
+        labels: the classes (N,) of the examples, for models that are told them; None for them to be guessed.
     """
+    if module.ladder:
+        return LadderPosterior(module, examples, tuple(values.float() for values in module.climb(examples)))
+    if module.classes:
+        if not module.told:
+            return ClassPosterior(module, examples, module.classifier(examples).float().log_softmax(1))
+        labels = module.guess_labels(examples) if labels is None else labels
+        mean, log_variance = (values.float() for values in module.posterior(examples, labels))
+        return ToldPosterior(NormalPosterior(mean, log_variance), module.mark(labels))
     if hasattr(module, "logits"):
         return CategoricalPosterior(module.logits(examples).float())
     mean, log_variance = (values.float() for values in module.posterior(examples))

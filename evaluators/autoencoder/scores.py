@@ -47,7 +47,7 @@ def score_reconstructions(
     restoration = name_restoration(hyperparameters)
     for part in batches(images):
         batch = images[part]
-        rebuilt.append(autoencoder.reconstruct(batch))
+        rebuilt.append(autoencoder.select(part).reconstruct(batch))
         if memory is not None:
             memory.look()
         if restoration is not None:
@@ -65,11 +65,15 @@ def score_reconstructions(
         again = torch.Generator(images.device).manual_seed(seed)
         seen, _ = change_examples(images[:_SHOWN], hyperparameters, autoencoder.words, again)
         rows = [images[:_SHOWN], seen, autoencoder.reconstruct(seen)]
+    if autoencoder.finds_classes and autoencoder.labels is not None:
+        guessed = torch.cat([autoencoder.guess_labels(images[part]) for part in batches(images)])
+        metrics["accuracy"] = (guessed == autoencoder.labels).double().mean().item()
     if autoencoder.has_codebook:
         metrics["codebook_perplexity"] = perplexity(count_uses(autoencoder, images))
     if autoencoder.variational:
-        some = images[:: -(-len(images) // _BOUNDED)]
-        metrics |= measure_bounds(autoencoder, some, name_likelihood(hyperparameters), noise, decoder_variance)
+        some = slice(None, None, -(-len(images) // _BOUNDED))
+        likelihood, few = name_likelihood(hyperparameters), autoencoder.select(some)
+        metrics |= measure_bounds(few, images[some], likelihood, noise, decoder_variance)
     if autoencoder.samples_prior:
         rows.append(draw_prior(autoencoder, images[:_SHOWN], noise.manual_seed(seed)))
     if images.ndim == 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -16,12 +16,12 @@ from evaluators.autoencoder.baselines import score_linearly
 from evaluators.autoencoder.bounds import (
     AutoencoderModel,
     as_autoencoder,
-    count_noise,
     draw_prior,
     fit_decoder_variance,
     name_likelihood,
     remove_critic,
 )
+from evaluators.autoencoder.delivery import deliver_autoencoder
 from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.uses import METRICS as USES
@@ -29,7 +29,7 @@ from evaluators.autoencoder.uses import explain_lacks, measure_uses
 from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.exact import as_double
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
-from evaluators.task import Task
+from evaluators.task import CALIBRATION, Task
 from evaluators.training.selection import Scores
 from nas.core.errors import UserError
 from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
@@ -38,15 +38,13 @@ from nas.core.metric import Metric, metrics_by_name
 from nas.core.space import SearchSpace
 from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Trial
-from nas.data.cells import MISSING
-from nas.data.columns import find_places, name_columns, to_json
+from nas.data.columns import find_places
 from nas.data.dataset import Dataset, Split, as_float, batches
 
 _OF_IMAGES = ("psnr", "ssim", "sample_fid", "real_fid")
 _BOUNDS = ("elbo", "log_likelihood", "iwae_bound")
 _WIDEST_ON_CPU = 32
 _RANKING_IMAGES = 10_000
-_EXAMPLES = 16  # inputs of a deliverable
 _FITTED_IMAGES = 1_000  # of the training part, that say how sure a decoder is
 _FEWEST_TO_COMPARE = 100  # images; an FID of fewer says little
 
@@ -79,6 +77,7 @@ class AutoencoderTask(Task):
     name = "autoencoder"
     data_kinds = ("image", "vector", "sequence")
     standardises = True
+    trains_on_some_labels = True
     quality = metrics_by_name(
         Metric("mse", "minimize"),
         Metric("psnr", "maximize", "dB"),
@@ -89,6 +88,7 @@ class AutoencoderTask(Task):
         Metric("log_likelihood", "maximize", "nats"),
         Metric("iwae_bound", "maximize", "nats"),
         Metric("kl", "minimize", "nats", caveat="codes that ignore the image have the least"),
+        Metric("accuracy", "maximize"),
         Metric("codebook_perplexity", "maximize", caveat="codes that ignore the image may use all of a codebook"),
         Metric("sample_fid", "minimize", caveat="is measured on the test part alone, as it takes too long for epochs"),
         REAL,
@@ -105,8 +105,10 @@ class AutoencoderTask(Task):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """The metrics on this data: only images have those that need pictures."""
-        found = {name: one for name, one in super().metrics.items() if self._pictured or name not in _OF_IMAGES}
+        """The metrics on this data: only images have those that need pictures, and there may be no labels."""
+        absent = set(() if self._pictured else _OF_IMAGES)
+        absent |= set(("accuracy",) if self.data.validation.labels is None else ())
+        found = {name: one for name, one in super().metrics.items() if name not in absent}
         lacks = {name: replace(found[name], caveat=why) for name, why in explain_lacks(self.data).items()}
         return {**found, **lacks}
 
@@ -139,6 +141,8 @@ class AutoencoderTask(Task):
             needed.append(Assumption("family", ("masked",), "only it is trained on what is hidden"))
             needed.append(Assumption("masked_share", (0.5,), "less would be easier to guess"))
             needed.append(Assumption("patches_a_side", (7,), "smaller ones would be easier to guess"))
+        if objective == "accuracy":
+            needed.append(Assumption("family", ("semi_supervised",), "only it has a classifier"))
         if objective in _BOUNDS:
             needed.append(Assumption("family", ("variational",), f"usual of those that have {objective}"))
             kind, reason = "gaussian", "grey values have no Bernoulli one, and the continuous has no bound at 0 and 1"
@@ -161,7 +165,8 @@ class AutoencoderTask(Task):
         generator: torch.Generator,
     ) -> Tensor:
         """Compute the loss of the model's family; see evaluators.autoencoder.families.LOSSES."""
-        return training_loss(self._view(model), batch.examples, hyperparameters, progress, generator)
+        model_of_batch = self._view(model, batch.seen_labels)
+        return training_loss(model_of_batch, batch.examples, hyperparameters, progress, generator)
 
     def score(
         self,
@@ -174,14 +179,16 @@ class AutoencoderTask(Task):
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score reconstructions of a part, and of the test part samples as well; see evaluators.autoencoder.scores."""
-        images = self._validation if part == "validation" else as_float(self._part("test").examples)
-        autoencoder = self._view(evaluated.eval())
+        split = self._part(part)
+        images = self._validation if part == "validation" else as_float(split.examples)
+        autoencoder = self._view(evaluated.eval(), split.labels)
         variance = None
         if autoencoder.variational:
             hyperparameters = {**hyperparameters, "likelihood": self._choose_density(hyperparameters)}
             if hyperparameters["likelihood"] == "gaussian":
-                fitted, codes = as_float(self.train_data.examples[:_FITTED_IMAGES]), torch.Generator(self.device)
-                variance = fit_decoder_variance(autoencoder, fitted, codes.manual_seed(seed))
+                fitted = self.train_data.take(slice(_FITTED_IMAGES))
+                codes, told = torch.Generator(self.device), self._view(evaluated, fitted.labels)
+                variance = fit_decoder_variance(told, as_float(fitted.examples), codes.manual_seed(seed))
         found = score_reconstructions(autoencoder, images, hyperparameters, seed, memory, variance)
         if self._measured:
             found = Scores({**found.metrics, **self._measure_uses(autoencoder, part)}, found.rows)
@@ -220,8 +227,8 @@ class AutoencoderTask(Task):
         assert reference.real_fid is not None
         return {"sample_fid": fid, "real_fid": reference.real_fid}
 
-    def _view(self, model: nn.Module) -> AutoencoderModel:
-        return as_autoencoder(model, self._words)
+    def _view(self, model: nn.Module, labels: Tensor | None = None) -> AutoencoderModel:
+        return as_autoencoder(model, self._words, labels)
 
     @functools.cached_property
     def _words(self) -> tuple[slice, ...]:
@@ -291,50 +298,27 @@ class AutoencoderTask(Task):
 
     def prunable_parts(self, model: nn.Module) -> Calls:
         """Give encoder and decoder, which are pruned separately, so that codes keep their size."""
-        images = as_float(self.data.validation.examples[:LATENCY_BATCH].cpu())
+        images, *labels = self.example_inputs(model, LATENCY_BATCH)
+        autoencoder = self._view(model.eval(), *labels)
         with torch.no_grad():
-            codes = self._view(model.eval()).encode(images)
-        return {"encoder": (images,), "decoder": (codes,)}
+            calls: Calls = {"encoder": (autoencoder.tell(images),), "decoder": (autoencoder.encode(images),)}
+        return {**calls, "classifier": (images,)} if autoencoder.finds_classes else calls
+
+    def example_inputs(self, model: nn.Module, count: int) -> tuple[Tensor, ...]:
+        """Examples, and for a model that is told them their classes; see Task.example_inputs."""
+        return self._add_labels(model, self.data.validation.take(slice(count)).to(torch.device("cpu")))
+
+    def calibration_batches(self, model: nn.Module, hyperparameters: Mapping[str, Any]) -> Iterable[tuple[Tensor, ...]]:
+        """Examples with what a model is told of them; see Task.calibration_batches."""
+        size = self.batch_size(hyperparameters)
+        starts = range(0, min(len(self.train_data), CALIBRATION * size), size)
+        return [self._add_labels(model, self.train_data.take(slice(start, start + size))) for start in starts]
+
+    def _add_labels(self, model: nn.Module, split: Split) -> tuple[Tensor, ...]:
+        """The arguments of a model's call: examples, and for one that is told them their classes."""
+        told = as_autoencoder(model).told and split.labels is not None
+        return (as_float(split.examples), *((split.labels,) if told else ()))
 
     def deliverables(self, genotype: Genotype, model: nn.Module) -> dict[str, Deliverable]:
-        """Deliver the autoencoder, with the first 16 examples of the test part, and what else its family can do.
-
-        Where codes of the prior can be drawn also the ``decoder``, with the prior; where codes are discrete the
-        ``encoder`` to indices and the ``index_decoder`` of these.
-
-        Only of images the decoder is a part of its own: else what it gives means something with the columns alone.
-        """
-        model = remove_critic(model)
-        images, autoencoder = self.data.test.examples[:_EXAMPLES], self._view(model)
-        if not self._pictured:
-            return {"autoencoder": self._deliver_numbers(model, images)}
-        whole = Deliverable(model, {"images": images}, ("reconstructions",), "autoencoder", pictures=self.data.pictures)
-        parts, settings = {"autoencoder": whole}, dict[str, Any](discrete=True) if autoencoder.discrete else {}
-        if autoencoder.samples_prior:
-            settings |= self._describe_sampling(autoencoder, images)
-            layers = [autoencoder.make_sampler(), autoencoder.module.decoder, autoencoder.module.output]
-            decoder = nn.Sequential(*(layer for layer in layers if layer is not None)).eval()
-            noise = torch.randn((_EXAMPLES, settings["latent"]), generator=torch.Generator().manual_seed(0))
-            told = settings | {"noise": "normal", "noise_scale": 1.0, "condition": "none"}
-            parts["decoder"] = Deliverable(decoder, {"noise": noise}, ("images",), "generator", told)
-        if autoencoder.discrete:
-            encoder, decoder = autoencoder.module.split()
-            with torch.no_grad():
-                indices = encoder.eval()(as_float(images))
-            parts["encoder"] = Deliverable(encoder, {"images": images}, ("indices",), "model")
-            parts["index_decoder"] = Deliverable(decoder.eval(), {"indices": indices}, ("images",), "model")
-        return {**parts, "autoencoder": replace(whole, settings=settings)}
-
-    def _describe_sampling(self, autoencoder: AutoencoderModel, examples: Tensor) -> dict[str, Any]:
-        """Describe to a program how codes of the prior are made: of how many numbers, and by what."""
-        found = {"latent": count_noise(autoencoder, as_float(examples))}
-        return found if autoencoder.make_sampler() is None else {**found, "sampler": True}
-
-    def _deliver_numbers(self, model: nn.Module, examples: Tensor) -> Deliverable:
-        """Deliver an autoencoder of vectors or sequences, with what their columns or channels are."""
-        columns = self.data.columns or name_columns(examples.shape[1])
-        settings: dict[str, Any] = {"columns": to_json(columns), "missing": sorted(MISSING)}
-        if (autoencoder := self._view(model)).samples_prior:
-            settings |= self._describe_sampling(autoencoder, examples)
-        kind, program = ("vectors", "table") if examples.ndim == 2 else ("sequences", "sequence")
-        return Deliverable(model, {kind: examples}, ("reconstructions",), f"{program}_autoencoder", settings)
+        """Deliver the autoencoder and what else its family can do; see evaluators.autoencoder.delivery."""
+        return deliver_autoencoder(self._view(remove_critic(model)), self.data)

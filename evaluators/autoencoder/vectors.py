@@ -45,7 +45,9 @@ def vector_error(raw: Tensor, examples: Tensor, words: Sequence[slice]) -> Tenso
     return torch.where(observed, every, 0.0).sum() / observed.sum().clamp(min=1)
 
 
-def vector_log_likelihood(raw: Tensor, examples: Tensor, words: Sequence[slice], variance: float | None) -> Tensor:
+def vector_log_likelihood(
+    raw: Tensor, examples: Tensor, words: Sequence[slice], variance: Tensor | float | None
+) -> Tensor:
     """Compute log p(x|z) of vectors (N, D) or sequences (N, C, T) of independent numbers and words, in nats; (N,).
 
     Numbers are normal with one variance, words categorical. What is missing is left out, which is its marginal.

@@ -71,6 +71,8 @@ _SEARCH: dict[str, tuple[Decorator, ...]] = {
         click.option("--test-seed", type=int, help="Seed of the test part, where the data have none (default 0)."),
         click.option("--normal", metavar="A,B",
                      help="Train on these labels alone; the test part's others are anomalies."),
+        click.option("--labelled", type=float, metavar="SHARE",
+                     help="Let models see this share of the training's labels."),
         click.option("--image-size", metavar="S|HxW", help="Resize images to S x S, or H x W."),
         click.option("--channels", help="Read images as L (grey), RGB or RGBA (keeps transparency); auto by default."),
         click.option("--background", metavar="COLOUR",
@@ -193,7 +195,7 @@ _ALSO_OF_A_TRAINING = (
     "preset", "space", "dataset", "dataset_b", "evaluator", "executor", "objective", "seed", "name", "track",
     "runs_dir", "features", "device", "precision", "evaluate", "test_seed", "train_size", "split", "image_size",
     "channels", "background", "image_shape", "label", "drop", "columns", "group", "factors", "kind", "window", "normal",
-    "data_dir", "strict",
+    "labelled", "data_dir", "strict",
 )  # fmt: skip
 
 

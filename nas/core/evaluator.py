@@ -100,6 +100,7 @@ class Capabilities:
         data_kinds: the kinds of data that it can be given; see nas.data.dataset.Dataset.kind.
         standardises: whether vectors and sequences are standardised by their training part before it sees them.
         told: what the data must tell of each example, a label or a vector; None where nothing is needed.
+        trains_on_some_labels: whether its models may be trained where only some of the labels may be seen.
         grows: whether it takes ``grow=True`` and then begins with smaller networks.
         sizes_epochs: whether it takes ``epoch_size``, how many examples an epoch shows at most.
         times_candidates: whether it takes ``candidate_seconds``, for how long each candidate is trained, and
@@ -112,6 +113,7 @@ class Capabilities:
     data_kinds: ClassVar[tuple[str, ...]] = ("image",)
     standardises: ClassVar[bool] = False
     told: ClassVar[Literal["label", "vector"] | None] = None
+    trains_on_some_labels: ClassVar[bool] = False
     grows: ClassVar[bool] = False
     extracts_features: ClassVar[bool] = False
     sizes_epochs: ClassVar[bool] = False

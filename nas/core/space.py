@@ -147,10 +147,12 @@ class Condition:
     Attributes:
         kind: its label, (N,) int64, or a vector, (N, size) float32, such as the embedding of a sentence.
         size: the number of classes, or the vector's length.
+        share: of the training's examples, that models may be trained with it of.
     """
 
     kind: Literal["label", "vector"]
     size: int
+    share: float = 1.0
 
 
 @runtime_checkable

@@ -19,7 +19,8 @@ SPLIT_RULE = (
     "that it is the same for every --seed; by the seed, validation is 15% of the rest (at most 5,000, and at most "
     "a quarter of --train-size); training is what remains, or --train-size of it. Where there are labels every part "
     "has as large a share of each class as all examples; --group keeps rows together instead. The search never sees "
-    "the test part. With --normal A,B training and validation have these labels alone, and the test part has all."
+    "the test part. With --normal A,B training and validation have these labels alone, and the test part has all. With "
+    "--labelled SHARE models are trained with no more than this share of each class's labels."
 )
 
 

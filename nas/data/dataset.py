@@ -37,12 +37,14 @@ class Split:
         labels: (N,) int64, indices into the data set's classes, or None where it has none.
         vectors: (N, size) float32, what else is known of each example, such as the embedding of a sentence; or None.
         factors: (N, K) float64, what each example was made of, which codes are compared with; or None.
+        labelled: (N,) bool, the examples whose labels a model may be trained with; None for all.
     """
 
     examples: Tensor
     labels: Tensor | None = None
     vectors: Tensor | None = None
     factors: Tensor | None = None
+    labelled: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.examples.shape[0])
@@ -78,7 +80,7 @@ class Split:
         return self._change(lambda tensor: tensor.to(device))
 
     def _change(self, change: Callable[[Tensor], Tensor]) -> Split:
-        besides = (self.labels, self.vectors, self.factors)
+        besides = (self.labels, self.vectors, self.factors, self.labelled)
         return Split(change(self.examples), *(None if tensor is None else change(tensor) for tensor in besides))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -87,6 +89,13 @@ class Split:
     def __setstate__(self, state: dict[str, Any]) -> None:
         examples = state["examples"]
         self.__dict__.update(state, examples=examples.open() if isinstance(examples, Reference) else examples)
+
+    @property
+    def seen_labels(self) -> Tensor | None:
+        """The labels (N,), -1 where a model may not be trained with one; None where there are none."""
+        if self.labels is None or self.labelled is None:
+            return self.labels
+        return torch.where(self.labelled, self.labels, -1)
 
 
 def as_float(examples: Tensor) -> Tensor:
@@ -189,4 +198,7 @@ class Dataset:
         """What a conditional model may be told of an example: its vector, else its label, else nothing."""
         if self.train.vectors is not None:
             return Condition("vector", int(self.train.vectors.shape[1]))
-        return Condition("label", len(self.classes)) if self.train.labels is not None else None
+        if self.train.labels is None:
+            return None
+        labelled = self.train.labelled
+        return Condition("label", len(self.classes), 1.0 if labelled is None else float(labelled.float().mean()))

@@ -31,6 +31,7 @@ def load_data(
     split: SplitRule = "stratified",
     data_dir: Path | None = None,
     normal: Sequence[str] = (),
+    labelled: float = 1.0,
     **reading: Any,
 ) -> Dataset:
     """A data set, split as nas.data.catalogue.SPLIT_RULE says and sized as SIZE_RULE says.
@@ -39,13 +40,15 @@ def load_data(
         name: one of nas.data.catalogue.data_set_names, with a path for a PATH.
         data_dir: where downloads are kept.
         normal: the labels that training and validation part keep; see nas.data.splitting.split_data.
+        labelled: the share of the training part whose labels may be seen; see nas.data.splitting.hide_labels.
         reading: the fields of nas.data.reading.Reading: ``image_size``, ``channels``, ``label``, ``drop`` and so on.
 
     Raises:
         UserError: the name is unknown, or the data cannot be used.
     """
     data = load_unsplit(name, Reading(**reading), data_dir=data_dir)
-    return split_data(name, data, seed=seed, train_size=train_size, test_seed=test_seed, split=split, normal=normal)
+    sizes: dict[str, Any] = {"seed": seed, "train_size": train_size, "test_seed": test_seed, "split": split}
+    return split_data(name, data, normal=normal, labelled=labelled, **sizes)
 
 
 def load_unsplit(name: str, reading: Reading, *, data_dir: Path | None = None) -> UnsplitData:
@@ -66,6 +69,7 @@ def load_arrays(
     train_size: int | None = None,
     split: SplitRule = "stratified",
     normal: Sequence[str] = (),
+    labelled: float = 1.0,
     **reading: Any,
 ) -> Dataset:
     """Arrays or tensors as a data set: examples alone, a pair with labels, or a mapping by the names of an .npz.
@@ -80,7 +84,8 @@ def load_arrays(
     directory = data_directory(None)
     data = read_arrays("arrays", {key: arrays[name] for key, name in names.items()}, options, directory, notes)
     data = _fit_images(data, options, directory)
-    return split_data("arrays", data, seed=seed, train_size=train_size, test_seed=test_seed, split=split, normal=normal)
+    sizes: dict[str, Any] = {"seed": seed, "train_size": train_size, "test_seed": test_seed, "split": split}
+    return split_data("arrays", data, normal=normal, labelled=labelled, **sizes)
 
 
 def _fit_images(data: UnsplitData, reading: Reading, directory: Path) -> UnsplitData:

@@ -35,6 +35,7 @@ def split_data(
     test_seed: int = DEFAULT_TEST_SEED,
     split: SplitRule = "stratified",
     normal: Sequence[str] = (),
+    labelled: float = 1.0,
 ) -> Dataset:
     """The data in its three parts, as nas.data.catalogue.SPLIT_RULE says; `train_size` does not change the test part.
 
@@ -49,10 +50,11 @@ def split_data(
             examples have.
         normal: the labels that training and validation part keep; all where there are none. The test part keeps all,
             and of the others as many as the validation part has, if there are, stand beside that.
+        labelled: see `hide_labels`.
 
     Raises:
         UserError: there are fewer than 10 examples, or fewer than `train_size` asks for, or fewer groups than parts;
-            images are below 4 x 4; or `normal` names no labels of these data, or all.
+            images are below 4 x 4; `normal` names no labels of these data, or all; or there are no labels to be hidden.
     """
     kind, shape = data.pool.kind, data.pool.examples.shape[1:]
     if kind == "image" and min(shape[1:]) < SMALLEST_SIDE:
@@ -92,7 +94,7 @@ def split_data(
     notes = (*data.notes, *_describe_normal(normal), *mapped)
     anomalies = data.pool.gather(others[: len(validation)]) if len(others) else None
     parts = Dataset(name, train, validation, test, data.classes, notes, data.pictures, (), normal, anomalies)
-    return _standardise(parts, data.columns) if data.columns else parts
+    return hide_labels(_standardise(parts, data.columns) if data.columns else parts, labelled, seed)
 
 
 def standardise_data(data: Dataset) -> Dataset:
@@ -134,6 +136,32 @@ def keep_normal(data: Dataset, normal: Sequence[str]) -> Dataset:
         raise UserError("--normal", ",".join(normal), "labels that training and validation part have examples of")
     notes = (*data.notes, *(note for note in _describe_normal(normal) if note not in data.notes))
     return replace(data, train=train, validation=validation, normal=normal, notes=notes, validation_anomalies=anomalies)
+
+
+def hide_labels(data: Dataset, share: float, seed: int) -> Dataset:
+    """Leave a share of each class of the training part, one example at least, whose labels models may be trained with.
+
+    All other labels are there for scores alone; those of validation and test part are anyway.
+
+    Args:
+        share: above 0; of 1 nothing changes.
+
+    Raises:
+        UserError: the data have no labels.
+    """
+    if share == 1:
+        return data
+    labels = data.train.labels
+    if labels is None:
+        raise UserError("--labelled", share, "1, or data with labels", why=f"{data.name} has no labels")
+    generator = np.random.default_rng([seed, 0x1ABE1])
+    seen = torch.zeros(len(labels), dtype=torch.bool)
+    for label in sorted(set(labels.tolist())):
+        places = (labels == label).nonzero()[:, 0]
+        count = max(1, round(share * len(places)))
+        seen[places[torch.from_numpy(generator.permutation(len(places))[:count])]] = True
+    note = f"{int(seen.sum())} of {len(seen)} labels of the training part are seen"
+    return replace(data, train=replace(data.train, labelled=seen), notes=(*data.notes, note))
 
 
 def _check_normal(normal: Sequence[str], name: str, part: Split, classes: tuple[str, ...]) -> tuple[str, ...]:

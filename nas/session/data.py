@@ -41,6 +41,8 @@ def load_run_data(
     if kind.told is not None and kind.told not in has:
         fits = f"data with a {kind.told} for each example, which the task of --space {space.name} needs"
         raise UserError("--dataset", data.name, fits, why=f"has no {kind.told}s")
+    if config.labelled < 1 and not kind.trains_on_some_labels:
+        raise UserError("--labelled", config.labelled, f"1 with --space {space.name}", why="all labels are seen there")
     if not kind.standardises or isinstance(data, DomainPair):
         return data
     return standardise_data(data)
@@ -77,7 +79,7 @@ def _load_sets(config: RunConfig, given: Given, *, paired: bool) -> Dataset | Do
         why = f"--space {config.space} translates between two sets of images"
         raise UserError("--normal", ",".join(config.normal), "spaces that take one data set", why=why)
     if config.dataset_b is None:
-        return given.data or load_data(config.dataset, normal=config.normal, **options)
+        return given.data or load_data(config.dataset, normal=config.normal, labelled=config.labelled, **options)
     if given.data is None and given.data_b is None:
         return load_pair(config.dataset, config.dataset_b, **options)
     first = given.data or load_data(config.dataset, **options)

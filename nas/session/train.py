@@ -20,7 +20,7 @@ from nas.study.run import Candidate
 
 DATA_OPTIONS = (
     "dataset", "dataset_b", "test_seed", "train_size", "split", "image_size", "channels", "background", "image_shape",
-    "label", "drop", "columns", "group", "factors", "kind", "window", "normal", "data_dir", "strict",
+    "label", "drop", "columns", "group", "factors", "kind", "window", "normal", "labelled", "data_dir", "strict",
 )  # fmt: skip
 """The inherited options that belong to the data set: given another set, none of them is inherited."""
 INHERITED_OPTIONS = (

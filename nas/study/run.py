@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ class Run:
         self.study.note("data", self.parts.data.fingerprint)
         self.study.note("shape", list(self.parts.data.shape))
         condition = self.parts.data.condition
-        self.study.note("condition", None if condition is None else [condition.kind, condition.size])
+        self.study.note("condition", None if condition is None else list(astuple(condition)))
         self.study.note("assumptions", [[a.site, list(a.values), a.reason] for a in self.parts.assumptions])
 
     @property

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from nas.core.space import Shape
+from search_spaces.autoencoder.classes import ConditionalAutoencoder, SemiSupervisedAutoencoder
 from search_spaces.autoencoder.codes import (
     CategoricalAutoencoder,
     CategoryQuantiser,
@@ -15,7 +17,8 @@ from search_spaces.autoencoder.codes import (
     QuantisedAutoencoder,
     VectorQuantiser,
 )
-from search_spaces.autoencoder.families import FAMILIES, count_kept, find_dimension
+from search_spaces.autoencoder.families import FAMILIES, count_kept, find_dimension, list_layers
+from search_spaces.autoencoder.ladder import FirstValues, LadderAutoencoder
 from search_spaces.autoencoder.modules import (
     AdversarialAutoencoder,
     Autoencoder,
@@ -27,15 +30,26 @@ from search_spaces.autoencoder.modules import (
 from search_spaces.autoencoder.priors import MixtureAutoencoder, NormalMixture, PseudoInputs, VampAutoencoder
 
 _CRITIC_WIDTH = 128
+_LADDER_WIDTH = 128
 
 
 def assemble(
-    content: Mapping[str, Any], shape: Shape, encoder: nn.Sequential, decoder: nn.Sequential, output: nn.Module
+    content: Mapping[str, Any],
+    shape: Shape,
+    encoder: nn.Sequential,
+    decoder: nn.Sequential,
+    output: nn.Module,
+    classes: int = 0,
+    classifier: nn.Module | None = None,
 ) -> Autoencoder:
     """Make the model of the family that was decided, with what it needs besides encoder and decoder.
 
     Where small codes are cheap, by an L1 norm or by a contraction, they are standardised: otherwise a code of a tenth
     that a decoder enlarges would cost a tenth (Rifai et al. 2011 tie the weights of encoder and decoder instead).
+
+    Args:
+        classes: how many classes of examples there are, for families that know of them.
+        classifier: examples (N, *shape) to logits (N, classes), for those that find them.
     """
     latent = content["latent"]
     match content["family"]:
@@ -56,6 +70,13 @@ def assemble(
             return QuantisedAutoencoder(encoder, decoder, output, FiniteScalarQuantiser(content["levels"]))
         case "gumbel":
             return CategoricalAutoencoder(encoder, decoder, output, CategoryQuantiser(content["categories"]))
+        case "ladder":
+            return build_ladder(encoder, decoder, output, list_layers(content))
+        case "conditional":
+            return ConditionalAutoencoder(encoder, decoder, output, classes)
+        case "semi_supervised":
+            assert classifier is not None
+            return SemiSupervisedAutoencoder(encoder, decoder, output, classes, classifier)
     match content.get("prior"):
         case "mixture":
             prior = NormalMixture(content["prior_components"], latent)
@@ -65,6 +86,22 @@ def assemble(
             return VampAutoencoder(encoder, decoder, output, inputs)
     kind = VariationalAutoencoder if FAMILIES[content["family"]].variational else Autoencoder
     return kind(encoder, decoder, output)
+
+
+def build_ladder(
+    encoder: nn.Sequential, decoder: nn.Sequential, output: nn.Module, sizes: tuple[int, ...]
+) -> LadderAutoencoder:
+    """Build a ladder on an encoder to the lowest layer's means and log-variances, and the decoder of that layer."""
+    steps = list(itertools.pairwise(sizes))
+    ups = nn.Sequential(*(_build_step(2 * below, 2 * above) for below, above in steps))
+    downs = nn.Sequential(*(_build_step(above, 2 * below) for below, above in steps))
+    return LadderAutoencoder(encoder, nn.Sequential(FirstValues(sizes[0]), *decoder), output, ups, downs, sizes)
+
+
+def _build_step(inputs: int, outputs: int) -> nn.Sequential:
+    """Build what leads from one layer of a ladder to the next."""
+    width = _LADDER_WIDTH
+    return nn.Sequential(nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.LeakyReLU(0.1), nn.Linear(width, outputs))
 
 
 def build_critic(latent: int) -> nn.Sequential:

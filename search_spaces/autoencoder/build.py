@@ -31,35 +31,49 @@ BuildCell = Callable[[str, int, str, str], nn.Module]
 """What builds a cell of its name (``encoder_cell``), channels, normalisation and activation."""
 
 
-def build(content: Content, shape: Shape, build_cell: BuildCell | None = None) -> nn.Module:
-    """The model of validated decisions for examples (N, *shape); `build_cell` builds other cells than were decided."""
+def build(content: Content, shape: Shape, build_cell: BuildCell | None = None, classes: int = 0) -> nn.Module:
+    """The model of validated decisions for examples (N, *shape).
+
+    Args:
+        build_cell: builds other cells than were decided.
+        classes: how many classes of examples there are, for families that know of them.
+    """
 
     def build_decided(name: str, channels: int, norm: str, act: str) -> nn.Module:
         return ENCODINGS[content["cells"]].build(content, name, channels, norm, act, len(shape) - 1)
 
-    latent = content["latent"] * content.get("categories", 1)
-    decided, content = content, {**content, "latent": latent}  # that of layers is the decoder's number of inputs
-    normal = FAMILIES[content["family"]].variational and "categories" not in content
-    code = latent * (2 if normal else 1)
-    if len(shape) == 1:
-        return assemble(decided, shape, *build_layers_of_vectors(content, shape[0], code), nn.Identity())
-    if content["network"] == "convolutional":
-        encoder, decoder = _build_convolutional(content, shape, code, build_cell or build_decided)
-    elif content["network"] == "recurrent":
-        encoder, decoder = build_recurrent(content, shape, code)
-    else:
-        encoder, decoder = _build_fully_connected(content, shape, code)
-    if len(shape) == 2:
-        return assemble(decided, shape, nn.Sequential(FillMissing(), *encoder), decoder, nn.Identity())
+    def build_halves(code: int, inputs: int) -> tuple[nn.Sequential, nn.Sequential]:
+        """The encoder of examples with so many channels or numbers to `code` values, and the decoder."""
+        if len(shape) == 1:
+            return build_layers_of_vectors(content, shape[0], code, inputs)
+        if content["network"] == "convolutional":
+            encoder, decoder = _build_convolutional(content, shape, code, inputs, build_cell or build_decided)
+        elif content["network"] == "recurrent":
+            encoder, decoder = build_recurrent(content, shape, code, inputs)
+        else:
+            encoder, decoder = _build_fully_connected(content, shape, code, inputs)
+        return (nn.Sequential(FillMissing(), *encoder), decoder) if len(shape) == 2 else (encoder, decoder)
+
+    decided, family = content, FAMILIES[content["family"]]
+    classes = classes if family.labels else 0
+    values = content["latent"] * content.get("categories", 1)
+    content = {**content, "latent": values + classes}  # that of layers is the decoder's number of inputs
+    normal = family.variational and "categories" not in content
+    halves = build_halves(values * (2 if normal else 1), shape[0] + classes)
+    classifier = build_halves(classes, shape[0])[0] if decided["family"] == "semi_supervised" else None
     output: nn.Module = nn.Sigmoid()
-    if content.get("output") == "linear":  # cut to the range of images: outside of it there is nothing to gain
+    if len(shape) < 3:
+        output = nn.Identity()
+    elif content.get("output") == "linear":  # cut to the range of images: outside of it there is nothing to gain
         output = nn.Hardtanh(0.0, 1.0)
     elif content.get("likelihood") == "continuous_bernoulli":
         output = ContinuousBernoulliMean()
-    return assemble(decided, shape, encoder, decoder, output)
+    return assemble(decided, shape, *halves, output, classes, classifier)
 
 
-def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[nn.Sequential, nn.Sequential]:
+def _build_fully_connected(
+    content: Content, shape: Shape, code: int, inputs: int
+) -> tuple[nn.Sequential, nn.Sequential]:
     values, norm, act = math.prod(shape), content["normalisation"], content["activation"]
 
     def build_layers(inputs: int, width: int, count: int) -> list[nn.Module]:
@@ -71,7 +85,8 @@ def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[n
         return row
 
     width, count = content["hidden_width"], content["stages"]
-    encoder = nn.Sequential(nn.Flatten(), *build_layers(values, width, count), nn.Linear(width, code))
+    layers = build_layers(math.prod((inputs, *shape[1:])), width, count)
+    encoder = nn.Sequential(nn.Flatten(), *layers, nn.Linear(width, code))
     width, count = content.get("decoder_hidden_width", width), content.get("decoder_stages", count)
     decoder = nn.Sequential(
         *build_layers(content["latent"], width, count), nn.Linear(width, values), nn.Unflatten(1, shape)
@@ -80,7 +95,7 @@ def _build_fully_connected(content: Content, shape: Shape, code: int) -> tuple[n
 
 
 def _build_convolutional(
-    content: Content, shape: Shape, code: int, build_cell: BuildCell
+    content: Content, shape: Shape, code: int, inputs: int, build_cell: BuildCell
 ) -> tuple[nn.Sequential, nn.Sequential]:
     norm, act, stages = content["normalisation"], content["activation"], content["stages"]
     spots, dimensions = compute_sizes(shape, stages), len(shape) - 1
@@ -89,7 +104,7 @@ def _build_convolutional(
     widths = compute_widths(content["width"], content["width_growth"], stages)
     cell = "encoder_cell"
     layers: list[nn.Module] = []
-    channels = shape[0]
+    channels = inputs
     for stage, width in enumerate(widths):
         halve = spots[stage] != spots[stage + 1]
         layers.append(down(channels, width, halve=halve))

@@ -12,7 +12,12 @@ from search_spaces.autoencoder.modules import Autoencoder
 
 
 class Quantiser(nn.Module):
-    """Puts codes that a gradient flows through in place of what an encoder gives."""
+    """Puts codes that a gradient flows through in place of what an encoder gives.
+
+    `has_codebook` says that they consist of vectors of a codebook.
+    """
+
+    has_codebook = False
 
     def relax(self, values: Tensor) -> Tensor:
         """What an encoder gives, (N, values), as it would be if codes were not discrete; (N, values)."""
@@ -43,6 +48,7 @@ class VectorQuantiser(Quantiser):
     are nearest to each.
     """
 
+    has_codebook = True
     codebook: Tensor
     usage: Tensor
 
@@ -121,6 +127,8 @@ class CategoryQuantiser(Quantiser):
 
 class QuantisedAutoencoder(Autoencoder):
     """An autoencoder whose codes are those of a quantiser."""
+
+    discrete = True
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, output: nn.Module, quantiser: Quantiser) -> None:
         super().__init__(encoder, decoder, output)

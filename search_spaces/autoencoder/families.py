@@ -11,6 +11,9 @@ from search_spaces.choices import Asker
 
 LIKELIHOODS = ("gaussian", "continuous_bernoulli", "bernoulli")
 
+SOME_LABELS = 1e-9
+"""The least share of labels that are not none."""
+
 Content = Mapping[str, Any]
 
 
@@ -23,6 +26,7 @@ class Family:
         describe: says in a few words what was decided; empty where its name says all.
         variational: its encoder gives a distribution of codes, and its decoder a likelihood.
         since: the version of the space that has it first.
+        labels: the share of the examples whose classes it must be told, at least; 0 where it needs to know of none.
         decide_patches: asks for what is decided besides of what has patches: of all but vectors.
     """
 
@@ -30,6 +34,7 @@ class Family:
     describe: Callable[[Content], str]
     variational: bool = False
     since: int = 0
+    labels: float = 0.0
     decide_patches: Callable[[Asker], None] = lambda ask: None
 
 
@@ -197,6 +202,31 @@ def _describe_categories(content: Content) -> str:
     return f"{content['categories']} categories, temperature to {content['final_temperature']:g}, {cost}"
 
 
+def _decide_classes(ask: Asker, version: int) -> None:
+    """Ask for what an error of the classifier costs, and the divergence of codes."""
+    weights = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+    ask.hyperparameter("classification_weight", weights, ordered=True, usual=10.0)
+    _decide_divergence(ask, version)
+
+
+def _describe_classes(content: Content) -> str:
+    return f"classification weight {content['classification_weight']:g}, {_describe_divergence(content)}"
+
+
+def _decide_ladder(ask: Asker, version: int) -> None:
+    ask.structure("latent_layers", (2, 3, 4), ordered=True, usual=2)
+    _decide_divergence(ask, version)
+
+
+def _describe_ladder(content: Content) -> str:
+    return f"layers of {', '.join(map(str, list_layers(content)))}, {_describe_divergence(content)}"
+
+
+def list_layers(content: Content) -> tuple[int, ...]:
+    """The sizes of a ladder's layers, the lowest first: each is half of the one below."""
+    return tuple(max(1, int(content["latent"]) >> layer) for layer in range(content["latent_layers"]))
+
+
 FAMILIES = {
     "plain": Family(_decide_nothing, lambda content: ""),
     "denoising": Family(_decide_corruption, _describe_corruption),
@@ -216,6 +246,9 @@ FAMILIES = {
     "vector_quantised": Family(_decide_codebook, _describe_codebook, since=4),
     "finite_scalar": Family(_decide_levels, lambda content: f"{content['levels']} levels", since=4),
     "gumbel": Family(_decide_categories, _describe_categories, variational=True, since=4),
+    "conditional": Family(_decide_divergence, _describe_divergence, variational=True, since=5, labels=1.0),
+    "semi_supervised": Family(_decide_classes, _describe_classes, variational=True, since=5, labels=SOME_LABELS),
+    "ladder": Family(_decide_ladder, _describe_ladder, variational=True, since=5),
 }
 """By name; `usual` is the first."""
 

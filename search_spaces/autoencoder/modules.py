@@ -9,11 +9,21 @@ from torch import Tensor, nn
 class Autoencoder(nn.Module):
     """Example to code and back; `output` turns what the decoder gives into an example, of images into [0, 1].
 
-    `samples_prior` says that codes drawn from the prior are decoded to new examples.
+    Attributes:
+        variational: its encoder gives distributions of codes.
+        samples_prior: codes drawn from the prior are decoded to new examples.
+        discrete: its codes are those of a `quantiser`.
+        ladder: its codes have several layers.
+        classes: how many classes of examples it knows; 0 where it is told of none.
+        told: it is told an example's class, which it else has to guess.
     """
 
     variational = False
     samples_prior = False
+    discrete = False
+    ladder = False
+    classes = 0
+    told = False
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, output: nn.Module) -> None:
         super().__init__()
@@ -34,6 +44,10 @@ class Autoencoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1] to their reconstructions."""
         return self.decode(self.encode(images))
+
+    def make_sampler(self) -> nn.Module | None:
+        """What turns normal noise into codes of the prior; None where the prior is N(0, 1)."""
+        return None
 
 
 class VariationalAutoencoder(Autoencoder):

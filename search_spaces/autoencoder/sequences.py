@@ -70,14 +70,14 @@ class RecurrentDecoder(nn.Module):
         return frames.transpose(1, 2).flatten(2)[:, :, : self.steps]
 
 
-def build_recurrent(content: Content, shape: Shape, code: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """The encoder of sequences (N, C, T) without missing values, and the decoder of codes (N, latent)."""
+def build_recurrent(content: Content, shape: Shape, code: int, inputs: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """The encoder of sequences (N, inputs, T) without missing values, and the decoder of codes (N, latent)."""
     channels, steps = shape
     frame, latent = content["frame"], content["latent"]
     make = {"gru": nn.GRU, "lstm": nn.LSTM}[content["recurrent_layer"]]
     width, layers = content["state_width"], content["layers"]
     padding = frame * math.ceil(steps / frame) - steps
-    layer = make(channels * frame, width, layers, batch_first=True)
+    layer = make(inputs * frame, width, layers, batch_first=True)
     encoder = nn.Sequential(RecurrentEncoder(layer, frame, padding), nn.Linear(width, code))
     width, layers = content.get("decoder_state_width", width), content.get("decoder_layers", layers)
     layer = make(latent, width, layers, batch_first=True)

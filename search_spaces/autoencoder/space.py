@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype, canonical_text
-from nas.core.space import Shape, Value
+from nas.core.space import Condition, Shape, Value
 from nas.core.supernet import SupernetPlan
 from search_spaces.autoencoder.families import FAMILIES, LIKELIHOODS, describe_family, find_dimension, list_families
 from search_spaces.autoencoder.networks import (
@@ -37,23 +38,49 @@ class AutoencoderSpace(WeightSharingSpace):
     autoencoder is linear. For sequences (signals) cells and samplings are those of images, of one dimension, and there
     are recurrent layers. Before it is `shaped` the space is that of images.
 
-    In version 3 codes had sizes that did not depend on the data, noise was Gaussian, all priors N(0, 1), and there were
-    the families plain, denoising and variational alone. In version 2 variational ones had a `loss` for a likelihood,
-    `beta` from 1 on, and neither `capacity` nor `free_bits`.
+    Families that know classes need data with labels, all or some. Which are offered is known once the space is
+    `conditioned` on the data; before, all are, and these cannot be built.
+
+    In version 4 there were no ladders and no families that know classes. In version 3 sizes of codes did not depend on
+    the data, noise was Gaussian, all priors N(0, 1), and there were plain, denoising and variational ones alone. In
+    version 2 variational ones had a `loss` for a likelihood, `beta` from 1 on, and neither `capacity` nor `free_bits`.
     """
 
     name = "autoencoder"
-    version = 4
-    readable = (2, 3)
+    version = 5
+    readable = (2, 3, 4)
+    prefers_usual = 4
     task = "autoencoder"
     data_kinds = ("image", "vector", "sequence")
     cells = ("encoder_cell", "decoder_cell")
     required: Mapping[str, Value] = {"network": "convolutional", "cells": "edge"}
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._families = tuple(FAMILIES)  # those that the data are enough for
+
+    def conditioned(self, condition: Condition | None) -> Self:
+        """The same space with families that these data are enough for; see nas.core.space.Conditionable.
+
+        Raises:
+            UserError: restrictions leave none of them.
+        """
+        labelled = condition is not None and condition.kind == "label"
+        share = condition.share if condition is not None and labelled else 0.0
+        enough = tuple(name for name, family in FAMILIES.items() if family.labels <= share)
+        asked = self._restrictions.get("family", enough)
+        if not {*asked} & {*enough}:
+            why = "the data has no labels" if not share else f"no more than {share:.0%} of the labels may be seen"
+            raise UserError("family", ", ".join(map(str, asked)), ", ".join(enough), why=why)
+        space = super().conditioned(condition)
+        space._families = enough
+        return space
+
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
         network = find_network(self.shape)
-        family = str(ask.structure("family", list_families(self.version), usual="plain"))
+        families = [name for name in list_families(self.version) if name in self._families]
+        family = str(ask.structure("family", families, usual="plain"))
         FAMILIES[family].decide(ask, self.version)
         if self.shape is None or len(self.shape) > 1:
             FAMILIES[family].decide_patches(ask)
@@ -82,11 +109,22 @@ class AutoencoderSpace(WeightSharingSpace):
         ask.hyperparameter("weight_decay", (0.0, 0.00001, 0.0001, 0.001, 0.01), ordered=True, usual=0.0)
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
-        """A search_spaces.autoencoder.modules.Autoencoder for examples (N, *shape); images are in [0, 1]."""
+        """A search_spaces.autoencoder.modules.Autoencoder for examples (N, *shape); images are in [0, 1].
+
+        Raises:
+            InvalidGenotype: it is of a family that knows classes, and the space is not conditioned on any.
+        """
         from search_spaces.autoencoder.build import build
 
         self.validate(genotype)
-        return build(genotype.content, shape)
+        return build(genotype.content, shape, classes=self._count_classes(genotype))
+
+    def _count_classes(self, genotype: Genotype) -> int:
+        if not FAMILIES[genotype.content["family"]].labels:
+            return 0
+        if self.condition is None:
+            raise InvalidGenotype("family", "cannot be built before it is known which classes the data has")
+        return self.condition.size
 
     def relax(self, genotype: Genotype, shape: Shape, plan: SupernetPlan) -> nn.Module:
         """The supernet of a base, mirrored cells with the same alphas; see Relaxable.relax."""
@@ -101,7 +139,8 @@ class AutoencoderSpace(WeightSharingSpace):
         def build_mixed(cell: str, channels: int, norm: str, act: str) -> nn.Module:
             return MixedCell(cell, edges[cell], channels, norm, act, architecture, plan, len(shape) - 1)
 
-        model = drop_running_statistics(build(genotype.content, shape, build_mixed))
+        classes = self._count_classes(genotype)
+        model = drop_running_statistics(build(genotype.content, shape, build_mixed, classes))
         model.architecture = architecture
         return model
 

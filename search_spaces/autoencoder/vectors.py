@@ -48,10 +48,12 @@ class GatedLayer(nn.Module):
         return passed
 
 
-def build_layers_of_vectors(content: Content, values: int, code: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """The encoder of vectors (N, values), which may lack values, and the decoder of codes (N, latent)."""
+def build_layers_of_vectors(
+    content: Content, values: int, code: int, inputs: int
+) -> tuple[nn.Sequential, nn.Sequential]:
+    """The encoder of vectors (N, inputs), which may lack values, and the decoder of codes (N, latent) to N values."""
     stages, width = content["stages"], content.get("hidden_width", 0)
-    encoder = nn.Sequential(FillMissing(), *_build_row(content, values, width, stages, code))
+    encoder = nn.Sequential(FillMissing(), *_build_row(content, inputs, width, stages, code))
     stages, width = content.get("decoder_stages", stages), content.get("decoder_hidden_width", width)
     return encoder, nn.Sequential(*_build_row(content, content["latent"], width, stages, values))
 

@@ -44,6 +44,7 @@ class CycleGanSpace(ChoiceSpace):
     name = "cyclegan"
     version = 2  # the first had no choice of optimiser, and offered batch norm to relativistic losses
     readable = (1,)
+    prefers_usual = 2
     task = "cyclegan"
     data_kinds = ("image_pair",)
     losses: tuple[str, ...] = ("least_squares", "non_saturating", "hinge", "wasserstein_gradient_penalty")

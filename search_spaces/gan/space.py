@@ -65,6 +65,7 @@ class GanSpace(WeightSharingSpace):
     name = "gan"
     version = 2  # the first had no choice of batch size, optimiser and schedule, and offered R1 with batch norm
     readable = (1,)
+    prefers_usual = 2
     task = "gan"
     cells = ("generator_cell", "discriminator_cell")
     required: Mapping[str, Value] = dict.fromkeys(HALVES, "cells")

@@ -134,7 +134,7 @@ def test_an_evaluator_that_keeps_no_weights_is_searched_with_and_nothing_exporte
 def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
     options = {"data": tiny_data(), "trials": 2, "epochs": 1, "runs_dir": tmp_path}
     pins = SMALL | {"latent": 16, "family": "plain"}  # what would be assumed else, and a made strategy does not know of
-    space = AutoencoderSpace().restrict({name: (value,) for name, value in pins.items()})
+    space = AutoencoderSpace().conditioned(None).restrict({name: (value,) for name, value in pins.items()})
     strategy = Evolution(space, seed=0, trials=2)
     evaluator = AutoencoderTask.make_evaluator(space, options["data"], epochs=1)
     made = nas.search(space=space, strategy=strategy, evaluator=evaluator, name="objects", **options)
@@ -144,7 +144,7 @@ def test_classes_of_spaces_and_objects_of_the_rest_are_taken(tmp_path):
 
 
 def test_a_strategy_made_before_the_objectives_restricted_the_space_is_refused(tmp_path):
-    strategy = Evolution(AutoencoderSpace(), seed=0, trials=2)
+    strategy = Evolution(AutoencoderSpace().conditioned(None), seed=0, trials=2)
     refusal = "'an object of Evolution': does not know what this run assumes: latent = 16 .*allowed: Evolution itself"
     with pytest.raises(nas.UserError, match=refusal) as error:
         nas.search(data=tiny_data(), trials=2, epochs=1, strategy=strategy, runs_dir=tmp_path)
@@ -183,7 +183,7 @@ def test_a_run_of_one_trial_is_of_the_usual_genotype_but_for_one_that_began_othe
         ({"evaluator": Random}, "--evaluator .*has no make_evaluator; allowed: a subclass of"),
         ({"strategy": Duck}, "--strategy .*has no descends; allowed: a subclass of nas.core.strategy.Strategy"),
         ({"evaluator": Random}, "--evaluator .*has no make_evaluator"),
-        ({"space": Random(AutoencoderSpace(), seed=0, trials=1)}, "--space .*has no grow"),
+        ({"space": Random(AutoencoderSpace().conditioned(None), seed=0, trials=1)}, "--space .*has no grow"),
         ({"strategy": lambda: None}, "--strategy .*what takes the arguments"),
         ({"trials": True}, "--trials True"),
         ({"runs_dir": "a\0b"}, "--runs-dir .*a folder"),

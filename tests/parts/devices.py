@@ -59,7 +59,7 @@ def draw(space: SearchSpace, seed: int = 0, **pins: Any) -> Genotype:
 @functools.cache
 def kinds() -> dict[str, Kind]:
     """One candidate of every evaluator, and one of every family of autoencoders."""
-    autoencoders = AutoencoderSpace().restrict(SMALL_AUTOENCODERS)
+    autoencoders = AutoencoderSpace().conditioned(None).restrict(SMALL_AUTOENCODERS)
     numbers = split_data("digits", digits.load_digits(), seed=0, train_size=192)
     pairs = GanSpace().conditioned(numbers.condition).restrict(SMALL_PAIRS)
     translators = CycleGanSpace().restrict(SMALL_TRANSLATORS)

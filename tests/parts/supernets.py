@@ -13,7 +13,7 @@ FIXED = {
     "learning_rate": (0.002,),
 }  # fmt: skip
 SHAPE = (1, 8, 8)
-SPACE = AutoencoderSpace().restrict(FIXED)
+SPACE = AutoencoderSpace().conditioned(None).restrict(FIXED)
 FEW = SPACE.restrict({
     "encoder_cell.nodes": (2,),
     "*_cell.*.operation0": ("skip", "conv_3x3", "max_pool_3x3"),

@@ -7,7 +7,7 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.gan.space import GanSpace
 
 SHAPE = (1, 12, 12)
-AUTOENCODERS, GANS = AutoencoderSpace(), GanSpace().conditioned(None)
+AUTOENCODERS, GANS = AutoencoderSpace().conditioned(None), GanSpace().conditioned(None)
 SMALL = {"width": 16, "latent": 16, "generator_width": 16, "discriminator_width": 16, "stages": 2}
 
 

@@ -6,7 +6,7 @@ import pytest
 from nas import registry
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
-from nas.core.space import sample
+from nas.core.space import Condition, sample
 from nas.testing import SpaceContract
 from nas.testing.toys import ToySpace
 from search_spaces.autoencoder.families import FAMILIES
@@ -30,7 +30,7 @@ class TestAutoencoderSpace(_SmallCodes, SpaceContract):
     built = 10
 
     def make(self):
-        return AutoencoderSpace()
+        return AutoencoderSpace().conditioned(Condition("label", 3))
 
     @pytest.fixture
     def drawn(self, space):
@@ -42,7 +42,7 @@ class TestAutoencoderSpaceOfVectors(SpaceContract):
     shapes = ((13,),)
 
     def make(self):
-        return AutoencoderSpace().shaped((13,))
+        return AutoencoderSpace().conditioned(Condition("label", 3)).shaped((13,))
 
 
 class TestAutoencoderSpaceOfSequences(_SmallCodes, SpaceContract):
@@ -50,7 +50,7 @@ class TestAutoencoderSpaceOfSequences(_SmallCodes, SpaceContract):
     built = 10
 
     def make(self):
-        return AutoencoderSpace().shaped((2, 21))
+        return AutoencoderSpace().conditioned(Condition("label", 3)).shaped((2, 21))
 
 
 class TestAutoencoderSpaceOfShapedImages(_SmallCodes, SpaceContract):
@@ -58,7 +58,7 @@ class TestAutoencoderSpaceOfShapedImages(_SmallCodes, SpaceContract):
     built = 5
 
     def make(self):
-        return AutoencoderSpace().shaped((3, 13, 10))
+        return AutoencoderSpace().conditioned(Condition("label", 3)).shaped((3, 13, 10))
 
 
 def test_every_registered_space_has_a_contract_test():

@@ -15,7 +15,7 @@ class Counted:
 
     def __init__(self) -> None:
         self.runs = 0
-        self.space = AutoencoderSpace()
+        self.space = AutoencoderSpace().conditioned(None)
 
     def __call__(self, choose) -> tuple[Decision, ...]:
         self.runs += 1
@@ -51,9 +51,9 @@ def test_a_site_that_never_arises_is_missed_and_not_sought_twice():
 
 
 def test_equal_spaces_share_what_is_found_and_copies_go_on_alike():
-    space = AutoencoderSpace().restrict({"latent": (16,)})
-    assert space.choices() is AutoencoderSpace().restrict({"latent": (16,)}).choices()
-    assert space.choices() is not AutoencoderSpace().restrict({"latent": (8,)}).choices()
+    space = AutoencoderSpace().conditioned(None).restrict({"latent": (16,)})
+    assert space.choices() is AutoencoderSpace().conditioned(None).restrict({"latent": (16,)}).choices()
+    assert space.choices() is not AutoencoderSpace().conditioned(None).restrict({"latent": (8,)}).choices()
     choices = ArisingChoices(space._decisions)
     assert "latent" in choices
     for other in (copy.deepcopy(choices), pickle.loads(pickle.dumps(choices))):

@@ -31,7 +31,7 @@ def test_genotypes_are_written_as_json_writes_them_and_traced_as_by_a_space_that
 
 
 def test_a_restricted_space_has_met_nothing():
-    space = AutoencoderSpace()
+    space = AutoencoderSpace().conditioned(None)
     genotype = space.grow(lambda choice: 8 if choice.site == "latent" else choice.values[0])
     assert space.trace(genotype)
     smaller = space.restrict({"latent": (16,)})
@@ -45,7 +45,7 @@ def test_a_restricted_space_has_met_nothing():
 
 
 def test_copies_for_other_processes_bring_no_memory():
-    space = AutoencoderSpace()
+    space = AutoencoderSpace().conditioned(None)
     size = len(pickle.dumps(space))
     for seed in range(50):
         sample(space, np.random.default_rng(seed))
@@ -80,7 +80,7 @@ def test_a_site_that_is_asked_for_otherwise_is_met_anew():
 
 def test_what_is_remembered_has_an_end(monkeypatch):
     monkeypatch.setattr(memory, "MOST_TRACES", 5)
-    space = AutoencoderSpace()
+    space = AutoencoderSpace().conditioned(None)
     for seed in range(20):
         sample(space, np.random.default_rng(seed))
         assert len(space._recall().traces) <= 5

@@ -21,7 +21,7 @@ from tests.parts.supernets import FEW, FIXED, SHAPE, SPACE, base_of, with_weight
 
 
 def test_the_base_has_the_largest_cells_and_is_usual_elsewhere():
-    base = base_of(AutoencoderSpace()).content
+    base = base_of(AutoencoderSpace().conditioned(None)).content
     assert base["encoder_cell.nodes"] == 3
     assert (base["network"], base["normalisation"], base["activation"]) == ("convolutional", "batch", "silu")
     assert base_of(FEW).content["encoder_cell.nodes"] == 2
@@ -29,11 +29,11 @@ def test_the_base_has_the_largest_cells_and_is_usual_elsewhere():
 
 def test_a_space_without_free_cells_has_no_base():
     with pytest.raises(InvalidGenotype, match="network"):
-        base_of(AutoencoderSpace().restrict({"network": ("fully_connected",)}))
+        base_of(AutoencoderSpace().conditioned(None).restrict({"network": ("fully_connected",)}))
     pinned = {"decoder": ("mirrored",), "encoder_cell.nodes": (1,), "encoder_cell.node1.operation*": ("skip",)}
     with pytest.raises(InvalidGenotype, match="nothing to relax"):
-        base_of(AutoencoderSpace().restrict(pinned))
-    assert isinstance(AutoencoderSpace(), Relaxable)
+        base_of(AutoencoderSpace().conditioned(None).restrict(pinned))
+    assert isinstance(AutoencoderSpace().conditioned(None), Relaxable)
     assert isinstance(RelaxableToySpace(), Relaxable)
 
 
@@ -53,7 +53,8 @@ def test_the_supernet_is_an_autoencoder_whose_edges_hold_everything(options):
 
 def test_mirrored_cells_share_alphas_but_no_weights():
     one, two = (
-        AutoencoderSpace().restrict(FIXED | {"decoder": (way,), "stages": (2,)}) for way in ("mirrored", "searched")
+        AutoencoderSpace().conditioned(None).restrict(FIXED | {"decoder": (way,), "stages": (2,)})
+        for way in ("mirrored", "searched")
     )
     counts = [len(s.relax(base_of(s), SHAPE, SupernetPlan(1)).architecture.log_weights) for s in (one, two)]
     assert counts == [6, 12]
@@ -149,7 +150,7 @@ def test_a_drawn_operation_has_weight_one_and_the_gradient_of_a_soft_one():
 
 
 def test_a_path_computes_what_its_candidate_does():
-    space, images = AutoencoderSpace(), torch.rand(4, *SHAPE)
+    space, images = AutoencoderSpace().conditioned(None), torch.rand(4, *SHAPE)
     assert isinstance(space, SharesWeights)
     fixed = {site: values[0] for site, values in FIXED.items()}
     fixed |= {"normalisation": "group", "decoder": "searched", "decoder_width": 16}

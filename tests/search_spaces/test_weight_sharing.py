@@ -38,7 +38,7 @@ class TestWideKernels(SpaceContract):
 
 
 def test_every_encoding_offers_them_after_the_usual_ones_and_the_space_itself_does_not():
-    choices, usual = WideKernels().choices(), AutoencoderSpace().choices()
+    choices, usual = WideKernels().choices(), AutoencoderSpace().conditioned(None).choices()
     for site in ("encoder_cell.node1.operation0", "encoder_cell.0-1.operation"):
         assert choices[site].values == (*CELL_OPERATIONS, *MORE)
         assert usual[site].values == CELL_OPERATIONS

@@ -18,9 +18,12 @@ from nas.core.trial import Proposal, Trial
 from nas.data.dataset import as_float
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
+from tests.parts.autoencoders import Bare
 from tests.parts.extractors import small
 
-SPACE = AutoencoderSpace().restrict({site: (value,) for site, value in SMALL.items()} | {"latent": (8,)})
+SPACE = (
+    AutoencoderSpace().conditioned(None).restrict({site: (value,) for site, value in SMALL.items()} | {"latent": (8,)})
+)
 STEADY = {"kl_warm_up": 0.0, "normalisation": "batch", "optimiser": "adam", "learning_rate": 0.004,
           "schedule": "constant", "augmentation": "none", "weight_decay": 0.0}  # fmt: skip
 
@@ -37,13 +40,12 @@ def binary(data):
     return replace(data, **parts)
 
 
-class PrincipalComponents(nn.Module):
+class PrincipalComponents(Bare):
     """Probabilistic principal components (Tipping & Bishop 1999): the likelihood of an image is known.
 
     The posterior is the exact one, but `wider` times as wide.
     """
 
-    variational = True
     scales, variance = torch.tensor([0.7, 0.3]), 0.05
 
     def __init__(self, wider=1.0):
@@ -191,10 +193,10 @@ def test_a_capacity_holds_the_divergence_cheaper_codes_use_more_of_it_and_free_o
     assert free["kl"] == pytest.approx(8 * 0.5, abs=1)
 
 
-class Remembering(nn.Module):
+class Remembering(Bare):
     """Decodes a code to one of the images that it was given."""
 
-    variational, output = True, nn.Identity()
+    output = nn.Identity()
 
     def __init__(self, images):
         super().__init__()

@@ -36,7 +36,7 @@ each_family = pytest.mark.parametrize("pins", FAMILIES, ids=NAMES)
 
 
 def draw(pins, data, seed=0, **more):
-    space = AutoencoderSpace().shaped(data.shape)
+    space = AutoencoderSpace().conditioned(None).shaped(data.shape)
     space = space.restrict({site: (value,) for site, value in {**pins, **more}.items()})
     return space, sample(space, np.random.default_rng(seed))
 
@@ -51,7 +51,9 @@ def train(space, genotype, data, epochs=1):
 
 class TestFamilies(EvaluatorContract):
     def make(self, epochs):
-        space = AutoencoderSpace().restrict({"latent": (8,), "hidden_width": (64,), "batch_size": (16,)})
+        space = (
+            AutoencoderSpace().conditioned(None).restrict({"latent": (8,), "hidden_width": (64,), "batch_size": (16,)})
+        )
         return AutoencoderTask.make_evaluator(space, tiny_data(), epochs=epochs)
 
     def genotypes(self):
@@ -140,7 +142,10 @@ def test_what_lies_between_discrete_codes_is_decoded_as_the_nearest():
 
 @pytest.mark.parametrize("objective", ["mse", "elbo"])
 def test_default_searches_leave_these_families_out(objective):
-    needed = {a.site: a.values for a in AutoencoderTask(AutoencoderSpace(), tiny_data()).assumptions(objective)}
+    needed = {
+        a.site: a.values
+        for a in AutoencoderTask(AutoencoderSpace().conditioned(None), tiny_data()).assumptions(objective)
+    }
     assert needed["family"] == {"mse": ("plain", "denoising"), "elbo": ("variational",)}[objective]
 
 
@@ -149,7 +154,9 @@ def test_a_codebook_is_inherited_with_its_usage_or_not_at_all():
     pins = {"family": "vector_quantised", "codebook_size": 64, "code_dimension": 4, "latent": 16, **SMALL}
     _, genotype = draw(pins, data)
     _, other = draw({**pins, "code_dimension": 8}, data)
-    parent, same, changed = (AutoencoderSpace().build(one, data.shape) for one in (genotype, genotype, other))
+    parent, same, changed = (
+        AutoencoderSpace().conditioned(None).build(one, data.shape) for one in (genotype, genotype, other)
+    )
     parent.quantiser.usage.fill_(3)
     for child in (same, changed):
         inherit_weights(child.eval(), parent.eval(), lambda model: model(torch.rand(2, *data.shape)))
@@ -161,7 +168,7 @@ def test_a_codebook_is_inherited_with_its_usage_or_not_at_all():
 def test_discrete_and_weighted_families_have_supernets():
     for pins in FAMILIES[:4]:
         fixed = {site: values for site, values in FIXED.items() if site != "loss"} | {"encoder_cell.nodes": (1,)}
-        space = AutoencoderSpace().restrict(fixed | {site: (value,) for site, value in pins.items()})
+        space = AutoencoderSpace().conditioned(None).restrict(fixed | {site: (value,) for site, value in pins.items()})
         evaluator = AutoencoderTask.make_evaluator(space, tiny_data(), epochs=1)
         plan = SupernetPlan(epochs=1, order=2, learning_rate=0.05, samples=2)
         *_, last = evaluator.evaluate(Trial(0, Proposal(base_of(space), job=TrainSupernet(plan)), 1))

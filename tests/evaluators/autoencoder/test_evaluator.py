@@ -26,17 +26,21 @@ from nas.data.splitting import split_data
 from nas.testing import EvaluatorContract
 from search_spaces.autoencoder.space import LIKELIHOODS, AutoencoderSpace
 from tests.conftest import tiny_data
-from tests.parts.autoencoders import autoencoder_training
+from tests.parts.autoencoders import Bare, autoencoder_training
 
-SPACE = AutoencoderSpace().restrict(
-    {
-        "latent": (8,),
-        "width": (8,),
-        "hidden_width": (64,),
-        "decoder_width": (8,),
-        "batch_size": (16,),
-        "stages": (1, 2),
-    }
+SPACE = (
+    AutoencoderSpace()
+    .conditioned(None)
+    .restrict(
+        {
+            "latent": (8,),
+            "width": (8,),
+            "hidden_width": (64,),
+            "decoder_width": (8,),
+            "batch_size": (16,),
+            "stages": (1, 2),
+        }
+    )
 )
 
 
@@ -108,10 +112,9 @@ def test_memory_that_gives_out_is_said(tiny, monkeypatch):
         list(AutoencoderTask.make_evaluator(SPACE, tiny, epochs=1).evaluate(Trial(0, Proposal(drawn()), 1)))
 
 
-class Half(torch.nn.Module):
+class Half(Bare):
     """A variational model of two pixels with a known posterior."""
 
-    variational = True
     output = torch.nn.Sigmoid()
 
     def posterior(self, images):
@@ -173,7 +176,7 @@ def test_schedules_stay_between_nothing_and_the_learning_rate(name):
 
 
 def test_every_optimiser_and_schedule_of_the_space_exists():
-    choices = AutoencoderSpace().choices()
+    choices = AutoencoderSpace().conditioned(None).choices()
     assert set(choices["optimiser"].values) == set(OPTIMISERS)
     assert set(choices["schedule"].values) <= set(SCHEDULES)
     assert set(choices["augmentation"].values) == set(AUGMENTATIONS)

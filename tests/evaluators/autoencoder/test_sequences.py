@@ -55,7 +55,7 @@ def test_errors_and_likelihoods_are_those_of_the_flattened_vectors_and_what_is_m
 @pytest.mark.parametrize("seed", range(8))
 def test_any_genotype_trains_on_sequences_with_missing_values(seed):
     data = make_waves(300, steps=(9, 20, 33)[seed % 3], missing=0.2)
-    space = AutoencoderSpace().shaped(data.shape)
+    space = AutoencoderSpace().conditioned(None).shaped(data.shape)
     evaluator, last = train(data, sample(space, generator_for(seed)), space, 1)
     assert 0 < last.metrics["mse"] < 100
     assert {"psnr", "ssim"}.isdisjoint(last.metrics)
@@ -71,7 +71,7 @@ def test_any_genotype_trains_on_sequences_with_missing_values(seed):
 )  # fmt: skip
 def test_waves_are_learnt_better_than_by_principal_components(pins):
     data = make_waves(1200)
-    space = AutoencoderSpace().shaped(data.shape)
+    space = AutoencoderSpace().conditioned(None).shaped(data.shape)
     space = space.restrict({"latent": (3,), "batch_size": (32,), **pins})
     _, last = train(data, find_usual(space, 0), space, 12)
     linear = reconstruct_linearly(data.train.examples, data.validation.examples, 3)
@@ -105,7 +105,7 @@ class TestAutoencodersOfSequences(EvaluatorContract):
 
 
 def _small_space(**pins):
-    space = AutoencoderSpace().shaped((2, 20)).restrict({"latent": (4,), "batch_size": (32,)})
+    space = AutoencoderSpace().conditioned(None).shaped((2, 20)).restrict({"latent": (4,), "batch_size": (32,)})
     space = space.restrict({site: (value,) for site, value in pins.items()})
     narrow = {"width": (8,), "decoder_width": (8,), "state_width": (16,), "hidden_width": (64,)}
     return space.restrict({site: values for site, values in narrow.items() if site in space.choices()})

@@ -95,7 +95,7 @@ def test_bounds_of_a_linear_gaussian_model_grow_toward_its_known_likelihood():
 def test_a_linear_autoencoder_finds_the_subspace_of_the_principal_components():
     table = make_table()
     data = Dataset("numbers", *(Split(part.examples[:, :6]) for part in (table.train, table.validation, table.test)))
-    space = AutoencoderSpace().shaped(data.shape).restrict(
+    space = AutoencoderSpace().conditioned(None).shaped(data.shape).restrict(
         {"stages": (0,), "decoder": ("mirrored",), "family": ("plain",), "latent": (2,), "optimiser": ("adam",),
          "learning_rate": (0.008,), "batch_size": (64,)}
     )  # fmt: skip
@@ -110,7 +110,7 @@ def test_a_linear_autoencoder_finds_the_subspace_of_the_principal_components():
 @pytest.mark.parametrize("seed", range(6))
 def test_any_genotype_trains_on_a_table_with_words_and_missing_values(seed):
     data = make_table(300, missing=0.2)
-    space = AutoencoderSpace().shaped(data.shape)
+    space = AutoencoderSpace().conditioned(None).shaped(data.shape)
     genotype = sample(space, generator_for(seed))
     evaluator = AutoencoderTask.make_evaluator(space, data, epochs=1)
     *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 0))
@@ -121,7 +121,7 @@ def test_any_genotype_trains_on_a_table_with_words_and_missing_values(seed):
 
 def test_a_table_is_learnt_better_than_by_principal_components():
     data = make_table()
-    space = AutoencoderSpace().shaped(data.shape).restrict({"latent": (2,), "batch_size": (64,)})
+    space = AutoencoderSpace().conditioned(None).shaped(data.shape).restrict({"latent": (2,), "batch_size": (64,)})
     genotype = find_usual(space, 0)
     evaluator = AutoencoderTask.make_evaluator(space, data, epochs=25)
     *_, last = evaluator.evaluate(Trial(0, Proposal(genotype), 0))

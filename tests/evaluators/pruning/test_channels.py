@@ -51,7 +51,7 @@ class NarrowAdversarialNas(AdversarialNasSpace):
 
 
 SPACES = {
-    "autoencoder": narrow(AutoencoderSpace()),
+    "autoencoder": narrow(AutoencoderSpace().conditioned(None)),
     "gan": narrow(GanSpace()).conditioned(None),
     "conditional gan": narrow(GanSpace()).conditioned(Condition("label", 3)),
     "autogan": NarrowAutogan(),

@@ -29,8 +29,10 @@ from tests.parts.extractors import quick_extractors
 from tests.parts.supernets import base_of
 
 CPU = torch.device("cpu")
-AUTOENCODERS = AutoencoderSpace().restrict(
-    {"width": (8,), "latent": (4,), "stages": (1,), "family": ("plain",), "encoder_cell.nodes": (1, 2)}
+AUTOENCODERS = (
+    AutoencoderSpace()
+    .conditioned(None)
+    .restrict({"width": (8,), "latent": (4,), "stages": (1,), "family": ("plain",), "encoder_cell.nodes": (1, 2)})
 )
 SMALL_PAIRS = {
     "generator_width": (16,), "discriminator_width": (16,), "*_stages": (1,), "*_cell.nodes": (1, 2), "latent": (16,),

@@ -17,7 +17,7 @@ from nas.data.dataset import Split, as_float
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.parts.autoencoders import autoencoder_training
 
-SPACE = AutoencoderSpace()
+SPACE = AutoencoderSpace().conditioned(None)
 
 
 def genotype_with(**decisions):

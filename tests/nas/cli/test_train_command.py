@@ -101,7 +101,7 @@ def test_a_trainings_options_are_its_own(run):
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(arguments, message, run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    good = AutoencoderSpace().grow(lambda choice: choice.usual or choice.values[0])
+    good = AutoencoderSpace().conditioned(None).grow(lambda choice: choice.usual or choice.values[0])
     texts = {
         "text.json": "moon",
         "stranger.json": Genotype.of("moon", 1, {}).text,

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.core.errors import UserError
+from nas.core.space import Condition
 from nas.data.dataset import Split
 from nas.data.loading import load_arrays
 from nas.data.source import UnsplitData
-from nas.data.splitting import keep_normal, split_data, standardise_data
+from nas.data.splitting import hide_labels, keep_normal, split_data, standardise_data
 from tests.parts.data import keys, one_line, unique_images
 
 
@@ -229,3 +230,34 @@ def test_anomalies_to_validate_with_are_standardised_by_the_training_part():
     scaled = standardise_data(data)
     back = scaled.validation_anomalies.examples * scaled.columns[0].deviation + scaled.columns[0].mean
     assert torch.allclose(back, data.validation_anomalies.examples, atol=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_labels_are_hidden_of_every_class_alike_by_the_seed(share):
+    labels = torch.arange(400) % 3
+    labels[:2] = 3
+    data = UnsplitData(Split(torch.rand(400, 5), labels), classes=("a", "b", "c", "d"))
+
+    def split(seed, labelled):
+        return split_data("some", data, seed=seed, train_size=None, labelled=labelled)
+
+    whole, some = split(0, 1.0), split(0, share)
+    assert whole.train.labelled is None
+    assert whole.condition == Condition("label", 4)
+    assert torch.equal(whole.train.labels, some.train.labels)
+    seen = some.train.labelled
+    for label in some.train.labels.unique():
+        own = seen[some.train.labels == label]
+        assert own.sum() == max(1, round(share * len(own)))
+    assert some.condition.share == pytest.approx(share, abs=0.02)
+    assert torch.equal(some.train.seen_labels, torch.where(seen, some.train.labels, -1))
+    assert torch.equal(some.train.take(slice(9)).labelled, seen[:9])
+    assert torch.equal(split(0, share).train.labelled, seen)
+    assert not torch.equal(hide_labels(whole, share, 1).train.labelled, seen)
+    assert some.validation.labelled is None
+    assert any(note.startswith(f"{int(seen.sum())} of {len(seen)} labels") for note in some.notes)
+
+
+def test_labels_that_are_not_there_cannot_be_hidden():
+    with pytest.raises(UserError, match=r"--labelled 0.1: some has no labels; allowed: 1, or data with labels"):
+        split_data("some", UnsplitData(Split(torch.rand(40, 5))), seed=0, train_size=None, labelled=0.1)

@@ -31,7 +31,11 @@ def export_model(model, images, directory, **options):
     )
 
 
-SPACE = AutoencoderSpace().restrict({"latent": (8,), "width": (8, 16), "decoder_width": (8,), "hidden_width": (64,)})
+SPACE = (
+    AutoencoderSpace()
+    .conditioned(None)
+    .restrict({"latent": (8,), "width": (8, 16), "decoder_width": (8,), "hidden_width": (64,)})
+)
 
 
 def candidate(seed, shape, **pins):

@@ -35,7 +35,7 @@ def program(request, tmp_path_factory):
     data = standardise_data(Dataset("s", *(Split(part) for part in examples.split(20))))
     pins = {"network": (network,), "family": (family,), "latent": (4,), "recurrent_layer": (layer,), "width": (8,)}
     pins["prior"] = ("mixture" if network == "convolutional" else "standard",)
-    space = AutoencoderSpace().shaped(SHAPE)
+    space = AutoencoderSpace().conditioned(None).shaped(SHAPE)
     space = space.restrict({"network": pins.pop("network"), "family": pins.pop("family")})
     space = space.restrict({site: values for site, values in pins.items() if site in space.choices()})
     torch.manual_seed(0)

@@ -43,7 +43,12 @@ def program(request, tmp_path_factory):
     examples[:, 1:4] = torch.eye(3)[torch.arange(60) % 3]
     examples[0, 0] = float("nan")
     data = Dataset("t", *(Split(part) for part in examples.split(20)), columns=COLUMNS)
-    space = AutoencoderSpace().shaped((5,)).restrict({"family": (request.param,), "latent": (2,), "stages": (1,)})
+    space = (
+        AutoencoderSpace()
+        .conditioned(None)
+        .shaped((5,))
+        .restrict({"family": (request.param,), "latent": (2,), "stages": (1,)})
+    )
     torch.manual_seed(0)
     genotype = sample(space, np.random.default_rng(0))
     model = space.build(genotype, (5,)).eval()

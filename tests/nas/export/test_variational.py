@@ -15,7 +15,9 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 from tests.parts.export import CARD
 
-SPACE = AutoencoderSpace().restrict({site: (value,) for site, value in SMALL.items()} | {"latent": (8,)})
+SPACE = (
+    AutoencoderSpace().conditioned(None).restrict({site: (value,) for site, value in SMALL.items()} | {"latent": (8,)})
+)
 
 
 def deliverables(**pins):

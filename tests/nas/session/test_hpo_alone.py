@@ -21,7 +21,7 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 from tests.parts.command_line import refused
 
-SPACE = AutoencoderSpace().shaped(tiny_data().shape)
+SPACE = AutoencoderSpace().conditioned(None).shaped(tiny_data().shape)
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
@@ -153,7 +153,7 @@ def test_genotypes_of_other_spaces_are_refused():
     for wrong, why in (
         (Genotype.of("toy", 1, {}), "is of toy version 1, not autoencoder version 4"),
         (Genotype.of("autoencoder", 3, {}), "family: is not decided"),
-        (Genotype.of("autoencoder", 4, {**given.content, "latent": 17}), "latent: 17 is not one of"),
+        (Genotype.of("autoencoder", 5, {**given.content, "latent": 17}), "latent: 17 is not one of"),
     ):
         with pytest.raises(UserError, match=f"--from 'x': .*{why}.*; allowed: a genotype of the space autoencoder"):
             pins(wrong)

@@ -19,7 +19,7 @@ from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import tiny_data
 from tests.parts.autoencoders import AutoencoderEvaluator
 
-SPACE = AutoencoderSpace()
+SPACE = AutoencoderSpace().conditioned(None)
 SMALL = {"width": 8, "latent": 8, "stages": 1, "cells": "edge", "batch_size": 16, "family": "plain",
          "network": "convolutional", "optimiser": "adam", "encoder_cell.nodes": 1}  # fmt: skip
 TIMINGS = ("seconds", "peak_memory_mb")

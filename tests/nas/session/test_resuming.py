@@ -67,7 +67,7 @@ def test_what_was_known_of_a_finished_run_does_not_outlive_new_trials(tmp_path):
 
 def test_a_trial_whose_process_is_killed_again_and_again_has_failed(tmp_path):
     def kill(path, how):
-        study = Study.reopen(path, AutoencoderSpace())
+        study = Study.reopen(path, AutoencoderSpace().conditioned(None))
         times = study.record_restart(study.trials()[1])
         if how == "politely":
             study.record_interruption()

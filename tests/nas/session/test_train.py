@@ -199,7 +199,7 @@ def usual(space, **decisions):
 @pytest.mark.usefixtures("no_report", "no_export")
 @pytest.mark.parametrize("kind", ["gan", "autoencoder"])
 def test_killed_in_the_middle_of_a_training_it_goes_on_to_the_same_model(kind, tmp_path, monkeypatch):
-    genotype = usual(GanSpace(), **TINY_GAN) if kind == "gan" else usual(AutoencoderSpace(), **SMALL)
+    genotype = usual(GanSpace(), **TINY_GAN) if kind == "gan" else usual(AutoencoderSpace().conditioned(None), **SMALL)
     (tmp_path / "it.json").write_text(genotype.text)
     monkeypatch.setattr("evaluators.adversarial.snapshots.find_collapse", None)
     monkeypatch.setitem(RECIPES, "classifier", RECIPES["classifier"])
@@ -249,8 +249,8 @@ def test_the_trial_of_a_run_is_trained_as_it_was_evaluated_but_for_its_seed(tiny
     """The evaluator's `train` and `evaluate` are one loop; see nas.testing.evaluators for the laws."""
     from evaluators.autoencoder.task import AutoencoderTask
 
-    evaluator = AutoencoderTask.make_evaluator(AutoencoderSpace(), tiny, epochs=2)
-    trial = Trial(0, Proposal(usual(AutoencoderSpace(), **SMALL)), 3)
+    evaluator = AutoencoderTask.make_evaluator(AutoencoderSpace().conditioned(None), tiny, epochs=2)
+    trial = Trial(0, Proposal(usual(AutoencoderSpace().conditioned(None), **SMALL)), 3)
     trained, evaluated = list(evaluator.train(trial)), list(evaluator.evaluate(trial))
     assert trained[-1].artifacts["weights.safetensors"] == evaluated[-1].artifacts["weights.safetensors"]
     assert CHECKPOINT not in evaluated[-1].artifacts

@@ -72,7 +72,11 @@ def test_impossible_options_are_refused():
 
 
 def test_every_second_neighbour_is_a_step_of_an_ordered_decision_as_long_as_there_are_any():
-    space = AutoencoderSpace().restrict({"latent": (8,), "network": ("fully_connected",), "decoder": ("mirrored",)})
+    space = (
+        AutoencoderSpace()
+        .conditioned(None)
+        .restrict({"latent": (8,), "network": ("fully_connected",), "decoder": ("mirrored",)})
+    )
     strategy = Local(space, seed=0, trials=60)
     history = run(strategy, 40, lambda genotype: 1.0)
     steps = [trial for trial in history if trial.proposal.origin.startswith("step")]
@@ -87,6 +91,6 @@ def test_every_second_neighbour_is_a_step_of_an_ordered_decision_as_long_as_ther
 
 
 def test_without_steps_neighbours_are_mutants_alone():
-    space = AutoencoderSpace().restrict({"latent": (8,)})
+    space = AutoencoderSpace().conditioned(None).restrict({"latent": (8,)})
     history = run(Local(space, seed=0, trials=60, steps=False), 20, lambda genotype: 1.0)
     assert not any(trial.proposal.origin.startswith("step") for trial in history)

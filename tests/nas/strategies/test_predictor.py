@@ -222,7 +222,7 @@ def test_distances_count_decisions_orders_absences_and_uses():
 
 
 def test_sites_met_later_are_absent_from_what_was_met_before():
-    space = AutoencoderSpace()
+    space = AutoencoderSpace().conditioned(None)
     encoding = Encoding(space)
     generator = np.random.default_rng(0)
     genotypes = [sample(space, generator) for _ in range(40)]
@@ -240,7 +240,7 @@ def test_sites_met_later_are_absent_from_what_was_met_before():
 @pytest.mark.parametrize("known", [5, 60])
 def test_distances_that_are_looked_up_are_those_of_each_pair(known):
     """Also of genotypes with sites that the known ones have not, which are compared by the features that there are."""
-    space, generator = AutoencoderSpace(), np.random.default_rng(3)
+    space, generator = AutoencoderSpace().conditioned(None), np.random.default_rng(3)
     genotypes = [sample(space, generator, 0.3) for _ in range(known)]
     encoding = Encoding(space)
     encoding.learn(genotypes)
@@ -321,7 +321,7 @@ def test_a_run_of_failures_is_survived():
 
 
 def test_it_searches_the_autoencoder_space_from_what_is_usual():
-    space = AutoencoderSpace()
+    space = AutoencoderSpace().conditioned(None)
     strategy = Predictor(space, seed=0, trials=30)
     usual = sample(space, np.random.default_rng(0), usual=1.0)
 

@@ -67,11 +67,11 @@ def usual(**decided):
     def answer(choice):
         return decided.get(choice.site, choice.values[0] if choice.usual is None else choice.usual)
 
-    return AutoencoderSpace().grow(answer)
+    return AutoencoderSpace().conditioned(None).grow(answer)
 
 
 def test_a_code_is_cut_into_vectors_that_divide_it():
-    space, shape = AutoencoderSpace(), (1, 8, 8)
+    space, shape = AutoencoderSpace().conditioned(None), (1, 8, 8)
     genotypes = [usual(family="vector_quantised", latent=784, code_dimension=size) for size in (16, 32)]
     for genotype in genotypes:
         quantiser = space.build(genotype, shape).quantiser
@@ -81,7 +81,9 @@ def test_a_code_is_cut_into_vectors_that_divide_it():
 
 
 def test_each_latent_has_categories_and_a_code_a_number_for_each():
-    model = AutoencoderSpace().build(usual(family="gumbel", latent=16, categories=4), (1, 8, 8)).eval()
+    model = (
+        AutoencoderSpace().conditioned(None).build(usual(family="gumbel", latent=16, categories=4), (1, 8, 8)).eval()
+    )
     images = torch.rand(2, 1, 8, 8)
     assert model.encode(images).shape == (2, 64)
     assert model.encode_indices(images).shape == (2, 16)
@@ -90,9 +92,9 @@ def test_each_latent_has_categories_and_a_code_a_number_for_each():
 
 def test_earlier_versions_know_none_of_these_families():
     new = {"importance_weighted", "vector_quantised", "finite_scalar", "gumbel"}
-    assert new <= set(AutoencoderSpace().choices()["family"].values)
+    assert new <= set(AutoencoderSpace().conditioned(None).choices()["family"].values)
     for version in (2, 3):
-        choices = AutoencoderSpace().of_version(version).choices()
+        choices = AutoencoderSpace().conditioned(None).of_version(version).choices()
         assert not new & set(choices["family"].values)
         assert not {"prior", "codebook_size", "levels", "categories"} & set(choices)
 
@@ -100,5 +102,5 @@ def test_earlier_versions_know_none_of_these_families():
 def test_with_a_learned_prior_no_nats_are_free_as_nothing_is_known_of_each_latent():
     assert "free_bits" in usual(family="variational").content
     assert "free_bits" not in usual(family="variational", prior="vamp").content
-    said = AutoencoderSpace().describe(usual(family="importance_weighted", prior="vamp"), (1, 8, 8))
+    said = AutoencoderSpace().conditioned(None).describe(usual(family="importance_weighted", prior="vamp"), (1, 8, 8))
     assert "posteriors of 50 pseudo-inputs as the prior, 5 samples, doubly reparameterised gradient" in said

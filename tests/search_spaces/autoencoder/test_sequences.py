@@ -31,7 +31,9 @@ NARROW = {
 
 
 def make_space(shape, **pins):
-    space = AutoencoderSpace().shaped(shape).restrict({site: (value,) for site, value in pins.items()})
+    space = (
+        AutoencoderSpace().conditioned(None).shaped(shape).restrict({site: (value,) for site, value in pins.items()})
+    )
     arising = space.choices()
     return space.restrict({site: values for site, values in NARROW.items() if site in arising and site not in pins})
 
@@ -99,8 +101,8 @@ def test_recurrent_halves_read_and_write_frames_of_steps(layer):
 
 
 def test_frames_are_short_for_short_sequences():
-    assert AutoencoderSpace().shaped((3, 8)).choices()["frame"].values == (1, 2)
-    assert AutoencoderSpace().shaped((1, 200)).choices()["frame"].values == (1, 2, 4, 8, 16)
+    assert AutoencoderSpace().conditioned(None).shaped((3, 8)).choices()["frame"].values == (1, 2)
+    assert AutoencoderSpace().conditioned(None).shaped((1, 200)).choices()["frame"].values == (1, 2, 4, 8, 16)
 
 
 def printed(model):

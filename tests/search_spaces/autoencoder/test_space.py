@@ -9,18 +9,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.core.errors import InvalidGenotype
+from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
-from nas.core.space import sample
+from nas.core.space import Condition, sample
 from nas.strategies.novelty import Seen
 from search_spaces.autoencoder.families import FAMILIES
 from search_spaces.autoencoder.space import AutoencoderSpace
 from search_spaces.cells.canonical import canonicalise_cell
 from search_spaces.cells.edge import Edge, build_cell
 
-SMALL = AutoencoderSpace().restrict(
-    {"latent": (2, 16, 64), "width": (8, 16), "decoder_width": (8, 24), "hidden_width": (64,)}
-)
+NARROW = {"latent": (2, 16, 64), "width": (8, 16), "decoder_width": (8, 24), "hidden_width": (64,)}
+SMALL = AutoencoderSpace().conditioned(None).restrict(NARROW)
+LABELLED = AutoencoderSpace().conditioned(Condition("label", 3)).restrict(NARROW)
 
 
 @settings(max_examples=60, deadline=None)
@@ -46,7 +46,7 @@ def test_any_genotype_builds_and_trains_for_any_size(seed, channels, height, wid
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("space", [AutoencoderSpace(), SMALL], ids=["all", "small"])
+@pytest.mark.parametrize("space", [AutoencoderSpace().conditioned(None), SMALL], ids=["all", "small"])
 def test_thousands_of_genotypes_survive_variation_and_json(space):
     generator, images = np.random.default_rng(0), torch.rand(2, 3, 9, 7)
     genotype = sample(space, generator)
@@ -74,7 +74,7 @@ def test_a_child_has_half_of_its_decisions_from_either_parent():
 
 
 def test_an_ordered_decision_moves_to_a_neighbour_every_other_time():
-    space, generator = AutoencoderSpace(), np.random.default_rng(0)
+    space, generator = AutoencoderSpace().conditioned(None), np.random.default_rng(0)
     values = space.choices()["latent"].values
     genotype = space.grow(lambda choice: 128 if choice.site == "latent" else choice.values[0])
     space = space.restrict({site: (value,) for site, value in genotype.content.items() if site != "latent"})
@@ -94,7 +94,10 @@ def usual(space, **decided):
 
 
 def test_what_codes_cost_is_decided_of_variational_autoencoders_alone_and_is_usually_their_bound():
-    space, own = AutoencoderSpace(), {"capacity", "gamma", "beta", "kl_warm_up", "free_bits", "likelihood"}
+    space, own = (
+        AutoencoderSpace().conditioned(None),
+        {"capacity", "gamma", "beta", "kl_warm_up", "free_bits", "likelihood"},
+    )
     assert not own & set(usual(space).content)
     assert not own & set(usual(space, family="denoising").content)
     decided = usual(space, family="variational").content
@@ -120,7 +123,10 @@ def test_what_codes_cost_is_decided_of_variational_autoencoders_alone_and_is_usu
      ({"family": "masked"}, "masked (50% hidden, 7 patches a side)"),
      ({"family": "wasserstein"}, "wasserstein (MMD, weight 10)"),
      ({"family": "adversarial"}, "adversarial (weight 3)"),
-     ({"family": "factor"}, "factor (total correlation, weight 10)")],
+     ({"family": "factor"}, "factor (total correlation, weight 10)"),
+     ({"family": "ladder"}, "ladder (layers of 32, 16, beta 1)"),
+     ({"family": "conditional"}, "conditional (beta 1)"),
+     ({"family": "semi_supervised"}, "semi supervised (classification weight 10, beta 1)")],
 )  # fmt: skip
 def test_a_family_is_described_with_what_it_decides(decided, said):
     space = AutoencoderSpace()
@@ -128,14 +134,14 @@ def test_a_family_is_described_with_what_it_decides(decided, said):
 
 
 def test_patches_are_decided_of_images_alone():
-    assert "patches_a_side" in usual(AutoencoderSpace().shaped((1, 8, 8)), family="masked").content
-    assert "patches_a_side" not in AutoencoderSpace().shaped((20,)).choices()
+    assert "patches_a_side" in usual(AutoencoderSpace().conditioned(None).shaped((1, 8, 8)), family="masked").content
+    assert "patches_a_side" not in AutoencoderSpace().conditioned(None).shaped((20,)).choices()
 
 
 def test_genotypes_of_version_2_are_read_and_that_version_makes_them_still():
     new, old = SMALL, SMALL.of_version(2)
     generator = np.random.default_rng(4)
-    assert new.of_version(4) is new
+    assert new.of_version(5) is new
     for genotype in (sample(old, generator) for _ in range(20)):
         assert genotype.version == 2
         assert new.trace(genotype) == old.trace(genotype)
@@ -150,9 +156,38 @@ def test_genotypes_of_version_2_are_read_and_that_version_makes_them_still():
     for earlier in (old, new.of_version(3)):
         assert earlier.choices()["family"].values == ("plain", "denoising", "variational")
         assert "corruption" not in earlier.choices()
-    for version in (1, 5):
+    for version in (1, 6):
         with pytest.raises(InvalidGenotype, match=f"version {version}, not"):
             new.of_version(version)
+
+
+def test_version_4_asks_as_it_did_and_mutates_mostly_to_what_is_usual():
+    old = LABELLED.of_version(4)
+    assert set(old.choices()["family"].values) == {name for name, one in FAMILIES.items() if one.since <= 4}
+    genotype, generator = usual(old), np.random.default_rng(0)
+    assert genotype.version == 4
+    assert LABELLED.trace(genotype) == old.trace(genotype)
+    pinned = old.restrict({"family": ("plain", "vector_quantised")})
+    children = [pinned.mutate(genotype, generator)[0].content for _ in range(800)]
+    arisen = [child["codebook_size"] for child in children if "codebook_size" in child]
+    assert 0.6 < np.mean([size == 256 for size in arisen]) < 0.95  # 3/4 and a seventh of the rest
+
+
+def test_families_that_know_classes_need_as_many_labels_as_they_say():
+    some = Condition("label", 3, 0.1)
+    spaces = {condition: AutoencoderSpace().conditioned(condition) for condition in (None, some, Condition("label", 3))}
+    offered = [set(space.choices()["family"].values) for space in spaces.values()]
+    assert offered[2] == set(AutoencoderSpace().choices()["family"].values) == set(FAMILIES)
+    assert offered[2] - offered[1] == {"conditional"}
+    assert offered[1] - offered[0] == {"semi_supervised"}
+    assert offered[0] == set(AutoencoderSpace().conditioned(Condition("vector", 3)).choices()["family"].values)
+    pinned = AutoencoderSpace().restrict({"family": ("conditional",)})
+    with pytest.raises(UserError, match=r"family 'conditional': the data has no labels; allowed: plain"):
+        pinned.conditioned(None)
+    with pytest.raises(UserError, match="no more than 10% of the labels may be seen"):
+        pinned.conditioned(some)
+    with pytest.raises(InvalidGenotype, match="before it is known which classes"):
+        pinned.build(usual(pinned), (1, 8, 8))
 
 
 def test_a_mirrored_decoder_uses_the_encoders_cell():
@@ -203,7 +238,7 @@ def test_cells_that_compute_the_same_have_one_form(one, other, same):
 
 
 def test_a_genotype_written_in_another_order_is_not_proposed_again():
-    space = AutoencoderSpace()
+    space = AutoencoderSpace().conditioned(None)
     genotype = space.grow(lambda choice: choice.values[0] if choice.usual is None else choice.usual)
     first, second = ("encoder_cell.node1.operation0", "encoder_cell.node1.operation1")
     swapped = space.grow(lambda choice: genotype.content[{first: second, second: first}.get(choice.site, choice.site)])
@@ -238,7 +273,7 @@ def test_what_has_one_form_computes_the_same(seed):
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (13,), (100,), (1, 28, 28), (3, 32, 32), (3, 13, 10)])
 def test_codes_of_every_completeness_are_among_the_sizes_for_a_shape(shape):
-    values, choice = math.prod(shape), AutoencoderSpace().shaped(shape).choices()["latent"]
+    values, choice = math.prod(shape), AutoencoderSpace().conditioned(None).shaped(shape).choices()["latent"]
     assert choice.values[0] == 1
     assert choice.values[-1] == 2 * values
     assert values in choice.values
@@ -249,10 +284,10 @@ def test_codes_of_every_completeness_are_among_the_sizes_for_a_shape(shape):
 
 
 def test_a_shape_is_forgotten_by_earlier_versions_and_kept_by_restrictions():
-    space = AutoencoderSpace().shaped((13,)).restrict({"latent": (13,)})
+    space = AutoencoderSpace().conditioned(None).shaped((13,)).restrict({"latent": (13,)})
     assert space.choices()["latent"].values == (13,)
     assert "encoder_cell.nodes" not in space.choices()
-    early = AutoencoderSpace().shaped((1, 8, 8)).of_version(3)
+    early = AutoencoderSpace().conditioned(None).shaped((1, 8, 8)).of_version(3)
     assert early.choices()["latent"].values[-1] == 4096
 
 
@@ -265,5 +300,5 @@ def test_muon_begins_at_a_rate_of_its_own():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_whose_codes_are_drawn_begin_with_adam(family):
-    decided = usual(SMALL, family=family).content
+    decided = usual(LABELLED, family=family).content
     assert decided["optimiser"] == ("adam" if FAMILIES[family].variational else "muon")

@@ -107,7 +107,7 @@ def test_whatever_the_alphas_and_the_restrictions_what_is_derived_is_of_the_spac
             count = int(generator.integers(1, len(choice.values) + 1))
             keep = generator.choice(len(choice.values), count, replace=False)
             restrictions[site] = tuple(choice.values[i] for i in sorted(keep))
-    space = AutoencoderSpace()
+    space = AutoencoderSpace().conditioned(None)
     space._restrictions = restrictions  # at once: to check each takes long
     try:
         base = base_of(space, usual=0.5, seed=seed)
@@ -123,7 +123,9 @@ def test_whatever_the_alphas_and_the_restrictions_what_is_derived_is_of_the_spac
     space.validate(space.derive(base, perturbed(alphas, generator), guard).genotype)
 
 
-CELL_CHOICES = {site: choice for site, choice in AutoencoderSpace().choices().items() if "_cell." in site}
+CELL_CHOICES = {
+    site: choice for site, choice in AutoencoderSpace().conditioned(None).choices().items() if "_cell." in site
+}
 
 
 def test_the_derived_model_holds_what_its_genotype_uses_and_no_more():

@@ -19,8 +19,8 @@ from tests.parts.cells import CellSpace
 
 CELLS = tuple(ENCODINGS)
 SMALL = {"latent": (2, 16), "width": (8,), "decoder_width": (8, 16), "stages": (1, 2), "network": ("convolutional",)}
-SPACES = {cells: AutoencoderSpace().restrict({**SMALL, "cells": (cells,)}) for cells in CELLS}
-ALL = AutoencoderSpace().restrict(SMALL)
+SPACES = {cells: AutoencoderSpace().conditioned(None).restrict({**SMALL, "cells": (cells,)}) for cells in CELLS}
+ALL = AutoencoderSpace().conditioned(None).restrict(SMALL)
 
 
 def grown(space, **answers):
