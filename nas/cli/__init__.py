@@ -34,6 +34,8 @@ class _Lazy(click.Group):
         "evaluate": ("nas.cli.evaluate", "Judge a trained autoencoder by what it is used for."),
         "list": ("nas.cli.runs", "List the runs."),
         "show": ("nas.cli.runs", "Show a run, or one of its trials."),
+        "report": ("nas.cli.report", "Draw a run as one page: the best, whether it paid, how it was found."),
+        "compare": ("nas.cli.report", "Compare runs: curves, means and spreads, and whether they differ."),
         "export": ("nas.cli.runs", "Export a trial's model as a folder that runs by itself."),
         "bench": ("nas.cli.bench", "Compare strategies on a table of known results."),
         "spaces": ("nas.cli.catalogue", "List the search spaces, or explain one."),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nas import registry
 from nas.core.genotype import Genotype
 from nas.core.job import PruneChannels, TrainFinalist, TrainPortion, TrainRung
 from nas.core.space import Traceable, Value
@@ -37,6 +38,21 @@ class Facts:
         self.front: tuple[int, ...] = tuple(trial.number for trial in run.front())
         self.by_number: Mapping[int, Trial] = {trial.number: trial for trial in self.trials}
 
+    @functools.cached_property
+    def units(self) -> Mapping[str, str]:
+        """What metrics of quality are counted in, as far as the kind of model says so without its data."""
+        if self.run.loaded is not None:
+            metrics: Any = self.run.loaded.evaluator.metrics
+        else:
+            name = self.run.config.evaluator or self.space.task
+            metrics = getattr(registry.load("evaluator", name), "quality", {}) if name and ":" not in name else {}
+        return {name: metric.unit for name, metric in metrics.items()} if isinstance(metrics, Mapping) else {}
+
+    def name_axis(self, name: str) -> str:
+        """Name a metric with its unit, for an axis."""
+        unit = self.units.get(name)
+        return f"{name_metric(name)}, {unit}" if unit else name_metric(name)
+
     def describe(self, trial: Trial) -> str:
         """Say in one line what a trial's architecture is; see nas.study.run.Candidate.description."""
         text = self.space.describe(trial.genotype, self.shape)
@@ -44,7 +60,7 @@ class Facts:
 
     def format(self, trial: Trial, name: str) -> str:
         """Format one of a trial's metrics; empty where it was not measured."""
-        return format_metric(name, trial.metrics[name]) if name in trial.metrics else ""
+        return format_metric(name, trial.metrics[name], self.units.get(name, "")) if name in trial.metrics else ""
 
     def say_result(self, trial: Trial) -> str:
         """Say how a trial ended, in a line for a mark of a chart."""

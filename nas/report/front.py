@@ -31,8 +31,8 @@ def _draw_front(facts: Facts, other: Objective) -> Chart:
         f"{name_metric(first.name)} and {name_metric(other.name)} of {len(marks)} trials, "
         f"of which {len(on_front)} are on the front: {', '.join(f'trial {number}' for number in facts.front)}"
     )
-    return Chart(text, _label(first), _label(other), marks, lines, scale_x="auto")
+    return Chart(text, _label(facts, first), _label(facts, other), marks, lines, scale_x="auto")
 
 
-def _label(objective: Objective) -> str:
-    return f"{name_metric(objective.name)} ({'less' if objective.direction == 'minimize' else 'more'} is better)"
+def _label(facts: Facts, objective: Objective) -> str:
+    return f"{facts.name_axis(objective.name)} ({'less' if objective.direction == 'minimize' else 'more'} is better)"

@@ -24,7 +24,7 @@ _PLAIN = ("skip", "")
 @dataclass
 class _Vertex:
     text: str
-    kind: str  # end, operation, skip, sum, bend
+    kind: str  # end, operation, skip, sum, dot (of one that arrives), bend
     layer: int = 0
     x: float = 0.0
     before: list[_Vertex] = field(default_factory=list)
@@ -32,8 +32,8 @@ class _Vertex:
 
     @property
     def width(self) -> float:
-        if self.kind == "bend":
-            return 6
+        if self.kind in ("bend", "dot"):
+            return 8
         return 22 if self.kind == "sum" else len(self.text) * _LETTER + 20
 
 
@@ -55,12 +55,14 @@ def draw_graph(name: str, links: Sequence[Link]) -> Markup:
 
 
 def _make_vertices(links: Sequence[Link]) -> list[_Vertex]:
-    entered, left = {target for _, target, _ in links}, {source for source, _, _ in links}
+    left = {source for source, _, _ in links}
     nodes: dict[str, _Vertex] = {}
     vertices: list[_Vertex] = []
     for node in dict.fromkeys(end for link in links for end in link[:2]):
-        inner = node in entered and node in left and node.startswith(("node ", "large ", "h"))
-        nodes[node] = _Vertex("+" if inner else node, "sum" if inner else "end")
+        entering = sum(target == node for _, target, _ in links)
+        plain = entering and node in left and node.startswith(("node ", "large ", "h"))
+        kind = "end" if not plain else "sum" if entering > 1 else "dot"
+        nodes[node] = _Vertex({"sum": "+", "dot": ""}.get(kind, node), kind)
         vertices.append(nodes[node])
     labelled = len(links) <= _MOST_LABELS
     for source, target, held in links:
@@ -169,9 +171,8 @@ def _spread(layer: list[_Vertex], wanted: list[float]) -> None:
 def _draw_edge(source: _Vertex, target: _Vertex) -> Markup:
     top, bottom = _height(source) + _half(source), _height(target) - _half(target)
     bend = (bottom - top) / 2
-    kind = "edge arrives" if target.kind in ("sum", "end") else "edge"
     drawn = f"M{source.x},{top}C{source.x},{top + bend} {target.x},{bottom - bend} {target.x},{bottom}"
-    return Markup('<path class="{}" d="{}"/>').format(kind, drawn)
+    return Markup('<path class="edge" d="{}"/>').format(drawn)
 
 
 def _height(vertex: _Vertex) -> float:
@@ -179,13 +180,13 @@ def _height(vertex: _Vertex) -> float:
 
 
 def _half(vertex: _Vertex) -> float:
-    return {"bend": 0.0, "sum": 11.0}.get(vertex.kind, 14.0)
+    return {"bend": 0.0, "sum": 11.0, "dot": 4.0}.get(vertex.kind, 14.0)
 
 
 def _draw_vertex(vertex: _Vertex) -> Markup:
     y = _height(vertex)
-    if vertex.kind == "sum":
-        shape = Markup('<circle class="vertex sum" cx="{}" cy="{}" r="11"/>').format(vertex.x, y)
+    if vertex.kind in ("sum", "dot"):
+        shape = Markup('<circle class="vertex {}" cx="{}" cy="{}" r="{}"/>').format(vertex.kind, vertex.x, y, _half(vertex))
     else:
         place = vertex.x - vertex.width / 2, y - 14, vertex.width, 14 if vertex.kind == "end" else 5
         shape = Markup('<rect class="vertex {}" x="{}" y="{}" width="{}" height="28" rx="{}"/>').format(

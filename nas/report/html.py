@@ -82,12 +82,13 @@ def _say_objective(facts: Facts) -> list[str]:
 
 def _describe_best(facts: Facts, best: Trial) -> dict[str, Any]:
     tested, names = facts.run.tested, [objective.name for objective in facts.objectives]
-    numbers = [(f"{name_metric(n)}, test part", format_metric(n, tested[n])) for n in names if n in tested]
+    units = facts.units
+    numbers = [(f"{name_metric(n)}, test part", format_metric(n, tested[n], units.get(n, ""))) for n in names if n in tested]
     numbers += [
         (name_metric(n) if n in _COSTS else f"{name_metric(n)}, validation", facts.format(best, n)) for n in names
     ]
     quality = [n for n in tested if n not in names and n not in _COSTS]
-    numbers += [(f"{name_metric(n)}, test part", format_metric(n, tested[n])) for n in quality]
+    numbers += [(f"{name_metric(n)}, test part", format_metric(n, tested[n], units.get(n, ""))) for n in quality]
     numbers += [(name_metric(n), facts.format(best, n)) for n in _COSTS if n in best.metrics and n not in names]
     made = [best.proposal.origin or "proposed", f"{count_of(best.measurements[-1].epoch, 'epoch')} of training"]
     return {

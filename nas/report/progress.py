@@ -54,7 +54,7 @@ def _draw_against(facts: Facts, place: Callable[[Trial], float], label: str, *, 
         + (f", which ends at {steps[-1][1]:.4g}" if steps else "")
         + ". The table of all trials has the numbers."
     )
-    y_label = f"{name_metric(objective.name)} (validation)"
+    y_label = f"{facts.name_axis(objective.name)} (validation)"
     return Chart(text, label, y_label, marks, [Line(steps, "best", step=True)] if steps else (), whole_x=whole)
 
 
@@ -88,14 +88,16 @@ def draw_learning_curves(facts: Facts) -> Chart | None:
         f"{name_metric(objective.name)} after every epoch of {count_of(len(lines), 'training')}; "
         "the mark at the end of a line is the last epoch"
     )
-    return Chart(text, "epoch", f"{name_metric(objective.name)} (validation)", marks, lines, whole_x=True)
+    return Chart(text, "epoch", f"{facts.name_axis(objective.name)} (validation)", marks, lines, whole_x=True)
 
 
 def describe_effort(facts: Facts) -> list[str]:
     """Say in sentences how much was tried, and what early stopping has saved."""
     run, counts = facts.run, facts.run.counts()
     sentences = []
-    words = [f"{counts['complete']} complete", f"{counts['stopped']} stopped early", f"{counts['failed']} failed"]
+    words = [f"{counts['complete']} complete"]
+    words += [f"{counts['stopped']} stopped early"] if counts["stopped"] else []
+    words.append(f"{counts['failed'] or 'none'} failed")
     names = {"supernets": "supernet trained", "shared": "scored with shared weights", "finals": "part of finals"}
     names |= {"promotions": "promotion", "pruned_versions": "pruned version"}
     for name, word in names.items():

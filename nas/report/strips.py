@@ -8,7 +8,7 @@ from nas.report.charts import draw_mark, label_tick, make_axis
 from nas.report.importance import Importance
 from nas.report.words import count_of, format_number, name_operation
 
-_WIDTH, _ROW, _TOP, _LEFT, _RIGHT = 350, 30, 8, 112, 36
+_WIDTH, _ROW, _TOP, _LEFT, _RIGHT = 350, 30, 8, 112, 44
 _LONGEST = 15
 
 
