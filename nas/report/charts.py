@@ -185,11 +185,15 @@ def _draw_grid(chart: Chart, x_axis: Axis, y_axis: Axis, width: int, height: int
     for tick in y_axis.ticks:
         y = round(_TOP + down * (1 - y_axis.place(tick)), 1)
         parts.append(Markup('<path class="grid" d="M{},{}H{}"/>').format(_LEFT, y, width - _RIGHT))
-        parts.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 8, y + 4, label_tick(tick)))
+        parts.append(
+            Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 8, y + 4, label_tick(tick))
+        )
     for tick in x_axis.ticks:
         x = round(_LEFT + across * x_axis.place(tick), 1)
         parts.append(Markup('<path class="grid" d="M{},{}v5"/>').format(x, bottom))
-        parts.append(Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, bottom + 19, label_tick(tick)))
+        parts.append(
+            Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, bottom + 19, label_tick(tick))
+        )
     parts.append(Markup('<path class="axis" d="M{},{}H{}"/>').format(_LEFT, bottom, width - _RIGHT))
     middle = _LEFT + across / 2
     text = Markup('<text class="label" x="{}" y="{}" text-anchor="middle">{}</text>')

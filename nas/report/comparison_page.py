@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from statistics import mean, stdev
 
@@ -33,9 +34,7 @@ def render_comparison(comparison: Comparison) -> str:
         rows=list_rows(comparison),
         said=describe_comparison(comparison),
         runs=[
-            (group.name, one.name, one.seed, *_format_run(one))
-            for group in comparison.groups
-            for one in group.results
+            (group.name, one.name, one.seed, *_format_run(one)) for group in comparison.groups for one in group.results
         ],
     )
 
@@ -51,7 +50,9 @@ def _format_run(one: RunResult) -> tuple[str, str, int, str]:
 
 def _draw_curves(comparison: Comparison, steps: Callable[[RunResult], Steps], label: str) -> Markup:
     by_trial = label.startswith("trials")
-    ends = [max(1.0, float(one.trials) if by_trial else one.seconds or 0.0) for g in comparison.groups for one in g.results]
+    ends = [
+        max(1.0, float(one.trials) if by_trial else one.seconds or 0.0) for g in comparison.groups for one in g.results
+    ]
     last = max(ends)
     first = min(steps(one)[0][0] for group in comparison.groups for one in group.results)
     count = min(_PLACES, int(last)) if by_trial else _PLACES
@@ -66,13 +67,23 @@ def _draw_curves(comparison: Comparison, steps: Callable[[RunResult], Steps], la
         low = min(value for _, value, _ in rows)
         if low > 0:  # a band below 0 says nothing of what cannot be there, and has no place on a logarithmic scale
             spread = [(x, max(lower, low / 3), upper) for x, lower, upper in spread]
-        bands += [Band(spread, _colour(number))] if spread else []
+        bands += [Band(_step(spread), _colour(number))] if spread else []
         x, value, sd = rows[-1]
         text = f"{group.name}: {format_number(value)}" + (f" ± {format_number(sd)}" if sd is not None else "")
         marks.append(Mark(x, value, _colour(number), text))
         said.append(text)
-    text = f"The best {comparison.objective} so far, mean and standard deviation over runs; at the end {'; '.join(said)}"
+    text = (
+        f"The best {comparison.objective} so far, mean and standard deviation over runs; at the end {'; '.join(said)}"
+    )
     return draw_chart(Chart(text, label, f"{name_metric(comparison.objective)} (validation)", marks, lines, bands))
+
+
+def _step(rows: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """A band in steps, as the line within it: each width holds until the next place."""
+    stepped = [rows[0]]
+    for before, row in itertools.pairwise(rows):
+        stepped += [(row[0], *before[1:]), row]
+    return stepped
 
 
 def list_rows(comparison: Comparison) -> list[dict[str, str]]:
@@ -109,7 +120,8 @@ def describe_comparison(comparison: Comparison) -> list[str]:
     """Say in sentences what was compared, how, and what came of it."""
     part, metric, first = comparison.part, name_metric(comparison.objective), comparison.groups[0]
     if len(comparison.groups) == 1:
-        return [f"All {count_of(len(first.results), 'run')} are one group, {first.name}: there is nothing to compare it with."]
+        runs = count_of(len(first.results), "run")
+        return [f"All {runs} are one group, {first.name}: there is nothing to compare it with."]
     told = [d.p is not None and d.p < LEVEL for d in comparison.differences]
     others = [group.name for group, clear in zip(comparison.groups[1:], told, strict=True) if clear]
     sentences = [f"{first.name} has the best mean {metric} on the {part} part."]

@@ -6,7 +6,7 @@ Toda 1981), and places that pull each vertex towards its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -83,6 +83,18 @@ def _join(source: _Vertex, target: _Vertex) -> None:
 
 def _arrange(vertices: list[_Vertex]) -> list[list[_Vertex]]:
     """Put vertices into layers, with bends where an edge passes a layer, and order each layer."""
+    _find_layers(vertices)
+    vertices += [bend for vertex in list(vertices) for bend in _bend_edges(vertex)]
+    last = max(vertex.layer for vertex in vertices)
+    layers = [[vertex for vertex in vertices if vertex.layer == number] for number in range(last + 1)]
+    for sweep in range(_SWEEPS):
+        down = sweep % 2 == 0
+        for number in range(1, last + 1) if down else range(last - 1, -1, -1):
+            _order_layer(layers[number], layers[number - 1 if down else number + 1], down=down)
+    return layers
+
+
+def _find_layers(vertices: list[_Vertex]) -> None:
     waiting = {id(vertex): len(vertex.before) for vertex in vertices}
     ready = [vertex for vertex in vertices if not vertex.before]
     while ready:
@@ -96,34 +108,36 @@ def _arrange(vertices: list[_Vertex]) -> list[list[_Vertex]]:
     for vertex in vertices:
         if not vertex.after:
             vertex.layer = last
-    for vertex in list(vertices):
-        for place, after in enumerate(vertex.after):
-            source = vertex
-            for layer in range(vertex.layer + 1, after.layer):
-                bend = _Vertex("", "bend", layer, before=[source])
-                vertices.append(bend)
-                if source is vertex:
-                    vertex.after[place] = bend
-                else:
-                    source.after.append(bend)
-                source = bend
-            if source is not vertex:
-                source.after.append(after)
-                after.before[after.before.index(vertex)] = source
-    layers = [[vertex for vertex in vertices if vertex.layer == number] for number in range(last + 1)]
-    for sweep in range(_SWEEPS):
-        down = sweep % 2 == 0
-        for layer in layers[1:] if down else layers[-2::-1]:
-            neighbours = layers[layer[0].layer + (-1 if down else 1)]
-            place = {id(vertex): number for number, vertex in enumerate(neighbours)}
-            own = {id(vertex): number for number, vertex in enumerate(layer)}
 
-            def barycentre(vertex: _Vertex, down: bool = down, place: Mapping[int, int] = place) -> float:
-                near = [place[id(other)] for other in (vertex.before if down else vertex.after) if id(other) in place]
-                return sum(near) / len(near) if near else own[id(vertex)]  # noqa: B023 - called at once
 
-            layer.sort(key=barycentre)
-    return layers
+def _bend_edges(vertex: _Vertex) -> list[_Vertex]:
+    """Lead the edges that leave a vertex through a bend in each layer that they pass; gives the bends."""
+    bends = []
+    for place, after in enumerate(vertex.after):
+        source = vertex
+        for layer in range(vertex.layer + 1, after.layer):
+            bend = _Vertex("", "bend", layer, before=[source])
+            bends.append(bend)
+            if source is vertex:
+                vertex.after[place] = bend
+            else:
+                source.after.append(bend)
+            source = bend
+        if source is not vertex:
+            source.after.append(after)
+            after.before[after.before.index(vertex)] = source
+    return bends
+
+
+def _order_layer(layer: list[_Vertex], neighbours: list[_Vertex], *, down: bool) -> None:
+    places = {id(vertex): number for number, vertex in enumerate(neighbours)}
+    own = {id(vertex): number for number, vertex in enumerate(layer)}
+
+    def find_barycentre(vertex: _Vertex) -> float:
+        near = [places[id(other)] for other in (vertex.before if down else vertex.after)]
+        return sum(near) / len(near) if near else own[id(vertex)]
+
+    layer.sort(key=find_barycentre)
 
 
 def _place(layers: list[list[_Vertex]]) -> None:
@@ -186,7 +200,9 @@ def _half(vertex: _Vertex) -> float:
 def _draw_vertex(vertex: _Vertex) -> Markup:
     y = _height(vertex)
     if vertex.kind in ("sum", "dot"):
-        shape = Markup('<circle class="vertex {}" cx="{}" cy="{}" r="{}"/>').format(vertex.kind, vertex.x, y, _half(vertex))
+        shape = Markup('<circle class="vertex {}" cx="{}" cy="{}" r="{}"/>').format(
+            vertex.kind, vertex.x, y, _half(vertex)
+        )
     else:
         place = vertex.x - vertex.width / 2, y - 14, vertex.width, 14 if vertex.kind == "end" else 5
         shape = Markup('<rect class="vertex {}" x="{}" y="{}" width="{}" height="28" rx="{}"/>').format(

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from nas.core.trial import Trial
     from nas.study.run import Run
 
-_CELL = re.compile(r"cell \d+-\w+-\d+(?: \d+-\w+-\d+)*(?: \([^)]*\))?")  # as spaces write down a cell, which is drawn
+_CELL = re.compile(r"cell \d+-\w+-\d+(?: \d+-\w+-\d+)*(?: \([^)]*\))?")
+"""A cell as spaces write it down in a line."""
 _DECISIONS, _STRIPS = 12, 6
 _COSTS = ("parameters", "multiply_adds", "seconds", "peak_memory_mb", "latency_ms")
 
@@ -42,15 +43,12 @@ def render(run: Run) -> str:
     """Render the page of a run; everything in it is escaped, pictures are part of it."""
     facts, config = Facts(run), run.config
     best, curves = facts.best, draw_learning_curves(facts)
-    explored = [trial for trial in facts.trials if trial.job.counted]
     charts = draw_best_so_far(facts) if any(trial.outcome for trial in facts.trials) else []
     return render_page(
         "report.html.jinja",
         run=run,
         title=_begin_sentence(f"{name_metric(config.space)} for {run.data_name}"),
-        lead=f"{_begin_sentence(config.strategy)} searched {count_of(len(explored), 'candidate')} of the {config.space} space on "
-        f"{run.data_name}: {config.effort} a trial, seed {config.seed}, for "
-        f"{' and '.join(_say_objective(facts))}.",
+        lead=_say_what_was_done(facts),
         best=None if best is None else _describe_best(facts, best),
         verdict=judge(facts),
         graphs=[] if best is None else _draw_graphs(facts, best),
@@ -75,15 +73,24 @@ def _begin_sentence(text: str) -> str:
     return text if ":" in text.split(" ")[0] else text[:1].upper() + text[1:]  # the name of a class stays as it is
 
 
-def _say_objective(facts: Facts) -> list[str]:
-    ways = {"minimize": "the least", "maximize": "the greatest"}
-    return [f"{ways[objective.direction]} {name_metric(objective.name)}" for objective in facts.objectives]
+def _say_what_was_done(facts: Facts) -> str:
+    config, ways = facts.run.config, {"minimize": "the least", "maximize": "the greatest"}
+    wanted = " and ".join(
+        f"{ways[objective.direction]} {name_metric(objective.name)}" for objective in facts.objectives
+    )
+    if config.genotype is not None:
+        return f"One architecture was trained for {config.effort}, seed {config.seed}, on {facts.run.data_name}."
+    explored = count_of(sum(trial.job.counted for trial in facts.trials), "candidate")
+    searched = f"{_begin_sentence(config.strategy)} searched {explored} of the {config.space} space"
+    return f"{searched} on {facts.run.data_name}: {config.effort} a trial, seed {config.seed}, for {wanted}."
 
 
 def _describe_best(facts: Facts, best: Trial) -> dict[str, Any]:
     tested, names = facts.run.tested, [objective.name for objective in facts.objectives]
     units = facts.units
-    numbers = [(f"{name_metric(n)}, test part", format_metric(n, tested[n], units.get(n, ""))) for n in names if n in tested]
+    numbers = [
+        (f"{name_metric(n)}, test part", format_metric(n, tested[n], units.get(n, ""))) for n in names if n in tested
+    ]
     numbers += [
         (name_metric(n) if n in _COSTS else f"{name_metric(n)}, validation", facts.format(best, n)) for n in names
     ]

@@ -1,9 +1,9 @@
 """Which decisions mattered: the share of the differences in score that goes with each decision alone.
 
-The share is that of a one-way analysis of variance (eta squared) on the ranks of the scores, so that a few bad trials do
-not decide it: what lies between the means of a decision's values, of all that there is. Chance gives a share as well, the
-more so the more values there are; it is measured by shuffling the scores, and taken away. The strongest share that any
-decision has in 95 of 100 shufflings is what one must exceed to be told from chance.
+The share is that of a one-way analysis of variance (eta squared) on the ranks of the scores, so that a few bad trials
+do not decide it: what lies between the means of a decision's values, of all that there is. Chance gives a share as
+well, the more so the more values there are; it is measured by shuffling the scores, and taken away. The strongest share
+that any decision has in 95 of 100 shufflings is what one must exceed to be told from chance.
 
 A decision that arises in some trials only is judged by those, and its share is of the differences among all trials.
 """
@@ -22,11 +22,11 @@ from nas.report.facts import Facts
 
 LEAST_TRIALS = 12
 METHOD = (
-    "The share of a decision is that of a one-way analysis of variance (eta squared) on the ranks of the scores: how far "
-    "the means of its values lie apart, of all differences there are. What shuffled scores give is taken away, and a "
-    "share counts as more than chance if no decision at all reaches it in 95 of 100 shufflings. Each decision is looked "
-    "at alone. Strategies try good values together, so a decision can owe its share to another that comes with it: this "
-    "is correlation, not cause. Only candidates that were trained to their end as candidates are counted, and no finals."
+    "The share of a decision is that of a one-way analysis of variance (eta squared) on the ranks of the scores: how "
+    "far the means of its values lie apart, of all differences there are. What shuffled scores give is taken away, and "
+    "a share counts as more than chance if no decision at all reaches it in 95 of 100 shufflings. Each decision is "
+    "looked at alone. Strategies try good values together, so a decision can owe its share to another that comes with "
+    "it: this is correlation, not cause. Only candidates that were trained to their end are counted, and no finals."
 )
 """How importance is measured, for who reads of it."""
 _SHUFFLES = 400
@@ -100,14 +100,13 @@ def measure_importance(
         share = _share_between(indicators, ranks[own][:, None])[0] / total
         by_chance = _share_between(indicators, shuffled[own]) / total
         strongest = np.maximum(strongest, by_chance - by_chance.mean())
-        by_value = [
-            ValueScores(str(level), tuple(scores[number] for number, value in zip(own, values, strict=True) if value == level))
-            for level in levels
-        ]
-        better = {one.value: float(np.mean([losses[n] for n, v in zip(own, values, strict=True) if str(v) == one.value]))
-                  for one in by_value}  # fmt: skip
-        by_value.sort(key=lambda one: better[one.value])
-        found.append((site, share - float(by_chance.mean()), len(own), tuple(by_value)))
+        by_value = []
+        for row in indicators.astype(bool):
+            having = [number for number, has in zip(own, row, strict=True) if has]
+            held = ValueScores(str(decisions[having[0]][site]), tuple(scores[number] for number in having))
+            by_value.append((float(np.mean([losses[number] for number in having])), held))
+        by_value.sort(key=lambda pair: pair[0])
+        found.append((site, share - float(by_chance.mean()), len(own), tuple(held for _, held in by_value)))
     threshold = float(np.quantile(strongest, 0.95))
     made = [Importance(site, max(0.0, share), share > threshold, n, values) for site, share, n, values in found]
     return sorted(made, key=lambda one: (-one.share, one.site))

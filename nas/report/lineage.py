@@ -35,9 +35,9 @@ class Step:
 
 
 def trace_lineage(facts: Facts) -> list[Step]:
-    """The line of the best from its first ancestor on; empty where it has no parent. Of two parents the better is followed.
+    """The line of the best from its first ancestor on; empty where it has no parent.
 
-    Parts of the finals are one step, the last of them.
+    Of two parents the better is followed. Parts of the finals are one step, the last of them.
     """
     if facts.best is None or not facts.best.proposal.parents:
         return []

@@ -36,9 +36,9 @@ def draw_best_so_far(facts: Facts) -> list[tuple[str, Chart]]:
 
 
 def _draw_against(facts: Facts, place: Callable[[Trial], float], label: str, *, whole: bool = False) -> Chart:
-    objective, marks, steps = facts.objective, [], []
+    objective, marks = facts.objective, []
+    steps: list[tuple[float, float]] = []
     ended = [trial for trial in facts.trials if trial.outcome is not None and not isinstance(trial.job, TrainSupernet)]
-    ended = [trial for trial in ended if trial.number in facts.by_number]
     for trial in ended:
         value = _find_value(facts, trial)
         marks.append(Mark(place(trial), value, facts.kind_of(trial), facts.say_result(trial)))

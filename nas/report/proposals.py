@@ -5,6 +5,7 @@ What a controller's probabilities were is not recorded; how often each value was
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 
@@ -27,12 +28,15 @@ class Shift:
 
 
 def find_shifts(facts: Facts) -> list[Shift]:
-    """The decisions of which the strategy changed its mind most; none of few trials or of a strategy that learns nothing."""
+    """The decisions of which the strategy changed its mind most.
+
+    None of few trials, or of a strategy that learns nothing.
+    """
     own = [trial for trial in facts.trials if trial.job.counted and trial.job.completion == "complete"]
     if facts.run.config.strategy in _NO_POLICY or len(own) < _LEAST_TRIALS or not facts.decisions:
         return []
     edges = [len(own) * third // 3 for third in range(4)]
-    thirds = [own[first:last] for first, last in zip(edges, edges[1:], strict=False)]
+    thirds = [own[first:last] for first, last in itertools.pairwise(edges)]
     shifts = []
     for site in dict.fromkeys(site for trial in own for site in facts.decisions[trial.number]):
         counts: list[Counter[Value]] = []

@@ -15,7 +15,7 @@ _PAIRS = ("pin", "restrict", "set", "stop_set")
 
 
 def describe_repeating(facts: Facts) -> dict[str, Any]:
-    """What a page says of repeating: the command, the configuration as YAML, the data's fingerprint, the environment."""
+    """What a page says of repeating: the command, the configuration as YAML, the data, what it was made with."""
     run = facts.run
     path = run.path / "environment.json"
     environment = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -36,10 +36,14 @@ def make_command(config: RunConfig) -> str:
     """
     trained = config.genotype is not None
     words = ["nas", "train", "GENOTYPE.json"] if trained else ["nas", "search"]
-    usual = RunConfig()
+    usual = RunConfig.checked({})
     for option, field in OPTIONS.items():
         value = getattr(config, field)
-        if field in _NOT_GIVEN or value == getattr(usual, field) or (trained and field in ("trials", "strategy", "usual", "finalists")):
+        if (
+            field in _NOT_GIVEN
+            or value == getattr(usual, field)
+            or (trained and field in ("trials", "strategy", "usual", "finalists"))
+        ):
             continue
         words += _format_option(option, field, value)
     return " ".join(words)

@@ -44,10 +44,11 @@ def measure_difference(first: Sequence[tuple[int, float]], second: Sequence[tupl
     least = 2 / math.comb(n + m, n)
     if min(n, m) < 2 or least > LEVEL:
         runs = f"{n} and {m} runs"
-        return Difference("", None, f"too few seeds: of {runs} even the clearest difference has p = {min(1.0, least):.2g}")
+        return Difference(
+            "", None, f"too few seeds: of {runs} even the clearest difference has p = {min(1.0, least):.2g}"
+        )
     found = mannwhitneyu([score for _, score in first], [score for _, score in second], alternative="two-sided")
     return Difference("Mann-Whitney's U test", float(found.pvalue))
-
 
 
 def adjust_for_many(values: Mapping[str, float]) -> dict[str, float]:

@@ -1,7 +1,8 @@
-"""How supernets were trained: their score and how decided they were after every epoch, and what is derived from them."""
+"""How supernets were trained: their score, how decided they were after every epoch, and what is derived from them."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -41,14 +42,15 @@ def _tell(facts: Facts, trial: Trial) -> SupernetFacts:
         points = [(epoch, value) for epoch, value in points if math.isfinite(value)]
         if len(points) > 1:
             marks = [Mark(*point, "trial", f"epoch {point[0]:.0f}: {format_number(point[1])}") for point in points]
-            text = f"{label} after every epoch: {format_number(points[0][1])} at first, {format_number(points[-1][1])} at last"
+            first, last = format_number(points[0][1]), format_number(points[-1][1])
+            text = f"{label} after every epoch: {first} at first, {last} at last"
             charts.append(Chart(text, "epoch", label, marks, [Line(points, "best")], whole_x=True))
     derived = [(m.epoch, m.derived[0]) for m in trial.measurements if m.derived]
     changes = []
-    for (_, before), (epoch, after) in zip(derived, derived[1:], strict=False):
+    for (_, before), (epoch, after) in itertools.pairwise(derived):
         sites = {*before.content, *after.content}
         differing = sum(before.content.get(site) != after.content.get(site) for site in sites)
         if differing:
             changes.append((epoch, differing))
-    last = facts.space.describe(derived[-1][1], facts.shape) if derived else "nothing"
-    return SupernetFacts(trial, tuple(charts), tuple(changes), last)
+    stands_for = facts.space.describe(derived[-1][1], facts.shape) if derived else "nothing"
+    return SupernetFacts(trial, tuple(charts), tuple(changes), stands_for)

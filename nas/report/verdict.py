@@ -75,7 +75,8 @@ def _list_notes(facts: Facts, metric: str) -> Iterator[str]:
         yield f"They had not the same time: {spent} {format_seconds(usual['seconds'])}."
     if "found" in compared:
         found, trained = compared["found"], compared["trained"]
-        yield f"As a candidate its {metric} was {found:.0%} of that of the usual genotype, and is {trained:.0%} of it now."
+        usual_had = f"that of the usual genotype as a candidate ({metric} on the validation part)"
+        yield f"In the search it had {found:.0%} of {usual_had}; trained as it is now it has {trained:.0%}."
 
 
 def _compare(own: float, other: float, name: str) -> str:
