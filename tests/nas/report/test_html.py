@@ -128,6 +128,7 @@ def test_a_page_holds_no_more_pictures_than_it_may_and_says_so(tmp_path, monkeyp
     assert "3 pictures are left out" in text
 
 
+@pytest.mark.slow
 def test_two_hundred_trials_with_pictures_stay_under_five_megabytes(tmp_path, monkeypatch, no_report):
     noisy = bytes(range(256)) * 180  # nobody looks at it: 46 KB, as of ten colour images
     monkeypatch.setattr("os.fsync", lambda handle: None)
