@@ -47,7 +47,7 @@ def render(run: Run) -> str:
     return render_page(
         "report.html.jinja",
         run=run,
-        title=_begin_sentence(f"{name_metric(config.space)} for {run.data_name}"),
+        title=f"{_name_space(facts)} for {run.data_name}",
         lead=_say_what_was_done(facts),
         best=None if best is None else _describe_best(facts, best),
         verdict=judge(facts),
@@ -69,6 +69,12 @@ def render(run: Run) -> str:
     )
 
 
+def _name_space(facts: Facts) -> str:
+    name = facts.space.name
+    known = {"gan": "GAN", "autogan": "AutoGAN", "cyclegan": "CycleGAN", "adversarialnas": "AdversarialNAS"}
+    return known.get(name, _begin_sentence(name.replace("_", " ").replace("-", " ")))
+
+
 def _begin_sentence(text: str) -> str:
     return text if ":" in text.split(" ")[0] else text[:1].upper() + text[1:]  # the name of a class stays as it is
 
@@ -81,7 +87,7 @@ def _say_what_was_done(facts: Facts) -> str:
     if config.genotype is not None:
         return f"One architecture was trained for {config.effort}, seed {config.seed}, on {facts.run.data_name}."
     explored = count_of(sum(trial.job.counted for trial in facts.trials), "candidate")
-    searched = f"{_begin_sentence(config.strategy)} searched {explored} of the {config.space} space"
+    searched = f"{_begin_sentence(config.strategy)} searched {explored} of the space {facts.space.name}"
     return f"{searched} on {facts.run.data_name}: {config.effort} a trial, seed {config.seed}, for {wanted}."
 
 
