@@ -41,7 +41,7 @@ _COSTS = ("parameters", "multiply_adds", "seconds", "peak_memory_mb", "latency_m
 
 def render(run: Run) -> str:
     """Render the page of a run; everything in it is escaped, pictures are part of it."""
-    facts, config = Facts(run), run.config
+    facts = Facts(run)
     best, curves = facts.best, draw_learning_curves(facts)
     charts = draw_best_so_far(facts) if any(trial.outcome for trial in facts.trials) else []
     return render_page(
