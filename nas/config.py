@@ -229,7 +229,13 @@ class RunConfig(BaseModel):
     @property
     def effort(self) -> str:
         """How long a candidate is trained, in words: a time, or epochs."""
-        return f"{self.candidate_time} of training" if self.candidate_time else f"{self.epochs} epochs"
+        return (
+            f"{self.candidate_time} of training"
+            if self.candidate_time
+            else "1 epoch"
+            if self.epochs == 1
+            else f"{self.epochs} epochs"
+        )
 
     @property
     def executor_options(self) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Self
 
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
-from nas.core.space import Choice, Choose, Value
+from nas.core.space import Choice, Choose, Link, Value
 from nas.core.supernet import Alphas, Derived, Path
 from search_spaces.cells.derivation import Allowed, derive_cell, trace_path
 from search_spaces.cells.edge import list_edges, name_nodes
+from search_spaces.cells.encodings import draw_cells
 from search_spaces.choices import ChoiceSpace, is_within
 
 Preference = Value | Callable[[tuple[Value, ...]], Value]
@@ -62,6 +63,10 @@ class WeightSharingSpace(ChoiceSpace):
     def list_cells(self, genotype: Genotype) -> list[str]:
         """The cells of the edge encoding that a genotype has."""
         return [cell for cell in self.cells if name_nodes(cell) in genotype.content]
+
+    def graphs(self, genotype: Genotype) -> dict[str, list[Link]]:
+        """Its cells; see nas.core.space.Drawable."""
+        return draw_cells(genotype.content, self.cells, str(genotype.content.get("cells", "edge")))
 
     def list_allowed(self, genotype: Genotype) -> Allowed:
         """What each site of a base may be; the number of nodes stays."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from nas.bench.benchmark import Curve
-from nas.report.figures import encode_png, make_figure
 
 _STYLES = ("-", "--", ":", "-.")
 _COLOURS = (
@@ -18,7 +20,8 @@ _COLOURS = (
 
 def draw_regrets(curves: Mapping[str, Sequence[Curve]], at: Sequence[int], objective: str, report: str | None) -> bytes:
     """Draw a PNG: mean regret by strategy with a band of one standard error; the reported column's beside it."""
-    figure = make_figure(11 if report else 6.5, 4.2)
+    figure = Figure(figsize=(11 if report else 6.5, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)  # drawn without a display
     parts = [("valid", f"regret in {objective}")]
     if report is not None:
         parts.append(("test", f"regret in {report}"))
@@ -44,4 +47,6 @@ def draw_regrets(curves: Mapping[str, Sequence[Curve]], at: Sequence[int], objec
         axes.grid(alpha=0.25, which="both", linewidth=0.5)
         if place == 1:
             axes.legend(frameon=False, fontsize=8)
-    return encode_png(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()

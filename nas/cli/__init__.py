@@ -37,6 +37,8 @@ class _Lazy(click.Group):
         "list": ("nas.cli.runs", "List the runs."),
         "show": ("nas.cli.runs", "Show a run, or one of its trials."),
         "dashboard": ("nas.cli.dashboard", "Show all runs in Optuna's dashboard, on this machine."),
+        "report": ("nas.cli.report", "Draw a run as one page: the best, whether it paid, how it was found."),
+        "compare": ("nas.cli.report", "Compare runs: curves, means and spreads, and whether they differ."),
         "export": ("nas.cli.runs", "Export a trial's model as a folder that runs by itself."),
         "bench": ("nas.cli.bench", "Compare strategies on a table of known results."),
         "spaces": ("nas.cli.catalogue", "List the search spaces, or explain one."),

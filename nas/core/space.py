@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -138,6 +138,22 @@ class Canonical(Protocol):
 
     def canonical_form(self, genotype: Genotype) -> str:
         """A text that is the same for genotypes that differ in writing only: two edges in another order, say."""
+
+
+Link = tuple[str, str, str]
+"""From a node of a graph to a later one, and what it holds: an operation's name, or nothing."""
+
+
+@runtime_checkable
+class Drawable(Protocol):
+    """The space can say of which graphs a genotype's network is made, so that they are drawn for people."""
+
+    def graphs(self, genotype: Genotype) -> Mapping[str, Sequence[Link]]:
+        """The graphs by what they are called; none where there is nothing but a row of layers.
+
+        A node sums what the links bring that enter it; those that none enters, or none leaves, are inputs and outputs.
+        No links at all: the identity.
+        """
 
 
 @dataclass(frozen=True)

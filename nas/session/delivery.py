@@ -88,11 +88,11 @@ def export_front(run: Run, *, directory: Path | None = None, formats: tuple[str,
     ]
 
 
-def write_report(run: Run) -> Path:
-    """Draw the run as a page: ``report.html`` in its folder."""
+def write_report(run: Run, path: Path | None = None) -> Path:
+    """Draw the run as a page; by default ``report.html`` in its folder."""
     from nas.report.html import render
 
-    path = run.path / "report.html"
+    path = path or run.path / "report.html"
     write_atomically(path, render(run).encode(errors="replace"))
     _copy_changed(run, path)
     return path

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import filelock
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -304,8 +305,11 @@ class Study:
         return sorted((self.path / "artifacts" / FOLDERS[CHECKPOINT]).glob("[0-9]*.safetensors"))
 
     def picture(self, number: int) -> bytes | None:
-        """A trial's picture as PNG; None if it has none."""
-        return self._read_artifact(self._trial_id(number), "*.png")
+        """A trial's picture as PNG; None if it has none, or its file is no longer in the folder."""
+        try:
+            return self._read_artifact(self._trial_id(number), "*.png")
+        except ArtifactNotFound:
+            return None
 
     def _read_artifact(self, identifier: int, pattern: str) -> bytes | None:
         """The latest file of a trial whose name is like this; None if it has none."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nas.core.genotype import Genotype
-from nas.core.space import Shape, Value
+from nas.core.space import Link, Shape, Value
 from nas.core.supernet import Alphas, Path, SupernetPlan
 from search_spaces.adversarialnas.derivation import derive_operations
+from search_spaces.adversarialnas.topology import draw_cell
 from search_spaces.choices import Asker, is_within, select_within
 from search_spaces.gan.description import describe_training
 from search_spaces.gan.training import decide_recipe
@@ -86,6 +87,11 @@ class AdversarialNasSpace(WeightSharingSpace):
         """The operation of every edge; see nas.core.supernet.SharesWeights."""
         operations = {site: value for site, value in genotype.content.items() if is_within(site, *self.cells)}
         return {site: (name,) for site, name in operations.items() if name != NONE}
+
+    def graphs(self, genotype: Genotype) -> dict[str, list[Link]]:
+        """Every cell of both halves; see nas.core.space.Drawable."""
+        drawn = {cell: draw_cell(select_within(genotype.content, cell)) for cell in self.cells}
+        return {cell: links for cell, links in drawn.items() if links}
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: every cell's operations."""

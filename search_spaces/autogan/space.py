@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nas.core.genotype import Genotype
-from nas.core.space import Shape
+from nas.core.space import Link, Shape
 from search_spaces.choices import Asker, ChoiceSpace
 from search_spaces.gan.description import describe_training, describe_up_cell
-from search_spaces.gan.space import decide_up_cell, name_stage
+from search_spaces.gan.space import decide_up_cell, draw_stages, name_stage
 from search_spaces.gan.training import decide_recipe
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class AutoganSpace(ChoiceSpace):
         }
         fixed |= {f"{name_stage(stage)}.block": "residual" for stage in range(CELLS)}
         return build_pair(fixed | dict(genotype.content), shape, self.discriminator_channels)
+
+    def graphs(self, genotype: Genotype) -> dict[str, list[Link]]:
+        """How its cells take each other in; see nas.core.space.Drawable."""
+        return draw_stages(genotype.content, CELLS)
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: the cells."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas.core.space import Value
+from nas.core.space import Link, Value
 from search_spaces.choices import Asker
 from search_spaces.operations.names import NONE, SKIP
 
@@ -94,6 +94,16 @@ def build_cell(edges: list[Edge], channels: int, norm: str, act: str, dimensions
     nodes = build_nodes(edges, lambda name: build_operation(name, channels, norm, act, dimensions=dimensions))
     left = {edge.source for edge in edges}
     return Cell(nodes, tuple(node for node in range(1, len(nodes) + 1) if node not in left))
+
+
+def list_links(edges: Sequence[Edge]) -> list[Link]:
+    """The cell as a graph with names; see nas.core.space.Drawable."""
+    ends = {edge.target for edge in edges} - {edge.source for edge in edges}
+    names = {0: "input"} | {edge.target: f"node {edge.target}" for edge in edges}
+    joined: list[Link] = [(names[end], "output", "") for end in sorted(ends)]
+    if len(ends) == 1:
+        names[min(ends)], joined = "output", []
+    return [*((names[edge.source], names[edge.target], edge.operation) for edge in edges), *joined]
 
 
 def describe_cell(edges: list[Edge]) -> str:

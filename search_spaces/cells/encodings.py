@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas.core.space import Value
+from nas.core.space import Link, Value
 from search_spaces.cells import edge, graph, hierarchical
-from search_spaces.choices import Asker
+from search_spaces.choices import Asker, is_within
 from search_spaces.operations.names import extend_operations
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ class Encoding:
     def describe(self, content: Content, cell: str) -> str:
         """The cell in a few words."""
         return edge.describe_cell(self.edges(content, cell))
+
+
+def draw_cells(content: Content, cells: Iterable[str], encoding: str = "edge") -> dict[str, list[Link]]:
+    """The graphs of those of these cells that a genotype has, by their names; see nas.core.space.Drawable."""
+    own = [cell for cell in cells if any(is_within(site, cell) for site in content)]
+    return {cell: edge.list_links(ENCODINGS[encoding].edges(content, cell)) for cell in own}
 
 
 class _Hierarchical(Encoding):

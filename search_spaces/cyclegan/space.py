@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nas.core.genotype import Genotype, canonical_text
-from nas.core.space import Shape
+from nas.core.space import Link, Shape
 from search_spaces.cells.canonical import canonicalise_cells
-from search_spaces.cells.encodings import ENCODINGS
+from search_spaces.cells.encodings import ENCODINGS, draw_cells
 from search_spaces.choices import Asker, ChoiceSpace, is_within, select_within
 from search_spaces.gan.description import describe_loss, describe_optimiser
 from search_spaces.gan.training import OPTIMISERS, LossTraits, decide_loss
@@ -76,6 +76,10 @@ class CycleGanSpace(ChoiceSpace):
             content = {site: value for site, value in content.items() if site not in backward}
             content["directions"] = "alike"
         return canonical_text(content)
+
+    def graphs(self, genotype: Genotype) -> dict[str, list[Link]]:
+        """The cells of its translators; see nas.core.space.Drawable."""
+        return draw_cells(genotype.content, CELLS)
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: translators, discriminators, how they are trained."""

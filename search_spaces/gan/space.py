@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype, canonical_text
-from nas.core.space import Choice, Choose, Condition, Shape, Value
+from nas.core.space import Choice, Choose, Condition, Link, Shape, Value
 from nas.core.supernet import Alphas, Path, SupernetPlan
 from search_spaces.cells.canonical import canonicalise_cells
 from search_spaces.cells.edge import name_nodes
@@ -219,6 +219,12 @@ class GanSpace(WeightSharingSpace):
 
         return relax_pair(genotype.content, self.list_allowed(genotype), shape, self._condition, plan)
 
+    def graphs(self, genotype: Genotype) -> dict[str, list[Link]]:
+        """How its generator's cells take each other in, and the searched cells; see nas.core.space.Drawable."""
+        content = genotype.content
+        stages = content["generator_stages"] if content["generator"] == "cells" else 0
+        return {**draw_stages(content, stages), **super().graphs(genotype)}
+
     def is_relaxed(self, choice: Choice) -> bool:
         """Whether it is a decision about a cell, or a cell's up-sampling."""
         return choice.site in UP_SITES or super().is_relaxed(choice)
@@ -245,6 +251,17 @@ class GanSpace(WeightSharingSpace):
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """One line: both halves, what they are told, how they are trained."""
         return describe_pair(genotype.content)
+
+
+def draw_stages(content: Mapping[str, Value], stages: int) -> dict[str, list[Link]]:
+    """A generator of cells as a graph: each doubles the size, and may take in the features of earlier ones."""
+    links: list[Link] = []
+    for stage in range(stages):
+        before = f"cell {stage}" if stage else "noise"
+        links.append((before, f"cell {stage + 1}", str(content[f"{name_stage(stage)}.up_sampling"])))
+        taken = [earlier for earlier in range(stage) if content[f"{name_stage(stage)}.skip_in{earlier}"]]
+        links += [(f"cell {earlier + 1}", f"cell {stage + 1}", "features taken in") for earlier in taken]
+    return {"generator": [*links, (f"cell {stages}", "image", "")]} if links else {}
 
 
 def decide_up_cell(ask: Asker, stage: int, up: tuple[str, ...]) -> None:

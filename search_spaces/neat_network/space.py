@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
-from nas.core.space import Choice, Choose, Generator, Shape, Value
+from nas.core.space import Choice, Choose, Generator, Link, Shape, Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -244,6 +244,11 @@ class NetworkSpace:
             if enabled:
                 weights[row[target] - len(self.inputs)][row[source]] = weight
         return EvolvedNetwork(weights, len(self.outputs), _STEEPNESS)
+
+    def graphs(self, genotype: Genotype) -> dict[str, list[Link]]:
+        """The enabled connections with their weights; see nas.core.space.Drawable."""
+        enabled = [(name, weight) for name, (weight, on) in self.read(genotype).connections.items() if on]
+        return {"network": [(*_read_ends(name), f"{weight:.2g}") for name, weight in enabled]}
 
     def describe(self, genotype: Genotype, shape: Shape) -> str:
         """How many hidden nodes and enabled connections."""

@@ -41,7 +41,7 @@ def test_a_run_is_whole(searched):
     assert files >= {"config.yaml", "study.journal", "environment.json", "artifacts", "best", "report.html"}
     assert "trials: 5" in (run / "config.yaml").read_text()
     report = (run / "report.html").read_text()
-    assert report.count("data:image/png") == 6
+    assert report.count("data:image/png") == 6  # of five trials, and of the best once more
     assert not [path for path in run.rglob(".*") if path.name != ".lock"]
 
 

@@ -202,7 +202,7 @@ def test_what_was_saved_is_told(stopped, capsys):
     assert json.loads(capsys.readouterr().out)["epochs"] == f"{run}/144"
     report = (stopped.path / "report.html").read_text()
     assert f"Epochs: {run} of 144, {stopped.counts()['stopped']} trials stopped early by asha." in report
-    assert "<h2>Learning curves</h2>" in report
+    assert "<h3>Learning curves</h3>" in report
     assert "stopped early by asha: mse " in report
 
 

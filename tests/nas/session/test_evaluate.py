@@ -69,7 +69,7 @@ def test_it_is_written_down_in_the_folder_and_in_the_study(digits, evaluated):
     assert {path.name for path in digits.evaluation_folder(1).iterdir()} == {"evaluation.json", *evaluated.pictures}
     report = (digits.path / "report.html").read_text()
     assert "Trial 1 in use" in report
-    assert report.count('<p>codes<br><img class="figure" src="data:image/png') == 1
+    assert report.count('alt="codes of trial 1"') == 1
 
 
 @pytest.mark.usefixtures("evaluated")

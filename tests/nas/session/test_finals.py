@@ -253,7 +253,9 @@ def test_a_run_says_whether_it_has_paid(run):
         assert compared["usual"]["test"]["mse"] > 0
     said = run.describe_comparison()
     assert "PCA with 16 components" in said[0]
-    assert said[0] in (run.path / "report.html").read_text()
+    page = (run.path / "report.html").read_text()
+    assert "Has the search paid? " in page
+    assert "PCA with 16 components" in page
 
 
 def test_finals_without_time_do_not_replace_what_was_found_before(tmp_path, monkeypatch):

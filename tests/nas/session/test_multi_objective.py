@@ -4,7 +4,6 @@ import json
 import shutil
 import urllib.request
 
-import numpy as np
 import optuna
 import pytest
 
@@ -16,8 +15,9 @@ from nas.core.metric import COST
 from nas.core.pareto import pareto_front
 from nas.core.record import InMemory
 from nas.core.search import Limits, Search
-from nas.core.trial import Measurement, Objective, Outcome, Proposal, Trial
-from nas.report.figures import draw_front
+from nas.core.trial import Measurement, Objective
+from nas.report.facts import Facts
+from nas.report.front import draw_fronts
 from nas.session.delivery import export_front, export_model, write_report
 from nas.strategies.evolution import Evolution
 from nas.strategies.random import Random
@@ -261,22 +261,21 @@ def test_a_front_is_exported_only_where_there_is_one_with_weights(run, tmp_path,
 def test_the_report_draws_the_front(run):
     report = (run.path / "report.html").read_text()
     pictures = len([t for t in run.trials if run.study.picture(t.number)])
-    assert report.count("data:image/png") == pictures + 2
-    assert "<h2>The front</h2>" in report
-    assert "<th>mse</th><th>parameters</th>" in report
+    assert report.count("data:image/png") == pictures + 1  # and that of the best once more
+    assert '<h2 id="front">The front</h2>' in report
+    assert report.count('class="mark front"') == 2 * len(run.front()) + 1  # wide and narrow, and the legend's
+    assert "mse (less is better)" in report
+    assert "parameters (less is better)" in report
 
 
-def test_fronts_of_two_and_of_three_objectives_are_drawn():
-    objectives = tuple(Points.metrics[name].objective for name in ("mse", "parameters", "ssim"))
-    generator = np.random.default_rng(0)
-    trials = []
-    for number, (mse, size) in enumerate(generator.uniform(0.001, 1, (20, 2))):
-        metrics = {"mse": mse, "parameters": 1e5 * size, "ssim": 1 - mse}
-        trial = Trial(number, Proposal(ToySpace().grow(lambda c: c.values[0])), 0, (Measurement(1, metrics),))
-        outcome = Outcome("complete") if number else Outcome("diverged", "nan")
-        trials.append(Trial(number, trial.proposal, 0, trial.measurements, outcome, (mse, 1e5 * size, mse - 1)))
-    for count in (2, 3):
-        assert draw_front(trials, objectives[:count]).startswith(b"\x89PNG")
+@pytest.mark.usefixtures("no_report")
+def test_fronts_are_drawn_where_there_are_several_objectives(tmp_path, monkeypatch):
+    points = tuple((float(n), n / 100) for n in range(4))
+    two = draw_fronts(Facts(searched(tmp_path, points, monkeypatch)))
+    assert [(chart.x_label, chart.y_label) for chart in two] == [("mse (less is better)", "ssim (more is better)")]
+    assert len(two[0].lines[0].points) == 4
+    one = draw_fronts(Facts(searched(tmp_path, points, monkeypatch, objective=["mse"], name="one")))
+    assert one == []
 
 
 def test_the_dashboard_opens_a_study_of_several_objectives(run):

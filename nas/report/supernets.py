@@ -1,0 +1,56 @@
+"""How supernets were trained: their score, how decided they were after every epoch, and what is derived from them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+from nas.core.trial import Trial
+from nas.report.charts import Chart, Line, Mark
+from nas.report.facts import Facts
+from nas.report.words import format_number, name_metric
+
+
+@dataclass(frozen=True)
+class SupernetFacts:
+    """What is told of one supernet.
+
+    Attributes:
+        changes: epochs after which another genotype is derived than before, and how many of its decisions differ.
+        derived: what it stands for at the end, in words.
+    """
+
+    trial: Trial
+    charts: tuple[Chart, ...]
+    changes: tuple[tuple[int, int], ...]
+    derived: str
+
+
+def list_supernets(facts: Facts) -> list[SupernetFacts]:
+    """The supernets that were trained, by their trials."""
+    own = [trial for trial in facts.trials if trial.outcome is not None and trial.outcome.kind == "supernet"]
+    return [_tell(facts, trial) for trial in own if trial.measurements]
+
+
+def _tell(facts: Facts, trial: Trial) -> SupernetFacts:
+    labels = {facts.objective.name: f"{name_metric(facts.objective.name)} of the supernet"}
+    labels["entropy"] = "entropy of an edge, nats"
+    charts = []
+    for name, label in labels.items():
+        points = [(float(m.epoch), m.metrics[name]) for m in trial.measurements if name in m.metrics]
+        points = [(epoch, value) for epoch, value in points if math.isfinite(value)]
+        if len(points) > 1:
+            marks = [Mark(*point, "trial", f"epoch {point[0]:.0f}: {format_number(point[1])}") for point in points]
+            first, last = format_number(points[0][1]), format_number(points[-1][1])
+            text = f"{label} after every epoch: {first} at first, {last} at last"
+            charts.append(Chart(text, "epoch", label, marks, [Line(points, "best")], whole_x=True))
+    derived = [(m.epoch, m.derived[0]) for m in trial.measurements if m.derived]
+    changes = []
+    for (_, before), (epoch, after) in itertools.pairwise(derived):
+        sites = {*before.content, *after.content}
+        differing = sum(before.content.get(site) != after.content.get(site) for site in sites)
+        if differing:
+            changes.append((epoch, differing))
+    stands_for = facts.space.describe(derived[-1][1], facts.shape) if derived else "nothing"
+    return SupernetFacts(trial, tuple(charts), tuple(changes), stands_for)
