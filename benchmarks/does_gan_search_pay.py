@@ -8,7 +8,7 @@ of samples; of each the snapshot with the least validation FID is tested.
 - search: `nas search --space gan --time-limit`, everything included: exploring, finals, test and export.
 - hand-made: a DCGAN (Radford et al. 2016: strided convolutions, batch normalisation, non-saturating loss, Adam with
   beta1 .5) with a moving average of the generator and rates that fall to 0 in the second half, with the best of two
-  widths and two rates by the validation part. They are tried for a quarter of the time each, which is not counted,
+  depths and two rates by the validation part. They are tried for a quarter of the time each, which is not counted,
   although a practitioner would have had to share the time among them.
 
 The number is the FID of the test part; the features are those of a classifier of the seed's training part, so that it
@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import copy
 import itertools
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -27,7 +28,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import nas
@@ -37,42 +38,55 @@ from nas.data.dataset import Dataset, as_float
 from nas.data.loading import load_data
 from search_spaces.gan.space import GanSpace
 
-GRID = [(width, rate) for width in (32, 64) for rate in (2e-4, 8e-4)]
-BATCH, LOOKS, AVERAGE = 64, 12, 0.999
+GRID = [(stages, rate) for stages in (2, 3) for rate in (2e-4, 8e-4)]
+BATCH, LOOKS, WIDTH, AVERAGE = 64, 12, 32, 0.99
 NOISE = {"noise": "normal", "noise_scale": 1.0}
 SHOWN = ("fid", "real_fid", "kid", "coverage", "modes")
 
 
 class Dcgan(nn.Module):
-    """Two or three strided convolutions, as the side allows."""
+    """So many strided convolutions, each of which halves the side, rounded up; what that added is cropped again."""
 
     condition, latent = "none", 100
 
-    def __init__(self, shape: tuple[int, ...], width: int) -> None:
+    def __init__(self, shape: tuple[int, ...], stages: int, width: int = WIDTH) -> None:
         super().__init__()
         channels, side, _ = shape
-        stages = 3 if side >= 32 else 2
         widths = [width * 2**stage for stage in range(stages)]
-        small = side // 2**stages
+        sides = [math.ceil(side / 2**stage) for stage in range(stages + 1)]
+        small = sides[-1]
         up: list[nn.Module] = [nn.Linear(100, widths[-1] * small**2, bias=False)]
         up += [nn.Unflatten(1, (widths[-1], small, small)), nn.BatchNorm2d(widths[-1]), nn.ReLU()]
-        for inputs, outputs in itertools.pairwise(reversed(widths)):
-            up += [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-        self.generator = nn.Sequential(*up, nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Sigmoid())
-        down: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for (inputs, outputs), wanted in zip(itertools.pairwise(reversed(widths)), reversed(sides[1:-1]), strict=True):
+            up += [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), Crop(wanted)]
+            up += [nn.BatchNorm2d(outputs), nn.ReLU()]
+        self.generator = nn.Sequential(*up, nn.ConvTranspose2d(width, channels, 4, 2, 1), Crop(side), nn.Sigmoid())
+        down: list[nn.Module] = [nn.Conv2d(channels, width, 3, 2, 1), nn.LeakyReLU(0.2)]
         for inputs, outputs in itertools.pairwise(widths):
-            down += [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+            down += [nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
         self.discriminator = nn.Sequential(*down, nn.Flatten(), nn.Linear(widths[-1] * small**2, 1), nn.Flatten(0))
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.normal_(module.weight, 0.0, 0.02)
 
 
-def train_by_hand(task: GanTask, width: int, rate: float, seconds: float, seed: int) -> tuple[float, nn.Module]:
+class Crop(nn.Module):
+    """Leaves so many rows and columns."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) to (N, C, side, side)."""
+        return images[..., : self.side, : self.side]
+
+
+def train_by_hand(task: GanTask, stages: int, rate: float, seconds: float, seed: int) -> tuple[float, nn.Module]:
     """Train for so many seconds, scoring included; return the least validation FID and the pair that has it."""
     torch.manual_seed(seed)
     data, began = task.data, time.monotonic()
-    model = Dcgan(data.shape, width).to(memory_format=torch.channels_last)
+    model = Dcgan(data.shape, stages).to(memory_format=torch.channels_last)
     pair = model.generator, model.discriminator
     optimisers = [torch.optim.Adam(part.parameters(), rate, betas=(0.5, 0.999), fused=True) for part in pair]
     average = AveragedModel(model.generator, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
@@ -105,7 +119,7 @@ def train_by_hand(task: GanTask, width: int, rate: float, seconds: float, seed: 
                     best = fid, kept
             if spent >= seconds:
                 break
-    print(f"  width {width}, rate {rate:g}, {updates} updates: validation FID {best[0]:.3f}", flush=True)
+    print(f"  {stages} stages, rate {rate:g}, {updates} updates: validation FID {best[0]:.3f}", flush=True)
     return best
 
 
@@ -120,7 +134,7 @@ def tune_by_hand(data: Dataset, seconds: float, seed: int, picture: Path) -> dic
     with torch.no_grad():
         samples = model.generator(torch.randn(100, Dcgan.latent, generator=torch.Generator().manual_seed(seed)))
     picture.write_bytes(render_rows(samples.split(10)))
-    return {**{name: scores.metrics[name] for name in SHOWN if name in scores.metrics}, "width, rate": options}
+    return {**{name: scores.metrics[name] for name in SHOWN if name in scores.metrics}, "stages, rate": options}
 
 
 def main() -> None:

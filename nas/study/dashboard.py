@@ -22,8 +22,8 @@ from nas.study.trial_records import decode_trial
 
 _TRIALS = 10_000_000
 """Numbers that a run's trials have in the whole, so that none are alike."""
-_PLUMBING = {"genotype", "epochs", "derived", "seed", "asked", "told", "restarts", "retries"}
-"""Attributes of trials that say nothing to a reader, or stretch the page; ``nas show`` has them."""
+_PLUMBING = {"genotype", "genotype_id", "seed", "asked", "told", "restarts"}
+"""Attributes of trials that say nothing to a reader, as those do that are no text or number; ``nas show`` has them."""
 
 DescribeRun = Callable[[Path], str]
 DescribeTrial = Callable[[Path, Trial], str]
@@ -146,7 +146,11 @@ class RunsStorage(BaseStorage):
         """The trial with its number in the whole, and without what says nothing to a reader."""
         shown = copy.copy(frozen)
         shown._trial_id = study_id * _TRIALS + frozen._trial_id
-        shown._user_attrs = {name: value for name, value in frozen.user_attrs.items() if name not in _PLUMBING}
+        shown._user_attrs = {
+            name: value
+            for name, value in frozen.user_attrs.items()
+            if name not in _PLUMBING and isinstance(value, (str, int, float))
+        }
         return shown
 
     def get_all_trials(
