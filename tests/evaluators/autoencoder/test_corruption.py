@@ -30,7 +30,8 @@ def table(rows=400):
 class Echo(torch.nn.Module):
     """Gives back what it sees, and 0.2 for what is missing."""
 
-    variational = False
+    variational = discrete = samples_prior = has_codebook = False
+    classes = 0
     output = decoder = torch.nn.Identity()
 
     def encode(self, examples):
