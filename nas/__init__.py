@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.api import evaluate, open_run, prune, resume, search, train
+    from nas.api import evaluate, open_run, prune, replay, resume, search, train
     from nas.core.errors import UserError
     from nas.session.delivery import export_front, export_model, write_report
     from nas.study.run import Candidate, Run
@@ -21,6 +21,7 @@ _HOMES = {
     "train": "nas.api",
     "prune": "nas.api",
     "evaluate": "nas.api",
+    "replay": "nas.api",
     "open_run": "nas.api",
     "Run": "nas.study.run",
     "Candidate": "nas.study.run",
@@ -39,6 +40,7 @@ __all__ = [
     "export_model",
     "open_run",
     "prune",
+    "replay",
     "resume",
     "search",
     "train",

@@ -21,6 +21,7 @@ from nas.session.evaluate import evaluate_trial
 from nas.session.given import ARRAYS, Given
 from nas.session.lookup import open_run as open_run_in
 from nas.session.prune import prune_run
+from nas.session.replay import Replay, replay_trial
 from nas.session.resume import resume_run
 from nas.session.start import start_run
 from nas.session.train import DATA_OPTIONS, make_training_config
@@ -198,6 +199,32 @@ def evaluate(
     loaded = run.loaded if isinstance(run, Run) and not anew else None
     given = _collect_objects(load_config(path), space, data, None, None, evaluator)
     return evaluate_trial(path, trial, bound_samples=bound_samples, given=given, loaded=loaded)[2]
+
+
+def replay(
+    run: str | Path | Run,
+    trial: int | None = None,
+    *,
+    space: SearchSpace | None = None,
+    data: Dataset | Arrays | None = None,
+    data_b: Dataset | Arrays | None = None,
+    evaluator: Callable[..., Evaluator] | None = None,
+) -> Replay:
+    """Train a trial again from its record and compare the numbers, without changing the run; as ``nas replay``.
+
+    Args:
+        trial: its number; by default that of the best.
+        space, data, data_b, evaluator: objects that the run was begun with must be given again, unless the object
+            `run` has them.
+
+    Raises:
+        UserError: no such trial, it was not trained or has not ended, or what it needs is no longer there.
+    """
+    path = run.path if isinstance(run, Run) else locate_run(run)
+    anew = any(thing is not None for thing in (space, data, data_b, evaluator))
+    loaded = run.loaded if isinstance(run, Run) and not anew else None
+    given = _collect_objects(load_config(path), space, data, data_b, None, evaluator)
+    return replay_trial(path, trial, given=given, loaded=loaded)
 
 
 def open_run(path: str | Path) -> Run:

@@ -193,10 +193,10 @@ def _format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def make_console() -> Console:
-    """Standard output; not folded where it is no terminal."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=_WIDEST)
+def make_console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error; not folded where it is no terminal."""
+    made = Console(highlight=False, stderr=stderr)
+    return made if made.is_terminal else Console(highlight=False, stderr=stderr, width=_WIDEST)
 
 
 def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
