@@ -71,7 +71,7 @@ def search(
             ``early_stopping(objective, epochs=..., seed=..., **stop_set)``.
         options: every other option of ``nas search``, by its name with underscores: ``pin={"latent": 16}``,
             ``restrict={"width": [8, 16]}``, ``set={"population": 10}``, ``objective=["mse", "parameters"]``,
-            ``epochs=3``; ``from_`` also takes a Run, a Candidate or a Genotype.
+            ``epochs=3``; ``from_`` also takes a Run, a Candidate or a Genotype, and ``warm_start`` a Run.
 
     Raises:
         UserError: bad input.
@@ -247,6 +247,8 @@ def _configure(
         "evaluator": None if evaluator is None else _name(evaluator),
         "early_stopping": None if early_stopping is None else _name(early_stopping),
     }
+    if isinstance(earlier := options.get("warm_start"), Run):
+        named["warm_start"] = str(earlier.path)
     source, genotype = _split_architecture(options.get("from_"))
     if source is not None:
         named["from_"] = source

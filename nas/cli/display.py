@@ -100,6 +100,8 @@ class Display:
             self._say(f"{config.promotion} trains the best further, rung by rung (--promotion none trains all alike)")
         for note in data.notes:
             self._say(note)
+        if config.first:
+            self._say(f"after the usual genotype come {len(config.first)} of an earlier run: {', '.join(config.first)}")
         source = run.study.notes.get("from")
         if self._training:
             genotype = Genotype(config.genotype or "")

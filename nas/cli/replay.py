@@ -12,7 +12,7 @@ from nas.cli.completion import complete_trial
 from nas.cli.options import RUNS_DIR
 
 if TYPE_CHECKING:
-    from nas.session.replay import Replay
+    from nas.session.replay import Difference, Replay
 
 
 @click.command("replay")
@@ -51,7 +51,7 @@ def _print(found: Replay) -> None:
     out = make_console()
     also = "" if len(found.trained) == 1 else f", the parts of which are trials {', '.join(map(str, found.trained))}"
     out.print(Text(f"trial {found.number}: {found.run.candidate(found.number).description}"))
-    out.print(Text(f"trained again for {found.epochs} epochs{also}"))
+    out.print(Text(f"epochs trained again: {found.epochs}{also}"))
     then, here = found.ended
     if then.kind != here.kind:
         reasons = [f"{one.kind} ({one.reason})" if one.reason else one.kind for one in (then, here)]
@@ -63,7 +63,7 @@ def _print(found: Replay) -> None:
         if found.first is not None:
             out.print(Text("other numbers: the first after epoch {1} of trial {0}".format(*found.first)))
         rows = [
-            [one.name, repr(one.then), "not measured" if one.here is None else repr(one.here), _describe(one.relative)]
+            [one.name, repr(one.then), "not measured" if one.here is None else repr(one.here), _describe(one)]
             for one in found.metrics
         ]
         if rows:
@@ -74,7 +74,11 @@ def _print(found: Replay) -> None:
         out.print(Text(str(change)))
     if not found.changes:
         out.print(Text("nothing that is recorded of machine, packages, data and space differs"))
+    if not found.same and not found.changes:
+        out.print(Text("so the record or the code has changed, or the device computes otherwise each time"))
 
 
-def _describe(relative: float | None) -> str:
-    return "-" if relative is None else "none" if relative == 0 else f"{relative:+.2g} of it"
+def _describe(one: Difference) -> str:
+    if one.then == one.here:
+        return "none"
+    return "-" if one.relative is None else f"{100 * one.relative:+.2g}%"

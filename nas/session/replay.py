@@ -264,5 +264,7 @@ def _find_changes(run: Run, given: Given, threads: int | None) -> list[Change]:
     then |= {"data": notes.get("data"), "space version": find_space_version(run.study)}
     here: dict[str, Any] = describe_environment(parts.device, parts.evaluator)
     here |= {"data": parts.data.fingerprint, "space version": load_space(run.config, given).version}
+    recorded: Mapping[str, Any] = notes.get("protocol") or {}
     protocol: Mapping[str, Any] = parts.evaluator.protocol("validation")
-    return [*list_changes(then, here), *list_changes({"": notes.get("protocol") or {}}, {"": dict(protocol)})]
+    scored = [{f"{name} of the scores": value for name, value in one.items()} for one in (recorded, protocol)]
+    return [*list_changes(then, here), *list_changes({"protocol": scored[0]}, {"protocol": scored[1]})]

@@ -15,7 +15,7 @@ from nas.session.assembly import assemble, load_data_first
 from nas.session.environment import ENVIRONMENT_FILE, describe_environment
 from nas.session.execution import Progress, check_executor, run_search
 from nas.session.given import NO_OBJECTS, Given
-from nas.session.lookup import find_genotype, list_run_names
+from nas.session.lookup import find_best_genotypes, find_genotype, list_run_names
 from nas.session.restrictions import fit_space, fix_architecture, load_space
 from nas.study.remote.working_copy import publish_run, refuse_taken_name
 from nas.study.run import Run
@@ -45,6 +45,12 @@ def start_run(
         given = load_data_first(config, given)
         assert given.data is not None
         config = fix_architecture(config, genotype, fit_space(load_space(config, given), given.data))
+    earlier = config.warm_start
+    if earlier is not None:
+        if config.genotype is not None:
+            raise UserError("--warm-start", earlier, "searches", why="a genotype is trained, and nothing searched")
+        found = find_best_genotypes(earlier, config.runs_dir, config.trials)
+        config = config.model_copy(update={"first": found, "warm_start": None})
     parts = assemble(config, given)
     names = zip(("dataset", "dataset_b"), config.data_sets, strict=False)
     absolute = {option: absolute_name(name) for option, name in names}

@@ -145,12 +145,14 @@ def test_a_gan_gives_the_same_numbers_again(tmp_path, monkeypatch):
     assert "fid" in [one.name for one in found.metrics]
     changed = {**run.study.notes["protocol"], "extractor_sha256": "00"}
     monkeypatch.setattr("evaluators.gan.task.GanTask.protocol", lambda self, part: changed)
-    assert [one.name for one in nas.replay(run.path, 0).changes] == ["extractor_sha256"]
+    assert [one.name for one in nas.replay(run.path, 0).changes] == ["extractor_sha256 of the scores"]
 
 
 def test_a_number_that_was_changed_is_found_and_said(small_run, tmp_path, capsys, monkeypatch):
     first = small_run.trials[1].measurements[0].metrics["mse"]
-    copied = copy_changed(small_run, tmp_path, re.escape(json.dumps(first)) + '(?=.*"epoch":2)', json.dumps(first * 1.5))
+    copied = copy_changed(
+        small_run, tmp_path, re.escape(json.dumps(first)) + '(?=.*"epoch":2)', json.dumps(first * 1.5)
+    )
     monkeypatch.setattr("nas.session.assembly.load_run_data", lambda *given: tiny_data())
     code, out, err = said(capsys, "replay", f"{copied}:1")
     assert code == 1, err
@@ -162,7 +164,9 @@ def test_a_number_that_was_changed_is_found_and_said(small_run, tmp_path, capsys
     code, out, _ = said(capsys, "replay", f"{small_run.path}:1", "--json")
     document = json.loads(out)
     assert (code, document["same"], document["first_difference"], document["changes"]) == (0, True, None, {})
-    assert document["metrics"]["mse"]["then"] == document["metrics"]["mse"]["here"] == small_run.trials[1].metrics["mse"]
+    assert (
+        document["metrics"]["mse"]["then"] == document["metrics"]["mse"]["here"] == small_run.trials[1].metrics["mse"]
+    )
 
 
 def test_another_seed_gives_other_numbers_by_so_much(small_run, tmp_path):
@@ -210,7 +214,7 @@ def test_what_was_refused_was_not_trained(tmp_path, monkeypatch):
     monkeypatch.setattr("nas.core.search._MOST_REFUSED", 1)
     monkeypatch.setattr("nas.session.execution.deliver_best", lambda run, best: None)
     run = nas.search(data=tiny_data(), trials=1, epochs=1, runs_dir=tmp_path, name="few", max_parameters="1")
-    with pytest.raises(UserError, match="TRIAL 0: was not trained: .*parameters"):
+    with pytest.raises(UserError, match=r"TRIAL 0: was not trained: .*parameters"):
         nas.replay(run, 0)
 
 
