@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.api import evaluate, open_run, prune, replay, resume, search, train
+    from nas.api import evaluate, extend, open_run, prune, replay, resume, search, train
     from nas.core.errors import UserError
     from nas.session.delivery import export_front, export_model, write_report
     from nas.study.run import Candidate, Run
@@ -22,6 +22,7 @@ _HOMES = {
     "prune": "nas.api",
     "evaluate": "nas.api",
     "replay": "nas.api",
+    "extend": "nas.api",
     "open_run": "nas.api",
     "Run": "nas.study.run",
     "Candidate": "nas.study.run",
@@ -38,6 +39,7 @@ __all__ = [
     "evaluate",
     "export_front",
     "export_model",
+    "extend",
     "open_run",
     "prune",
     "replay",

@@ -17,6 +17,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.data.reading import GIVEN_AS_OBJECT
+from nas.session.continuing import make_continued_config
 from nas.session.evaluate import evaluate_trial
 from nas.session.given import ARRAYS, Given
 from nas.session.lookup import open_run as open_run_in
@@ -77,6 +78,43 @@ def search(
         UserError: bad input.
     """
     config, given = _configure(space, data, data_b, strategy, evaluator, early_stopping, {"trials": trials, **options})
+    return start_run(config, given=given)
+
+
+def extend(
+    run: str | Path | Run,
+    *,
+    space: SearchSpace | None = None,
+    data: Dataset | Arrays | None = None,
+    data_b: Dataset | Arrays | None = None,
+    strategy: str | Callable[..., Strategy] | None = None,
+    evaluator: Callable[..., Evaluator] | None = None,
+    **options: Any,
+) -> Run:
+    """Search as an earlier run did, but for `options`: a new run, in which its results count that still can.
+
+    As ``nas search --continue``. Results are known where the genotype is in the new space; they are the first trials.
+
+    Args:
+        space, data, data_b, evaluator: objects that the run was begun with must be given again; the data must be the
+            same. Data are taken from the object `run` as long as it has them.
+        strategy: another one.
+        options: of ``nas search``, by their names with underscores: ``pin={"latent": 16}``, ``trials=60``.
+
+    Raises:
+        UserError: bad input, other data, or no result that counts.
+    """
+    told = {} if strategy is None else {"strategy": _name(strategy)}
+    asked = {"continue_": str(run.path if isinstance(run, Run) else run), **options, **told}
+    config = make_continued_config(asked)
+    given = _collect_objects(config, space, data, data_b, strategy, evaluator)
+    if (
+        data is data_b is None
+        and isinstance(run, Run)
+        and run.loaded is not None
+        and not set(options) & {*DATA_OPTIONS}
+    ):
+        given = replace(given, data=run.loaded.data)
     return start_run(config, given=given)
 
 

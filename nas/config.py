@@ -117,6 +117,8 @@ class RunConfig(BaseModel):
     genotype: str | None = None
     warm_start: str | None = None
     first: dict[str, str] = Field(default_factory=dict)
+    continue_: str | None = None
+    known: Whole = Field(0, ge=0)
     pin: dict[str, Scalar] = Field(default_factory=dict)
     restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(_as_value_lists)] = Field(default_factory=dict)
     set: dict[str, Scalar | None] = Field(default_factory=dict)
@@ -262,10 +264,12 @@ class RunConfig(BaseModel):
     def to_yaml(self) -> str:
         """The whole configuration, but for where the run lies, so that ``nas search --config`` repeats it.
 
-        What `from_` and `warm_start` name may be gone by then: a run that begins turns them into pins, and into
-        genotypes that come first.
+        What `from_`, `warm_start` and `continue_` name may be gone by then: a run that begins turns them into pins,
+        and into genotypes that come first.
         """
-        document = self.model_dump(mode="json", by_alias=True, exclude={"name", "runs_dir", "from_", "warm_start"})
+        document = self.model_dump(
+            mode="json", by_alias=True, exclude={"name", "runs_dir", "from_", "warm_start", "continue_"}
+        )
         text: str = yaml.safe_dump(document, sort_keys=False)
         return text
 
@@ -320,6 +324,7 @@ _ALLOWED = {
     "from": "RUN, RUN:TRIAL or a genotype file",
     "warm-start": "RUN, a finished or unfinished search in the same space",
     "first": "texts of genotypes, by where they are from",
+    "continue": "RUN, a search on the same data",
     "genotype": "the text of a genotype",
     "pin": "decision=value",
     "restrict": "decision=value,value",

@@ -100,7 +100,9 @@ class Display:
             self._say(f"{config.promotion} trains the best further, rung by rung (--promotion none trains all alike)")
         for note in data.notes:
             self._say(note)
-        if config.first:
+        if config.known:
+            self._say(f"{config.known} results of an earlier run count: {next(iter(config.first))} is the first")
+        elif config.first:
             self._say(f"after the usual genotype come {len(config.first)} of an earlier run: {', '.join(config.first)}")
         source = run.study.notes.get("from")
         if self._training:

@@ -90,6 +90,8 @@ _SEARCH: dict[str, tuple[Decorator, ...]] = {
             "--from", "from_", metavar="RUN[:TRIAL]", shell_complete=complete_trial,
             help="Keep a trial's architecture (default the best's), or a genotype file's; search how to train it.",
         ),
+        click.option("--continue", "continue_", metavar="RUN", shell_complete=complete_run,
+                     help="As an earlier search on the same data, but as said here: its results still count."),
         click.option("--warm-start", metavar="RUN", shell_complete=complete_run,
                      help="Begin with the best candidates of an earlier search on similar data, trained anew."),
         click.option("--set", "set_", multiple=True, metavar="OPTION=VALUE", help="Set an option of the strategy."),

@@ -52,7 +52,7 @@ from nas.session.restrictions import (
 )
 from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.promoted import Promoted
-from nas.strategies.usual_first import UsualFirst, find_usual
+from nas.strategies.usual_first import UsualFirst, find_usual, join_first
 from nas.study.parts import Parts
 
 DECIDED = ("precision", "finalists", "final_share", "epoch_size", "candidate_time", "scored_examples")
@@ -149,10 +149,12 @@ def assemble(
         plain = not (made.trains_supernets or made.trains_portions or made.begins_with_usual)
         announced = config.proposals > 1
         if found and made.trains_portions:
-            own = [] if usual is None else [Proposal(usual, origin="usual")]
-            made.start_from([*own, *(one for one in found if one.genotype != usual)])
+            if config.known:
+                fits = "strategies whose results another can be told of"
+                raise UserError("--strategy", config.strategy, fits, why="goes on with trainings of its own alone")
+            made.start_from(join_first([] if usual is None else [Proposal(usual, origin="usual")], found, 0))
         elif found:
-            made = UsualFirst(made, usual, found)
+            made = UsualFirst(made, usual, found, config.known)
         elif usual is not None and plain and (announced or config.trials > 1):
             made = UsualFirst(made, usual, announced=announced)
         return made if rule is None else Promoted(made, rule)

@@ -20,15 +20,22 @@ class UsualFirst(Strategy):
         inner: the strategy.
         usual: the genotype of trial 0; None where that is another's.
         found: candidates of an earlier study, to be trained again: the strategy starts from them.
+        known: so many of these have been trained: they come before the usual genotype.
         announced: the strategy knows of the usual genotype before it is asked; runs of earlier versions are gone on
             with without.
     """
 
     def __init__(
-        self, inner: Strategy, usual: Genotype | None, found: Sequence[Proposal] = (), *, announced: bool = True
+        self,
+        inner: Strategy,
+        usual: Genotype | None,
+        found: Sequence[Proposal] = (),
+        known: int = 0,
+        *,
+        announced: bool = True,
     ) -> None:
         own = [] if usual is None else [Proposal(usual, origin="usual")]
-        self._inner, self._first = inner, [*own, *(one for one in found if one.genotype != usual)]
+        self._inner, self._first = inner, join_first(own, found, known)
         if found:
             inner.start_from(self._first)
         elif usual is not None and announced:
@@ -65,6 +72,14 @@ class UsualFirst(Strategy):
         if losses[0] == float("inf"):
             return found
         return first if found is None or losses <= self._losses.get(found, losses) else found
+
+
+def join_first(usual: Sequence[Proposal], found: Sequence[Proposal], known: int) -> list[Proposal]:
+    """Join what is known already, the usual genotype and what else was found, each genotype once."""
+    first: dict[Genotype, Proposal] = {}
+    for one in (*found[:known], *usual, *found[known:]):
+        first.setdefault(one.genotype, one)
+    return list(first.values())
 
 
 def find_usual(space: SearchSpace, seed: int) -> Genotype | None:
