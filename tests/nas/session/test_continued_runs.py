@@ -36,7 +36,7 @@ PARTS = {"space": ToySpace(), "data": tiny_data(count=40), "evaluator": Scoring}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick():
+def _quick(small_run):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nas.session.execution.deliver_best", lambda run, best: None)
         yield

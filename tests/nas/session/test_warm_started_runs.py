@@ -44,7 +44,7 @@ OPTIONS = {"finalists": 0, "epochs": 1, "usual": False}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick():
+def _quick(small_run):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nas.session.execution.deliver_best", lambda run, best: None)
         yield
@@ -66,17 +66,17 @@ ALONE = sorted(set(registry.BUILT_IN["strategy"]) - {"darts", "pbt"})
 @pytest.mark.parametrize("strategy", ALONE)
 def test_every_strategy_begins_with_the_best_of_the_earlier_run(earlier, tmp_path, strategy):
     options = {**PARTS, **OPTIONS, "strategy": strategy, "runs_dir": tmp_path, "seed": 5}
-    whole = nas.search(trials=20, name="whole", warm_start=earlier, **options)
-    best = [trial.genotype for trial in earlier.ranked()[:4]]
-    assert genotypes(whole)[:4] == best
-    assert [t.proposal.origin for t in whole.trials[:4]] == [
-        f"trial {t.number} of earlier" for t in earlier.ranked()[:4]
+    whole = nas.search(trials=15, name="whole", warm_start=earlier, **options)
+    best = [trial.genotype for trial in earlier.ranked()[:3]]
+    assert genotypes(whole)[:3] == best
+    assert [t.proposal.origin for t in whole.trials[:3]] == [
+        f"trial {t.number} of earlier" for t in earlier.ranked()[:3]
     ]
-    assert len(set(genotypes(whole))) == 20  # nothing that came first is proposed again
+    assert len(set(genotypes(whole))) == 15  # nothing that came first is proposed again
     assert whole.best.metrics["loss"] <= earlier.best.metrics["loss"]
 
 
-@pytest.mark.parametrize("strategy", ALONE)
+@pytest.mark.parametrize("strategy", ["evolution", "local", "neat", "predictor", "tpe"])
 def test_what_was_interrupted_goes_on_with_the_same(earlier, tmp_path, strategy):
     def config(name):
         options = {"strategy": strategy, "trials": 15, "warm_start": str(earlier.path)}
