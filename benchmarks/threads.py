@@ -42,7 +42,8 @@ def count_updates(shape: tuple[int, ...], threads: int, rounds: int, together: B
     batch, memory, rates = task.batch_size(hyperparameters), PeakMemory(task.device), []
     for _ in range(1 + rounds):
         training = task.begin_training(model, hyperparameters, 10, 0)
-        rates.append(1 / (batch * time_updates(training, functools.partial(task.train_epoch, training, memory), batch)))
+        seconds, _ = time_updates(training, functools.partial(task.train_epoch, training, memory), batch)
+        rates.append(1 / (batch * seconds))
         if len(rates) == 1:
             together.wait()
     return batch * task.cost(model)["multiply_adds"], sorted(rates[1:])[rounds // 2]

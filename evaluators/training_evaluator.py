@@ -23,7 +23,7 @@ from evaluators.supernets.paths import (
 )
 from evaluators.training.checkpoint import Part, find_last_epoch, identify_training, load_states, pack_checkpoint
 from evaluators.training.growth import Growth, find_blocks
-from evaluators.training.pace import Timetable, time_updates
+from evaluators.training.pace import RecordedTimetable, Timetable, find_timing_updates, time_updates
 from nas.core.errors import Diverged
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator, Examination, Pace
 from nas.core.job import (
@@ -102,7 +102,8 @@ class TrainingEvaluator(Evaluator):
             Collapsed: a generator makes too few different images.
             OutOfMemory: the allocator gave up.
             CandidateFailure: nothing can be removed, or the weights to start from were not kept.
-            UserError: what was asked for cannot be done with any candidate.
+            UserError: what was asked for cannot be done with any candidate; or the trial was evaluated before, and its
+                record does not say how long its epochs were.
         """
         return translate_memory_errors(self._measurements(trial), self.task.device)
 
@@ -156,10 +157,12 @@ class TrainingEvaluator(Evaluator):
                 growth = Growth(prepared.model, find_blocks(prepared.model, task.run), epochs, training.averages)
                 training.growth = growth
         work = task.batch_size(hyperparameters) * cost["multiply_adds"]
-        timetable = None
+        timetable: Timetable | RecordedTimetable | None = None
+        timing_updates = 0
         if seconds is not None:
+            repeat = None if trial.outcome is None else find_timing_updates(trial)
             with stopwatch, use_threads_for(work, self.several_threads_from):
-                timetable = self._plan_rungs(training, memory, seconds)
+                timetable, timing_updates = self._plan_rungs(training, memory, seconds, repeat)
         elif isinstance(job, TrainFinalist):
             timetable = self._plan_part(training, job)
         # whether a portion ends early is the strategy's to say
@@ -170,6 +173,8 @@ class TrainingEvaluator(Evaluator):
         for name, state in kept.items():
             parts[name].restore(state)
         begun, before = (stopwatch.seconds, training.epochs_done) if final else (0.0, 0)
+        if timetable is not None and trial.outcome is not None:  # it is evaluated again
+            timetable = RecordedTimetable(trial, training.examples)
         while not selection.ended and training.epochs_done < last:
             epoch = training.epochs_done + 1
             if timetable is not None:
@@ -203,16 +208,19 @@ class TrainingEvaluator(Evaluator):
                 over and (portion or every is not None or timetable is not None)
             ):
                 artifacts[CHECKPOINT] = pack_checkpoint(own, parts)
-            yield Measurement(epoch, metrics, artifacts)
+            yield Measurement(epoch, metrics, artifacts, timing_updates=timing_updates)
+            timing_updates = 0
         selection.check(training)
 
-    def _plan_rungs(self, training: Training, memory: PeakMemory, seconds: float) -> Timetable:
-        """Time a candidate's first updates, and plan its epochs by that."""
+    def _plan_rungs(
+        self, training: Training, memory: PeakMemory, seconds: float, repeat: int | None
+    ) -> tuple[Timetable, int]:
+        """Time a candidate's first updates, plan its epochs by that, and say how many updates these were."""
         batch = self.task.batch_size(training.hyperparameters)
-        trained = time_updates(training, lambda: self.task.train_epoch(training, memory), batch)
+        trained, made = time_updates(training, lambda: self.task.train_epoch(training, memory), batch, repeat)
         # scoring passes forward alone, which is a third of an update; it is measured after the first epoch
         scored = self.task.count_scored() * trained / 3
-        return Timetable(seconds, self.epochs, batch, trained, scored, doubling=True)
+        return Timetable(seconds, self.epochs, batch, trained, scored, doubling=True), made
 
     def _plan_part(self, training: Training, job: TrainFinalist) -> Timetable | None:
         """Plan the epochs of a finalist's part; None where they are as those of a candidate."""
@@ -235,7 +243,7 @@ class TrainingEvaluator(Evaluator):
         training = task.begin_training(model, hyperparameters, self.epochs, seed)
         training.precision, batch = task.precision, task.batch_size(hyperparameters)
         with use_threads_for(batch * task.cost(model)["multiply_adds"], self.several_threads_from):
-            trained = time_updates(training, lambda: task.train_epoch(training, memory), batch)
+            trained, _ = time_updates(training, lambda: task.train_epoch(training, memory), batch)
         return Pace(batch, trained, task.count_scored())
 
     def measure_cost(self, genotype: Genotype, names: frozenset[str]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.api import evaluate, open_run, prune, resume, search, train
+    from nas.api import evaluate, extend, open_run, prune, replay, resume, search, train
     from nas.core.errors import UserError
     from nas.session.delivery import export_front, export_model, write_report
     from nas.study.run import Candidate, Run
@@ -21,6 +21,8 @@ _HOMES = {
     "train": "nas.api",
     "prune": "nas.api",
     "evaluate": "nas.api",
+    "replay": "nas.api",
+    "extend": "nas.api",
     "open_run": "nas.api",
     "Run": "nas.study.run",
     "Candidate": "nas.study.run",
@@ -37,8 +39,10 @@ __all__ = [
     "evaluate",
     "export_front",
     "export_model",
+    "extend",
     "open_run",
     "prune",
+    "replay",
     "resume",
     "search",
     "train",

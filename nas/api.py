@@ -17,10 +17,12 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.data.reading import GIVEN_AS_OBJECT
+from nas.session.continuing import make_continued_config
 from nas.session.evaluate import evaluate_trial
 from nas.session.given import ARRAYS, Given
 from nas.session.lookup import open_run as open_run_in
 from nas.session.prune import prune_run
+from nas.session.replay import Replay, replay_trial
 from nas.session.resume import resume_run
 from nas.session.start import start_run
 from nas.session.train import DATA_OPTIONS, make_training_config
@@ -70,12 +72,49 @@ def search(
             ``early_stopping(objective, epochs=..., seed=..., **stop_set)``.
         options: every other option of ``nas search``, by its name with underscores: ``pin={"latent": 16}``,
             ``restrict={"width": [8, 16]}``, ``set={"population": 10}``, ``objective=["mse", "parameters"]``,
-            ``epochs=3``; ``from_`` also takes a Run, a Candidate or a Genotype.
+            ``epochs=3``; ``from_`` also takes a Run, a Candidate or a Genotype, and ``warm_start`` a Run.
 
     Raises:
         UserError: bad input.
     """
     config, given = _configure(space, data, data_b, strategy, evaluator, early_stopping, {"trials": trials, **options})
+    return start_run(config, given=given)
+
+
+def extend(
+    run: str | Path | Run,
+    *,
+    space: SearchSpace | None = None,
+    data: Dataset | Arrays | None = None,
+    data_b: Dataset | Arrays | None = None,
+    strategy: str | Callable[..., Strategy] | None = None,
+    evaluator: Callable[..., Evaluator] | None = None,
+    **options: Any,
+) -> Run:
+    """Search as an earlier run did, but for `options`: a new run, in which its results count that still can.
+
+    As ``nas search --continue``. Results are known where the genotype is in the new space; they are the first trials.
+
+    Args:
+        space, data, data_b, evaluator: objects that the run was begun with must be given again; the data must be the
+            same. Data are taken from the object `run` as long as it has them.
+        strategy: another one.
+        options: of ``nas search``, by their names with underscores: ``pin={"latent": 16}``, ``trials=60``.
+
+    Raises:
+        UserError: bad input, other data, or no result that counts.
+    """
+    told = {} if strategy is None else {"strategy": _name(strategy)}
+    asked = {"continue_": str(run.path if isinstance(run, Run) else run), **options, **told}
+    config = make_continued_config(asked)
+    given = _collect_objects(config, space, data, data_b, strategy, evaluator)
+    if (
+        data is data_b is None
+        and isinstance(run, Run)
+        and run.loaded is not None
+        and not set(options) & {*DATA_OPTIONS}
+    ):
+        given = replace(given, data=run.loaded.data)
     return start_run(config, given=given)
 
 
@@ -200,6 +239,32 @@ def evaluate(
     return evaluate_trial(path, trial, bound_samples=bound_samples, given=given, loaded=loaded)[2]
 
 
+def replay(
+    run: str | Path | Run,
+    trial: int | None = None,
+    *,
+    space: SearchSpace | None = None,
+    data: Dataset | Arrays | None = None,
+    data_b: Dataset | Arrays | None = None,
+    evaluator: Callable[..., Evaluator] | None = None,
+) -> Replay:
+    """Train a trial again from its record and compare the numbers, without changing the run; as ``nas replay``.
+
+    Args:
+        trial: its number; by default that of the best.
+        space, data, data_b, evaluator: objects that the run was begun with must be given again, unless the object
+            `run` has them.
+
+    Raises:
+        UserError: no such trial, it was not trained or has not ended, or what it needs is no longer there.
+    """
+    path = run.path if isinstance(run, Run) else locate_run(run)
+    anew = any(thing is not None for thing in (space, data, data_b, evaluator))
+    loaded = run.loaded if isinstance(run, Run) and not anew else None
+    given = _collect_objects(load_config(path), space, data, data_b, None, evaluator)
+    return replay_trial(path, trial, given=given, loaded=loaded)
+
+
 def open_run(path: str | Path) -> Run:
     """An existing run, to look at, by its folder or its URL.
 
@@ -220,6 +285,8 @@ def _configure(
         "evaluator": None if evaluator is None else _name(evaluator),
         "early_stopping": None if early_stopping is None else _name(early_stopping),
     }
+    if isinstance(earlier := options.get("warm_start"), Run):
+        named["warm_start"] = str(earlier.path)
     source, genotype = _split_architecture(options.get("from_"))
     if source is not None:
         named["from_"] = source

@@ -115,6 +115,10 @@ class RunConfig(BaseModel):
     objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
     from_: str | None = None
     genotype: str | None = None
+    warm_start: str | None = None
+    first: dict[str, str] = Field(default_factory=dict)
+    continue_: str | None = None
+    known: Whole = Field(0, ge=0)
     pin: dict[str, Scalar] = Field(default_factory=dict)
     restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(_as_value_lists)] = Field(default_factory=dict)
     set: dict[str, Scalar | None] = Field(default_factory=dict)
@@ -199,6 +203,14 @@ class RunConfig(BaseModel):
         except InvalidGenotype as error:
             raise ValueError(str(error)) from None
 
+    @field_validator("first")
+    @classmethod
+    def _first(cls, value: dict[str, str]) -> dict[str, str]:
+        try:
+            return {origin: Genotype.parse(text).text for origin, text in value.items()}
+        except InvalidGenotype as error:
+            raise ValueError(str(error)) from None
+
     @field_validator("name")
     @classmethod
     def _name(cls, value: str | None) -> str | None:
@@ -262,9 +274,12 @@ class RunConfig(BaseModel):
     def to_yaml(self) -> str:
         """The whole configuration, but for where the run lies, so that ``nas search --config`` repeats it.
 
-        What `from_` names may be gone by then: a run that begins turns it into pins.
+        What `from_`, `warm_start` and `continue_` name may be gone by then: a run that begins turns them into pins,
+        and into genotypes that come first.
         """
-        document = self.model_dump(mode="json", by_alias=True, exclude={"name", "runs_dir", "from_"})
+        document = self.model_dump(
+            mode="json", by_alias=True, exclude={"name", "runs_dir", "from_", "warm_start", "continue_"}
+        )
         text: str = yaml.safe_dump(document, sort_keys=False)
         return text
 
@@ -318,6 +333,9 @@ _ALLOWED = {
     "objective": "names of the evaluator's metrics, each once",
     "name": "letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
     "from": "RUN, RUN:TRIAL or a genotype file",
+    "warm-start": "RUN, a finished or unfinished search in the same space",
+    "first": "texts of genotypes, by where they are from",
+    "continue": "RUN, a search on the same data",
     "genotype": "the text of a genotype",
     "pin": "decision=value",
     "restrict": "decision=value,value",

@@ -34,6 +34,7 @@ class _Lazy(click.Group):
         "train": ("nas.cli.train", "Train one architecture in full, with checkpoints."),
         "prune": ("nas.cli.prune", "Make smaller versions of a trial: remove channels, train on briefly."),
         "evaluate": ("nas.cli.evaluate", "Judge a trained autoencoder by what it is used for."),
+        "replay": ("nas.cli.replay", "Train a trial again from its record, and compare the numbers."),
         "list": ("nas.cli.runs", "List the runs."),
         "show": ("nas.cli.runs", "Show a run, or one of its trials."),
         "dashboard": ("nas.cli.dashboard", "Show all runs in Optuna's dashboard, on this machine."),

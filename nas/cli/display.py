@@ -101,6 +101,10 @@ class Display:
             self._say(f"{config.promotion} trains the best further, rung by rung (--promotion none trains all alike)")
         for note in data.notes:
             self._say(note)
+        if config.known:
+            self._say(f"{config.known} results of an earlier run count: {next(iter(config.first))} is the first")
+        elif config.first:
+            self._say(f"after the usual genotype come {len(config.first)} of an earlier run: {', '.join(config.first)}")
         source = run.study.notes.get("from")
         if self._training:
             genotype = Genotype(config.genotype or "")
@@ -194,10 +198,10 @@ def _format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def make_console() -> Console:
-    """Standard output; not folded where it is no terminal."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=_WIDEST)
+def make_console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error; not folded where it is no terminal."""
+    made = Console(highlight=False, stderr=stderr)
+    return made if made.is_terminal else Console(highlight=False, stderr=stderr, width=_WIDEST)
 
 
 def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

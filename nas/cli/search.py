@@ -36,8 +36,11 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
     """
     from nas.config import RunConfig
 
-    config = RunConfig.checked(collect_options(given))
+    options = collect_options(given)
+    from nas.session.continuing import make_continued_config
     from nas.session.start import start_run
+
+    config = make_continued_config(options) if "continue_" in options else RunConfig.checked(options)
 
     began = click.get_current_context().obj
     return run_and_report(lambda progress: start_run(config, progress=progress, began=began), as_json, quiet, verbose)

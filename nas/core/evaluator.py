@@ -183,6 +183,7 @@ class Evaluator(Capabilities):
         hyperparameters, are a training in full.
         TrainRung: the epochs are those from the rung before to its own, from the checkpoint in the trial's start where
         there was one. The last measurement brings weights and a checkpoint.
+        A trial with an outcome was evaluated before, and is again: what a clock decided is done as it was measured.
 
         Raises:
             CandidateFailure: the candidate diverged, did not fit into memory, or has nothing to begin from.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nas.core.trial import Direction, Objective
@@ -45,6 +46,16 @@ COST = metrics_by_name(
     Metric("peak_memory_mb", "minimize", "MB"),
 )
 """What every training measures besides its quality: the model's size, and what the trial has cost so far."""
+
+OF_THE_MACHINE = ("seconds", "peak_memory_mb", "latency_ms", "unpruned_latency_ms")
+"""Metrics that are never quite the same again: of time, and of the memory of the process."""
+_UNITS_OF_THE_MACHINE = ("s", "ms", "MB")
+
+
+def is_of_the_machine(name: str, known: Mapping[str, Metric]) -> bool:
+    """Whether a metric is of time or memory, by its name, or by its unit where it is known."""
+    return name in OF_THE_MACHINE or (name in known and known[name].unit in _UNITS_OF_THE_MACHINE)
+
 
 LENGTH = metrics_by_name(
     Metric("examples", None),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nas.core.genotype import Genotype
 from nas.core.trial import Proposal, Trial
 
@@ -38,6 +40,13 @@ class Strategy:
         """Take notice, before the first ask, that a trial of this genotype comes before its own.
 
         By default nothing comes of it.
+        """
+
+    def start_from(self, proposals: Sequence[Proposal]) -> None:
+        """Take notice, before the first ask, of candidates that are tried first, as an earlier study found them.
+
+        One that `learns_from_others` is told of them; where it makes a first population, they are of it. One that
+        `trains_portions` proposes them itself, as its first members. By default nothing comes of it.
         """
 
     def ask(self, number: int) -> Proposal | None:

@@ -67,12 +67,15 @@ class Measurement:
         metrics: by name; the units are the metric's own.
         artifacts: files that belong to the trial, by name; a later one replaces an earlier one of its name.
         derived: of a supernet, the genotypes it stands for now, the one it stands for most first.
+        timing_updates: with the first measurement of a candidate that was given a time, how many updates were made
+            before its first epoch to see how long they take.
     """
 
     epoch: int
     metrics: Mapping[str, float]
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
     derived: tuple[Genotype, ...] = ()
+    timing_updates: int = 0
 
 
 @dataclass(frozen=True)

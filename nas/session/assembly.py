@@ -16,7 +16,7 @@ from nas.core.genotype import Genotype
 from nas.core.job import TrainFinalist, TrainPortion
 from nas.core.space import Conditionable, SearchSpace
 from nas.core.strategy import Strategy
-from nas.core.trial import Objective
+from nas.core.trial import Objective, Proposal
 from nas.session.data import load_run_data
 from nas.session.device import choose_device, choose_precision
 from nas.session.given import NO_OBJECTS, Given
@@ -41,6 +41,7 @@ from nas.session.plan import (
     wants_plan,
 )
 from nas.session.restrictions import (
+    adapt_genotypes,
     assume,
     assume_restrictions,
     fit_space,
@@ -51,7 +52,7 @@ from nas.session.restrictions import (
 )
 from nas.strategies.fixed_genotype import make_fixed_genotype
 from nas.strategies.promoted import Promoted
-from nas.strategies.usual_first import UsualFirst, find_usual
+from nas.strategies.usual_first import UsualFirst, find_usual, join_first
 from nas.study.parts import Parts
 
 DECIDED = ("precision", "finalists", "final_share", "epoch_size", "candidate_time", "scored_examples")
@@ -143,11 +144,18 @@ def assemble(
         rule = make_promotion(config, promotion, objectives[0], evaluator, epochs=epochs, usual=usual_epochs)
 
     def make_strategy(of: SearchSpace) -> Strategy:
-        made = configure_strategy(config, strategy, of)
+        made, found = configure_strategy(config, strategy, of), adapt_genotypes(config.first, of)
         check_strategy(made, evaluator, epochs, config)
         plain = not (made.trains_supernets or made.trains_portions or made.begins_with_usual)
         announced = config.proposals > 1
-        if usual is not None and plain and (announced or config.trials > 1):
+        if found and made.trains_portions:
+            if config.known:
+                fits = "strategies whose results another can be told of"
+                raise UserError("--strategy", config.strategy, fits, why="goes on with trainings of its own alone")
+            made.start_from(join_first([] if usual is None else [Proposal(usual, origin="usual")], found, 0))
+        elif found:
+            made = UsualFirst(made, usual, found, config.known)
+        elif usual is not None and plain and (announced or config.trials > 1):
             made = UsualFirst(made, usual, announced=announced)
         return made if rule is None else Promoted(made, rule)
 

@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,16 +53,54 @@ def describe_environment(device: str, evaluator: Evaluator) -> dict[str, Any]:
     }
 
 
+def read_environment(path: Path) -> dict[str, Any]:
+    """Read what the run in this folder began with; see `describe_environment`."""
+    recorded: dict[str, Any] = json.loads((path / ENVIRONMENT_FILE).read_text(encoding="utf-8"))
+    return recorded
+
+
 @contextlib.contextmanager
-def keep_threads(path: Path, evaluator: Evaluator) -> Iterator[None]:
+def keep_threads(path: Path, evaluator: Evaluator, workers: int | None = None) -> Iterator[None]:
     """Let candidates be trained with as many threads as when the run began, since sums depend on how many there are.
 
     There are never more than cores, and OMP_NUM_THREADS has the last word.
+
+    Args:
+        workers: the threads of each process that evaluates, where candidates have processes of their own.
     """
     import torch
 
-    recorded = json.loads((path / ENVIRONMENT_FILE).read_text(encoding="utf-8"))
+    recorded = read_environment(path)
     evaluator.several_threads_from = recorded.get("several_threads_from", _UNRECORDED_RULE)
     given = "OMP_NUM_THREADS" in os.environ
-    with use_threads(torch.get_num_threads() if given else min(recorded["threads"], count_cores())):
+    with use_threads(torch.get_num_threads() if given else min(workers or recorded["threads"], count_cores())):
         yield
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is not as it was when a run began.
+
+    Attributes:
+        name: of what: ``python``, a package, ``threads``.
+        then, here: in words; empty where it is not there.
+    """
+
+    name: str
+    then: str
+    here: str
+
+    def __str__(self) -> str:
+        return f"{self.name} was {self.then or 'not there'} and is {self.here or 'not there'} here"
+
+
+def list_changes(then: dict[str, Any], here: dict[str, Any]) -> list[Change]:
+    """List what of two mappings of names differs, among the names that both have; packages are looked into."""
+    changes = []
+    for name in [name for name in here if name in then and name != "started" and then[name] != here[name]]:
+        if isinstance(here[name], dict):
+            one, other = {**dict.fromkeys(here[name]), **then[name]}, {**dict.fromkeys(then[name]), **here[name]}
+            changes += list_changes(one, other)
+        else:
+            changes.append(Change(name, *("" if value is None else str(value) for value in (then[name], here[name]))))
+    return changes

@@ -138,7 +138,7 @@ def _make_search(run: Run, finals: FinalsHook, *, searching: bool) -> Search:
     hooks = Hooks(
         early_stopping=parts.early_stopping,
         refuse=make_refusal(config, parts.evaluator),
-        start=lambda trial, search: load_start(trial, search, study, heirs),
+        start=lambda trial, search: load_start(trial, search.ended, study, heirs),
         promote=make_promoter(parts.promotion, study) if searching else lambda search: None,
         follow_up=follow_up,
         start_clock=finals.start_clock,

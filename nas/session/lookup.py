@@ -18,6 +18,7 @@ from nas.study.run import Candidate, Run
 from nas.study.study import Study
 
 log = logging.getLogger(__name__)
+_MOST_FOUND = 10  # genotypes that another run starts from
 
 
 def find_run(run: str, runs_dir: Path) -> Path:
@@ -107,6 +108,24 @@ def find_genotype(source: str, runs_dir: Path) -> Genotype:
     """
     found = find_architecture(source, runs_dir, "--from")
     return found if isinstance(found, Genotype) else found.genotype
+
+
+def find_best_genotypes(source: str, runs_dir: Path, trials: int) -> dict[str, str]:
+    """Find the best genotypes of a run, for another to start from: their texts, by where they are from.
+
+    They are a fifth of the new run's trials, ten at most.
+
+    Raises:
+        UserError: there is no such run, or no trial of it has succeeded.
+    """
+    run = open_run(find_run(source, runs_dir))
+    best: dict[str, str] = {}
+    for trial in run.ranked():
+        if len(best) < max(1, min(_MOST_FOUND, trials // 5)):
+            best.setdefault(trial.genotype.text, f"trial {trial.number} of {run.path.name}")
+    if not best:
+        raise UserError("--warm-start", source, "runs with a trial that succeeded", why="no trial succeeded")
+    return {origin: text for text, origin in best.items()}
 
 
 def open_run(path: Path | str) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from nas.core.space import (
     Versioned,
     check_arising,
 )
+from nas.core.trial import Proposal
 from nas.session.given import NO_OBJECTS, Given
 
 if TYPE_CHECKING:
@@ -111,6 +112,55 @@ def fix_architecture(config: RunConfig, genotype: Genotype, space: SearchSpace) 
             raise UserError("--from", source, f"a genotype with {site} = {others}", why=why)
         pins[site] = value
     return config.model_copy(update={"pin": {**pins, **config.pin}, "from_": None})
+
+
+def adapt_genotypes(first: Mapping[str, str], space: SearchSpace) -> list[Proposal]:
+    """Make candidates of a space from genotypes of an earlier study, each once.
+
+    A decision that the space does not leave as it was takes the nearest value that is a number, else what is usual.
+    Of spaces that do not list their decisions, the genotypes are taken that are in them as they are.
+
+    Args:
+        first: their texts, by where they are from.
+
+    Raises:
+        UserError: one is of another space, or none is in this.
+    """
+    made: dict[Genotype, Proposal] = {}
+    for origin, text in first.items():
+        genotype = Genotype(text)
+        if genotype.space != space.name:
+            why = f"is of the space {genotype.space}"
+            raise UserError("--warm-start", origin, f"runs of the space {space.name}", why=why)
+        if isinstance(space, Restrictable):
+            genotype, changes = _adapt(genotype, space)
+            origin += f", with {', '.join(changes)}" if changes else ""
+        else:
+            try:
+                space.validate(genotype)
+            except InvalidGenotype:
+                continue
+        made.setdefault(genotype, Proposal(genotype, origin=origin))
+    if first and not made:
+        raise UserError("--warm-start", next(iter(first)), f"runs with genotypes of this space {space.name}")
+    return list(made.values())
+
+
+def _adapt(genotype: Genotype, space: SearchSpace) -> tuple[Genotype, list[str]]:
+    """The candidate of a space that is most like a genotype, and which of its decisions are others."""
+
+    def answer(choice: Choice) -> Value:
+        value, values = genotype.content.get(choice.site), choice.values
+        if value in values:
+            return values[values.index(value)]
+        other = values[0] if choice.usual not in values or choice.usual is None else choice.usual
+        if isinstance(value, (int, float)) and choice.ordered:
+            other = min(values, key=lambda one: abs(float(one) - value))
+        return other
+
+    made = space.grow(answer)
+    kept = genotype.content
+    return made, [f"{site} {value}" for site, value in made.content.items() if kept.get(site, value) != value]
 
 
 def assume_restrictions(

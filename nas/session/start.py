@@ -6,16 +6,19 @@ import json
 import re
 import time
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from nas.config import RunConfig
 from nas.core.errors import UserError
+from nas.core.trial import Trial
 from nas.data.catalogue import absolute_name
 from nas.session.assembly import assemble, load_data_first
+from nas.session.continuing import find_known, note_known, record_known, refuse_other_effort
 from nas.session.environment import ENVIRONMENT_FILE, describe_environment
 from nas.session.execution import Progress, check_executor, run_search
 from nas.session.given import NO_OBJECTS, Given
-from nas.session.lookup import find_genotype, list_run_names
+from nas.session.lookup import find_best_genotypes, find_genotype, list_run_names
 from nas.session.restrictions import fit_space, fix_architecture, load_space
 from nas.study.remote.working_copy import publish_run, refuse_taken_name
 from nas.study.run import Run
@@ -46,7 +49,20 @@ def start_run(
         given = load_data_first(config, given)
         assert given.data is not None
         config = fix_architecture(config, genotype, fit_space(load_space(config, given), given.data))
-    parts = assemble(config, given)
+    earlier = config.warm_start
+    if earlier is not None and config.continue_ is not None:
+        raise UserError("--warm-start", earlier, "--warm-start or --continue", why="cannot be combined with --continue")
+    if earlier is not None:
+        if config.genotype is not None:
+            raise UserError("--warm-start", earlier, "searches", why="a genotype is trained, and nothing searched")
+        found = find_best_genotypes(earlier, config.runs_dir, config.trials)
+        config = config.model_copy(update={"first": found, "warm_start": None})
+    parts, continued = assemble(config, given), None
+    known: list[Trial] = []
+    if config.continue_ is not None:
+        continued, known = find_known(config, parts)
+        config = note_known(config, continued, known)
+        parts = assemble(config, replace(given, data=parts.data))
     names = zip(("dataset", "dataset_b"), config.data_sets, strict=False)
     absolute = {option: absolute_name(name) for option, name in names}
     config = config.model_copy(
@@ -57,6 +73,8 @@ def start_run(
             **absolute,
         }
     )
+    if continued is not None:
+        refuse_other_effort(config, continued)
     if config.runs_dir.exists() and not config.runs_dir.is_dir():
         raise UserError("--runs-dir", str(config.runs_dir), "a folder", why="is a file")
     parts.make_strategy(parts.space)  # options that do not fit are refused before a folder is made
@@ -73,6 +91,8 @@ def start_run(
         run.remember_data()
         if source is not None:
             study.note("from", source)
+        if continued is not None:
+            record_known(study, continued, known, parts)
         publish_run(path)
         return run_search(run, progress, began=began)
     finally:

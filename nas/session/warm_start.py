@@ -24,10 +24,11 @@ from nas.core.trial import Start, Trial
 from nas.study.study import Study
 
 
-def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | None) -> Start | None:
+def load_start(trial: Trial, ended: Sequence[Trial], study: Study, heirs: SearchSpace | None) -> Start | None:
     """Load what a trial begins from; None where it begins from nothing.
 
     Args:
+        ended: the trials that have ended.
         heirs: the space, where children begin from their parents' weights.
 
     Raises:
@@ -50,7 +51,7 @@ def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | 
         return (
             None
             if heirs is None or isinstance(trial.job, TrainFinalist)
-            else load_parent(trial, search.ended, study.weights_path, heirs)
+            else load_parent(trial, ended, study.weights_path, heirs)
         )
     path = study.weights_path(source, name)
     try:
@@ -59,7 +60,7 @@ def load_start(trial: Trial, search: Search, study: Study, heirs: SearchSpace | 
         why = f"trial {trial.number} begins from it"
         allowed = f"a run that has {path.name} among its {path.parent.name}"
         raise UserError("RUN", str(study.path), allowed, why=why) from None
-    genotype = next(earlier.genotype for earlier in search.ended if earlier.number == source)
+    genotype = next(earlier.genotype for earlier in ended if earlier.number == source)
     return Start(source, genotype, tensors)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +38,7 @@ class DeapNSGA2(Strategy):
     multi_objective = True
     descends = True
     begins_with_usual = True
+    learns_from_others = True
 
     def __init__(
         self,
@@ -60,6 +61,11 @@ class DeapNSGA2(Strategy):
         self._population: list[Individual] = []
         self._hall_of_fame: Any = tools.ParetoFront(similar=lambda first, second: True)  # of equals the first
         self._seen = Seen(space)
+
+    def start_from(self, proposals: Sequence[Proposal]) -> None:
+        """Count what is tried first as part of the first population."""
+        for proposal in proposals:
+            self._seen.add(proposal.genotype)
 
     def ask(self, number: int) -> Proposal | None:
         """A random genotype while the first population is made, then a child of two tournaments' winners."""

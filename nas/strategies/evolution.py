@@ -6,15 +6,14 @@ from collections import deque
 from typing import Annotated
 
 from nas.core.space import Generator, SearchSpace, generator_for
-from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.mutation import propose_mutant, propose_random
-from nas.strategies.novelty import Seen
+from nas.strategies.novelty import ProposesNew, Seen
 from nas.strategies.option_checks import require, require_at_least, require_evolvable, require_probability
 from nas.strategies.tournament import select_by_tournament
 
 
-class Evolution(RecommendsBestSeen):
+class Evolution(ProposesNew):
     """Aging (regularised) evolution (Real, Aggarwal, Huang & Le 2019, algorithm 1).
 
     First comes a population of P random genotypes. Then S members of the population are drawn, the best of
@@ -33,6 +32,7 @@ class Evolution(RecommendsBestSeen):
 
     descends = True
     begins_with_usual = True
+    learns_from_others = True
 
     def __init__(
         self,

@@ -7,10 +7,9 @@ from typing import Annotated
 
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, SearchSpace, Value, generator_for, sample
-from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.mutation import propose_mutant
-from nas.strategies.novelty import Seen
+from nas.strategies.novelty import ProposesNew, Seen
 from nas.strategies.option_checks import require_at_least, require_evolvable, require_share
 from nas.strategies.tournament import select_by_tournament
 
@@ -18,7 +17,7 @@ _MUTATIONS_A_DECISION = 20  # the paper's 1,000 for its 46 decisions
 _LEAST_TOURNAMENT = 5
 
 
-class Hierarchical(RecommendsBestSeen):
+class Hierarchical(ProposesNew):
     """Evolution of hierarchical representations (Liu, Simonyan, Vinyals, Fernando & Kavukcuoglu 2018, section 3).
 
     The first genotypes are the trivial one, diversified by very many random mutations (section 3.2); in ours every

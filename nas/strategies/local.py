@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from nas.core.space import Generator, SearchSpace, generator_for
-from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.mutation import propose_mutant, propose_random, propose_steps
-from nas.strategies.novelty import Seen
+from nas.strategies.novelty import ProposesNew, Seen
 from nas.strategies.option_checks import require_evolvable, require_probability
 
 _DRAWS = 200  # a neighbour of a hundred is missed by as many draws with probability .13, one of thirty with .001
 
 
-class Local(RecommendsBestSeen):
+class Local(ProposesNew):
     """Local search by first improvement with restarts (White, Nolen & Savani 2021; Den Ottelander et al. 2021).
 
     From a random start, neighbours (one mutation away) are evaluated in random order; the first that is better
@@ -30,6 +29,7 @@ class Local(RecommendsBestSeen):
 
     descends = True
     begins_with_usual = True
+    learns_from_others = True
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Local(RecommendsBestSeen):
         super().tell(trial)
         self._told[trial.genotype.text] = trial
         loss = trial.losses[0]
-        if self._climb_of.get(trial.number) != self._climb or loss == float("inf"):
+        if self._climb_of.get(trial.number, 0) != self._climb or loss == float("inf"):
             return
         if self._centre is None or loss < self._centre.losses[0]:
             self._centre = trial

@@ -7,9 +7,8 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Choice, Generator, SearchSpace, Traceable, Value, drawing, generator_for
-from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
-from nas.strategies.novelty import Seen
+from nas.strategies.novelty import ProposesNew, Seen
 from nas.strategies.option_checks import require_at_least, require_probability, require_share
 from nas.strategies.rewards import Ranks
 
@@ -22,7 +21,7 @@ _FIRST_Q = 0.5
 _ATTEMPTS = 200
 
 
-class MetaQNN(RecommendsBestSeen):
+class MetaQNN(ProposesNew):
     """Q-learning with an epsilon-greedy policy and experience replay (Baker, Gupta, Naik & Raskar 2017).
 
     A state is the decision to be made and the choice made before, an action is a value:

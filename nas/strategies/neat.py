@@ -9,11 +9,10 @@ from typing import Annotated
 
 from nas.core.errors import UserError
 from nas.core.space import Evolvable, Generator, Genetic, SearchSpace, Traceable, generator_for
-from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.compatibility import Genes, make_crossover, make_gene_reader, measure_distance
 from nas.strategies.mutation import EvolvableSpace, propose_mutant, propose_random
-from nas.strategies.novelty import Seen
+from nas.strategies.novelty import ProposesNew, Seen
 from nas.strategies.option_checks import require, require_at_least, require_probability, require_share
 from nas.strategies.tournament import loss_then_number
 
@@ -55,7 +54,7 @@ class _Generation:
     improved: int
 
 
-class Neat(RecommendsBestSeen):
+class Neat(ProposesNew):
     """NeuroEvolution of Augmenting Topologies (Stanley & Miikkulainen 2002).
 
     Generations of `population` members. Members are grouped into species by their compatibility distance to a
@@ -74,6 +73,7 @@ class Neat(RecommendsBestSeen):
 
     descends = True
     begins_with_usual = True
+    learns_from_others = True
 
     def __init__(
         self,
@@ -131,6 +131,11 @@ class Neat(RecommendsBestSeen):
 
     # -- asking and telling
 
+    def start_from(self, proposals: Sequence[Proposal]) -> None:
+        """Let what is tried first be of the first generation."""
+        super().start_from(proposals)
+        self._generation = replace(self._generation, births=self._generation.births[len(proposals) :])
+
     def ask(self, number: int) -> Proposal | None:
         """The next child of the generation; None while the last of them are evaluated."""
         generator = generator_for(self._seed, number)
@@ -165,7 +170,7 @@ class Neat(RecommendsBestSeen):
 
         def draw() -> Proposal:
             if first:  # section 2.4: start minimally
-                start = propose_random(self._space, generator, self._usual, first=born == 0)
+                start = propose_random(self._space, generator, self._usual, first=self._seen.count == 0)
                 return replace(start, origin="first generation")
             return self._reproduce(generation.species, generation.births[born], generator)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nas.core.genotype import Genotype
 from nas.core.space import Canonical, Evolvable, Generator, SearchSpace
+from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal
 
 _ATTEMPTS = 200
@@ -65,3 +66,14 @@ class Seen:
                 origin = further if mutations is None else f"{mutations + step} mutations"
                 return Proposal(genotype, start.parents, origin)
         return None
+
+
+class ProposesNew(RecommendsBestSeen):
+    """A strategy that proposes no genotype twice, nor what it starts from."""
+
+    _seen: Seen
+
+    def start_from(self, proposals: Sequence[Proposal]) -> None:
+        """Count what is tried first as proposed."""
+        for proposal in proposals:
+            self._seen.add(proposal.genotype)

@@ -13,9 +13,8 @@ import numpy as np
 
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Generator, Restrictable, SearchSpace, Traceable, Value, generator_for
-from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
-from nas.strategies.novelty import Seen
+from nas.strategies.novelty import ProposesNew, Seen
 from nas.strategies.option_checks import require, require_at_least, require_probability
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 200  # of which the last hundred are random draws
 
 
-class Optuna(RecommendsBestSeen):
+class Optuna(ProposesNew):
     """Optuna's own choice of a sampler (Akiba et al. 2019): that of `optuna.create_study()`, TPE in Optuna 5.
 
     The study lives in memory: an ask is an Optuna trial whose suggestions answer the space's choices as they arise,

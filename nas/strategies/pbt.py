@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -76,6 +78,11 @@ class PopulationBased(RecommendsBestSeen):
         self._usual, self._few = usual, max(1, math.floor(share * population))
         self._members = [_Member() for _ in range(population)]
         self._seen = Seen(space)
+        self._given: deque[Proposal] = deque()
+
+    def start_from(self, proposals: Sequence[Proposal]) -> None:
+        """Let the first members begin with these."""
+        self._given.extend(proposals)
 
     def ask(self, number: int) -> Proposal | None:
         """The next portion of the member that has come least far; None while all that are not done are trained."""
@@ -96,7 +103,11 @@ class PopulationBased(RecommendsBestSeen):
     def _begin(self, index: int, generator: Generator) -> Proposal | None:
         """A new genotype, of which nothing has been trained; the first is the usual one. None where all are known."""
         first = self._seen.count == 0
-        drawn = self._seen.first_new(lambda: propose_random(self._space, generator, self._usual, first=first))
+        drawn = (
+            self._given.popleft()
+            if self._given
+            else self._seen.first_new(lambda: propose_random(self._space, generator, self._usual, first=first))
+        )
         if drawn is None:
             return None
         self._members[index].trials = []

@@ -13,13 +13,12 @@ import numpy as np
 from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Evolvable, Generator, SearchSpace, Traceable, Value, generator_for, sample
-from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
 from nas.strategies.encoding import Array, Distances, Encoding
 from nas.strategies.expected_improvement import Model
 from nas.strategies.gaussian_process import GaussianProcess
 from nas.strategies.mutation import EvolvableSpace, propose_random
-from nas.strategies.novelty import Seen
+from nas.strategies.novelty import ProposesNew, Seen
 from nas.strategies.option_checks import require, require_at_least, require_probability
 from nas.strategies.results import Results, collect_results
 from nas.strategies.tournament import loss_then_number
@@ -36,7 +35,7 @@ _DIGITS = 6  # of the logarithm of what is promised: equals are equal on every p
 _PROOF = 4.0  # nats by which noise must explain the results better: a likelihood ratio of 55
 
 
-class Predictor(RecommendsBestSeen):
+class Predictor(ProposesNew):
     """Bayesian optimisation with a Gaussian process over the decisions (Kandasamy et al. 2018; White et al. 2021).
 
     After a few trials spread over the space, a Gaussian process learns from all results which decisions matter,

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from nas.core.space import SearchSpace, generator_for
-from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal
 from nas.strategies.mutation import propose_random
-from nas.strategies.novelty import Seen
+from nas.strategies.novelty import ProposesNew, Seen
 
 
-class Random(RecommendsBestSeen):
+class Random(ProposesNew):
     """Random search (Bergstra & Bengio 2012; Li & Talwalkar 2019 on architectures).
 
     Draws each choice uniformly. The baseline that everything else must beat, and the best use of a handful of

@@ -6,9 +6,8 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated
 
 from nas.core.space import SearchSpace, generator_for
-from nas.core.strategy import RecommendsBestSeen
 from nas.core.trial import Proposal, Trial
-from nas.strategies.novelty import Seen
+from nas.strategies.novelty import ProposesNew, Seen
 from nas.strategies.option_checks import require, require_at_least
 from nas.strategies.rewards import Ranks
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 _NORMAL = NormalDist()
 
 
-class Reinforce(RecommendsBestSeen):
+class Reinforce(ProposesNew):
     """An LSTM controller trained by policy gradient (Zoph & Le 2017).
 
     The controller answers the space's choices in their order, conditional ones where they arise. After every `batch`

@@ -22,7 +22,7 @@ from nas.study.trial_records import decode_trial
 
 _TRIALS = 10_000_000
 """Numbers that a run's trials have in the whole, so that none are alike."""
-_PLUMBING = {"genotype", "genotype_id", "seed", "asked", "told", "restarts"}
+_PLUMBING = {"genotype", "genotype_id", "seed", "asked", "told", "restarts", "timing_updates"}
 """Attributes of trials that say nothing to a reader, as those do that are no text or number; ``nas show`` has them."""
 
 DescribeRun = Callable[[Path], str]

@@ -89,6 +89,8 @@ def encode_tell(trial: Trial, event: int, taken: set[str]) -> dict[str, Any]:
     attributes: dict[str, Any] = {"told": event, "outcome": trial.outcome.kind, "reason": trial.outcome.reason}
     if isinstance(trial.job, TrainSupernet):
         attributes["derived"] = [[genotype.text for genotype in m.derived] for m in trial.measurements]
+    if trial.measurements and trial.measurements[0].timing_updates:
+        attributes["timing_updates"] = trial.measurements[0].timing_updates
     own = {*attributes, "epochs", *taken}
     metrics = {name: value for name, value in trial.metrics.items() if name not in own}  # those are in `epochs` too
     return metrics | attributes | {"epochs": [{"epoch": m.epoch, **m.metrics} for m in trial.measurements]}
@@ -109,13 +111,15 @@ def decode_trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Tria
         return Trial(frozen.number, proposal, attributes["seed"], running, curve=curve_of(running, objectives[0]))
     epochs = attributes["epochs"]
     derived = attributes.get("derived", [()] * len(epochs))
+    timing = [attributes.get("timing_updates", 0), *[0] * len(epochs)]
     measurements = tuple(
         Measurement(
             int(epoch["epoch"]),
             {name: value for name, value in epoch.items() if name != "epoch"},
             derived=tuple(map(Genotype, texts)),
+            timing_updates=updates,
         )
-        for epoch, texts in zip(epochs, derived, strict=True)
+        for epoch, texts, updates in zip(epochs, derived, timing[: len(epochs)], strict=True)
     )
     outcome = Outcome(attributes["outcome"], attributes["reason"])
     if outcome.scored:

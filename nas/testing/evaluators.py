@@ -12,6 +12,7 @@ from nas.core.errors import CandidateFailure, UserError
 from nas.core.evaluator import CHECKPOINT, WEIGHTS, Evaluator
 from nas.core.genotype import Genotype
 from nas.core.job import PruneChannels, TrainPortion, TrainRung
+from nas.core.metric import OF_THE_MACHINE
 from nas.core.trial import Measurement, Proposal, Start, Trial
 from nas.testing.spaces import disturb_global_generators, global_generators
 
@@ -24,7 +25,7 @@ class EvaluatorContract:
 
     epochs = 2
     epochs_in_full = 3
-    timings = ("seconds", "peak_memory_mb", "latency_ms", "unpruned_latency_ms")
+    timings = OF_THE_MACHINE
 
     def make(self, epochs: int) -> Evaluator:
         """A new evaluator on little data."""

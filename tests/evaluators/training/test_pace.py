@@ -25,8 +25,9 @@ def begin(**changed):
 def test_updates_are_timed_and_belong_to_no_epoch():
     training, seen = begin()
     memory, data = PeakMemory(torch.device("cpu")), tiny_data().train
-    an_example = time_updates(training, lambda: training.epoch(data, memory), 8)
+    an_example, made = time_updates(training, lambda: training.epoch(data, memory), 8)
     assert 1e-7 < an_example < 1e-2
+    assert made == len(seen)
     assert (training.epochs, training.epochs_done) == (2, 0)
     assert all(size == 8 and progress < 1e-3 for size, progress in seen)  # whole batches, before any schedule moves
 
