@@ -58,7 +58,8 @@ def export_model(part: Deliverable, directory: Path, *, card: Card, formats: Seq
         formats: of ``python``, ``onnx`` and ``program``.
 
     Raises:
-        UserError: no examples, an unknown format, one whose packages are missing, or a directory that holds something other than an earlier export.
+        UserError: no examples, an unknown format, one whose packages are missing, or a directory that holds something
+            other than an earlier export.
         NotExportable: the model has a module that cannot be printed.
         ExportMismatch: a format's outputs differ from the model's by more than 1e-4 of their scale.
     """
