@@ -6,7 +6,7 @@ nas search --evaluator examples.own_metric:WorstPixelTask --objective worst_pixe
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -22,11 +22,9 @@ class WorstPixelTask(AutoencoderTask):
     """Trains as its parent does, and measures one number more."""
 
     name = "autoencoder-worst-pixel"  # checkpoints of other tasks are not taken for its own
-    quality = {**AutoencoderTask.quality, **metrics_by_name(Metric("worst_pixel", "minimize"))}
+    quality: ClassVar = {**AutoencoderTask.quality, **metrics_by_name(Metric("worst_pixel", "minimize"))}
 
-    def score(
-        self, model: nn.Module, evaluated: nn.Module, *args: Any, part: Any = "validation", **more: Any
-    ) -> Scores:
+    def score(self, model: Any, evaluated: nn.Module, *args: Any, part: Any = "validation", **more: Any) -> Scores:
         """The parent's metrics, and the mean over images of the largest absolute error of a value."""
         found = super().score(model, evaluated, *args, part=part, **more)
         images = self._part(part).examples
