@@ -52,6 +52,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used: importing nas alone costs nothing."""
+    if name == "__version__":
+        import importlib.metadata
+
+        return importlib.metadata.version("nas-generative")
     if name not in _HOMES:
         raise AttributeError(f"module 'nas' has no attribute {name!r}")
     import importlib

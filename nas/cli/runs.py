@@ -223,8 +223,8 @@ def export_command(
     from nas.session.delivery import export_front, export_model
     from nas.session.lookup import open_run
 
-    chosen = tuple(name.strip() for name in formats.split(",")) if formats is not None else FORMATS
-    for name in chosen:
+    chosen = None if formats is None else tuple(name.strip() for name in formats.split(","))
+    for name in chosen or ():
         if name not in FORMATS:
             raise unknown_name("--format", name, FORMATS)
     if front and trial is not None:

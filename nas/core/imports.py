@@ -1,10 +1,11 @@
-"""A user's own parts, which are named ``module:Class``."""
+"""A user's own parts, which are named ``module:Class``, and packages that may be missing."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from nas.core.errors import UserError
@@ -40,6 +41,26 @@ def has_module(name: str) -> bool:
     _look_where_one_stands()
     package = name.partition(".")[0]
     return bool(package) and importlib.util.find_spec(package) is not None
+
+
+def find_missing_packages(names: Sequence[str]) -> list[str]:
+    """Those of these packages that are not installed."""
+    return [name for name in names if importlib.util.find_spec(name) is None]
+
+
+def require_packages(option: str, value: str, names: Sequence[str], install: str, otherwise: str) -> None:
+    """Refuse an option's value whose packages are not installed.
+
+    Args:
+        install: what pip is to install.
+        otherwise: what works without them.
+
+    Raises:
+        UserError: a package is not installed.
+    """
+    if missing := find_missing_packages(names):
+        why = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed"
+        raise UserError(option, value, f"{otherwise}; or first: pip install {install}", why=why)
 
 
 def _look_where_one_stands() -> None:

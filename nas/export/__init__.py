@@ -7,5 +7,8 @@ program         a program of torch.export
 card            the model card
 """
 
+ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+"""What writing, reading and running ONNX needs."""
+
 FORMATS = ("python", "onnx", "program")
 """What a model can be exported as, besides its weights."""

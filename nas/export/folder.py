@@ -21,7 +21,8 @@ from torch import Tensor
 
 from nas.core.errors import ExportMismatch, UserError, unknown_name
 from nas.core.evaluator import Deliverable
-from nas.export import FORMATS
+from nas.core.imports import require_packages
+from nas.export import FORMATS, ONNX_PACKAGES
 from nas.export.card import Card, escape_docstring, make_environment, render_card
 from nas.export.onnx import export_onnx, load_onnx
 from nas.export.program import capture_program, load_program, save_program
@@ -57,13 +58,16 @@ def export_model(part: Deliverable, directory: Path, *, card: Card, formats: Seq
         formats: of ``python``, ``onnx`` and ``program``.
 
     Raises:
-        UserError: no examples, an unknown format, or a directory that holds something other than an earlier export.
+        UserError: no examples, an unknown format, one whose packages are missing, or a directory that holds something
+            other than an earlier export.
         NotExportable: the model has a module that cannot be printed.
         ExportMismatch: a format's outputs differ from the model's by more than 1e-4 of their scale.
     """
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("--format", name, FORMATS)
+    if "onnx" in formats:
+        require_packages("--format", "onnx", ONNX_PACKAGES, " ".join(ONNX_PACKAGES), "python, program")
     if not all(len(values) for values in part.inputs.values()):
         raise UserError("samples", tuple(part.inputs), "one example or more", why="holds none")
     directory = directory.resolve()  # "." has no name to rename, and a link's target is what is replaced

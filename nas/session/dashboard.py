@@ -11,6 +11,7 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from nas.core.errors import UserError
+from nas.core.imports import require_packages
 from nas.core.metric import format_value
 from nas.core.trial import Trial
 from nas.session.lookup import list_runs, open_run
@@ -39,8 +40,9 @@ def open_dashboard(runs_dir: Path, port: int, more: Sequence[Path] = ()) -> tupl
         more: folders of runs that lie elsewhere.
 
     Raises:
-        UserError: something else listens at the port.
+        UserError: something else listens at the port, or optuna-dashboard is not installed.
     """
+    require_packages("nas", "dashboard", ("optuna_dashboard",), "optuna-dashboard", "nas show, or a run's report.html")
     storage = RunsStorage(lambda: list(dict.fromkeys([*list_runs(runs_dir), *more])), describe_run, describe_trial)
     try:
         server = make_server(HOST, port, make_application(storage), DashboardServer, _Quiet)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import UserError, unknown_name
-from nas.export import FORMATS
+from nas.core.imports import find_missing_packages
+from nas.export import FORMATS, ONNX_PACKAGES
 from nas.study.files import write_atomically
 from nas.study.remote.working_copy import copy_back
 from nas.study.run import Candidate, Run
@@ -29,6 +30,7 @@ def export_model(
     """Write a trial's model as a folder that runs without us; by default the best into ``best/``.
 
     Args:
+        formats: by default all; without ONNX, and with a warning, where its packages are not installed.
         part: of a model that has several (a GAN's ``discriminator``); None for the one that is usually wanted.
 
     Raises:
@@ -50,7 +52,7 @@ def export_model(
         directory = run.path / ("best" if candidate.number == best.number else f"export-{candidate.number:04d}")
         if part != usual:
             directory = directory.with_name(f"{directory.name}-{part}")
-    write_model(deliverables[part], directory, card=make_card(candidate), formats=formats or FORMATS)
+    write_model(deliverables[part], directory, card=make_card(candidate), formats=formats or _list_formats())
     _copy_changed(run, directory)
     return directory
 
@@ -96,6 +98,14 @@ def write_report(run: Run, path: Path | None = None) -> Path:
     write_atomically(path, render(run).encode(errors="replace"))
     _copy_changed(run, path)
     return path
+
+
+def _list_formats() -> tuple[str, ...]:
+    """All formats whose packages are installed."""
+    if missing := find_missing_packages(ONNX_PACKAGES):
+        log.warning("no model.onnx is written without %s: pip install %s", " and ".join(missing), " ".join(missing))
+        return tuple(name for name in FORMATS if name != "onnx")
+    return FORMATS
 
 
 def _copy_changed(run: Run, path: Path) -> None:

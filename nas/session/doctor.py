@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import shutil
 import sys
@@ -16,18 +15,23 @@ from typing import Any, Literal
 
 from nas.config import RunConfig
 from nas.core.errors import UserError
+from nas.core.imports import find_missing_packages
 from nas.core.process import count_cores
 from nas.data.catalogue import data_directory
+from nas.export import ONNX_PACKAGES
 from nas.session.start import start_run
 
 State = Literal["ok", "note", "wrong"]
 
-_NEEDED = ("torch", "torchvision", "numpy", "optuna", "optuna-dashboard", "ray", "deap", "onnx", "onnxruntime",
-           "onnxscript", "safetensors")  # fmt: skip
-_EXTRAS = {
-    "pyarrow": ("parquet:PATH", "parquet"),
-    "soundfile": ("recordings other than PCM", "audio"),
+_NEEDED = ("torch", "torchvision", "numpy", "optuna", "deap", "safetensors")
+_OPTIONAL = {
+    "ray": ("--executor ray and --workers", "'ray[default,tune]'"),
+    **dict.fromkeys(ONNX_PACKAGES, ("model.onnx", " ".join(ONNX_PACKAGES))),
+    "optuna-dashboard": ("nas dashboard", "optuna-dashboard"),
+    "pyarrow": ("parquet:PATH", "'nas-generative[parquet]'"),
+    "soundfile": ("recordings other than PCM", "'nas-generative[audio]'"),
 }
+"""What each is for, and what pip is to install."""
 _LEAST_SPACE = 2 * 2**30
 """Bytes: of a run of GANs with all weights."""
 
@@ -66,7 +70,8 @@ def examine_installation(runs_dir: Path, *, quick: bool = False) -> Iterator[Fin
         return
     for device in _list_devices():
         yield _attempt(f"a tiny search on {device}", _train, device)
-    yield _attempt("Ray", _train_by_ray)
+    if not find_missing_packages(["ray"]):
+        yield _attempt("Ray", _train_by_ray)
 
 
 def _check_packages() -> Iterator[Finding]:
@@ -82,9 +87,9 @@ def _check_packages() -> Iterator[Finding]:
         yield Finding("torchvision", "wrong", f"cannot be imported: {error}", remedy)
     else:
         del torchvision
-    for name, (use, extra) in _EXTRAS.items():
-        if importlib.util.find_spec(name) is None:
-            yield Finding(name, "note", f"is not installed; it is for {use}", f"pip install 'nas-generative[{extra}]'")
+    for name, (use, package) in _OPTIONAL.items():
+        if find_missing_packages([name.replace("-", "_")]):
+            yield Finding(name, "note", f"is not installed; it is for {use}", f"pip install {package}")
         else:
             yield Finding(name, "ok", importlib.metadata.version(name))
 

@@ -48,9 +48,17 @@ def describe_environment(device: str, evaluator: Evaluator) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "several_threads_from": evaluator.several_threads_from,
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else machine,
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "packages": {name: version for name in _PACKAGES if (version := _find_version(name))},
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _find_version(package: str) -> str | None:
+    """The version of a package; None where it is not installed, as Ray and ONNX need not be."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def read_environment(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.executor import Executor
+from nas.core.imports import require_packages
 from nas.core.process import count_cores
 from nas.core.search import Search
 from nas.core.trial import Trial
@@ -46,6 +47,7 @@ class RayTune(Executor):
         retries: Annotated[int, "how often a trial is evaluated again whose worker died"] = 1,
         trial_timeout: Annotated[float | None, "the most seconds that an evaluation may take"] = None,
     ) -> None:
+        require_packages("--executor", "ray", ("ray",), "'ray[default,tune]'", "inline")
         if gpus_per_trial > 1 and gpus_per_trial != int(gpus_per_trial):
             raise UserError("--gpus-per-trial", gpus_per_trial, "a share of a GPU up to 1, or a whole number of them")
         if address is not None and address != "auto" and ":" not in address.removeprefix(CLIENT):

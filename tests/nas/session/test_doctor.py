@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import sys
 
 import pytest
 
@@ -25,15 +26,23 @@ def test_what_is_missing_comes_with_its_remedy(tmp_path, monkeypatch, capsys):
     real = importlib.metadata.version
 
     def version(name):
-        if name == "onnx":
+        if name == "optuna":
             raise importlib.metadata.PackageNotFoundError(name)
         return real(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     assert nas(["doctor", "--quick", "--runs-dir", str(tmp_path)]) == 1
     out = capsys.readouterr().out
-    assert "WRONG  onnx: is not installed; mend it: pip install onnx" in out
-    assert out.splitlines()[-1] == "wrong: onnx"
+    assert "WRONG  optuna: is not installed; mend it: pip install optuna" in out
+    assert out.splitlines()[-1] == "wrong: optuna"
+
+
+def test_what_need_not_be_there_is_noted_with_what_it_is_for(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr(doctor, "_list_devices", lambda: [])
+    findings = list(examine_installation(tmp_path))  # and no session of Ray is tried
+    assert [one.state for one in findings if one.check.lower() == "ray"] == ["note"]
+    assert found("ray", findings).remedy == "pip install 'ray[default,tune]'"
 
 
 def test_a_folder_that_cannot_be_used_is_wrong(tmp_path):
