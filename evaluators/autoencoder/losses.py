@@ -50,7 +50,7 @@ def measure_error(
     raw = raw.float()
     if examples.ndim < 4:
         return vector_error(raw, examples if asked is None else torch.where(asked, examples, math.nan), model.words)
-    if hyperparameters["loss"] == "bce":
+    if hyperparameters.get("loss", "mse") == "bce":
         errors = F.binary_cross_entropy_with_logits(raw, examples, reduction="none")
     else:
         errors = F.mse_loss(model.decode_unclipped(raw), examples, reduction="none")

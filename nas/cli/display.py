@@ -164,7 +164,7 @@ class Display:
             self._say(f"trial {trial.number}, {trial.proposal.origin}, {trial.outcome.kind}: {result}")
             return
         self._say(
-            f"{done}/{self._total} trial {trial.number} {trial.outcome.kind}: {result}; "
+            f"{done}/{max(done, self._total)} trial {trial.number} {trial.outcome.kind}: {result}; "
             f"{self._format_best()}; {self._format_left(done)}"
         )
 

@@ -218,11 +218,11 @@ class Run:
             f"{other} {scores[name]:.5g}" for other, scores in compared.get("baselines", {}).items() if name in scores
         ]
         if (usual := compared.get("usual")) is not None and name in usual["test"]:
-            seconds = "" if usual["seconds"] is None else f" after {usual['seconds']:.0f} s of training"
+            seconds = "" if usual["seconds"] is None else f" after {usual['seconds']:.3g} s of training"
             others.insert(0, f"the usual genotype {usual['test'][name]:.5g}{seconds} (trial {usual['number']})")
         if others and name in self.tested:
             spent = self.best.metrics.get("seconds")
-            had = "" if spent is None else f" after {spent:.0f} s"
+            had = "" if spent is None else f" after {spent:.3g} s"
             sentences.append(f"{name} on the test part: the best {self.tested[name]:.5g}{had}; {'; '.join(others)}")
         if "found" in compared:
             now = f"trained in full it has {compared['trained']:.0%}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import functools
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -39,6 +40,17 @@ _RETRIES = "retries"
 _METRIC_NAMES = "study:metric_names"  # where Optuna's Study.set_metric_names, which is experimental, puts them
 # Optuna's best must see neither a supernet, which is no candidate, nor a score with a supernet's weights
 _STATES = {"complete": TrialState.COMPLETE} | dict.fromkeys(("stopped", "shared", "supernet"), TrialState.PRUNED)
+
+
+@contextlib.contextmanager
+def _silence_optuna() -> Iterator[None]:
+    """Keep Optuna from saying what the user did not ask it for."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
 
 
 class Study:
@@ -84,7 +96,8 @@ class Study:
                 (folder / name).write_text(text)
             storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
             directions = [optuna.study.StudyDirection[objective.direction.upper()] for objective in objectives]
-            identifier = storage.create_new_study(directions, STUDY_NAME)
+            with _silence_optuna():
+                identifier = storage.create_new_study(directions, STUDY_NAME)
             names = [objective.name for objective in objectives]
             storage.set_study_user_attr(identifier, "objectives", names)
             storage.set_study_system_attr(identifier, _METRIC_NAMES, names)
