@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -23,6 +23,8 @@ from nas.data.dataset import batches
 CODES = 4
 """How many codes of an image its bounds are of."""
 _AT_ONCE = 250  # codes that are decoded in one batch
+_OF_ITS_OWN = {"samples_prior": False, "discrete": False, "classes": 0, "told": False}
+"""What a model of one's own, which is none of ours, need not say of itself."""
 _OF_LOSSES = {"mse": "gaussian", "bce": "bernoulli"}
 
 
@@ -31,9 +33,9 @@ class AutoencoderModel:
     """A model as it is trained and scored as an autoencoder, and what its outputs mean for the data.
 
     Attributes:
-        module: a search_spaces.autoencoder.modules.Autoencoder; variational ones have what
-            evaluators.autoencoder.posteriors.infer asks for, and those that are trained with a ``critic`` have
-            ``without_critic``.
+        module: a search_spaces.autoencoder.modules.Autoencoder, or a model with its ``variational``, ``encode``,
+            ``decoder`` and ``output``; variational ones have what evaluators.autoencoder.posteriors.infer asks for, and
+            those that are trained with a ``critic`` have ``without_critic``.
         words: which numbers of a vector belong to one column of words: what the decoder gives of them are logits.
         labels: the classes (N,) of the N examples that it is given, -1 where one is hidden from it; None for all are.
     """
@@ -46,6 +48,10 @@ class AutoencoderModel:
         """The same model with the labels of these examples alone."""
         return self if self.labels is None else replace(self, labels=self.labels[rows])
 
+    def _read(self, name: str) -> Any:
+        """What the module says of itself, or what it need not say."""
+        return getattr(self.module, name, _OF_ITS_OWN[name])
+
     @property
     def variational(self) -> bool:
         """Whether its codes have distributions."""
@@ -54,7 +60,7 @@ class AutoencoderModel:
     @property
     def samples_prior(self) -> bool:
         """Whether codes drawn from N(0, 1) are decoded to new examples."""
-        return bool(self.module.samples_prior)
+        return bool(self._read("samples_prior"))
 
     def encode(self, examples: Tensor) -> Tensor:
         """Examples (N, ...) to codes (N, latent)."""
@@ -63,13 +69,13 @@ class AutoencoderModel:
 
     def _tell(self, examples: Tensor) -> tuple[Tensor, ...]:
         """The classes of examples, guessed where they are not told; nothing where the model knows of none."""
-        if not self.module.classes:
+        if not self._read("classes"):
             return ()
         return (self.labels if self.told and self.labels is not None else self.guess_labels(examples),)
 
     def tell(self, examples: Tensor) -> Tensor:
         """Examples (N, ...) as the encoder takes them."""
-        told: Tensor = self.module.tell(examples, *self._tell(examples)) if self.module.classes else examples
+        told: Tensor = self.module.tell(examples, *self._tell(examples)) if self._read("classes") else examples
         return told
 
     def guess_labels(self, examples: Tensor) -> Tensor:
@@ -80,17 +86,17 @@ class AutoencoderModel:
     @property
     def told(self) -> bool:
         """Whether it is told an example's class, if that is known."""
-        return bool(self.module.told)
+        return bool(self._read("told"))
 
     @property
     def finds_classes(self) -> bool:
         """Whether it has a classifier."""
-        return bool(self.module.classes) and not self.told
+        return bool(self._read("classes")) and not self.told
 
     @property
     def discrete(self) -> bool:
         """Whether its codes are discrete, so that it has ``snap`` and ``split``."""
-        return bool(self.module.discrete)
+        return bool(self._read("discrete"))
 
     @property
     def has_codebook(self) -> bool:
@@ -106,8 +112,8 @@ class AutoencoderModel:
 
         It takes so many numbers of noise as a code has, and `more_noise`.
         """
-        sampler: nn.Module | None = self.module.make_sampler()
-        return None if sampler is None else sampler.eval()
+        make: Callable[[], nn.Module | None] = getattr(self.module, "make_sampler", lambda: None)
+        return None if (sampler := make()) is None else sampler.eval()
 
     def decoder(self, codes: Tensor) -> Tensor:
         """Codes (N, latent) to what is not yet examples: logits, or values that may leave their range."""

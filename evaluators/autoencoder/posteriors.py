@@ -262,9 +262,9 @@ def infer(module: Any, examples: Tensor, labels: Tensor | None = None) -> Poster
     Args:
         labels: the classes (N,) of the examples, for models that are told them; None for them to be guessed.
     """
-    if module.ladder:
+    if getattr(module, "ladder", False):
         return LadderPosterior(module, examples, tuple(values.float() for values in module.climb(examples)))
-    if module.classes:
+    if getattr(module, "classes", 0):  # a model of one's own need not know of them
         if not module.told:
             return ClassPosterior(module, examples, module.classifier(examples).float().log_softmax(1))
         labels = module.guess_labels(examples) if labels is None else labels

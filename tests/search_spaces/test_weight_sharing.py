@@ -34,7 +34,7 @@ class TestWideKernels(SpaceContract):
     built = 6
 
     def make(self):
-        return WideKernels().restrict(SMALL)
+        return WideKernels().conditioned(None).restrict(SMALL)
 
 
 def test_every_encoding_offers_them_after_the_usual_ones_and_the_space_itself_does_not():
@@ -48,7 +48,7 @@ def test_every_encoding_offers_them_after_the_usual_ones_and_the_space_itself_do
 
 
 def test_mutation_finds_them_and_they_print_as_source():
-    space, generator = WideKernels().restrict(SMALL), np.random.default_rng(0)
+    space, generator = WideKernels().conditioned(None).restrict(SMALL), np.random.default_rng(0)
     genotype = sample(space, generator)
     seen = set()
     for _ in range(400):

@@ -30,8 +30,7 @@ def table(rows=400):
 class Echo(torch.nn.Module):
     """Gives back what it sees, and 0.2 for what is missing."""
 
-    variational = discrete = samples_prior = has_codebook = False
-    classes = 0
+    variational = False
     output = decoder = torch.nn.Identity()
 
     def encode(self, examples):

@@ -110,7 +110,7 @@ def test_variational_ones_draw_sequences(program, tmp_path):
             module.main(["--samples", "4"])
         return
     assert module.main(["--samples", "5", "--seed", "2", "--output", str(tmp_path / "new.npy")]) == 0
-    sampler = model.make_sampler() if hasattr(model, "make_sampler") else torch.nn.Identity()
+    sampler = model.make_sampler() or torch.nn.Identity()
     noise = torch.randn(5, 4 + getattr(sampler, "more_noise", 0), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         wanted = module.unscale(model.decode(sampler(noise)))
