@@ -1,5 +1,6 @@
 """A space and a strategy of one's own keep the contracts; a metric and operations of one's own are searched."""
 
+import importlib
 import sys
 
 import pytest
@@ -8,9 +9,9 @@ from torch import nn
 
 import nas
 from examples.own_metric import WorstPixelTask
-from examples.own_operation import WideAutoencoders
 from examples.own_parts import Greedy, SmallAutoencoders
 from nas.testing import SpaceContract, StrategyContract
+from search_spaces.operations.names import OPERATIONS
 from tests.conftest import SMALL, tiny_data
 
 FAST = {"trials": 2, "epochs": 1, "finalists": 0}
@@ -51,11 +52,22 @@ def test_a_metric_of_ones_own_is_the_objective_and_is_what_it_says(tmp_path):
     assert run.best.metrics["worst_pixel"] == min(trial.metrics["worst_pixel"] for trial in run.trials)
 
 
+@pytest.fixture
+def own_operation():
+    """The example, whose operation is known to nobody afterwards."""
+    before = dict(OPERATIONS)
+    yield importlib.import_module("examples.own_operation")
+    OPERATIONS.clear()
+    OPERATIONS.update(before)
+    del sys.modules["examples.own_operation"]
+
+
 @pytest.mark.usefixtures("no_report", "only_python")
 @pytest.mark.parametrize("operation", ["conv_7x7", "separable_7x7"])
-def test_operations_of_ones_own_are_offered_and_exported(operation, tmp_path):
+def test_operations_of_ones_own_are_offered_and_exported(operation, own_operation, tmp_path):
     pins = {"network": "convolutional", "cells": "edge", "encoder_cell.node1.operation0": operation, "width": 8}
-    run = nas.search(WideAutoencoders, tiny_data(), trials=1, epochs=1, finalists=0, pin=pins, runs_dir=tmp_path)
+    space, options = own_operation.WideAutoencoders, {"trials": 1, "epochs": 1, "finalists": 0, "pin": pins}
+    run = nas.search(space, tiny_data(), **options, runs_dir=tmp_path)
     assert operation in run.best.description
     convolutions = [layer for layer in run.best.model().modules() if isinstance(layer, nn.Conv2d)]
     assert any(layer.kernel_size == (7, 7) for layer in convolutions)
