@@ -62,7 +62,15 @@ def judge(facts: Facts) -> Verdict | None:
     metric = name_metric(objective.name)
     comparisons = " and ".join(_compare(own, score, name) for name, score in others)
     answer = "Yes" if not worse else "No" if len(worse) == len(others) else "In part"
-    return Verdict(f"{answer}: its {metric} is {comparisons}.", rivals, tuple(_list_notes(facts, metric)))
+    sentence = f"{answer}: its {metric} is {comparisons}."
+    if _is_usual(facts):
+        sentence = f"Not by its architecture: the usual one has won, trained in full. Its {metric} is {comparisons}."
+    return Verdict(sentence, rivals, tuple(_list_notes(facts, metric)))
+
+
+def _is_usual(facts: Facts) -> bool:
+    """Whether the best is the usual genotype: as a candidate it had all of its own loss."""
+    return facts.run.compared.get("found") == 1 and facts.run.compared.get("usual") is None
 
 
 def _list_notes(facts: Facts, metric: str) -> Iterator[str]:
@@ -73,7 +81,9 @@ def _list_notes(facts: Facts, metric: str) -> Iterator[str]:
     if own and usual.get("seconds") and not 0.5 < own / usual["seconds"] < 2:
         spent = f"the best was trained for {format_seconds(own)}, the usual genotype for"
         yield f"They had not the same time: {spent} {format_seconds(usual['seconds'])}."
-    if "found" in compared:
+    if _is_usual(facts):
+        yield f"Trained as it is now it has {compared['trained']:.0%} of the {metric} that it had as a candidate."
+    elif "found" in compared:
         found, trained = compared["found"], compared["trained"]
         usual_had = f"that of the usual genotype as a candidate ({metric} on the validation part)"
         yield f"In the search it had {found:.0%} of {usual_had}; trained as it is now it has {trained:.0%}."
