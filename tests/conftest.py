@@ -161,3 +161,11 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     )
     assert code == 0, err
     return folder, out, err
+
+
+@pytest.fixture(scope="module")
+def nothing_delivered(small_run):
+    """Searches of toys end without a test, an export and a report; `small_run`, which has them, is made before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas.session.execution.deliver_best", lambda run, best: None)
+        yield

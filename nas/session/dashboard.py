@@ -16,7 +16,7 @@ from nas.core.metric import format_value
 from nas.core.trial import Trial
 from nas.session.lookup import list_runs, open_run
 from nas.study.dashboard import RunsStorage, make_application
-from nas.study.run import Run
+from nas.study.run import Candidate, Run
 
 HOST = "127.0.0.1"
 
@@ -74,7 +74,7 @@ def describe_run(path: Path) -> str:
 def describe_trial(path: Path, trial: Trial) -> str:
     """Describe a trial that has ended, in Markdown: what it is, how it ended, where it comes from."""
     run = _open(path)
-    candidate, outcome = run.candidate(trial.number), trial.outcome
+    candidate, outcome = Candidate(run, trial), trial.outcome
     assert outcome is not None
     said = outcome.kind.replace("_", " ")
     lines = [f"**{candidate.description}**", f"{said}: {outcome.reason}" if outcome.reason else said]

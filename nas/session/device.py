@@ -6,6 +6,13 @@ from nas.core.errors import UserError
 from nas.core.evaluator import Precision
 
 
+def count_cards() -> int:
+    """Count the CUDA devices that PyTorch finds here."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def choose_device(wanted: str) -> str:
     """Choose ``cpu``, ``cuda``, a card such as ``cuda:1``, or ``mps``; ``auto`` is the first card, else the CPU.
 
@@ -14,7 +21,7 @@ def choose_device(wanted: str) -> str:
     """
     import torch
 
-    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cards = count_cards()
     if wanted == "auto":
         return "cuda" if cards else "cpu"
     if wanted.startswith("cuda"):

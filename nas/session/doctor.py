@@ -19,6 +19,7 @@ from nas.core.imports import find_missing_packages
 from nas.core.process import count_cores
 from nas.data.catalogue import data_directory
 from nas.export import ONNX_PACKAGES
+from nas.session.device import count_cards
 from nas.session.start import start_run
 
 State = Literal["ok", "note", "wrong"]
@@ -97,8 +98,11 @@ def _check_packages() -> Iterator[Finding]:
 def _list_devices() -> list[str]:
     import torch
 
-    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return ["cpu", *(f"cuda:{card}" for card in range(cards)), *(["mps"] if torch.backends.mps.is_available() else [])]
+    return [
+        "cpu",
+        *(f"cuda:{card}" for card in range(count_cards())),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+    ]
 
 
 def _check_devices() -> Iterator[Finding]:

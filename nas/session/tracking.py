@@ -8,7 +8,7 @@ from collections.abc import Callable
 from nas.config import RunConfig
 from nas.core.space import Traceable, Value
 from nas.core.trial import Measurement, Trial
-from nas.study.run import Run
+from nas.study.run import Candidate, Run
 from nas.trackers.tracker import Tracker, TrialReport, make_tracker
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def _report_trial(run: Run, trial: Trial) -> TrialReport:
         decisions = {one.choice.site: one.value for one in run.space.trace(trial.genotype)}
     return TrialReport(
         trial.number,
-        run.candidate(trial.number).description,
+        Candidate(run, trial).description,
         f"{outcome.kind}: {outcome.reason}" if outcome.reason else outcome.kind,
         decisions,
         trial.measurements,

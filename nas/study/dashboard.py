@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.core.trial import Trial
+from nas.core.trial import Objective, Trial
 from nas.study.files import JOURNAL
 from nas.study.study import STUDY_NAME, Study
 from nas.study.trial_records import decode_trial
@@ -27,6 +27,15 @@ _PLUMBING = {"genotype", "genotype_id", "seed", "asked", "told", "restarts", "ti
 
 DescribeRun = Callable[[Path], str]
 DescribeTrial = Callable[[Path, Trial], str]
+
+
+def _refuse_changes(*given: Any, **named: Any) -> NoReturn:
+    """Refuse to change the record of a run.
+
+    Raises:
+        RuntimeError: always.
+    """
+    raise RuntimeError("the dashboard shows runs, and does not change them")
 
 
 class RunsStorage(BaseStorage):
@@ -47,6 +56,7 @@ class RunsStorage(BaseStorage):
         self._numbers: dict[Path, int] = {}
         self._studies: dict[int, tuple[Path, JournalStorage, int]] = {}
         self._notes: dict[int, str] = {}
+        self._objectives: dict[Path, tuple[Objective, ...]] = {}
 
     def find_number(self, path: Path) -> int:
         """Find the number of a run's study."""
@@ -132,7 +142,9 @@ class RunsStorage(BaseStorage):
         return attributes
 
     def _write_note(self, path: Path, storage: JournalStorage, study_id: int, frozen: FrozenTrial) -> str:
-        text = self._describe_trial(path, decode_trial(frozen, Study.read(path).objectives))
+        if path not in self._objectives:  # they stay as the run began with them
+            self._objectives[path] = Study.read(path).objectives
+        text = self._describe_trial(path, decode_trial(frozen, self._objectives[path]))
         pictures = [
             f"![{meta.filename}](/artifacts/{study_id}/{study_id * _TRIALS + frozen._trial_id}/{meta.artifact_id})"
             for meta in get_all_artifact_meta(frozen, storage=storage)
@@ -168,17 +180,9 @@ class RunsStorage(BaseStorage):
 
     # -- nothing is written
 
-    def _refuse(self, *given: Any, **named: Any) -> NoReturn:
-        """Refuse to change the record of a run.
-
-        Raises:
-            RuntimeError: always.
-        """
-        raise RuntimeError("the dashboard shows runs, and does not change them")
-
-    create_new_study = delete_study = set_study_user_attr = set_study_system_attr = _refuse
-    create_new_trial = set_trial_param = set_trial_state_values = set_trial_intermediate_value = _refuse
-    set_trial_user_attr = set_trial_system_attr = _refuse
+    create_new_study = delete_study = set_study_user_attr = set_study_system_attr = _refuse_changes
+    create_new_trial = set_trial_param = set_trial_state_values = set_trial_intermediate_value = _refuse_changes
+    set_trial_user_attr = set_trial_system_attr = _refuse_changes
 
 
 class RunsArtifacts:
@@ -191,13 +195,7 @@ class RunsArtifacts:
         """Open one for reading."""
         return self._storage.open_artifact(artifact_id)
 
-    def write(self, artifact_id: str, content_body: BinaryIO) -> NoReturn:
-        """Refuse to write."""
-        raise RuntimeError("the dashboard shows runs, and does not change them")
-
-    def remove(self, artifact_id: str) -> NoReturn:
-        """Refuse to remove."""
-        raise RuntimeError("the dashboard shows runs, and does not change them")
+    write = remove = _refuse_changes
 
 
 def make_application(storage: RunsStorage) -> Any:

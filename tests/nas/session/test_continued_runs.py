@@ -35,15 +35,11 @@ class Scoring(Evaluator):
 PARTS = {"space": ToySpace(), "data": tiny_data(count=40), "evaluator": Scoring}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick(small_run):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas.session.execution.deliver_best", lambda run, best: None)
-        yield
+pytestmark = pytest.mark.usefixtures("nothing_delivered")
 
 
 @pytest.fixture(scope="module")
-def earlier(tmp_path_factory):
+def earlier(tmp_path_factory, nothing_delivered):
     folder = tmp_path_factory.mktemp("runs")
     options = {"strategy": "random", "finalists": 0, "epochs": 2, "usual": False, "seed": 3}
     return nas.search(trials=24, runs_dir=folder, name="earlier", **PARTS, **options)

@@ -43,15 +43,11 @@ GIVEN = Given(space=ToySpace(), data=tiny_data(count=40), evaluator=Scoring)
 OPTIONS = {"finalists": 0, "epochs": 1, "usual": False}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick(small_run):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas.session.execution.deliver_best", lambda run, best: None)
-        yield
+pytestmark = pytest.mark.usefixtures("nothing_delivered")
 
 
 @pytest.fixture(scope="module")
-def earlier(tmp_path_factory):
+def earlier(tmp_path_factory, nothing_delivered):
     folder = tmp_path_factory.mktemp("runs")
     return nas.search(trials=40, strategy="random", runs_dir=folder, name="earlier", **PARTS, **OPTIONS)
 
