@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nas.core.errors import UserError, unknown_name
+from nas.core.errors import unknown_name
+from nas.core.imports import require_packages
 from nas.core.space import Value
 from nas.core.trial import Measurement
 
@@ -15,7 +16,7 @@ TRACKERS = {
     "mlflow": ("nas.trackers.mlflow:MLflow", "mlflow"),
     "wandb": ("nas.trackers.wandb:WeightsAndBiases", "wandb"),
 }
-"""Where each is, and the extra that brings what it needs."""
+"""Where each is, and the package that it needs, of which an extra of ours has the name."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,8 @@ def find_tracker(text: str) -> type[Tracker]:
     name = text.partition(":")[0]
     if name not in TRACKERS:
         raise unknown_name("--track", name, TRACKERS)
-    path, extra = TRACKERS[name]
+    path, package = TRACKERS[name]
+    require_packages("--track", text, [package], f"'nas-generative[{package}]'", "a search without it")
     module, _, kind = path.partition(":")
-    try:
-        found: type[Tracker] = getattr(importlib.import_module(module), kind)
-    except ModuleNotFoundError as error:
-        why = f"{error.name} is not installed"
-        raise UserError("--track", text, f"what is installed; pip install 'nas-generative[{extra}]'", why=why) from None
+    found: type[Tracker] = getattr(importlib.import_module(module), kind)
     return found

@@ -26,7 +26,7 @@ def told(monkeypatch):
         def close(self, metrics):
             seen.append(dict(metrics))
 
-    monkeypatch.setattr("nas.trackers.tracker.TRACKERS", {"mine": (f"{__name__}:Mine", "mine")})
+    monkeypatch.setattr("nas.trackers.tracker.TRACKERS", {"mine": (f"{__name__}:Mine", "json")})
     monkeypatch.setattr(sys.modules[__name__], "Mine", Remembering, raising=False)
     return seen
 
