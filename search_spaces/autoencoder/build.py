@@ -13,6 +13,7 @@ from nas.core.space import Shape
 from search_spaces.autoencoder.assembly import assemble
 from search_spaces.autoencoder.families import FAMILIES
 from search_spaces.autoencoder.modules import ContinuousBernoulliMean
+from search_spaces.autoencoder.networks import name_activation
 from search_spaces.autoencoder.sequences import build_recurrent
 from search_spaces.autoencoder.vectors import FillMissing, build_layers_of_vectors
 from search_spaces.cells.encodings import ENCODINGS
@@ -74,7 +75,7 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None, c
 def _build_fully_connected(
     content: Content, shape: Shape, code: int, inputs: int
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    values, norm, act = math.prod(shape), content["normalisation"], content["activation"]
+    values, norm, act = math.prod(shape), content["normalisation"], name_activation(content)
 
     def build_layers(inputs: int, width: int, count: int) -> list[nn.Module]:
         row: list[nn.Module] = []

@@ -11,13 +11,22 @@ from typing import Any
 from nas.core.space import Shape
 from search_spaces.cells.encodings import ENCODINGS
 from search_spaces.choices import Asker
-from search_spaces.operations.names import ACTIVATIONS, DOWN_SAMPLINGS, UP_SAMPLINGS, VECTOR_NORMALISATIONS
+from search_spaces.operations.names import (
+    ACTIVATIONS,
+    DOWN_SAMPLINGS,
+    LAYER_ACTIVATIONS,
+    UP_SAMPLINGS,
+    VECTOR_NORMALISATIONS,
+)
 
 # powers of two, and the sizes of MNIST's and CIFAR's images: an exactly complete code
 LATENT = (2, 4, 8, 16, 32, 64, 128, 256, 512, 784, 1024, 2048, 3072, 4096)
 STAGES = (1, 2, 3, 4)
 WIDTHS = (8, 16, 24, 32, 48, 64)
 HIDDEN_WIDTHS = (64, 128, 256, 512, 1024)
+PUBLISHED_LATENT = 50
+"""Of Burda et al. 2016, as are layers of 200: so that their models are points of the space."""
+_PUBLISHED_WIDTH = 200
 STATE_WIDTHS = (16, 32, 64, 128, 256)
 FRAMES = (1, 2, 4, 8, 16)
 _USUAL_LATENT = 32
@@ -46,13 +55,14 @@ def list_latents(shape: Shape | None, version: int) -> tuple[int, ...]:
     """The sizes of codes: from 1 to twice the values of an example, half an octave apart, its number among them.
 
     So under-, exactly and overcomplete ones are always there. Of examples whose shape is not known, and before version
-    4 of the space, they are those of `LATENT`.
+    4 of the space, they are those of `LATENT`. Since version 6 there is that of a paper as well.
     """
+    published = {PUBLISHED_LATENT} if version >= 6 else set()
     if shape is None or version < 4:
-        return LATENT
+        return tuple(sorted({*LATENT, *published}))
     values = math.prod(shape)
     powers = [2**power for power in range(values.bit_length() + 1)]
-    grid = {1, values, 2 * values, *powers, *(3 * power // 2 for power in powers[1:])}
+    grid = {1, values, 2 * values, *powers, *(3 * power // 2 for power in powers[1:]), *published}
     return tuple(sorted(size for size in grid if size <= 2 * values))
 
 
@@ -65,19 +75,35 @@ def choose_usual_latent(latents: tuple[int, ...], shape: Shape | None) -> int:
 def _decide_images(ask: Asker, version: int, more_operations: tuple[str, ...]) -> None:
     network = ask.structure("network", ("convolutional", "fully_connected"), usual="convolutional")
     ask.structure("stages", STAGES, ordered=True, usual=2)
-    ask.structure("normalisation", VECTOR_NORMALISATIONS, usual="batch")
-    ask.structure("activation", ACTIVATIONS, usual="silu")
+    _decide_activation(ask, version, layers=network == "fully_connected")
     mirrored = ask.structure("decoder", ("mirrored", "searched"), usual="mirrored") == "mirrored"
     if network == "fully_connected":
-        _decide_layers(ask, mirrored)
+        _decide_layers(ask, version, mirrored)
     else:
         _decide_stages(ask, version, mirrored, more_operations)
 
 
-def _decide_layers(ask: Asker, mirrored: bool) -> None:
-    ask.structure("hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
+def _decide_activation(ask: Asker, version: int, layers: bool) -> None:
+    """Ask for normalisation and activation; that of fully connected layers is a decision of its own, with more values.
+
+    A site has the same values wherever it arises.
+    """
+    ask.structure("normalisation", VECTOR_NORMALISATIONS, usual="batch")
+    if layers and version >= 6:
+        ask.structure("hidden_activation", tuple(LAYER_ACTIVATIONS), usual="silu")
+    else:
+        ask.structure("activation", ACTIVATIONS, usual="silu")
+
+
+def _list_widths(version: int) -> tuple[int, ...]:
+    return HIDDEN_WIDTHS if version < 6 else tuple(sorted((*HIDDEN_WIDTHS, _PUBLISHED_WIDTH)))
+
+
+def _decide_layers(ask: Asker, version: int, mirrored: bool) -> None:
+    widths = _list_widths(version)
+    ask.structure("hidden_width", widths, ordered=True, usual=512)
     if not mirrored:
-        ask.structure("decoder_hidden_width", HIDDEN_WIDTHS, ordered=True, usual=512)
+        ask.structure("decoder_hidden_width", widths, ordered=True, usual=512)
         ask.structure("decoder_stages", STAGES, ordered=True, usual=2)
 
 
@@ -114,7 +140,7 @@ def _describe_stages(content: Content) -> list[str]:
 
 def _decide_vectors(ask: Asker, version: int, more_operations: tuple[str, ...]) -> None:
     """Ask for fully connected layers, plain, residual or gated; without any the autoencoder is linear."""
-    widths = (16, 32, *HIDDEN_WIDTHS)
+    widths = (16, 32, *_list_widths(version))
     stages = ask.structure("stages", (0, *STAGES), ordered=True, usual=2)
     mirrored = ask.structure("decoder", ("mirrored", "searched"), usual="mirrored") == "mirrored"
     layers = stages
@@ -123,8 +149,7 @@ def _decide_vectors(ask: Asker, version: int, more_operations: tuple[str, ...]) 
     if not layers:
         return
     ask.structure("network", ("fully_connected", "residual", "gated"), usual="residual")
-    ask.structure("normalisation", VECTOR_NORMALISATIONS, usual="batch")
-    ask.structure("activation", ACTIVATIONS, usual="silu")
+    _decide_activation(ask, version, layers=True)
     ask.structure("hidden_width", widths, ordered=True, usual=512)
     ask.hyperparameter("dropout", (0.0, 0.05, 0.1, 0.2, 0.4), ordered=True, usual=0.0)
     if not mirrored:
@@ -145,10 +170,9 @@ def _decide_sequences(ask: Asker, version: int, more_operations: tuple[str, ...]
             ask.structure(f"{prefix}state_width", STATE_WIDTHS, ordered=True, usual=64)
         return
     ask.structure("stages", STAGES, ordered=True, usual=3)
-    ask.structure("normalisation", VECTOR_NORMALISATIONS, usual="batch")
-    ask.structure("activation", ACTIVATIONS, usual="silu")
+    _decide_activation(ask, version, layers=network == "fully_connected")
     if network == "fully_connected":
-        _decide_layers(ask, mirrored)
+        _decide_layers(ask, version, mirrored)
     else:
         _decide_stages(ask, version, mirrored, more_operations)
 
@@ -193,6 +217,11 @@ def find_network(shape: Shape | None) -> Network:
         decide = functools.partial(_decide_sequences, steps=shape[1])
         return Network(decide, _describe_sequences, bounded=False)
     return IMAGES if shape is None else _BY_DIMENSIONS[len(shape)]
+
+
+def name_activation(content: Content) -> str:
+    """Name the activation of a network's layers, however it was asked for; there must be one."""
+    return str(content.get("hidden_activation") or content["activation"])
 
 
 def describe_completeness(latent: int, shape: Shape) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from search_spaces.autoencoder.networks import name_activation
 from search_spaces.operations.layers import build_activation, build_normalisation
 
 Content = Mapping[str, Any]
@@ -76,5 +77,5 @@ def _build_row(content: Content, inputs: int, width: int, count: int, outputs: i
 def _build_layer(content: Content, inputs: int, width: int) -> nn.Module:
     norm = content["normalisation"]
     linear = nn.Linear(inputs, width, bias=norm == "none")
-    layers = [linear, *build_normalisation(norm, width, dimensions=0), build_activation(content["activation"])]
+    layers = [linear, *build_normalisation(norm, width, dimensions=0), build_activation(name_activation(content))]
     return nn.Sequential(*layers, *([nn.Dropout(content["dropout"])] if content["dropout"] else []))

@@ -18,7 +18,7 @@ from torch import nn
 
 from nas.core.space import Shape
 from search_spaces.operations.modules import Crop, CropSteps, StepShuffle
-from search_spaces.operations.names import ACTIVATIONS, DOWN_SAMPLINGS, OPERATIONS, UP_SAMPLINGS
+from search_spaces.operations.names import DOWN_SAMPLINGS, LAYER_ACTIVATIONS, OPERATIONS, UP_SAMPLINGS
 
 Size = tuple[int, ...]
 """Height and width of a map, or the steps of a sequence."""
@@ -31,8 +31,8 @@ def find_layer(kind: str, dimensions: int) -> Callable[..., nn.Module]:
 
 
 def build_activation(name: str) -> nn.Module:
-    """A new activation layer; `name` is a key of ACTIVATIONS."""
-    kind, *arguments = ACTIVATIONS[name]
+    """A new activation layer; `name` is a key of LAYER_ACTIVATIONS."""
+    kind, *arguments = LAYER_ACTIVATIONS[name]
     layer: nn.Module = getattr(nn, kind)(*arguments)
     return layer
 

@@ -82,6 +82,8 @@ ACTIVATIONS: dict[str, tuple[str, *tuple[float, ...]]] = {
     "silu": ("SiLU",),
 }
 """Torch's layer, and the arguments of its constructor."""
+LAYER_ACTIVATIONS: dict[str, tuple[str, *tuple[float, ...]]] = {**ACTIVATIONS, "tanh": ("Tanh",)}
+"""Those of fully connected layers: what saturates was usual there."""
 NORMALISATIONS: dict[str, Literal["nothing", "batch", "image", "map"]] = {
     "none": "nothing",
     "batch": "batch",

@@ -26,6 +26,7 @@ COUNTS = {
     "darts": None,
     "front": {"complete": 4, "stopped": 0, "failed": 0},
     "gan": None,
+    "layers": None,
     "portions": {"complete": 8, "stopped": 0, "failed": 0},
     "pruned": {"complete": 2, "stopped": 0, "failed": 0, "pruned_versions": 1},
     "shared": None,
@@ -53,7 +54,7 @@ def test_an_earlier_run_can_be_shown(name, earlier):
     assert all(run.space.describe(trial.genotype, run.shape) for trial in run.trials)
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "pruned", "gan", "training"])
+@pytest.mark.parametrize("name", ["autoencoder", "layers", "pruned", "gan", "training"])
 def test_an_earlier_run_can_be_exported_and_reported(name, earlier, tmp_path):
     run = nas.open_run(earlier(name))
     folder = export_model(run, directory=tmp_path / "model", formats=("python",))
@@ -92,7 +93,7 @@ def test_an_earlier_run_whose_scores_were_measured_otherwise_is_refused(name, ea
 @pytest.mark.usefixtures("no_report", "no_export")
 @pytest.mark.parametrize(
     "name",
-    ["darts", "front", "gan", "pruned", "stopped", pytest.param("cyclegan", marks=pytest.mark.long)],
+    ["darts", "front", "gan", "layers", "pruned", "stopped", pytest.param("cyclegan", marks=pytest.mark.long)],
 )
 def test_an_earlier_run_goes_on_whatever_its_strategy(name, earlier, monkeypatch):
     """Also those of GANs, as far as their strategies' records go: their scores are of an earlier protocol."""

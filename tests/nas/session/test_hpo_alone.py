@@ -151,7 +151,7 @@ def test_contradictions_are_refused_in_a_line(options, message):
 def test_genotypes_of_other_spaces_are_refused():
     given = genotype()
     for wrong, why in (
-        (Genotype.of("toy", 1, {}), "is of toy version 1, not autoencoder version 5"),
+        (Genotype.of("toy", 1, {}), "is of toy version 1, not autoencoder version 6"),
         (Genotype.of("autoencoder", 3, {}), "family: is not decided"),
         (Genotype.of("autoencoder", 5, {**given.content, "latent": 17}), "latent: 17 is not one of"),
     ):
