@@ -38,6 +38,13 @@ def draw_code(mean: Tensor, log_variance: Tensor, generator: torch.Generator) ->
     return mean + (0.5 * log_variance).exp() * noise, noise
 
 
+class Prior(Protocol):
+    """A distribution p(z) of codes that is learned."""
+
+    def log_density(self, codes: Tensor) -> Tensor:
+        """Compute log p(z) of codes (N, latent), (N,)."""
+
+
 @dataclass(frozen=True)
 class Mixture:
     """A mixture of normal distributions as a prior.
@@ -69,7 +76,7 @@ class NormalPosterior:
 
     mean: Tensor
     log_variance: Tensor
-    prior: Mixture | None = None
+    prior: Prior | None = None
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw a code of each; see Posterior."""
@@ -256,8 +263,8 @@ class LadderPosterior:
 def infer(module: Any, examples: Tensor, labels: Tensor | None = None) -> Posterior:
     """Infer the distributions of the codes of examples (N, ...), in float32, by a variational model.
 
-    It has ``logits`` of categories, or ``posterior``, and ``prior_components`` where the prior is not N(0, 1). See
-    search_spaces.autoencoder.
+    It has ``logits`` of categories, or ``posterior``, and where the prior is not N(0, 1) ``prior_components`` or a
+    ``prior`` that has ``log_density``. See search_spaces.autoencoder.
 
     Args:
         labels: the classes (N,) of the examples, for models that are told them; None for them to be guessed.
@@ -276,10 +283,11 @@ def infer(module: Any, examples: Tensor, labels: Tensor | None = None) -> Poster
     return NormalPosterior(mean, log_variance, _find_prior(module))
 
 
-def _find_prior(module: Any) -> Mixture | None:
+def _find_prior(module: Any) -> Prior | None:
     """Find a model's prior as it is in evaluation: batches of pseudo-inputs are none that it is normalised by."""
     if not hasattr(module, "prior_components"):
-        return None
+        prior: Any = getattr(module, "prior", None)
+        return prior if hasattr(prior, "log_density") else None
     trained = module.encoder.training
     module.encoder.eval()
     components = module.prior_components()

@@ -18,6 +18,7 @@ from search_spaces.autoencoder.codes import (
     VectorQuantiser,
 )
 from search_spaces.autoencoder.families import FAMILIES, count_kept, find_dimension, list_layers
+from search_spaces.autoencoder.flows import FlowAutoencoder, NormalisingFlow
 from search_spaces.autoencoder.ladder import FirstValues, LadderAutoencoder
 from search_spaces.autoencoder.modules import (
     AdversarialAutoencoder,
@@ -31,6 +32,7 @@ from search_spaces.autoencoder.priors import MixtureAutoencoder, NormalMixture, 
 
 _CRITIC_WIDTH = 128
 _LADDER_WIDTH = 128
+_FLOW_WIDTH = 128
 
 
 def assemble(
@@ -84,6 +86,9 @@ def assemble(
         case "vamp":
             inputs = PseudoInputs(content["prior_components"], shape, bounded=len(shape) == 3)
             return VampAutoencoder(encoder, decoder, output, inputs)
+        case "flow":
+            flow = NormalisingFlow(content["flow_steps"], latent, _FLOW_WIDTH)
+            return FlowAutoencoder(encoder, decoder, output, flow)
     kind = VariationalAutoencoder if FAMILIES[content["family"]].variational else Autoencoder
     return kind(encoder, decoder, output)
 

@@ -112,14 +112,17 @@ def _decide_warm_up(ask: Asker) -> None:
 
 def _decide_variational(ask: Asker, version: int) -> None:
     """Ask for the prior, and what the divergence from it costs."""
-    prior = _decide_prior(ask) if version >= 4 else "standard"
+    prior = _decide_prior(ask, version) if version >= 4 else "standard"
     _decide_divergence(ask, version, frees=prior == "standard")
 
 
-def _decide_prior(ask: Asker) -> str:
-    """Ask for what codes are compared with: N(0, 1), a learned mixture, or that of pseudo-inputs' posteriors."""
-    prior = str(ask.structure("prior", ("standard", "mixture", "vamp"), usual="standard"))
-    if prior != "standard":
+def _decide_prior(ask: Asker, version: int) -> str:
+    """Ask for what codes are compared with: N(0, 1), a learned mixture, pseudo-inputs' posteriors, or a flow."""
+    kinds = ("standard", "mixture", "vamp", *(("flow",) if version >= 6 else ()))
+    prior = str(ask.structure("prior", kinds, usual="standard"))
+    if prior == "flow":
+        ask.structure("flow_steps", (2, 4, 8), ordered=True, usual=4)
+    elif prior != "standard":
         ask.structure("prior_components", (10, 50, 200), ordered=True, usual=50)
     return prior
 
@@ -154,14 +157,19 @@ def _describe_variational(content: Content) -> str:
 
 def _describe_prior(content: Content) -> list[str]:
     """A phrase about the prior, and none of N(0, 1)."""
-    kinds = {"mixture": "a mixture of {} as the prior", "vamp": "the posteriors of {} pseudo-inputs as the prior"}
-    prior = content.get("prior", "standard")
-    return [] if prior == "standard" else [kinds[prior].format(content["prior_components"])]
+    match content.get("prior", "standard"):
+        case "mixture":
+            return [f"a mixture of {content['prior_components']} as the prior"]
+        case "vamp":
+            return [f"the posteriors of {content['prior_components']} pseudo-inputs as the prior"]
+        case "flow":
+            return [f"a flow of {content['flow_steps']} steps as the prior"]
+    return []
 
 
 def _decide_importance(ask: Asker, version: int) -> None:
     """Ask for the prior, how many codes of an example weigh each other, and how the encoder's gradient is estimated."""
-    _decide_prior(ask)
+    _decide_prior(ask, version)
     ask.hyperparameter("importance_samples", (5, 10, 50), ordered=True, usual=5)
     ask.hyperparameter("gradient", ("doubly_reparameterised", "plain"), usual="doubly_reparameterised")
 

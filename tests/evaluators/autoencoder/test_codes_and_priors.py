@@ -29,6 +29,7 @@ FAMILIES = [
     {"family": "gumbel"},
     {"family": "variational", "prior": "mixture"},
     {"family": "variational", "prior": "vamp", "prior_components": 10},
+    {"family": "variational", "prior": "flow"},
 ]
 NATS = {"elbo", "log_likelihood", "kl", "iwae_bound"}
 NAMES = [pins.get("prior", pins["family"]) for pins in FAMILIES]
