@@ -97,7 +97,7 @@ def test_more_failures_than_allowed_is_exit_code_4(ran, tmp_path):
         "from search_spaces.autoencoder.space import AutoencoderSpace\n"
         "class Brittle(AutoencoderSpace):\n"
         "    def build(self, genotype, shape):\n"
-        "        if genotype.content['activation'] != 'silu':\n"
+        "        if genotype.content['hidden_activation'] != 'silu':\n"
         "            raise RuntimeError('no')\n"
         "        return super().build(genotype, shape)\n"
     )
@@ -112,7 +112,7 @@ def test_more_failures_than_allowed_is_exit_code_4(ran, tmp_path):
 def test_an_exhausted_space_ends_the_search(ran):
     arguments = [*QUICK]
     for name, choice in (
-        ("family", "plain"), ("latent", "8"), ("normalisation", "batch"), ("activation", "relu"),
+        ("family", "plain"), ("latent", "8"), ("normalisation", "batch"), ("hidden_activation", "relu"),
         ("decoder", "mirrored"), ("loss", "bce"), ("optimiser", "adam"), ("learning_rate", "0.004"),
         ("schedule", "cosine"), ("weight_decay", "0"), ("augmentation", "none"),
     ):  # fmt: skip

@@ -16,7 +16,7 @@ from tests.parts.command_line import refused
 
 VARIATIONAL = SMALL | {
     "family": "variational", "likelihood": "gaussian", "capacity": "off", "free_bits": "off", "beta": 1.0,
-    "kl_warm_up": 0.1, "latent": 8, "normalisation": "batch", "activation": "silu", "output": "sigmoid",
+    "kl_warm_up": 0.1, "latent": 8, "normalisation": "batch", "hidden_activation": "silu", "output": "sigmoid",
     "batch_size": 32, "optimiser": "adam", "learning_rate": 0.004, "schedule": "constant", "augmentation": "none",
 }  # fmt: skip
 
