@@ -15,6 +15,7 @@ from evaluators.autoencoder.vectors import fit_vector_variance, vector_log_likel
 from evaluators.metrics.likelihood import (
     bernoulli_log_likelihood,
     continuous_bernoulli_log_likelihood,
+    discretised_logistic_log_likelihood,
     gaussian_log_likelihood,
     optimal_variance,
 )
@@ -184,7 +185,8 @@ def log_likelihood(
 
     Args:
         raw: what the decoder gives, (N, ...).
-        likelihood: ``gaussian``, of one variance for all pixels, ``continuous_bernoulli`` or ``bernoulli``.
+        likelihood: ``gaussian``, of one variance for all pixels, ``continuous_bernoulli``, ``bernoulli`` or
+            ``discretised_logistic``, of a decoder that gives what a mixture of them is made of.
         variance: of the Gaussian; None for the one that is optimal for these images, which makes the likelihood that
             of a training and not of a model: a score needs a variance that its images have no say in.
     """
@@ -194,6 +196,9 @@ def log_likelihood(
         return bernoulli_log_likelihood(raw, images)
     if likelihood == "continuous_bernoulli":
         return continuous_bernoulli_log_likelihood(raw, images)
+    if likelihood == "discretised_logistic":
+        log_weights, means, log_scales = model.module.output.unpack(raw)
+        return discretised_logistic_log_likelihood(log_weights, means, log_scales, images)
     means = model.decode_unclipped(raw)
     return gaussian_log_likelihood(means, images, optimal_variance(means, images) if variance is None else variance)
 

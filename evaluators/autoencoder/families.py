@@ -15,6 +15,7 @@ from evaluators.autoencoder.importance import importance_weighted_loss
 from evaluators.autoencoder.losses import ladder_loss, reconstruction_loss, variational_loss
 from evaluators.autoencoder.prior_matching import adversarial_loss, factor_loss, wasserstein_loss
 from evaluators.autoencoder.regularised import contractive_loss, sparse_loss
+from evaluators.autoencoder.similarity import vae_gan_loss
 
 Loss = Callable[[AutoencoderModel, Tensor, Mapping[str, Any], float, torch.Generator], Tensor]
 """Returns the scalar to be minimised. Its arguments are the model, examples (N, ...), the hyperparameters, the progress
@@ -37,6 +38,7 @@ LOSSES: Mapping[str, Loss] = {
     "conditional": variational_loss,
     "semi_supervised": semi_supervised_loss,
     "ladder": ladder_loss,
+    "vae_gan": vae_gan_loss,
 }
 """By the names of search_spaces.autoencoder.families.FAMILIES."""
 

@@ -72,7 +72,7 @@ def adversarial_loss(
     """
     codes, critic = model.encode(examples).float(), model.module.critic
     error = measure_error(model, model.decoder(codes), examples, hyperparameters)
-    known = F.softplus(-_judge(critic, codes)).mean()
+    known = F.softplus(-judge_held(critic, codes).float()).mean()
     learned = _critic_loss(critic, _draw_normal(codes, generator), codes)
     weight: float = hyperparameters["adversarial_weight"]
     return error + weight / count_errors(model, examples) * known + learned
@@ -95,7 +95,8 @@ def factor_loss(
     critic = model.module.critic
     learned = _critic_loss(critic, codes, permute_codes(codes, generator))
     weight: float = hyperparameters["total_correlation_weight"]
-    return bound + weight * _judge(critic, codes).mean() + learned
+    known: Tensor = judge_held(critic, codes).float().mean()
+    return bound + weight * known + learned
 
 
 def permute_codes(codes: Tensor, generator: torch.Generator) -> Tensor:
@@ -108,11 +109,10 @@ def _draw_normal(codes: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(codes.shape, generator=generator, device=codes.device)
 
 
-def _judge(critic: nn.Module, codes: Tensor) -> Tensor:
-    """Give the critic's logits of codes, (N, 1), with gradients of the codes and not of the critic."""
+def judge_held(critic: nn.Module, values: Tensor) -> Any:
+    """Give what a critic makes of codes (N, latent) or images, with gradients of these and not of the critic."""
     weights = {name: weight.detach() for name, weight in critic.named_parameters()}
-    logits: Tensor = torch.func.functional_call(critic, weights, (codes,))
-    return logits.float()
+    return torch.func.functional_call(critic, weights, (values,))
 
 
 def _critic_loss(critic: nn.Module, real: Tensor, other: Tensor) -> Tensor:

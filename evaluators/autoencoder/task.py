@@ -62,7 +62,8 @@ class AutoencoderTask(Task):
     corrupted input; for masked ones ``masked_mse``, of what is hidden from them; for variational ones, those of
     categories and importance-weighted ones among them, ``elbo`` and its two parts, ``log_likelihood`` and ``kl``, and
     ``iwae_bound``: nats an image, from 4 samples of its code, the mean over 2,000 images at most. They are of
-    densities, or of probabilities where every value of the data is 0 or 1: what a Bernoulli likelihood has made of grey
+    densities, or of probabilities where every value of the data is 0 or 1, or where the likelihood is of 8-bit values,
+    which compare with each other alone: what a Bernoulli likelihood has made of grey
     values is scored by the continuous one. The Gaussian has, on whatever part, the variance that is optimal for 1,000
     training images, so that ``elbo`` bounds the density of a part that has no say in it. ``log_likelihood`` is an
     objective although larger codes raise it: pin ``latent`` to compare codes of one size. Of vector quantised ones

@@ -43,6 +43,31 @@ def gaussian_log_likelihood(means: Tensor, images: Tensor, variance: Tensor | fl
     return -squares.sum(1) / (2 * variance) - constant * squares.shape[1]
 
 
+def discretised_logistic_log_likelihood(
+    log_weights: Tensor, means: Tensor, log_scales: Tensor, images: Tensor
+) -> Tensor:
+    """Compute log P(x|z) of the 8-bit values of images (N, C, H, W) by mixtures of logistic distributions; (N,).
+
+    Salimans et al. 2017, section 2.1: the probability of one of 256 values is that of all that is rounded to it, of 0
+    and 255 also of what lies beyond; all channels of a pixel are of one component. It is a probability and no density:
+    log(S(a) - S(b)) = log S(a) + log S(-b) + log(1 - exp(b - a)), for sigmoids S at the upper and the lower edge, is
+    exact in floats too.
+
+    Args:
+        log_weights: of the components, (N, components, 1, H, W).
+        means, log_scales: (N, components, C, H, W), of values in [0, 1].
+    """
+    values = (images * 255).round()[:, None] / 255
+    rates = (-log_scales).exp()
+    upper, lower = ((values + edge / 255 - means) * rates for edge in (0.5, -0.5))
+    width = rates / 255
+    up_to = torch.where(values > 254.5 / 255, torch.zeros_like(upper), F.logsigmoid(upper))
+    from_on = torch.where(values < 0.5 / 255, torch.zeros_like(lower), F.logsigmoid(-lower))
+    inside = (values > 0.5 / 255) & (values < 254.5 / 255)
+    each = up_to + from_on + torch.where(inside, torch.log(-torch.expm1(-width)), torch.zeros_like(width))
+    return (log_weights.squeeze(2) + each.sum(2)).logsumexp(1).flatten(1).sum(1)
+
+
 def optimal_variance(means: Tensor, images: Tensor) -> Tensor:
     """Find the variance with which images (N, C, H, W) are likeliest, a scalar without gradient: their squared error.
 

@@ -12,7 +12,7 @@ from torch import nn
 from nas.core.space import Shape
 from search_spaces.autoencoder.assembly import assemble
 from search_spaces.autoencoder.families import FAMILIES
-from search_spaces.autoencoder.modules import ContinuousBernoulliMean
+from search_spaces.autoencoder.modules import ContinuousBernoulliMean, LogisticMixture
 from search_spaces.autoencoder.networks import name_activation
 from search_spaces.autoencoder.sequences import build_recurrent
 from search_spaces.autoencoder.vectors import FillMissing, build_layers_of_vectors
@@ -48,13 +48,17 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None, c
         if len(shape) == 1:
             return build_layers_of_vectors(content, shape[0], code, inputs)
         if content["network"] == "convolutional":
-            encoder, decoder = _build_convolutional(content, shape, code, inputs, build_cell or build_decided)
+            cell = build_cell or build_decided
+            encoder, decoder = _build_convolutional(content, shape, code, inputs, outputs, cell)
         elif content["network"] == "recurrent":
             encoder, decoder = build_recurrent(content, shape, code, inputs)
         else:
-            encoder, decoder = _build_fully_connected(content, shape, code, inputs)
+            encoder, decoder = _build_fully_connected(content, shape, code, inputs, outputs)
         return (nn.Sequential(FillMissing(), *encoder), decoder) if len(shape) == 2 else (encoder, decoder)
 
+    outputs, components = shape[0], content.get("logistic_components", 0)
+    if components:
+        outputs = components * (1 + 2 * shape[0])
     decided, family = content, FAMILIES[content["family"]]
     classes = classes if family.labels else 0
     values = content["latent"] * content.get("categories", 1)
@@ -65,6 +69,8 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None, c
     output: nn.Module = nn.Sigmoid()
     if len(shape) < 3:
         output = nn.Identity()
+    elif components:
+        output = LogisticMixture(components, shape[0])
     elif content.get("output") == "linear":  # cut to the range of images: outside of it there is nothing to gain
         output = nn.Hardtanh(0.0, 1.0)
     elif content.get("likelihood") == "continuous_bernoulli":
@@ -73,9 +79,9 @@ def build(content: Content, shape: Shape, build_cell: BuildCell | None = None, c
 
 
 def _build_fully_connected(
-    content: Content, shape: Shape, code: int, inputs: int
+    content: Content, shape: Shape, code: int, inputs: int, outputs: int
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    values, norm, act = math.prod(shape), content["normalisation"], name_activation(content)
+    made, norm, act = (outputs, *shape[1:]), content["normalisation"], name_activation(content)
 
     def build_layers(inputs: int, width: int, count: int) -> list[nn.Module]:
         row: list[nn.Module] = []
@@ -90,13 +96,13 @@ def _build_fully_connected(
     encoder = nn.Sequential(nn.Flatten(), *layers, nn.Linear(width, code))
     width, count = content.get("decoder_hidden_width", width), content.get("decoder_stages", count)
     decoder = nn.Sequential(
-        *build_layers(content["latent"], width, count), nn.Linear(width, values), nn.Unflatten(1, shape)
+        *build_layers(content["latent"], width, count), nn.Linear(width, math.prod(made)), nn.Unflatten(1, made)
     )
     return encoder, decoder
 
 
 def _build_convolutional(
-    content: Content, shape: Shape, code: int, inputs: int, build_cell: BuildCell
+    content: Content, shape: Shape, code: int, inputs: int, outputs: int, build_cell: BuildCell
 ) -> tuple[nn.Sequential, nn.Sequential]:
     norm, act, stages = content["normalisation"], content["activation"], content["stages"]
     spots, dimensions = compute_sizes(shape, stages), len(shape) - 1
@@ -126,12 +132,12 @@ def _build_convolutional(
         decoder.append(build_cell(cell, channels, norm, act))
         last = stage == 0
         direct = last and content["head"] == "direct"
-        width = shape[0] if direct else widths[max(stage - 1, 0)]
+        width = outputs if direct else widths[max(stage - 1, 0)]
         before, after = spots[stage + 1], spots[stage]
         decoder += build_up_sampling(content["up_sampling"], channels, width, before, after, bias=bias or direct)
         if not direct:
             decoder += [*build_normalisation(norm, width, dimensions=dimensions), build_activation(act)]
         channels = width
     if content["head"] == "convolution":
-        decoder.append(find_layer("Conv", dimensions)(channels, shape[0], 3, padding=1))
+        decoder.append(find_layer("Conv", dimensions)(channels, outputs, 3, padding=1))
     return encoder, nn.Sequential(*decoder)

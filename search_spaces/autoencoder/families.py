@@ -7,9 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nas.core.space import Shape
 from search_spaces.choices import Asker
 
-LIKELIHOODS = ("gaussian", "continuous_bernoulli", "bernoulli")
+LIKELIHOODS = ("gaussian", "continuous_bernoulli", "bernoulli", "discretised_logistic")
+"""The last since version 6 of the space."""
+
+CRITIC_WEIGHTS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 SOME_LABELS = 1e-9
 """The least share of labels that are not none."""
@@ -27,6 +31,8 @@ class Family:
         variational: its encoder gives a distribution of codes, and its decoder a likelihood.
         since: the version of the space that has it first.
         labels: the share of the examples whose classes it must be told, at least; 0 where it needs to know of none.
+        of_images: whether it is of images alone.
+        likelihood: whether a variational one is trained with a likelihood of the example, which is then decided.
         decide_patches: asks for what is decided besides of what has patches: of all but vectors.
     """
 
@@ -35,6 +41,8 @@ class Family:
     variational: bool = False
     since: int = 0
     labels: float = 0.0
+    of_images: bool = False
+    likelihood: bool = True
     decide_patches: Callable[[Asker], None] = lambda ask: None
 
 
@@ -221,6 +229,16 @@ def _describe_classes(content: Content) -> str:
     return f"classification weight {content['classification_weight']:g}, {_describe_divergence(content)}"
 
 
+def _decide_similarity(ask: Asker, version: int) -> None:
+    """Ask for what it costs that a critic knows decoded images, and the divergence of codes."""
+    ask.hyperparameter("critic_weight", CRITIC_WEIGHTS, ordered=True, usual=10.0)
+    _decide_divergence(ask, version)
+
+
+def _describe_similarity(content: Content) -> str:
+    return f"critic weight {content['critic_weight']:g}, {_describe_divergence(content)}"
+
+
 def _decide_ladder(ask: Asker, version: int) -> None:
     ask.structure("latent_layers", (2, 3, 4), ordered=True, usual=2)
     _decide_divergence(ask, version)
@@ -257,13 +275,17 @@ FAMILIES = {
     "conditional": Family(_decide_divergence, _describe_divergence, variational=True, since=5, labels=1.0),
     "semi_supervised": Family(_decide_classes, _describe_classes, variational=True, since=5, labels=SOME_LABELS),
     "ladder": Family(_decide_ladder, _describe_ladder, variational=True, since=5),
+    "vae_gan": Family(
+        _decide_similarity, _describe_similarity, variational=True, since=6, of_images=True, likelihood=False
+    ),
 }
 """By name; `usual` is the first."""
 
 
-def list_families(version: int) -> tuple[str, ...]:
-    """The families that a version of the space has."""
-    return tuple(name for name, family in FAMILIES.items() if family.since <= version)
+def list_families(version: int, shape: Shape | None) -> tuple[str, ...]:
+    """The families that a version of the space has for examples of a shape; of images where it is not known."""
+    pictured = shape is None or len(shape) == 3
+    return tuple(name for name, one in FAMILIES.items() if one.since <= version and (pictured or not one.of_images))
 
 
 def describe_family(content: Content) -> str:

@@ -84,8 +84,11 @@ class AdversarialAutoencoder(PriorAutoencoder):
         return PriorAutoencoder(self.encoder, self.decoder, self.output)
 
 
-class FactorAutoencoder(VariationalAutoencoder):
-    """With the critic that tells codes from permuted ones (Kim & Mnih 2018): codes (N, latent) to logits (N, 1)."""
+class CriticAutoencoder(VariationalAutoencoder):
+    """With a critic: of codes (N, latent), which gives logits (N, 1), or an ImageCritic.
+
+    The first tells codes from permuted ones (Kim & Mnih 2018), the other images from decoded ones (Larsen et al. 2016).
+    """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, output: nn.Module, critic: nn.Module) -> None:
         super().__init__(encoder, decoder, output)
@@ -94,6 +97,20 @@ class FactorAutoencoder(VariationalAutoencoder):
     def without_critic(self) -> VariationalAutoencoder:
         """Give the same modules without the critic, which is of use in a training alone."""
         return VariationalAutoencoder(self.encoder, self.decoder, self.output)
+
+
+class ImageCritic(nn.Module):
+    """What tells images from decoded ones: images (N, C, H, W) to features (N, channels, h, w) and logits (N, 1)."""
+
+    def __init__(self, features: nn.Module, judge: nn.Module) -> None:
+        super().__init__()
+        self.features = features
+        self.judge = judge
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and logits of images."""
+        features = self.features(images)
+        return features, self.judge(features)
 
 
 class KeepLargest(nn.Module):
@@ -107,6 +124,53 @@ class KeepLargest(nn.Module):
         """Codes (N, latent) to codes of `kept` values."""
         least = codes.topk(self.kept, dim=1).values[:, -1:]
         return torch.where(codes >= least, codes, torch.zeros_like(codes))
+
+
+class LogisticMixture(nn.Module):
+    """Mixtures of logistic distributions of values in [0, 1], cut off there; gives their means (Salimans et al. 2017).
+
+    All channels of a pixel are of one component, and else independent: what the paper says of how one channel depends
+    on another is left out. What it takes are for each pixel the logits of the components, and for each of these the
+    channels' means and log-scales. Those of new models lie evenly in [0, 1].
+    """
+
+    def __init__(self, components: int, channels: int) -> None:
+        super().__init__()
+        self.components = components
+        self.channels = channels
+
+    def unpack(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Parameters (N, components * (1 + 2 channels), H, W) to log-weights, (N, components, 1, H, W), and others.
+
+        Means and log-scales, (N, components, channels, H, W) each.
+        """
+        logits, others = parameters[:, : self.components], parameters[:, self.components :]
+        means, log_scales = torch.unflatten(others, 1, (2, self.components, self.channels)).unbind(1)
+        first = (torch.arange(self.components, device=parameters.device) + 0.5) / self.components
+        means = means + first[:, None, None, None]
+        return logits.log_softmax(1)[:, :, None], means, (log_scales - 2).clamp(-8, 4)
+
+    def forward(self, parameters: Tensor) -> Tensor:
+        """Parameters to the means of the pixels, (N, channels, H, W).
+
+        Of a logistic distribution whose values are cut to [0, 1] it is the integral of 1 minus its distribution
+        function, which the mean of what is rounded to 8 bits differs from by less than half of a step.
+        """
+        log_weights, means, log_scales = self.unpack(parameters)
+        scales = log_scales.exp()
+        softplus = nn.functional.softplus
+        each = scales * (softplus(means / scales) - softplus((means - 1) / scales))
+        return (log_weights.exp() * each).sum(1).clamp(0, 1)
+
+    def draw(self, parameters: Tensor) -> Tensor:
+        """Parameters to values that are drawn, (N, channels, H, W), each one of 256 between 0 and 1."""
+        log_weights, means, log_scales = self.unpack(parameters)
+        weights = log_weights[:, :, 0].exp().movedim(1, -1)
+        chosen = torch.unflatten(torch.multinomial(weights.flatten(0, -2), 1), 0, weights.shape[:-1])
+        chosen = chosen.movedim(-1, 1)[:, :, None].expand(-1, -1, self.channels, -1, -1)
+        share = torch.rand(chosen.shape, device=parameters.device).clamp(1e-6, 1 - 1e-6)
+        values = means.gather(1, chosen) + log_scales.gather(1, chosen).exp() * share.logit()
+        return (values.squeeze(1).clamp(0, 1) * 255).round() / 255
 
 
 class ContinuousBernoulliMean(nn.Module):

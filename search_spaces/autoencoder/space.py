@@ -9,7 +9,14 @@ from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype, canonical_text
 from nas.core.space import Condition, Shape, Value
 from nas.core.supernet import SupernetPlan
-from search_spaces.autoencoder.families import FAMILIES, LIKELIHOODS, describe_family, find_dimension, list_families
+from search_spaces.autoencoder.families import (
+    FAMILIES,
+    LIKELIHOODS,
+    Family,
+    describe_family,
+    find_dimension,
+    list_families,
+)
 from search_spaces.autoencoder.networks import (
     choose_usual_latent,
     describe_completeness,
@@ -42,11 +49,12 @@ class AutoencoderSpace(WeightSharingSpace):
     Families that know classes need data with labels, all or some. Which are offered is known once the space is
     `conditioned` on the data; before, all are, and these cannot be built.
 
-    In version 5 no prior was a flow, fully connected layers had the activations of convolutional ones, and what Burda
-    et al. (2016) chose (codes of 50, layers of 200, tanh, batches of 20) was only near. In version 4 there were no
-    ladders and no families that know classes. In version 3 sizes of codes did not depend on the data, noise was
-    Gaussian, all priors N(0, 1), and there were plain, denoising and variational ones alone. In version 2 variational
-    ones had a `loss` for a likelihood, `beta` from 1 on, and neither `capacity` nor `free_bits`.
+    In version 5 there was no VAE-GAN, no flow and no likelihood of 8 bits, fully connected layers had the activations
+    of convolutional ones, and what Burda et al. (2016) chose (codes of 50, layers of 200, tanh, batches of 20) was
+    only near. In version 4 there were no ladders and no families that know classes. In version 3 sizes of codes did
+    not depend on the data, noise was Gaussian, all priors N(0, 1), and there were plain, denoising and variational
+    ones alone. In version 2 variational ones had a `loss` for a likelihood, `beta` from 1 on, and neither `capacity`
+    nor `free_bits`.
     """
 
     name = "autoencoder"
@@ -82,7 +90,7 @@ class AutoencoderSpace(WeightSharingSpace):
     def decide(self, ask: Asker) -> None:
         """Ask for every choice."""
         network = find_network(self.shape)
-        families = [name for name in list_families(self.version) if name in self._families]
+        families = [name for name in list_families(self.version, self.shape) if name in self._families]
         family = str(ask.structure("family", families, usual="plain"))
         FAMILIES[family].decide(ask, self.version)
         if self.shape is None or len(self.shape) > 1:
@@ -90,12 +98,17 @@ class AutoencoderSpace(WeightSharingSpace):
         latents = list_latents(self.shape, self.version)
         ask.structure("latent", latents, ordered=True, usual=choose_usual_latent(latents, self.shape))
         network.decide(ask, self.version, self.more_operations)
-        self._decide_training(ask, FAMILIES[family].variational, network.bounded)
+        self._decide_training(ask, FAMILIES[family], network.bounded)
 
-    def _decide_training(self, ask: Asker, variational: bool, bounded: bool) -> None:
-        if bounded:
+    def _decide_training(self, ask: Asker, family: Family, bounded: bool) -> None:
+        variational = family.variational
+        if bounded and family.likelihood:
             if variational and self.version >= 3:
-                linear = ask.hyperparameter("likelihood", LIKELIHOODS, usual="gaussian") == "gaussian"
+                kinds = LIKELIHOODS if self.version >= 6 else LIKELIHOODS[:-1]
+                likelihood = ask.hyperparameter("likelihood", kinds, usual="gaussian")
+                linear = likelihood == "gaussian"
+                if likelihood == "discretised_logistic":
+                    ask.structure("logistic_components", (1, 5, 10), ordered=True, usual=5)
             else:
                 linear = ask.hyperparameter("loss", ("mse", "bce"), usual="mse") == "mse"
             if linear:
@@ -169,6 +182,8 @@ class AutoencoderSpace(WeightSharingSpace):
         if "normalisation" in it:
             parts.append(f"{it['normalisation']} norm, {name_activation(it)}".replace("none norm", "no norm"))
         loss = it.get("likelihood") or it.get("loss", "")
+        if "logistic_components" in it:
+            loss = f"mixture of {it['logistic_components']} discretised logistics"
         training = f"{it['optimiser']} {it['learning_rate']:g} {it['schedule']}, batch {it['batch_size']}"
         parts.append(f"{loss}, {training}" if loss else training)
         if it.get("augmentation", "none") != "none":

@@ -137,6 +137,17 @@ def test_a_decoder_of_continuous_bernoulli_pixels_reconstructs_their_means():
     assert torch.allclose(model(images).double(), means, atol=1e-5)
 
 
+def test_discretised_logistics_are_scored_with_probabilities_of_8_bits_whatever_the_data():
+    for data in (tiny_data(), binary(tiny_data()), tiny_data(channels=3)):
+        found, model = scores("discretised_logistic", data)
+        assert model.output.channels == data.shape[0]
+        images, random = as_float(data.validation.examples), torch.Generator().manual_seed(0)
+        wanted = measure_bounds(as_autoencoder(model), images, "discretised_logistic", random, None)
+        assert {name: found.metrics[name] for name in wanted} == wanted
+        assert found.metrics["log_likelihood"] < 0  # of probabilities
+        assert model(images).shape == images.shape
+
+
 def test_an_objective_of_nats_fixes_the_likelihood_that_suits_the_data():
     for data, likelihood in ((tiny_data(), "gaussian"), (binary(tiny_data()), "bernoulli")):
         for objective in ("elbo", "log_likelihood", "iwae_bound"):

@@ -14,7 +14,7 @@ from evaluators.training.optimisers import OPTIMISERS
 from search_spaces.autoencoder.assembly import build_critic
 from search_spaces.autoencoder.modules import (
     AdversarialAutoencoder,
-    FactorAutoencoder,
+    CriticAutoencoder,
     PriorAutoencoder,
     VariationalAutoencoder,
 )
@@ -98,7 +98,7 @@ def gradients(model, **chosen):
 @pytest.mark.parametrize("family", ["adversarial", "factor"])
 def test_a_critic_learns_from_its_own_loss_alone_and_no_other_module_does(family):
     if family == "factor":
-        model, weight = coder(FactorAutoencoder, 4), "total_correlation_weight"
+        model, weight = coder(CriticAutoencoder, 4), "total_correlation_weight"
         model.decoder = nn.Linear(2, 4)
         model.critic = build_critic(2)
     else:
@@ -126,7 +126,7 @@ def test_the_critics_estimate_is_the_total_correlation_of_normal_codes():
     """Of two normal latents of correlation r it is -log(1 - r^2) / 2."""
     r = 0.9
     root = torch.linalg.cholesky(torch.tensor([[1.0, r], [r, 1.0]]))
-    model = coder(FactorAutoencoder, 4)
+    model = coder(CriticAutoencoder, 4)
     model.critic = build_critic(2)
     model.posterior = lambda x: (x[:, :2], torch.full((len(x), 2), -10.0))
     model.decoder = nn.Linear(2, 4)
@@ -149,7 +149,7 @@ def test_the_critics_estimate_is_the_total_correlation_of_normal_codes():
 
 
 def test_what_is_handed_over_has_no_critic():
-    for kind, plain in ((AdversarialAutoencoder, PriorAutoencoder), (FactorAutoencoder, VariationalAutoencoder)):
+    for kind, plain in ((AdversarialAutoencoder, PriorAutoencoder), (CriticAutoencoder, VariationalAutoencoder)):
         model = coder(kind)
         given = remove_critic(model)
         assert type(given) is plain

@@ -81,3 +81,14 @@ def test_other_families_have_no_prior_to_draw_from(tmp_path):
     export_model(parts["autoencoder"], tmp_path / "plain", card=CARD, formats=("python",))
     assert "--samples" not in (tmp_path / "plain" / "model.py").read_text()
     assert "--samples" not in (tmp_path / "plain" / "README.md").read_text()
+
+
+def test_values_of_8_bits_are_drawn_from_what_an_exported_decoder_gives(tmp_path):
+    model, parts = deliverables(family="variational", prior="standard", likelihood="discretised_logistic")
+    export_model(parts["autoencoder"], tmp_path, card=CARD, formats=("python",))
+    loaded, codes = folder._import_file(tmp_path / "model.py").load(), torch.randn(4, 8)
+    with torch.no_grad():
+        drawn = [one.output.draw(one.decoder(codes)) for one in (loaded, model) if torch.manual_seed(1)]
+    assert drawn[0].shape == (4, 1, 8, 8)
+    assert torch.equal(*drawn)
+    assert torch.equal((drawn[0] * 255).round() / 255, drawn[0])

@@ -40,7 +40,7 @@ def test_any_genotype_builds_and_trains_for_any_size(seed, channels, height, wid
     assert reconstructions.shape == images.shape
     assert reconstructions.min() >= 0
     assert reconstructions.max() <= 1
-    (model.decoder(model.encode(images)) - images).square().mean().backward()
+    (model.decoder(model.encode(images)) - 1).square().mean().backward()
     # every part is reached: nothing is disconnected, whatever was drawn
     for half in (model.encoder, model.decoder):
         assert all(parameter.grad is not None for parameter in half.parameters())
@@ -112,6 +112,8 @@ def test_what_codes_cost_is_decided_of_variational_autoencoders_alone_and_is_usu
     free = usual(space, family="variational", free_bits=0.25, likelihood="continuous_bernoulli")
     assert "beta 1, 0.25 nats free in each latent" in space.describe(free, (1, 8, 8))
     assert "continuous Bernoulli" in space.describe(free, (1, 8, 8))
+    eight_bits = usual(space, family="variational", likelihood="discretised_logistic")
+    assert "mixture of 5 discretised logistics, adam" in space.describe(eight_bits, (1, 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,7 @@ def test_what_codes_cost_is_decided_of_variational_autoencoders_alone_and_is_usu
      ({"family": "adversarial"}, "adversarial (weight 3)"),
      ({"family": "factor"}, "factor (total correlation, weight 10)"),
      ({"family": "ladder"}, "ladder (layers of 32, 16, beta 1)"),
+     ({"family": "vae_gan"}, "vae gan (critic weight 10, beta 1)"),
      ({"family": "conditional"}, "conditional (beta 1)"),
      ({"family": "semi_supervised"}, "semi supervised (classification weight 10, beta 1)")],
 )  # fmt: skip
@@ -137,6 +140,15 @@ def test_a_family_is_described_with_what_it_decides(decided, said):
 def test_patches_are_decided_of_images_alone():
     assert "patches_a_side" in usual(AutoencoderSpace().conditioned(None).shaped((1, 8, 8)), family="masked").content
     assert "patches_a_side" not in AutoencoderSpace().conditioned(None).shaped((20,)).choices()
+
+
+@pytest.mark.parametrize("shape", [(13,), (2, 40)])
+def test_a_critic_of_images_is_offered_for_images_alone(shape):
+    space = AutoencoderSpace().conditioned(None)
+    assert "vae_gan" in space.shaped((1, 8, 8)).choices()["family"].values
+    assert "vae_gan" not in space.shaped(shape).choices()["family"].values
+    decided = usual(space, family="vae_gan").content
+    assert not {"likelihood", "loss", "output"} & set(decided)  # its errors are the critic's
 
 
 def test_genotypes_of_version_2_are_read_and_that_version_makes_them_still():
