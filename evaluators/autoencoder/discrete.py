@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evaluators.autoencoder.bounds import AutoencoderModel, log_likelihood, name_likelihood
-from evaluators.autoencoder.losses import measure_error, weigh_divergence
+from evaluators.autoencoder.batch import Batch
+from evaluators.autoencoder.bounds import AutoencoderModel
 from evaluators.autoencoder.posteriors import CategoricalPosterior
 from evaluators.training.precision import full_precision
 from nas.data.dataset import batches
@@ -20,31 +17,23 @@ _DECAY = 0.99  # appendix A.1
 _DEAD = 0.1  # of an even share of a batch: a vector that is nearest to fewer is moved to where there are some
 
 
-def vector_quantised_loss(
-    model: AutoencoderModel,
-    examples: Tensor,
-    hyperparameters: Mapping[str, Any],
-    progress: float,
-    generator: torch.Generator,
-) -> Tensor:
+def vector_quantised_loss(batch: Batch) -> Tensor:
     """Compute the error of a reconstruction and a quarter of the squared distance of the codes from their vectors.
 
     van den Oord et al. 2017, equation 3, with means over all values instead of sums. A model in training has its
     codebook moved as well, which is the second term's matter there; see `revive_vectors` and `move_codebook`.
     """
-    values, quantiser = model.module.encoder(examples).float(), model.module.quantiser
-    with full_precision(examples.device):  # the nearest by eight bits may be another
+    values, quantiser = batch.model.module.encoder(batch.examples).float(), batch.model.module.quantiser
+    with full_precision(batch.examples.device):  # the nearest by eight bits may be another
         vectors = values.detach().reshape(-1, quantiser.dimension)
         if quantiser.training:
-            revive_vectors(quantiser.codebook, quantiser.usage, vectors, generator)
+            revive_vectors(quantiser.codebook, quantiser.usage, vectors, batch.generator)
         indices = quantiser.find_indices(values.detach())
         nearest = quantiser.look_up(indices)
         if quantiser.training:
             move_codebook(quantiser.codebook, quantiser.usage, vectors, indices.flatten())
     code = values + (nearest - values).detach()
-    return measure_error(model, model.decoder(code), examples, hyperparameters) + _COMMITMENT * F.mse_loss(
-        values, nearest
-    )
+    return batch.measure_error(batch.model.decoder(code)) + _COMMITMENT * F.mse_loss(values, nearest)
 
 
 @torch.no_grad()
@@ -95,21 +84,15 @@ def count_uses(model: AutoencoderModel, examples: Tensor) -> Tensor:
     return torch.bincount(torch.cat(found), minlength=size)
 
 
-def gumbel_loss(
-    model: AutoencoderModel,
-    examples: Tensor,
-    hyperparameters: Mapping[str, Any],
-    progress: float,
-    generator: torch.Generator,
-) -> Tensor:
+def gumbel_loss(batch: Batch) -> Tensor:
     """Compute what the divergence of categories costs minus the log-likelihood, in nats, the mean over the batch.
 
     Jang et al. 2017, section 3: codes lie between categories, at a temperature that falls from 1 to the
     ``final_temperature``, by the same factor in the same time. The divergence is that of the categories from uniform
-    ones; see losses.weigh_divergence.
+    ones; see batch.weigh_divergence.
     """
-    posterior = model.infer(examples)
+    posterior = batch.model.infer(batch.examples)
     assert isinstance(posterior, CategoricalPosterior)
-    code = posterior.relax(hyperparameters["final_temperature"] ** progress, generator)
-    likelihoods = log_likelihood(model, model.decoder(code).float(), examples, name_likelihood(hyperparameters))
-    return weigh_divergence(posterior.divergence().mean(0), hyperparameters, progress) - likelihoods.mean()
+    code = posterior.relax(batch.hyperparameters["final_temperature"] ** batch.progress, batch.generator)
+    likelihoods = batch.log_likelihood(code)
+    return batch.weigh_divergence(posterior.divergence().mean(0)) - likelihoods.mean()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evaluators.autoencoder.batch import Batch
 from evaluators.autoencoder.bounds import AutoencoderModel
 from evaluators.autoencoder.classes import semi_supervised_loss
 from evaluators.autoencoder.discrete import gumbel_loss, vector_quantised_loss
@@ -17,9 +18,8 @@ from evaluators.autoencoder.prior_matching import adversarial_loss, factor_loss,
 from evaluators.autoencoder.regularised import contractive_loss, sparse_loss
 from evaluators.autoencoder.similarity import vae_gan_loss
 
-Loss = Callable[[AutoencoderModel, Tensor, Mapping[str, Any], float, torch.Generator], Tensor]
-"""Returns the scalar to be minimised. Its arguments are the model, examples (N, ...), the hyperparameters, the progress
-of the training from 0 to 1, and a generator of random numbers on the examples' device."""
+Loss = Callable[[Batch], Tensor]
+"""Returns the scalar to be minimised."""
 
 LOSSES: Mapping[str, Loss] = {
     "plain": reconstruction_loss,
@@ -50,6 +50,9 @@ def training_loss(
     progress: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """Compute the loss of the ``family`` that the hyperparameters name; by default that of the kind of model."""
+    """Compute the loss of the ``family`` that the hyperparameters name; by default that of the kind of model.
+
+    See evaluators.autoencoder.batch.Batch for the arguments.
+    """
     family = hyperparameters.get("family", "variational" if model.variational else "plain")
-    return LOSSES[family](model, examples, hyperparameters, progress, generator)
+    return LOSSES[family](Batch(model, examples, hyperparameters, progress, generator))

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from evaluators.autoencoder.bounds import AutoencoderModel, log_likelihood, name_likelihood
+from evaluators.autoencoder.batch import Batch
 from evaluators.autoencoder.posteriors import NormalPosterior
 
 
-def importance_weighted_loss(
-    model: AutoencoderModel,
-    examples: Tensor,
-    hyperparameters: Mapping[str, Any],
-    progress: float,
-    generator: torch.Generator,
-) -> Tensor:
+def importance_weighted_loss(batch: Batch) -> Tensor:
     """Compute minus the bound of the log-likelihood by ``importance_samples`` codes, in nats, the mean over the batch.
 
     Burda et al. 2016, equation 8. The ``gradient`` is the ``plain`` one, or with regard to the encoder the
@@ -27,13 +20,13 @@ def importance_weighted_loss(
     not grow with the samples. A Gaussian likelihood has the variance that is optimal for the batch and all its samples
     alike, as for variational_loss.
     """
-    posterior, count = model.infer(examples), int(hyperparameters["importance_samples"])
+    posterior, count = batch.model.infer(batch.examples), int(batch.hyperparameters["importance_samples"])
     assert isinstance(posterior, NormalPosterior)
     posterior = posterior.repeat(count)
-    code, _ = posterior.draw(generator)
-    double = hyperparameters["gradient"] == "doubly_reparameterised"
-    repeated = examples.repeat(count, *[1] * (examples.ndim - 1))
-    reached = log_likelihood(model, model.decoder(code).float(), repeated, name_likelihood(hyperparameters))
+    code, _ = posterior.draw(batch.generator)
+    double = batch.hyperparameters["gradient"] == "doubly_reparameterised"
+    repeated = batch.examples.repeat(count, *[1] * (batch.examples.ndim - 1))
+    reached = replace(batch, examples=repeated).log_likelihood(code)
     # an encoder has its say by way of the codes alone where its gradient is the other one
     ratio = (posterior.detach() if double else posterior).log_ratio(code)
     return -bound_by_weights(torch.unflatten(reached + ratio, 0, (count, -1)), code if double else None).mean()

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from evaluators.autoencoder.bounds import AutoencoderModel
-from evaluators.autoencoder.losses import count_errors, draw_bound, measure_error
+from evaluators.autoencoder.batch import Batch
+from evaluators.autoencoder.losses import draw_bound
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def wasserstein_loss(
-    model: AutoencoderModel,
-    examples: Tensor,
-    hyperparameters: Mapping[str, Any],
-    progress: float,
-    generator: torch.Generator,
-) -> Tensor:
+def wasserstein_loss(batch: Batch) -> Tensor:
     """Compute the mean error of a reconstruction, and what it costs that codes are not distributed as N(0, 1).
 
     The cost is the ``mmd_weight`` times their maximum mean discrepancy, by the values of an example (WAE-MMD:
     Tolstikhin et al. 2018, algorithm 2).
     """
-    codes = model.encode(examples).float()
-    error = measure_error(model, model.decoder(codes), examples, hyperparameters)
-    discrepancy = maximum_mean_discrepancy(codes, _draw_normal(codes, generator))
-    weight: float = hyperparameters["mmd_weight"]
-    return error + weight / count_errors(model, examples) * discrepancy
+    codes = batch.model.encode(batch.examples).float()
+    error = batch.measure_error(batch.model.decoder(codes))
+    discrepancy = maximum_mean_discrepancy(codes, _draw_normal(codes, batch.generator))
+    weight: float = batch.hyperparameters["mmd_weight"]
+    return error + weight / batch.count_errors() * discrepancy
 
 
 def maximum_mean_discrepancy(first: Tensor, second: Tensor) -> Tensor:
@@ -58,43 +51,31 @@ def _square_distances(first: Tensor, second: Tensor) -> Tensor:
     return squares.clamp(min=0)
 
 
-def adversarial_loss(
-    model: AutoencoderModel,
-    examples: Tensor,
-    hyperparameters: Mapping[str, Any],
-    progress: float,
-    generator: torch.Generator,
-) -> Tensor:
+def adversarial_loss(batch: Batch) -> Tensor:
     """Compute the mean error of a reconstruction, what codes cost that a critic knows, and the critic's loss.
 
     The cost is the ``adversarial_weight`` times -log D, by the values of an example; the critic learns to tell codes
     from N(0, 1), and no other module learns from its loss (AAE: Makhzani et al. 2015, section 2).
     """
-    codes, critic = model.encode(examples).float(), model.module.critic
-    error = measure_error(model, model.decoder(codes), examples, hyperparameters)
+    codes, critic = batch.model.encode(batch.examples).float(), batch.model.module.critic
+    error = batch.measure_error(batch.model.decoder(codes))
     known = F.softplus(-judge_held(critic, codes).float()).mean()
-    learned = _critic_loss(critic, _draw_normal(codes, generator), codes)
-    weight: float = hyperparameters["adversarial_weight"]
-    return error + weight / count_errors(model, examples) * known + learned
+    learned = _critic_loss(critic, _draw_normal(codes, batch.generator), codes)
+    weight: float = batch.hyperparameters["adversarial_weight"]
+    return error + weight / batch.count_errors() * known + learned
 
 
-def factor_loss(
-    model: AutoencoderModel,
-    examples: Tensor,
-    hyperparameters: Mapping[str, Any],
-    progress: float,
-    generator: torch.Generator,
-) -> Tensor:
+def factor_loss(batch: Batch) -> Tensor:
     """Compute minus the bound, what latents cost that depend on each other, and the loss of the critic that says so.
 
     The cost, in nats, is the ``total_correlation_weight`` times the total correlation of codes: the divergence of their
     distribution from the product of its margins, log D / (1 - D) of a critic that tells codes from permuted ones
     (FactorVAE: Kim & Mnih 2018, equations 2 and 3 and algorithm 2).
     """
-    bound, codes = draw_bound(model, examples, hyperparameters, progress, generator)
-    critic = model.module.critic
-    learned = _critic_loss(critic, codes, permute_codes(codes, generator))
-    weight: float = hyperparameters["total_correlation_weight"]
+    bound, codes = draw_bound(batch)
+    critic = batch.model.module.critic
+    learned = _critic_loss(critic, codes, permute_codes(codes, batch.generator))
+    weight: float = batch.hyperparameters["total_correlation_weight"]
     known: Tensor = judge_held(critic, codes).float().mean()
     return bound + weight * known + learned
 

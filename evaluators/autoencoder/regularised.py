@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from evaluators.autoencoder.bounds import AutoencoderModel
-from evaluators.autoencoder.losses import count_errors, measure_error
+from evaluators.autoencoder.batch import Batch
 
 
-def sparse_loss(
-    model: AutoencoderModel,
-    examples: Tensor,
-    hyperparameters: Mapping[str, Any],
-    progress: float,
-    generator: torch.Generator,
-) -> Tensor:
+def sparse_loss(batch: Batch) -> Tensor:
     """Compute the mean error of a reconstruction, and what codes cost by an ``l1_weight``.
 
     The cost is the weight times the L1 norm of a code, by the values of an example; nothing where no weight is decided,
     as codes are sparse by themselves then (Makhzani & Frey 2014).
     """
-    codes = model.encode(examples)
-    error = measure_error(model, model.decoder(codes), examples, hyperparameters)
-    if "l1_weight" not in hyperparameters:
+    codes = batch.model.encode(batch.examples)
+    error = batch.measure_error(batch.model.decoder(codes))
+    if "l1_weight" not in batch.hyperparameters:
         return error
-    weight: float = hyperparameters["l1_weight"]
-    return error + weight / count_errors(model, examples) * codes.float().abs().sum(1).mean()
+    weight: float = batch.hyperparameters["l1_weight"]
+    return error + weight / batch.count_errors() * codes.float().abs().sum(1).mean()
 
 
-def contractive_loss(
-    model: AutoencoderModel,
-    examples: Tensor,
-    hyperparameters: Mapping[str, Any],
-    progress: float,
-    generator: torch.Generator,
-) -> Tensor:
+def contractive_loss(batch: Batch) -> Tensor:
     """Compute the mean error of a reconstruction, and what it costs that codes change with their examples.
 
     The cost is the ``contraction_weight`` times the squared Frobenius norm of the encoder's Jacobian (Rifai et al.
     2011, equations 5 and 7), by the values of an example; see `estimate_contraction`.
     """
-    codes, contraction = estimate_contraction(model.encode, examples, generator)
-    error = measure_error(model, model.decoder(codes), examples, hyperparameters)
-    weight: float = hyperparameters["contraction_weight"]
-    return error + weight / count_errors(model, examples) * contraction
+    codes, contraction = estimate_contraction(batch.model.encode, batch.examples, batch.generator)
+    error = batch.measure_error(batch.model.decoder(codes))
+    weight: float = batch.hyperparameters["contraction_weight"]
+    return error + weight / batch.count_errors() * contraction
 
 
 def estimate_contraction(

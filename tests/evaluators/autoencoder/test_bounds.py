@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from evaluators.autoencoder import task as tasks
+from evaluators.autoencoder.batch import weigh_divergence
 from evaluators.autoencoder.bounds import as_autoencoder, bound_likelihoods, draw_prior, measure_bounds
 from evaluators.autoencoder.families import training_loss
-from evaluators.autoencoder.losses import weigh_divergence
 from evaluators.autoencoder.task import AutoencoderTask
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
