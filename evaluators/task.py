@@ -12,7 +12,7 @@ from evaluators.metrics.cost import PeakMemory, count_multiply_adds, count_param
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.supernets.darts import measure_supernet
 from evaluators.training.epochs import Training
-from evaluators.training.selection import KeepLast, KeepLowest, Scores, Selection
+from evaluators.training.selection import KeepLast, KeepLowest, Scored, Scores, Selection
 from evaluators.training.single_network import RECIPE, SingleNetworkTraining
 from nas.core.evaluator import BOUND_SAMPLES, Assumption, Capabilities, Deliverable, Evaluator, Examination, Precision
 from nas.core.genotype import Genotype
@@ -135,7 +135,7 @@ class Task(Capabilities):
         hyperparameters: Mapping[str, Any],
         seed: int,
         *,
-        part: Literal["validation", "test"] = "validation",
+        part: Scored = "validation",
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score a model, which is in evaluation mode afterwards: by default as `measure` says.
@@ -195,7 +195,9 @@ class Task(Capabilities):
         """The training part, on the device."""
         return self._part("train")
 
-    def _part(self, name: Literal["train", "validation", "test"]) -> Any:
+    def _part(self, name: Literal["train", "seen", "validation", "test"]) -> Any:
+        if name == "seen":
+            return self.train_data.take(slice(len(self._part("validation"))))
         if name not in self._parts:
             part = self.data.normal_test if name == "test" else getattr(self.data, name)
             if name == "validation" and self.scored_examples is not None:

@@ -77,6 +77,8 @@ class ChoiceSpace(abc.ABC):
             trained and exported as they are, and their runs go on.
         task: the kind of model that it makes, by its task's name.
         data_kinds: the kinds of data that its models are made for.
+        regularisers: the decisions about training that say how much it is kept from learning its data by heart, by
+            their sites; see nas.core.space.Regularisable.
         condition: what the data tell of an example, such as its label, if that is known yet; see Conditionable.
         shape: of an example, if that is known yet; see Shapeable.
     """
@@ -85,6 +87,7 @@ class ChoiceSpace(abc.ABC):
     version: int = 1
     readable: tuple[int, ...] = ()
     prefers_usual: int = 0
+    regularisers: tuple[str, ...] = ()
     task: str
     data_kinds: tuple[str, ...] = ("image",)
     condition: Condition | None = None
@@ -255,6 +258,23 @@ class ChoiceSpace(abc.ABC):
             return _draw([p[choice.site] for p in parents if choice.site in p] or choice.values, generator)
 
         return self.grow(inherit)
+
+    def regularise(self, genotype: Genotype) -> tuple[Genotype, ...]:
+        """The same architecture with more regularisation, a decision at a time; see Regularisable.regularise.
+
+        Of a decision with an order, as a weight decay, the largest value that is allowed; of others every other one.
+        """
+        decided = {d.choice.site: d for d in self.trace(genotype)}
+        found: list[Genotype] = []
+        for site in self.regularisers:
+            if (decision := decided.get(site)) is None:
+                continue
+            values = decision.choice.values[-1:] if decision.choice.ordered else decision.choice.values
+            answers = {name: made.value for name, made in decided.items()}
+            for value in values:
+                if value != decision.value:
+                    found.append(self.grow(lambda choice, changed={**answers, site: value}: changed[choice.site]))  # type: ignore[misc]
+        return tuple(found)
 
     # -- restriction
 

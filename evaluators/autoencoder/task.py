@@ -30,7 +30,7 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.exact import as_double
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.task import CALIBRATION, Task
-from evaluators.training.selection import Scores
+from evaluators.training.selection import Scored, Scores
 from nas.core.errors import UserError
 from nas.core.evaluator import BOUND_SAMPLES, Assumption, Deliverable, Examination
 from nas.core.genotype import Genotype
@@ -176,7 +176,7 @@ class AutoencoderTask(Task):
         hyperparameters: Mapping[str, Any],
         seed: int,
         *,
-        part: Literal["validation", "test"] = "validation",
+        part: Scored = "validation",
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score reconstructions of a part, and of the test part samples as well; see evaluators.autoencoder.scores."""
@@ -191,10 +191,10 @@ class AutoencoderTask(Task):
                 codes, told = torch.Generator(self.device), self._view(evaluated, fitted.labels)
                 variance = fit_decoder_variance(told, as_float(fitted.examples), codes.manual_seed(seed))
         found = score_reconstructions(autoencoder, images, hyperparameters, seed, memory, variance)
-        if self._measured:
+        if self._measured and part != "seen":
             found = Scores({**found.metrics, **self._measure_uses(autoencoder, part)}, found.rows)
         few = min(len(images), len(self.data.validation)) < _FEWEST_TO_COMPARE
-        if part == "validation" or few or not (autoencoder.samples_prior and self._pictured):
+        if part != "test" or few or not (autoencoder.samples_prior and self._pictured):
             return found
         return Scores({**found.metrics, **self._score_samples(evaluated, seed)}, found.rows)
 

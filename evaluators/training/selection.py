@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
@@ -14,6 +14,10 @@ from evaluators.training.checkpoint import Part, State, bytes_to_tensor, tensor_
 from evaluators.training.epochs import Training
 from nas.core.evaluator import WEIGHTS
 from nas.core.metric import Metric
+
+
+Scored = Literal["validation", "test", "seen"]
+"""A part of the data that is scored; ``seen``: as many examples of the training part as of the validation part."""
 
 
 @dataclass(frozen=True)

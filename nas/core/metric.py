@@ -62,3 +62,7 @@ LENGTH = metrics_by_name(
     Metric("kept_epoch", "minimize", caveat="says when the best weights were found and not how good they are"),
 )
 """How many examples a training has shown, if that was planned by time, and which epoch is kept, if not the last."""
+
+OVERFITTING = Metric("overfitting", "minimize", caveat="a network that has learnt nothing has none")
+"""How much worse a finalist's objective is on validation examples than on as many of the training part, as a share of
+the latter, without augmentation."""

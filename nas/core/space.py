@@ -122,6 +122,14 @@ class Evolvable(Protocol):
 
 
 @runtime_checkable
+class Regularisable(Protocol):
+    """The space knows how a training is kept from learning its data by heart."""
+
+    def regularise(self, genotype: Genotype) -> tuple[Genotype, ...]:
+        """Genotypes with more regularisation, whose models have the same weights, by name and shape."""
+
+
+@runtime_checkable
 class Genetic(Protocol):
     """The space's genotypes are made of genes with names: what has one name in two genotypes has one origin.
 

@@ -33,6 +33,14 @@ from search_spaces.weight_sharing import WeightSharingSpace
 if TYPE_CHECKING:
     from torch import nn
 
+_AUGMENTED = {
+    "none": "nothing",
+    "flip": "flips",
+    "shift": "shifts",
+    "shift_half": "shifts of a half",
+    "flip_shift_half": "flips, and shifts of a half",
+}
+
 
 class AutoencoderSpace(WeightSharingSpace):
     """Autoencoders of images, vectors or sequences, of several families; fully connected, convolutional or recurrent.
@@ -49,7 +57,8 @@ class AutoencoderSpace(WeightSharingSpace):
     Families that know classes need data with labels, all or some. Which are offered is known once the space is
     `conditioned` on the data; before, all are, and these cannot be built.
 
-    In version 5 there was no VAE-GAN, no flow and no likelihood of 8 bits, fully connected layers had the activations
+    In version 5 there was no VAE-GAN, no flow and no likelihood of 8 bits, neither half of the images were moved nor
+    were there decays of 0.1, fully connected layers had the activations
     of convolutional ones, and what Burda et al. (2016) chose (codes of 50, layers of 200, tanh, batches of 20) was
     only near. In version 4 there were no ladders and no families that know classes. In version 3 sizes of codes did
     not depend on the data, noise was Gaussian, all priors N(0, 1), and there were plain, denoising and variational
@@ -61,6 +70,7 @@ class AutoencoderSpace(WeightSharingSpace):
     version = 6
     readable = (2, 3, 4, 5)
     prefers_usual = 4
+    regularisers = ("augmentation", "weight_decay")
     task = "autoencoder"
     data_kinds = ("image", "vector", "sequence")
     cells = ("encoder_cell", "decoder_cell")
@@ -104,8 +114,8 @@ class AutoencoderSpace(WeightSharingSpace):
         variational = family.variational
         if bounded and family.likelihood:
             if variational and self.version >= 3:
-                kinds = LIKELIHOODS if self.version >= 6 else LIKELIHOODS[:-1]
-                likelihood = ask.hyperparameter("likelihood", kinds, usual="gaussian")
+                likelihoods = LIKELIHOODS if self.version >= 6 else LIKELIHOODS[:-1]
+                likelihood = ask.hyperparameter("likelihood", likelihoods, usual="gaussian")
                 linear = likelihood == "gaussian"
                 if likelihood == "discretised_logistic":
                     ask.structure("logistic_components", (1, 5, 10), ordered=True, usual=5)
@@ -122,8 +132,10 @@ class AutoencoderSpace(WeightSharingSpace):
         sizes = (16, 32, 64, 128, 256) if self.version < 6 else (16, 20, 32, 64, 128, 256)
         ask.hyperparameter("batch_size", sizes, ordered=True, usual=32 if bounded else 128)
         if bounded:
-            ask.hyperparameter("augmentation", ("none", "flip", "shift"), usual="none")
-        ask.hyperparameter("weight_decay", (0.0, 0.00001, 0.0001, 0.001, 0.01), ordered=True, usual=0.0)
+            kinds = tuple(_AUGMENTED) if self.version >= 6 else ("none", "flip", "shift")
+            ask.hyperparameter("augmentation", kinds, usual="none")
+        decays = (0.0, 0.00001, 0.0001, 0.001, 0.01, 0.1)
+        ask.hyperparameter("weight_decay", decays if self.version >= 6 else decays[:-1], ordered=True, usual=0.0)
 
     def build(self, genotype: Genotype, shape: Shape) -> nn.Module:
         """A search_spaces.autoencoder.modules.Autoencoder for examples (N, *shape); images are in [0, 1].
@@ -187,6 +199,6 @@ class AutoencoderSpace(WeightSharingSpace):
         training = f"{it['optimiser']} {it['learning_rate']:g} {it['schedule']}, batch {it['batch_size']}"
         parts.append(f"{loss}, {training}" if loss else training)
         if it.get("augmentation", "none") != "none":
-            parts.append(f"augmented by {it['augmentation']}s")
+            parts.append(f"augmented by {_AUGMENTED[it['augmentation']]}")
         text = "; ".join(parts).replace("one_cycle", "one-cycle").replace("leaky_relu", "leaky relu")
         return text.replace("continuous_bernoulli", "continuous Bernoulli")
