@@ -84,7 +84,7 @@ def test_the_best_is_trained_in_full_on_both_sets(run):
     assert [measurement.epoch for measurement in trained.trials[0].measurements] == [1, 2]
     assert trained.best.genotype == run.best.genotype
     assert trained.config.train_size == 64
-    with pytest.raises(nas.UserError, match="--dataset-b None"):
+    with pytest.raises(nas.UserError, match="--dataset-b: "):
         nas.train(run, 2, data="digits", name="alone")
 
 
