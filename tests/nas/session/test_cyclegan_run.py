@@ -91,7 +91,7 @@ def test_the_best_is_trained_in_full_on_both_sets(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--space", "cyclegan"], "--dataset-b None: --space cyclegan translates between two sets of images"),
+        (["--space", "cyclegan"], "--dataset-b: --space cyclegan translates between two sets of images"),
         (["--dataset-b", "digits"], "--dataset-b 'digits': --space autoencoder takes one data set"),
         (["--space", "gan", "--dataset-b", "digits"], "--space gan takes one data set; allowed: spaces that translate"),
         (["--space", "cyclegan", "--dataset-b", "digitz"], "--dataset-b 'digitz': unknown, did you mean 'digits'"),
