@@ -50,6 +50,7 @@ class Task(Capabilities):
         program: what an export's ``model.py`` is written from; see nas.export.
         unsettled, examines: see nas.core.evaluator.Evaluator.
         scores_parts: whether `scored_examples` has a say.
+        finds_overfitting: whether `score` takes the part ``seen``.
         pruned_rate: what learning rates are multiplied by where a pruned version is trained on.
         epoch_size: how many examples an epoch shows at most, drawn anew for each; None for all of them.
         scored_examples: how many of the validation part, its first, are scored after an epoch; None for all of them.
@@ -67,6 +68,7 @@ class Task(Capabilities):
     program: ClassVar[str] = "model"
     unsettled: ClassVar[float] = 0.0
     examines: ClassVar[bool] = False
+    finds_overfitting: ClassVar[bool] = True
     pruned_rate: ClassVar[float] = 1.0
     scores_parts: ClassVar[bool] = True
     supernet_epochs: int = 20

@@ -35,6 +35,8 @@ from nas.core.job import (
     TrainRung,
     TrainSupernet,
 )
+from nas.core.metric import OVERFITTING, metrics_by_name
+from nas.core.space import Regularisable
 from nas.core.threads import use_threads_for
 from nas.core.trial import Measurement, Trial
 
@@ -83,8 +85,13 @@ class TrainingEvaluator(Evaluator):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """The task's."""
-        return self.task.metrics
+        """The task's, and ``overfitting``, where that is measured."""
+        return {**self.task.metrics, **(metrics_by_name(OVERFITTING) if self._regularised else {})}
+
+    @property
+    def _regularised(self) -> bool:
+        """Whether it says how much finalists overfit: there is something to be done about it."""
+        return self.task.finds_overfitting and isinstance(self.space, Regularisable)
 
     def assumptions(self, objective: str) -> list[Assumption]:
         """What an objective needs to make sense."""
@@ -200,6 +207,9 @@ class TrainingEvaluator(Evaluator):
                 artifacts = selection.artifacts(over=over)
             metrics = selection.metrics() | cost | stopwatch.metrics(memory)
             metrics["examples"] = float(training.examples)
+            if over and isinstance(job, TrainFinalist) and self._regularised:
+                with stopwatch:
+                    metrics |= self._compare_with_seen(prepared.model, training, found, job.objective)
             if timetable is not None:
                 timetable.observe(trained / (training.epoch_size or 1), scored)
             if growth is not None:
@@ -211,6 +221,19 @@ class TrainingEvaluator(Evaluator):
             yield Measurement(epoch, metrics, artifacts, timing_updates=timing_updates)
             timing_updates = 0
         selection.check(training)
+
+    def _compare_with_seen(
+        self, model: nn.Module, training: Training, found: Scores, objective: str
+    ) -> dict[str, float]:
+        """How much better the objective is on examples that were trained on; see nas.core.metric.OVERFITTING."""
+        metric = self.task.quality.get(objective) or next(iter(self.task.quality.values()))
+        with score_exactly(self.task.device):
+            seen = self.task.score(model, training.evaluated, training.hyperparameters, training.seed, part="seen")
+        if metric.name not in seen.metrics or not seen.metrics[metric.name]:
+            return {}
+        known = seen.metrics[metric.name]
+        gap = (found.metrics[metric.name] - known) / abs(known)
+        return {OVERFITTING.name: -gap if metric.direction == "maximize" else gap}
 
     def _plan_rungs(
         self, training: Training, memory: PeakMemory, seconds: float, repeat: int | None

@@ -251,8 +251,8 @@ def make_executor(name: str, given: Mapping[str, Any]) -> Executor:
     known = options(constructor) if given else {}
     for option, value in given.items():
         if option not in known and (option, value) != ("workers", 1):
-            allowed = "nothing with this executor; --executor ray takes it"
-            raise UserError(f"--{option.replace('_', '-')}", value, allowed, why=f"is no option of --executor {name}")
+            why = f"--executor {name} has no such option"
+            raise UserError(f"--{option.replace('_', '-')}", value, "--executor ray with it", why=why)
     made: Executor = make("executor", name, constructor, **{n: value for n, value in given.items() if n in known})
     return made
 

@@ -35,7 +35,7 @@ class AdversarialTask(Task):
         UserError: Inception's weights are asked for and cannot be had.
     """
 
-    scores_parts = False
+    scores_parts = finds_overfitting = False
     unsettled = 0.5  # after a third of a search's trainings the best GAN was 1st to 18th of 22 (docs/benchmarks.md)
     pruned_rate = 0.5  # the discriminator, which is not pruned, is ahead of the generator then
     extracts_features = True

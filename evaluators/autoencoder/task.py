@@ -125,19 +125,19 @@ class AutoencoderTask(Task):
         latent = max((size for size in (2, 4, 8, 16, 32) if size <= values // 4), default=2)
         needed = []
         if objective in ("mse", "psnr", "ssim", "denoising_mse", "masked_mse", "probe_accuracy"):
-            reason = f"a larger code would win {objective} trivially"
+            reason = f"with larger codes {objective} is always better"
             needed.append(Assumption("latent", (latent,), reason))
         if objective in ("mse", "psnr", "ssim"):
-            reason = f"others give up {objective} for codes that can be drawn"
+            reason = f"the others give up some {objective}, to draw new examples or for other uses"
             needed.append(Assumption("family", ("plain", "denoising"), reason))
         if self.device.type == "cpu":
-            reason = "on a CPU wider ones take minutes a trial"
+            reason = "wider networks take minutes a trial on a CPU"
             narrow = tuple(range(1, _WIDEST_ON_CPU + 1))
             needed += [Assumption(site, narrow, reason) for site in ("width", "decoder_width")]
         if objective == "denoising_mse":
             needed.append(Assumption("family", ("denoising",), "only it is trained on noise"))
             needed.append(Assumption("corruption", ("gaussian",), "errors under other corruptions do not compare"))
-            needed.append(Assumption("noise_variance", (0.03,), "less noise would win denoising_mse trivially"))
+            needed.append(Assumption("noise_variance", (0.03,), "with less noise denoising_mse is always better"))
         if objective == "masked_mse":
             needed.append(Assumption("family", ("masked",), "only it is trained on what is hidden"))
             needed.append(Assumption("masked_share", (0.5,), "less would be easier to guess"))

@@ -23,7 +23,7 @@ from evaluators.metrics.translations import (
     score_translations,
 )
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
-from evaluators.training.selection import Scores
+from evaluators.training.selection import Scored, Scores
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
@@ -104,7 +104,7 @@ class CycleGanTask(AdversarialTask):
         hyperparameters: Mapping[str, Any],
         seed: int,
         *,
-        part: Literal["validation", "test"] = "validation",
+        part: Scored = "validation",
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score the translations of a part by the translators `evaluated`."""
@@ -233,5 +233,5 @@ class CycleGanTask(AdversarialTask):
         fewest = min(len(row) for row in rows)
         return [row[:fewest].cpu() for row in rows]
 
-    def _select_targets(self, part: Literal["validation", "test"]) -> tuple[Target, Target]:
+    def _select_targets(self, part: Scored) -> tuple[Target, Target]:
         return self._targets if part == "validation" else self._test_targets

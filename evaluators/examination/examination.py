@@ -53,7 +53,8 @@ def examine_uses(
         uses["likelihood"] = _join(found, examine_activity(subject, test))
     if subject.count_uses is not None:
         uses["codebook"] = examine_codebook(subject, test)
-    if deadline.fits("labels", len(train) + 2 * len(test), 3 * _BESIDES):
+    unlabelled = train.labels is None or test.labels is None
+    if unlabelled or deadline.fits("labels", len(train) + 2 * len(test), 3 * _BESIDES):
         uses |= _examine_labels(subject, train, test, effort, seed)
     if (
         train.factors is not None

@@ -20,7 +20,7 @@ from evaluators.metrics.cost import PeakMemory
 from evaluators.metrics.samples import Reference, data_deviation, make_reference, score_samples
 from evaluators.pruning.pruning import LATENCY_BATCH, Calls
 from evaluators.supernets.paths import require_weight_sharing
-from evaluators.training.selection import Scores
+from evaluators.training.selection import Scored, Scores
 from nas.core.evaluator import Assumption, Deliverable
 from nas.core.genotype import Genotype
 from nas.core.metric import Metric, metrics_by_name
@@ -104,7 +104,7 @@ class GanTask(AdversarialTask):
         hyperparameters: Mapping[str, Any],
         seed: int,
         *,
-        part: Literal["validation", "test"] = "validation",
+        part: Scored = "validation",
         memory: PeakMemory | None = None,
     ) -> Scores:
         """Score samples of the generator `evaluated`; see evaluators.metrics.samples."""
@@ -224,5 +224,5 @@ class GanTask(AdversarialTask):
     def _deviation(self) -> float:
         return data_deviation(self.data)
 
-    def _select_reference(self, part: Literal["validation", "test"]) -> Reference:
+    def _select_reference(self, part: Scored) -> Reference:
         return self._reference if part == "validation" else self._test

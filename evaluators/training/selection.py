@@ -66,7 +66,8 @@ _LEAST_PATIENCE = 5
 class KeepLowest:
     """Keeps the epoch that is best in one metric: a long training may learn its data by heart after that.
 
-    The training is over early once as many epochs as the best took, and five at least, have brought nothing better.
+    The training is over early once as many epochs as the best took, and five at least, have brought nothing better; of
+    one that is gone on with those are counted from there, as it may now be trained otherwise.
 
     Args:
         picture: the name of its picture.
@@ -75,14 +76,14 @@ class KeepLowest:
 
     def __init__(self, picture: str, metric: Metric) -> None:
         self._picture, self._metric = picture, metric
-        self._epoch, self._best_epoch, self._best = 0, 0, math.inf
+        self._epoch, self._best_epoch, self._began, self._best = 0, 0, 0, math.inf
         self._scores: dict[str, float] = {}
         self._files: dict[str, bytes] = {}
 
     @property
     def ended(self) -> bool:
         """Whether to train no further."""
-        return self._epoch - self._best_epoch >= max(_LEAST_PATIENCE, self._best_epoch)
+        return self._epoch - max(self._best_epoch, self._began) >= max(_LEAST_PATIENCE, self._best_epoch)
 
     def parts(self) -> Mapping[str, Part]:
         """The best epoch."""
@@ -118,7 +119,7 @@ class KeepLowest:
         """Go on from what `state` gave."""
         tensors, numbers = state
         self._files = {name: tensor_to_bytes(tensor) for name, tensor in tensors.items()}
-        self._epoch, self._best_epoch = numbers["epoch"], numbers["best_epoch"]
+        self._epoch, self._best_epoch, self._began = numbers["epoch"], numbers["best_epoch"], numbers["epoch"]
         self._best, self._scores = numbers["best"], numbers["scores"]
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from nas.core.durations import parse_duration
 from nas.core.genotype import Genotype
 from nas.core.metric import format_value
 from nas.core.pareto import most_spread, pareto_front
@@ -33,6 +34,19 @@ _WIDEST = 10_000  # lines are not folded where the output is no terminal
 SHOWN, FRONT_SHOWN = 5, 12
 
 
+class _TimeLeft(ProgressColumn):
+    """How much time is left, as the lines say that are printed where there is no terminal."""
+
+    max_refresh = 0.5
+
+    def __init__(self, format_left: Callable[[int], str]) -> None:
+        super().__init__()
+        self._format_left = format_left
+
+    def render(self, task: Task) -> Text:
+        return Text(self._format_left(int(task.completed)) if task.completed else "")
+
+
 class Display:
     """A bar on a terminal, plain lines elsewhere: trials done, the best so far, the time left.
 
@@ -46,6 +60,7 @@ class Display:
         self._bar: Bar | None = None
         self._began = time.monotonic()
         self._earlier = 0
+        self._limit: float | None = None
 
     def begin(self, run: Run, search: Search) -> None:
         """Say what is searched, or trained."""
@@ -55,6 +70,8 @@ class Display:
         self._earlier = (
             TrainingProgress.read(run.path / CHECKPOINT_FILE).epoch if self._training else _count_asked(search.ended)
         )
+        limit = None if self._training else run.config.time_limit
+        self._limit = None if limit is None else parse_duration(limit)
         self._front = keep_front(search.ended)
         if not self._silent:
             self._announce(run, search)
@@ -65,8 +82,7 @@ class Display:
                 MofNCompleteColumn(),
                 TextColumn("{task.description}"),
                 TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
+                _TimeLeft(self._format_left),
                 console=self._console,
             )
             self._task = self._bar.add_task(self._format_best(), total=self._total, completed=self._earlier)
@@ -88,7 +104,8 @@ class Display:
             if config.candidate_time and config.time_limit:
                 count = f"about {expect_trials(config)} candidates of {config.candidate_time} at most"
                 self._say(f"in {config.time_limit}: {count}, the finals, the test and the export")
-            self._say(f"then {best} and the usual genotype are trained in full, for {share} (--finalists 0 for none)")
+            finals = f"then the finals: {best} and the usual genotype are trained in full"
+            self._say(f"{finals}, for {share} (--finalists 0 for none)")
         if search.only_first:
             first = search.objectives[0].name
             self._say(f"{config.strategy} looks at the first objective alone, {first}; the front of all is reported")
@@ -141,7 +158,9 @@ class Display:
             self._say(f"{measurement.epoch}/{self._total} {found}; {self._format_left(measurement.epoch)}")
 
     def _format_left(self, done: int) -> str:
-        """How long the rest will take, if each takes as long as those of this session did."""
+        """What is left of the time limit; else how long the rest takes, if each takes as long as in this session."""
+        if self._limit is not None:
+            return f"{_format_seconds(max(0.0, self._limit - (time.monotonic() - self._began)))} left"
         each = (time.monotonic() - self._began) / max(1, done - self._earlier)
         return f"{_format_seconds(each * max(0, self._total - done))} left"
 

@@ -13,15 +13,15 @@ class UserError(Exception):
 
     Args:
         option: what was given, as the user wrote it: ``--trials``, ``csv:digits.csv``.
-        value: the offending value; shown with ``repr``.
+        value: the offending value, shown with ``repr``; None for one that is missing.
         allowed: what would have been accepted, as a phrase that follows "allowed:".
         why: what is wrong with the value, where `allowed` alone does not say.
     """
 
     def __init__(self, option: str, value: object, allowed: str, why: str = "") -> None:
         self.option, self.value, self.allowed, self.why = option, value, allowed, why
-        reason = f": {why}" if why else " is not accepted"
-        super().__init__(f"{option} {value!r}{reason}; allowed: {allowed}")
+        given, wrong = (option, "is missing") if value is None else (f"{option} {value!r}", "is not accepted")
+        super().__init__(f"{given}: {why}; allowed: {allowed}" if why else f"{given} {wrong}; allowed: {allowed}")
 
     def __reduce__(self) -> tuple[type[UserError], tuple[str, object, str, str]]:
         return (type(self), (self.option, self.value, self.allowed, self.why))
@@ -93,9 +93,16 @@ class GoneOnElsewhere(NotCopied):
     """Another machine has gone on with the run at the URL: what is there is not overwritten."""
 
 
+_MOST_NAMES, _NEAREST = 40, 12  # that an error lists; of more names the nearest, or where none is near the shortest
+
+
 def unknown_name(option: str, value: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not among `known`, with the nearest one suggested."""
     names = sorted(known)
-    nearest = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(value, names, n=_NEAREST, cutoff=0.5)
     hint = f"unknown, did you mean {nearest[0]!r}?" if nearest else "unknown"
-    return UserError(option, value, ", ".join(names), why=hint)
+    shown = names
+    if len(names) > _MOST_NAMES:
+        shown = sorted(nearest or sorted(names, key=lambda name: (len(name), name))[:_MOST_NAMES])
+    others = f" and {len(names) - len(shown)} others" if len(shown) < len(names) else ""
+    return UserError(option, value, ", ".join(shown) + others, why=hint)

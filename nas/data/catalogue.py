@@ -58,12 +58,23 @@ def find_source(name: str) -> tuple[Source, str]:
     source, argument = _look_up(name)
     if source is None and argument.isidentifier() and has_module(name.partition(":")[0]):
         return _own_source(name), ""
+    if source is None and (kind := _guess_source(name)):
+        raise UserError("--dataset", name, f"{kind}:{name}", why="does not say what kind of data the path is")
     if source is None:
         raise unknown_name("--dataset", name, [*data_set_names(), "module:function"])
     if source.argument is not None and not argument:
         missing = {"PATH": "path", "NAME": "data set", "DATASET": "data set"}[source.argument]
         raise UserError("--dataset", name, source.pattern, why=f"names no {missing}")
     return source, argument
+
+
+def _guess_source(name: str) -> str | None:
+    """The source that most likely reads a path; None if there is no such path, or it could be anything."""
+    path = os.path.expanduser(name)
+    if os.path.isdir(path):
+        return "folder"
+    ending = Path(path.removesuffix(".gz")).suffix[1:].lower()
+    return ending if ending in SOURCES and os.path.isfile(path) else None
 
 
 def _own_source(name: str) -> Source:

@@ -102,7 +102,7 @@ def summarise(run: Run) -> list[str]:
     noted = run.evaluations.get(number)
     if noted is None:
         left = run.config.evaluate and run.parts.evaluator.examines and run.study.weights_path(number).is_file()
-        return [f"no time was left to judge it by its uses: {command}"] if left else []
+        return [f"no time was left to measure what it is good for: {command}"] if left else []
 
     def find_remarks(*begins: str) -> list[str]:
         return [remark for remark in noted["remarks"] if remark.startswith(begins)]
@@ -113,7 +113,7 @@ def summarise(run: Run) -> list[str]:
         more = find_remarks("the posterior has collapsed", "iwae_bound is of") if use == "likelihood" else []
         lines += [f"  {use}: {'; '.join([', '.join(told), *more])}"] if told else []
     further = f" (with pictures: {command})" if noted.get("quick") else ""
-    return [f"judged by its uses, {', '.join(find_remarks('measured on', 'no time was left'))}{further}", *lines]
+    return [f"what it is good for, {'; '.join(find_remarks('measured on', 'no time was left'))}{further}", *lines]
 
 
 def make_document(

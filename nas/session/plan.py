@@ -21,7 +21,9 @@ RESERVE, RESERVED = 10.0, 0.02
 """Seconds of a time limit that are left for testing and exporting the winner; or this share, where that is more."""
 SLOT_EPOCHS = 3
 """Of a candidate that is given a time."""
-UNSCHEDULED = Assumption("schedule", ("one_cycle",), "candidates have a time, and learning rates of their own for it")
+UNSCHEDULED = Assumption(
+    "schedule", ("one_cycle",), "without effect, as candidates that have a time train at a constant rate"
+)
 """Of candidates that are given a time."""
 PROMOTED = 3
 """How many times as long what is promoted to the last rung is trained as candidates otherwise are."""
@@ -80,7 +82,8 @@ def plan_time(config: RunConfig, pace: Pace, final_share: float | None = None) -
     assert exploring is not None
     if exploring < _LEAST_UPDATES * update:
         needed = RESERVE + _LEAST_UPDATES * update / (1 - find_final_share(config))
-        why = f"{_LEAST_UPDATES} updates of the usual genotype take {_LEAST_UPDATES * update:.1f} s on this machine"
+        least = f"{_LEAST_UPDATES} updates of the usual genotype take {_LEAST_UPDATES * update:.1f} s here"
+        why = f"too short to learn anything: {least}"
         raise UserError("--time-limit", config.time_limit, f"{format_duration(math.ceil(needed))} or more", why=why)
     workers = config.workers or 1
     # with more time there are more candidates, and each has more: ranks change until a training's end

@@ -224,6 +224,11 @@ class Run:
             spent = self.best.metrics.get("seconds")
             had = "" if spent is None else f" after {spent:.3g} s"
             sentences.append(f"{name} on the test part: the best {self.tested[name]:.5g}{had}; {'; '.join(others)}")
+            sign = 1 if self.objective.direction == "minimize" else -1
+            for other, scores in compared.get("baselines", {}).items():
+                if name in scores and sign * scores[name] < sign * self.tested[name]:
+                    more = f"give the search more time, or nas train {self.path.name} --epochs N"
+                    sentences.append(f"{other} is better than this model: {more}")
         if "found" in compared:
             now = f"trained in full it has {compared['trained']:.0%}"
             if compared["found"] == 1:

@@ -58,7 +58,9 @@ def load_csv(request: Request) -> UnsplitData:
     path = request.find_path()
     if _is_table(path, request.reading):
         data = table.load_table(request)
-        note = "read as a table; rows of pixels are told by --label first, last or none, or by --image-shape"
+        note = (
+            "read as a table; if each row is a picture instead, say --image-shape HxW, or --label first, last or none"
+        )
         return replace(data, notes=(*data.notes, note))
     if request.reading.label not in (None, *ENDS):
         why = f"{name} is read as rows of pixels; table:PATH reads a table"

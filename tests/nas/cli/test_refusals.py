@@ -27,6 +27,7 @@ from tests.parts.command_line import SHORT, refused
         (["search", "--trials", "x"], "--trials"),
         (["search", "--pin", "latent=17"], "latent=17"),
         (["search", "--pin", "latent"], "--pin 'latent'"),
+        (["search", "--pin", "latnet=8"], "did you mean 'latent'?; allowed: latent, latent_layers and"),
         (["search", "--pin", "beta=4", "--pin", "family=plain"], "beta"),
         (["search", "--restrict", "width=8", "--pin", "network=fully_connected"], "width"),
         (["search", "--set", "populaton=4"], "did you mean 'population'"),

@@ -7,7 +7,7 @@ from nas.data.loading import load_data
 from tests.parts.data import one_line
 from tests.parts.tables import write_table
 
-NOTE = "read as a table; rows of pixels are told by --label first, last or none, or by --image-shape"
+NOTE = "read as a table; if each row is a picture instead, say --image-shape HxW, or --label first, last or none"
 ROWS = [[i % 3, *(i * 7 + j for j in range(9))] for i in range(30)]
 
 

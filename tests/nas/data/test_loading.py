@@ -36,6 +36,19 @@ def test_unknown_names_are_refused(name):
         load_data(name)
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"), [("mine", "folder"), ("a.csv", "csv"), ("a.CSV.gz", "csv"), ("a.npz", "npz")]
+)
+def test_a_path_without_its_kind_is_refused_with_what_was_meant(path, meant, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if meant == "folder":
+        (tmp_path / path).mkdir()
+    else:
+        (tmp_path / path).touch()
+    with pytest.raises(UserError, match=f"does not say what kind of data the path is; allowed: {meant}:{path}$"):
+        load_data(path)
+
+
 def test_every_data_set_is_explained():
     for name in data_set_names():
         text = describe_data_set(name)

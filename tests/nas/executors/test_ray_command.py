@@ -22,9 +22,9 @@ KILLS = int(os.environ.get("NAS_TEST_KILLS", "1"))
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--workers", "2", "--executor", "inline"], "--workers 2: is no option of --executor inline"),
-        (["--trial-timeout", "10s"], "--trial-timeout 10.0: is no option of --executor inline"),
-        (["--retries", "2"], "--retries 2: is no option of --executor inline"),
+        (["--workers", "2", "--executor", "inline"], "--workers 2: --executor inline has no such option"),
+        (["--trial-timeout", "10s"], "--trial-timeout 10.0: --executor inline has no such option"),
+        (["--retries", "2"], "--retries 2: --executor inline has no such option"),
         (["--trial-timeout", "soon", "--workers", "2"], "--trial-timeout 'soon'"),
         (["--workers", "0"], "--workers 0"),
         (["--workers", "4096"], "--workers 4096: this machine has"),

@@ -90,9 +90,9 @@ def test_a_preset_is_trained_and_the_run_says_what_it_was_resolved_to(tmp_path, 
     [
         (["search", "--preset", "denoise"], "--preset 'denoise': unknown, did you mean 'denoiser'?"),
         (["presets", "vae"], "NAME 'vae': unknown"),
-        (["train"], "RUN None is not accepted"),
+        (["train"], "RUN is missing; allowed: "),
         (["train", "a-run", "--preset", "dcgan"], "RUN 'a-run' is not accepted"),
-        (["train", "--preset", "table-quick"], "--epochs None is not accepted"),
+        (["train", "--preset", "table-quick"], "--epochs is missing; allowed: "),
     ],
 )
 def test_what_is_no_preset_is_refused_in_a_line(arguments, message, capsys):

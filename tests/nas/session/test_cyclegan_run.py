@@ -84,14 +84,14 @@ def test_the_best_is_trained_in_full_on_both_sets(run):
     assert [measurement.epoch for measurement in trained.trials[0].measurements] == [1, 2]
     assert trained.best.genotype == run.best.genotype
     assert trained.config.train_size == 64
-    with pytest.raises(nas.UserError, match="--dataset-b None"):
+    with pytest.raises(nas.UserError, match="--dataset-b: "):
         nas.train(run, 2, data="digits", name="alone")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--space", "cyclegan"], "--dataset-b None: --space cyclegan translates between two sets of images"),
+        (["--space", "cyclegan"], "--dataset-b: --space cyclegan translates between two sets of images"),
         (["--dataset-b", "digits"], "--dataset-b 'digits': --space autoencoder takes one data set"),
         (["--space", "gan", "--dataset-b", "digits"], "--space gan takes one data set; allowed: spaces that translate"),
         (["--space", "cyclegan", "--dataset-b", "digitz"], "--dataset-b 'digitz': unknown, did you mean 'digits'"),

@@ -120,7 +120,7 @@ def test_a_search_ends_by_judging_its_best_quickly_and_saying_what_of(tmp_path, 
     options = ["--trials", "1", "--epochs", "2", "--train-size", "300", *pins]
     assert command(["search", "--name", "a", *options]) == 0
     lines = capsys.readouterr().out.splitlines()
-    place = lines.index("judged by its uses, measured on 359 test examples (with pictures: nas evaluate a:0)")
+    place = lines.index("what it is good for, measured on 359 test examples (with pictures: nas evaluate a:0)")
     assert lines[place + 1].startswith("  labels from codes: linear probe 0.")
     assert lines[place + 2].startswith("  noise of 0.1: PSNR ")
     run = open_run(tmp_path / "runs/a")
@@ -140,7 +140,7 @@ def test_where_no_time_is_left_a_line_says_how_to_judge_the_best(tmp_path, monke
     pins, limit = SMALL | {"latent": 8}, {"time_limit": "5m", "epochs": 1, "train_size": 64}
     run = nas.search(trials=1, pin=pins, runs_dir=tmp_path, name="late", **limit)
     assert not run.evaluations
-    assert summarise(run) == ["no time was left to judge it by its uses: nas evaluate late:0"]
+    assert summarise(run) == ["no time was left to measure what it is good for: nas evaluate late:0"]
     monkeypatch.setattr("nas.session.evaluate._RESERVE", 2.0)
     assert nas.resume(run).evaluations[0]["quick"] is True
 

@@ -258,6 +258,15 @@ def test_a_run_says_whether_it_has_paid(run):
     assert "PCA with 16 components" in page
 
 
+@pytest.mark.parametrize(("times", "warned"), [(0.5, True), (2, False)])
+def test_a_run_says_where_what_is_simpler_is_better_than_its_model(times, warned, run, monkeypatch):
+    compared = {"baselines": {"PCA with 16 components": {"mse": times * run.tested["mse"]}}}
+    monkeypatch.setattr(type(run), "compared", compared)
+    said = run.describe_comparison()
+    assert len(said) == 1 + warned
+    assert not warned or said[1].startswith("PCA with 16 components is better than this model: give the search more")
+
+
 def test_finals_without_time_do_not_replace_what_was_found_before(tmp_path, monkeypatch):
     export_only_python(monkeypatch)
     run = nas.search(data=tiny_data(), runs_dir=tmp_path, **(OPTIONS | {"epochs": 12, "final_share": 0.01}))

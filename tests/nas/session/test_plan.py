@@ -56,7 +56,7 @@ def test_scoring_takes_a_small_part_of_the_time_and_never_more_than_there_is():
 
 
 def test_a_limit_in_which_nothing_could_be_learnt_is_refused_before_the_search():
-    with pytest.raises(UserError, match=r"--time-limit.*updates of the usual genotype take 256.0 s"):
+    with pytest.raises(UserError, match=r"--time-limit.*updates of the usual genotype take 256.0 s here"):
         planned_for(Pace(32, 1.0, 100))
 
 
