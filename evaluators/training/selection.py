@@ -15,7 +15,6 @@ from evaluators.training.epochs import Training
 from nas.core.evaluator import WEIGHTS
 from nas.core.metric import Metric
 
-
 Scored = Literal["validation", "test", "seen"]
 """A part of the data that is scored; ``seen``: as many examples of the training part as of the validation part."""
 

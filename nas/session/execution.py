@@ -13,6 +13,7 @@ from nas.core.errors import UserError
 from nas.core.evaluator import Evaluator
 from nas.core.job import TrainFinalist, TrainPortion, TrainRung, is_told
 from nas.core.search import Hooks, Limits, Search
+from nas.core.space import Regularisable
 from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
 from nas.session.comparison import compare_best
@@ -20,6 +21,7 @@ from nas.session.cost_limits import make_refusal
 from nas.session.delivery import export_model, write_report
 from nas.session.environment import keep_threads
 from nas.session.evaluate import evaluate_best
+from nas.session.final_parts import keep_as_it_is
 from nas.session.finals import FinalsHook
 from nas.session.plan import find_exploring_seconds, find_final_share, find_training_seconds
 from nas.session.promotion import forget_paused, make_promoter
@@ -115,6 +117,7 @@ def _make_finals(run: Run, *, searching: bool, began: float) -> FinalsHook:
     return FinalsHook(
         run.study, count, find_final_share(config), parts.usual, limit, exploring, timed=timed,
         starts_later=parts.executor.announces_start,
+        regularise=parts.space.regularise if isinstance(parts.space, Regularisable) else keep_as_it_is,
     )  # fmt: skip
 
 

@@ -1,16 +1,10 @@
-"""The finals of a search: the best few candidates, and the usual one, are trained in full against each other.
-
-Successive halving by going on (Jamieson & Talwalkar 2016): every finalist is trained for a while, the weaker half is
-left, the others go on from where they were, and the last one takes the rest of the time. Which part comes next follows
-from the trials alone, so a run that was interrupted goes on with the part that is missing.
-"""
+"""The finals of a search: when they begin, who is in them, and what they leave behind."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 from nas.core.evaluator import CHECKPOINT
@@ -18,48 +12,11 @@ from nas.core.genotype import Genotype
 from nas.core.job import Train, TrainFinalist, TrainRung, is_told
 from nas.core.search import Search
 from nas.core.trial import Proposal, Trial
+from nas.session.final_parts import RACING, Finals, Regularise, find_winner, keep_as_it_is, next_part
 from nas.study.study import Study
 
-RACING = 0.3
-"""The share of the finals' time in which the finalists race; the rest is the winner's, who then has had most of it.
-
-Where candidates have a time it is no more than the share of that which is for exploring.
-"""
 _EXPLORING_AGAIN = 0.6  # of the time that is left where finals end early: the usual genotype has had all it needs
 _LEAST_AGAIN = 0.1  # of a time limit, for candidates and finals once more
-_EPOCHS_OF_WINNER = 16  # in the time after the race
-_LEAST_LAST = 0.3  # of the finals' time that is the winner's, however long the parts before took
-
-
-@dataclass(frozen=True)
-class Finals:
-    """Who is in the finals, and for how long.
-
-    Attributes:
-        after: how many trials the strategy had proposed.
-        seconds: of training, of all finalists together.
-        candidates: the numbers of the trials whose genotypes are trained, the best first.
-        timed: whether candidates were given a time.
-        racing: the share of their time in which the finalists race.
-    """
-
-    after: int
-    seconds: float
-    candidates: tuple[int, ...]
-    timed: bool = False
-    racing: float = RACING
-
-    @property
-    def sizes(self) -> list[int]:
-        """How many finalists there are in each stage: half of those before, rounded up, down to one."""
-        sizes = [len(self.candidates)]
-        while sizes[-1] > 1:
-            sizes.append(math.ceil(sizes[-1] / 2))
-        return sizes
-
-    def note(self) -> dict[str, object]:
-        """What a study remembers of them."""
-        return {**asdict(self), "candidates": list(self.candidates)}
 
 
 class FinalsHook:
@@ -73,6 +30,7 @@ class FinalsHook:
         end: when the time of the finals is up, by the clock `now`; None for no limit.
         exploring: seconds of the candidates that come before; None for no limit.
         timed: whether candidates have a time.
+        regularise: gives genotypes of the same weights that are kept from learning the data by heart.
         starts_later: whether `start_clock` is called when there is something that evaluates them.
     """
 
@@ -87,13 +45,14 @@ class FinalsHook:
         *,
         timed: bool = False,
         starts_later: bool = False,
+        regularise: Regularise = keep_as_it_is,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._study, self._count, self._share, self._usual = study, count, share, usual
         self._racing = min(RACING, 1 - share) if timed else RACING
         self._end, self._timed, self._now, self._began = end, timed, now, now()
         self._explored_at = math.inf if exploring is None else self._began + exploring
-        self._starting = starts_later
+        self._starting, self._regularise = starts_later, regularise
 
     def start_clock(self) -> None:
         """Let the time of exploring begin: its share of what a start has left of the limit."""
@@ -121,14 +80,17 @@ class FinalsHook:
 
     def _have_ended(self, search: Search) -> bool:
         finals = self._read(search.begun)
-        return finals is not None and not search.running and next_part(finals, search.begun) is None
+        if finals is None or search.running:
+            return False
+        return next_part(finals, search.begun, regularise=self._regularise) is None
 
     def propose_part(self, search: Search) -> Proposal | None:
         """Propose what is to be trained next, once the strategy has no more; None to wait, or if nothing is."""
         finals = self._find(search)
         if finals is None:
             return None
-        return next_part(finals, search.begun, search.objectives[0].name, lambda number: self._path(number).is_file())
+        able = lambda number: self._path(number).is_file()  # noqa: E731
+        return next_part(finals, search.begun, search.objectives[0].name, able, self._regularise)
 
     def find_best(self, search: Search) -> Trial | None:
         """Find the winner of the finals, or what the strategy recommends where that is better or there are none.
@@ -146,8 +108,8 @@ class FinalsHook:
         match trial.job:
             case TrainFinalist(settles=True):
                 gone = kept
-            case TrainFinalist(continues=source):
-                gone = kept & {source}
+            case TrainFinalist(stage=stage, continues=source):
+                gone = kept & {one.number for one in search.begun if _is_past(one, stage, source)}
             case Train():
                 able = _sort_able(search.ended, None)
                 hopeful = {one.number for one in able[: self._count + 1]}
@@ -189,8 +151,9 @@ class FinalsHook:
             if seconds <= 0:
                 return None
         finals = Finals(
-            sum(trial.job.counted for trial in explored), round(seconds, 3), candidates, self._timed, self._racing
-        )
+            sum(trial.job.counted for trial in explored), round(seconds, 3), candidates, self._timed, self._racing,
+            regularises=any(self._regularise(t.genotype) for t in explored if t.number in candidates),
+        )  # fmt: skip
         self._study.note("finals", finals.note())
         return finals
 
@@ -229,99 +192,8 @@ def _sort_able(trials: Sequence[Trial], best: int | None) -> list[Trial]:
     return sorted(able, key=lambda t: (t.number != best, t.stopped, -t.reached, t.losses, t.number))
 
 
-def next_part(
-    finals: Finals,
-    trials: Sequence[Trial],
-    objective: str = "",
-    goes_on: Callable[[int], bool] = lambda number: False,
-) -> Proposal | None:
-    """The part of a finalist's training that comes next; None where one must end before, or the finals are over.
-
-    Args:
-        objective: the metric by which the best epoch of each is kept; empty for the evaluator's first.
-        goes_on: whether a candidate of this number has left a checkpoint to go on from.
-    """
-    by_number = {trial.number: trial for trial in trials}
-    parts = {
-        (trial.job.candidate, trial.job.stage): trial
-        for trial in trials
-        if isinstance(trial.job, TrainFinalist) and trial.job.after == finals.after
-    }
-    left, sizes = list(finals.candidates), finals.sizes
-    for stage, size in enumerate(sizes):
-        left = left[:size]
-        for candidate in left:
-            if (candidate, stage) not in parts:
-                before = parts.get((candidate, stage - 1))
-                if before is None and isinstance(by_number[candidate].job, Train) and goes_on(candidate):
-                    before = by_number[candidate]
-                spent = sum(_count_seconds(trial, by_number) for trial in parts.values())
-                return _propose_part(finals, by_number[candidate], before, stage, spent, objective)
-        here = [parts[candidate, stage] for candidate in left]
-        if any(trial.outcome is None for trial in here):
-            return None
-        alive = [trial for trial in here if trial.outcome is not None and trial.outcome.scored]
-        alive.sort(key=lambda trial: (trial.losses[0], trial.number))
-        left = [trial.job.candidate for trial in alive if isinstance(trial.job, TrainFinalist)]
-        if not left:
-            return None
-    return None
-
-
-def _propose_part(
-    finals: Finals, candidate: Trial, before: Trial | None, stage: int, spent: float, objective: str
-) -> Proposal:
-    latest, sizes, racing = before or candidate, finals.sizes, finals.racing * finals.seconds
-    an_epoch, epoch_size = _plan_epoch(finals, latest)
-    trained = 0 if before is None else latest.measurements[-1].epoch
-    if stage == len(sizes) - 1:
-        seconds = max(finals.seconds - spent, _LEAST_LAST * finals.seconds)
-        epochs = max(1, round(seconds / an_epoch))
-        horizon = trained + epochs
-    else:
-        epochs = max(1, round(racing / (len(sizes) - 1) / sizes[stage] / an_epoch))
-        # what it will have been trained for if it wins: its parts of the race, and the rest
-        to_come = sum(racing / (len(sizes) - 1) / size for size in sizes[stage + 1 : -1])
-        horizon = trained + epochs + max(1, round((to_come + (1 - finals.racing) * finals.seconds) / an_epoch))
-    job = TrainFinalist(
-        finals.after,
-        candidate.number,
-        stage,
-        trained,
-        epochs,
-        horizon,
-        settles=stage == len(sizes) - 1,
-        continues=None if before is None else before.number,
-        seconds=None if epoch_size is None else round(epochs * an_epoch, 3),
-        epoch_size=epoch_size,
-        objective=objective,
-    )
-    origin = f"finals of trial {candidate.number}, stage {stage + 1} of {len(sizes)}"
-    return Proposal(candidate.genotype, (latest.number,), origin, job)
-
-
-def _plan_epoch(finals: Finals, latest: Trial) -> tuple[float, int | None]:
-    """How many seconds an epoch of a finalist takes, and about how many examples that is.
-
-    Where candidates were given a time, an epoch has a fixed share of the finals; else it is a candidate's epoch.
-    """
-    seconds = latest.metrics["seconds"]
-    if not finals.timed:
-        return seconds / latest.measurements[-1].epoch, None
-    an_epoch = (1 - finals.racing) * finals.seconds / _EPOCHS_OF_WINNER
-    return an_epoch, max(1, round(an_epoch * latest.metrics["examples"] / seconds))
-
-
-def _count_seconds(part: Trial, by_number: Mapping[int, Trial]) -> float:
-    """Count the seconds of a part alone; those that are measured are of all that it goes on with."""
-    assert isinstance(part.job, TrainFinalist)
-    source = part.job.continues
-    before = 0.0 if source is None else by_number[source].metrics["seconds"]
-    return max(0.0, part.metrics.get("seconds", before) - before)
-
-
-def find_winner(trials: Sequence[Trial]) -> Trial | None:
-    """The finalist's trial of least loss, of those that have ended; None where none has."""
-    own = [t for t in trials if isinstance(t.job, TrainFinalist)]
-    ended = [t for t in own if t.outcome is not None and t.outcome.kind == "complete"]
-    return min(ended, key=lambda trial: (trial.losses, trial.number), default=None)
+def _is_past(trial: Trial, stage: int, source: int | None) -> bool:
+    """Whether nothing goes on from a trial, once a part of this stage has ended that went on from `source`."""
+    if isinstance(trial.job, TrainFinalist):
+        return trial.job.stage < stage - 1  # several of the next stage may go on from one of the stage before
+    return trial.number == source

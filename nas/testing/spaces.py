@@ -21,7 +21,7 @@ from torch import nn
 
 from nas.core.errors import InvalidGenotype
 from nas.core.genotype import Genotype
-from nas.core.space import Evolvable, Restrictable, SearchSpace, Shape, Traceable, drawing, sample
+from nas.core.space import Evolvable, Regularisable, Restrictable, SearchSpace, Shape, Traceable, drawing, sample
 from nas.core.supernet import Relaxable, SharesWeights, SupernetPlan, perturbed
 
 
@@ -187,6 +187,22 @@ class SpaceContract:
         for first, second in itertools.pairwise(members):
             smaller.validate(smaller.mutate(first, generator)[0])
             smaller.validate(smaller.crossover(first, second, generator))
+
+    def test_regularised_genotypes_validate_and_have_the_same_weights(
+        self, space: SearchSpace, drawn: list[Genotype]
+    ) -> None:
+        if not isinstance(space, Regularisable):
+            pytest.skip("the space knows no regularisation")
+        for genotype in drawn[: self.built]:
+            shapes = [
+                {name: value.shape for name, value in space.build(one, self.shapes[0]).state_dict().items()}
+                for one in (genotype, *space.regularise(genotype))
+                if self.shapes
+            ]
+            assert all(found == shapes[0] for found in shapes)
+            for other in space.regularise(genotype):
+                space.validate(other)
+                assert other != genotype
 
     def test_equal_generators_give_equal_genotypes_whatever_the_global_ones(self) -> None:
         made = []

@@ -18,6 +18,7 @@ from evaluators.training.optimisers import OPTIMISERS
 from evaluators.training.schedules import SCHEDULES
 from evaluators.training.single_network import SingleNetworkTraining
 from nas.core.errors import Diverged, OutOfMemory
+from nas.core.job import TrainFinalist
 from nas.core.space import sample
 from nas.core.trial import Proposal, Trial
 from nas.data.dataset import as_float
@@ -230,3 +231,23 @@ def test_pictures_are_png_of_the_rows(tmp_path):
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.size == (5 * 34, 2 * 34)
         assert picture.mode == "RGB"
+
+
+def test_finalists_say_how_much_worse_they_are_on_what_they_were_not_trained_on():
+    data = tiny_data()
+    evaluator = AutoencoderTask.make_evaluator(SPACE, data, epochs=1)
+    genotype = drawn(1, family="plain", network="convolutional", augmentation="none", optimiser="adam")
+    job = TrainFinalist(0, 0, 0, 0, 3, 3, objective="psnr")
+    first, *_, last = evaluator.evaluate(Trial(0, Proposal(genotype, job=job), 7))
+    assert "overfitting" not in first.metrics  # it is measured once
+    model = SPACE.build(genotype, data.shape)
+    model.load_state_dict(load(last.artifacts["weights.safetensors"]))
+    assert last.metrics["kept_epoch"] == 3
+
+    def measure(part):
+        images = as_float(part.examples)
+        return score_reconstructions(as_autoencoder(model.eval()), images, {}, 0).metrics["psnr"]
+
+    kept, seen = measure(data.validation), measure(data.train.take(slice(len(data.validation))))
+    assert last.metrics["overfitting"] == pytest.approx((seen - kept) / seen, abs=1e-4)
+    assert evaluator.metrics["overfitting"].caveat

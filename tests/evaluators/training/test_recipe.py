@@ -10,6 +10,7 @@ from evaluators.autoencoder.bounds import as_autoencoder
 from evaluators.autoencoder.families import training_loss
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.metrics.cost import PeakMemory
+from evaluators.training.augmentations import AUGMENTATIONS
 from evaluators.training.optimisers import OPTIMISERS
 from evaluators.training.schedules import SCHEDULES
 from nas.core.trial import Proposal, Trial
@@ -86,7 +87,14 @@ def test_the_learning_rate_follows_its_schedule_step_by_step(tiny, monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ("augmentation", "expected"), [("none", {"kept"}), ("flip", {"kept", "mirrored"}), ("shift", {"kept", "moved"})]
+    ("augmentation", "expected"),
+    [
+        ("none", {"kept"}),
+        ("flip", {"kept", "mirrored"}),
+        ("shift", {"kept", "moved"}),
+        ("shift_half", {"kept", "moved"}),
+        ("flip_shift_half", {"kept", "mirrored", "moved"}),
+    ],
 )
 def test_the_model_is_shown_augmented_images(tiny, augmentation, expected):
     images = as_float(tiny.train.examples)
@@ -94,3 +102,10 @@ def test_the_model_is_shown_augmented_images(tiny, augmentation, expected):
     shown = torch.cat(shown_in_training(genotype_with(augmentation=augmentation), tiny)).tolist()
     found = {"kept" if image in kept else "mirrored" if image in mirrored else "moved" for image in shown}
     assert found == expected
+
+
+def test_of_halves_about_every_second_image_is_moved():
+    images = torch.rand(400, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    shown = AUGMENTATIONS["shift_half"](images, torch.Generator().manual_seed(1))
+    # of those that are moved one in 25 is moved by nothing
+    assert (shown == images).all((1, 2, 3)).float().mean() == pytest.approx(0.52, abs=0.06)

@@ -9,7 +9,8 @@ from nas.core.errors import UserError
 from nas.core.genotype import Genotype
 from nas.core.job import Train, TrainFinalist
 from nas.core.trial import Measurement, Outcome, Proposal, Trial
-from nas.session.finals import RACING, Finals, FinalsHook, choose_finalists, find_winner, next_part
+from nas.session.final_parts import RACING, Finals, find_winner, next_part
+from nas.session.finals import FinalsHook, choose_finalists
 from nas.testing.toys import LOSS
 from tests.conftest import SMALL, export_only_python, tiny_data
 from tests.parts.interrupting import interrupting_last_part
@@ -96,6 +97,69 @@ def test_a_stage_waits_for_all_of_the_one_before():
     running = Trial(5, next_part(finals, EXPLORED), 0)
     other = Trial(6, next_part(finals, [*EXPLORED, running]), 0)
     assert next_part(finals, [*EXPLORED, running, other]) is None
+
+
+def overfits(trials, proposal, loss, share):
+    """The trial of a part that ends with this loss and is so much better on what it was trained on."""
+    job = proposal.job
+    epochs = job.before + job.epochs
+    measurements = (Measurement(epochs, {"loss": loss, "seconds": float(epochs), "overfitting": share}),)
+    return Trial(len(trials), proposal, 0, measurements, Outcome("complete"), (loss,))
+
+
+def double(genotype):
+    """Two ways of regularising a letter that has not been regularised yet."""
+    letter = genotype.content["letter"]
+    return tuple(Genotype.of("toy", 1, {"letter": letter + more}) for more in "xy") if len(letter) == 1 else ()
+
+
+def test_a_winner_that_overfits_is_tried_with_more_regularisation_and_goes_on_as_the_best():
+    finals = Finals(5, SECONDS, (3, 4), regularises=True)
+    trials, losses = list(EXPLORED), {"d": 0.9, "e": 0.8, "ex": 0.7, "ey": 0.75}
+    while (proposal := next_part(finals, trials, regularise=double)) is not None:
+        trials.append(overfits(trials, proposal, losses[proposal.genotype.content["letter"]], 0.2))
+    parts = trials[5:]
+    letters = [part.genotype.content["letter"] for part in parts]
+    assert letters == ["d", "e", "e", "ex", "ey", "ex", "ex"]
+    assert [part.job.stage for part in parts] == [0, 0, 1, 1, 1, 2, 4]
+    assert [part.job.continues for part in parts[2:]] == [6, 6, 6, 8, 10]  # all from the winner of the race
+    assert [part.job.settles for part in parts] == [False] * 6 + [True]
+    assert parts[3].proposal.origin == "finals of trial 4, tried with letter e -> ex"
+    tried = sum(part.job.epochs for part in parts[2:5])
+    assert tried == pytest.approx(0.09 * SECONDS, abs=1)
+    assert sum(part.job.epochs for part in parts) == pytest.approx(SECONDS, abs=3)
+    assert find_winner(trials).genotype.content["letter"] == "ex"
+
+
+def test_one_that_overfits_on_its_way_is_tried_then_and_stays_as_it_is_where_that_is_better():
+    finals = Finals(5, SECONDS, (3,), regularises=True)
+    trials = list(EXPLORED)
+    while (proposal := next_part(finals, trials, regularise=double)) is not None:
+        worse = len(proposal.genotype.content["letter"]) > 1
+        trials.append(overfits(trials, proposal, 0.9 if worse else 0.8, 0.2))
+    assert [part.genotype.content["letter"] for part in trials[5:]] == ["d", "d", "dx", "dy", "d"]
+    assert [part.job.stage for part in trials[5:]] == [1, 2, 2, 2, 3]
+
+
+@pytest.mark.parametrize(("share", "regularises"), [(0.04, True), (0.5, False)])
+def test_without_overfitting_nothing_is_tried_nor_in_finals_that_began_earlier(share, regularises):
+    finals = Finals(5, SECONDS, (3, 4), regularises=regularises)
+    trials = list(EXPLORED)
+    while (proposal := next_part(finals, trials, regularise=double)) is not None:
+        trials.append(overfits(trials, proposal, 0.5, share))
+    assert {len(part.genotype.content["letter"]) for part in trials[5:]} == {1}
+
+
+def test_what_fails_regularised_is_left_and_the_winner_goes_on():
+    finals = Finals(5, SECONDS, (3, 4), regularises=True)
+    trials = list(EXPLORED)
+    while (proposal := next_part(finals, trials, regularise=double)) is not None:
+        made = overfits(trials, proposal, 0.5, 0.2)
+        if len(proposal.genotype.content["letter"]) > 1:
+            made = replace(made, outcome=Outcome("diverged"), losses=(float("inf"),))
+        trials.append(made)
+    assert trials[-1].job.settles
+    assert trials[-1].genotype.content["letter"] == "d"
 
 
 class NoStudy:
@@ -193,6 +257,23 @@ def test_workers_that_take_all_the_time_to_start_are_given_nothing(tmp_path):
 def test_without_a_limit_exploring_is_never_over(tmp_path):
     hook = FinalsHook(NoStudy(tmp_path), 2, 0.5, None, None)
     assert not hook.end_exploring(Recorded(EXPLORED))
+
+
+def test_the_checkpoint_that_several_go_on_from_is_kept_until_all_have_ended(tmp_path):
+    study = NoStudy(tmp_path)
+    study.checkpoints = lambda: sorted(tmp_path.glob("*"))
+    study.weights_path = lambda number, name: tmp_path / f"{number}.safetensors"
+    hook = FinalsHook(study, 1, 0.7, EXPLORED[4].genotype, 200.0, 60.0, regularise=double, now=lambda: 60.0)
+    search, kept = Recorded(EXPLORED), []
+    while (proposal := hook.propose_part(search)) is not None:
+        source = proposal.job.continues
+        assert source is None or study.weights_path(source, "").is_file()
+        search.begun.append(overfits(search.begun, proposal, 0.5, 0.2))
+        study.weights_path(len(search.begun) - 1, "").touch()
+        hook.forget_checkpoints(search, search.begun[-1])
+        kept.append(len(study.checkpoints()))
+    assert max(kept) <= 7
+    assert kept[-1] == 0
 
 
 OPTIONS = {"trials": 3, "epochs": 2, "pin": SMALL, "seed": 1, "finalists": 2}

@@ -339,3 +339,15 @@ def test_muon_begins_at_a_rate_of_its_own():
 def test_families_whose_codes_are_drawn_begin_with_adam(family):
     decided = usual(LABELLED, family=family).content
     assert decided["optimiser"] == ("adam" if FAMILIES[family].variational else "muon")
+
+
+def test_regularised_are_other_augmentations_and_the_largest_decay_of_those_that_are_allowed():
+    usual = SMALL.grow(lambda choice: choice.usual if choice.usual is not None else choice.values[0])
+    changed = [
+        {site: value for site, value in other.content.items() if usual.content[site] != value}
+        for other in SMALL.regularise(usual)
+    ]
+    augmentations = [{"augmentation": kind} for kind in ("flip", "shift", "shift_half", "flip_shift_half")]
+    assert changed == [*augmentations, {"weight_decay": 0.1}]
+    pinned = SMALL.restrict({"augmentation": ("none",), "weight_decay": (0.0, 0.001)})
+    assert [other.content["weight_decay"] for other in pinned.regularise(usual)] == [0.001]
