@@ -12,7 +12,6 @@ from nas.report.words import name_operation
 
 _WIDTH, _ROW, _TOP, _LEFT, _RIGHT = 350, 24, 8, 122, 44
 _LONGEST, _MOST_ROWS, _MOST_STEPS, _TOLD = 17, 12, 40, 4
-_UNLIKELY = "others"
 
 
 @dataclass(frozen=True)
@@ -41,40 +40,44 @@ def draw_course(course: Course, x_label: str) -> Markup:
     kept = _thin_out(len(course.places))
     places = [course.places[step] for step in kept]
     rows = [(name, [row[step] for step in kept]) for name, row in _gather_rows(course.shares)]
-    greatest = max(share for _, row in rows for share in row)
     bottom, across = _TOP + _ROW * len(rows), _WIDTH - _LEFT - _RIGHT
-    even = (_ROW - 4) / greatest / len(course.shares)
-    first, whole = places[0], places[-1] - places[0]
-    xs = [round(_LEFT + across * (place - first) / whole, 1) for place in places]
+    first, last = places[0], places[-1]
+
+    def place(value: float) -> float:
+        return round(_LEFT + across * (value - first) / (last - first), 1)
+
     parts = []
     for tick in make_axis(places, "linear", 5, whole=True).ticks:
-        x = round(_LEFT + across * (tick - first) / whole, 1)
-        if not 0 <= tick - first <= whole:
-            continue
-        parts.append(Markup('<path class="grid" d="M{},{}v5"/>').format(x, bottom))
-        parts.append(
-            Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, bottom + 17, label_tick(tick))
-        )
+        if first <= tick <= last:
+            parts.append(Markup('<path class="grid" d="M{},{}v5"/>').format(place(tick), bottom))
+            text = Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>')
+            parts.append(text.format(place(tick), bottom + 17, label_tick(tick)))
+    xs = [place(value) for value in places]
+    highest = (_ROW - 4) / max(share for _, row in rows for share in row)  # of a probability of 1
     for number, (name, row) in enumerate(rows):
-        y, kind = _TOP + _ROW * (number + 1), "best" if number == 0 else ""
-        parts.append(Markup('<path class="grid" d="M{},{}H{}"/>').format(_LEFT, y, _WIDTH - _RIGHT))
-        heights = [round(y - (_ROW - 4) * share / greatest, 1) for share in row]
-        edge = " ".join(f"{x},{height}" for x, height in zip(xs, heights, strict=True))
-        shape = Markup('<polygon class="area {}" points="{},{} {} {},{}"/>')
-        parts.append(shape.format(kind, xs[0], y, edge, xs[-1], y))
-        if number < len(rows) - 1 or len(rows) == len(course.shares):  # not of others together
-            parts.append(Markup('<path class="even" d="M{},{:.1f}H{}"/>').format(_LEFT, y - even, _WIDTH - _RIGHT))
+        y, others = _TOP + _ROW * (number + 1), number == len(rows) - 1 and len(rows) < len(course.shares)
+        heights = [round(y - highest * share, 1) for share in row]
+        parts.append(_draw_area(xs, heights, y, "best" if number == 0 else ""))
+        if not others:
+            even = y - highest / len(course.shares)
+            parts.append(Markup('<path class="even" d="M{},{:.1f}H{}"/>').format(_LEFT, even, _WIDTH - _RIGHT))
         named = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
         parts.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 8, y - 5, named))
         parts.append(Markup('<text x="{}" y="{}">{}</text>').format(_WIDTH - _RIGHT + 6, y - 5, _say(row[-1])))
-    for place, (x, step) in enumerate(zip(xs, kept, strict=True)):
-        said = f"{course.steps[step]}: {_say_step(rows, place)}"
+    for number, (x, step) in enumerate(zip(xs, kept, strict=True)):
+        said = f"{course.steps[step]}: {_say_step(rows, number)}"
         parts.append(Markup('<path class="slice" d="M{},{}V{}" data-tip="{}"/>').format(x, _TOP, bottom, said))
     label = Markup('<text class="label" x="{}" y="{}" text-anchor="middle">{}</text>')
     parts.append(label.format(_LEFT + across / 2, bottom + 35, x_label))
-    text = f"{course.name}: {course.steps[0]}, {_say_step(rows, 0)}; {course.steps[-1]}, {_say_step(rows, -1)}"
+    said = f"{course.name}: {course.steps[0]}, {_say_step(rows, 0)}; {course.steps[-1]}, {_say_step(rows, -1)}"
     opened = Markup('<svg class="chart course" viewBox="0 0 {} {}" role="img" tabindex="0" aria-label="{}">')
-    return opened.format(_WIDTH, bottom + 40, text) + Markup("").join(parts) + Markup("</svg>")
+    return opened.format(_WIDTH, bottom + 40, said) + Markup("").join(parts) + Markup("</svg>")
+
+
+def _draw_area(xs: Sequence[float], heights: Sequence[float], bottom: float, kind: str) -> Markup:
+    edge = " ".join(f"{x},{height}" for x, height in zip(xs, heights, strict=True))
+    shape = Markup('<path class="grid" d="M{},{}H{}"/><polygon class="area {}" points="{},{} {} {},{}"/>')
+    return shape.format(_LEFT, bottom, _WIDTH - _RIGHT, kind, xs[0], bottom, edge, xs[-1], bottom)
 
 
 def _thin_out(count: int) -> list[int]:
@@ -90,7 +93,7 @@ def _gather_rows(shares: Mapping[str, Sequence[float]]) -> list[tuple[str, list[
     shown = sorted(shown, key=lambda value: shares[value][-1], reverse=True)
     rows = [(name_operation(value), list(shares[value])) for value in shown]
     rest = [shares[value] for value in ranked if value not in shown]
-    return [*rows, *([(f"{len(rest)} {_UNLIKELY}", [sum(step) for step in zip(*rest, strict=True)])] if rest else [])]
+    return [*rows, *([(f"{len(rest)} others", [sum(step) for step in zip(*rest, strict=True)])] if rest else [])]
 
 
 def _say_step(rows: Sequence[tuple[str, Sequence[float]]], step: int) -> str:

@@ -39,6 +39,7 @@ def test_graphs_of_a_file_of_their_own_stand_beside_and_below_each_other_with_th
     wide = [("input", "output", f"operation_{n}") for n in range(5)]
     drawn = draw_graphs_alone({"first_cell": [("input", "output", "<b>")], "second": wide, "third": wide})
     root = ElementTree.fromstring(drawn)  # well-formed, with an XML namespace, as a browser wants it of a file
+    assert b"<b>" not in drawn
     space = "{http://www.w3.org/2000/svg}"
     assert root.tag == f"{space}svg"
     names = [text.text for text in root.iter(f"{space}text") if text.get("class") == "name"]

@@ -18,10 +18,11 @@ BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(NAMES)} is on the PATH")
 
 
-def browse(url, profile, seconds=5):
+def browse(url, profile, seconds=2):
     """Open a page, and give what it has become after so many seconds of its own time, and what its console says."""
     asked = [
         BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom",
+        "--disable-background-networking", "--no-first-run",
         f"--user-data-dir={profile}", f"--virtual-time-budget={1000 * seconds}", url,
     ]  # fmt: skip
     done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=True)
