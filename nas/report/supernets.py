@@ -20,15 +20,16 @@ class SupernetFacts:
     """What is told of one supernet.
 
     Attributes:
-        changes: epochs after which another genotype is derived than before, and how many of its decisions differ.
-        derived: what it stands for at the end, in words.
+        changes: epochs after which another genotype is derived than before, and how many of its decisions differ; None
+            of a supernet of which that is known after its last epoch alone.
+        derived: what it stands for at the end, in words; empty where it stands for nothing.
         courses: how the operations of each edge were weighted after every epoch, the edges that moved most first;
             none of a supernet without alphas.
     """
 
     trial: Trial
     charts: tuple[Chart, ...]
-    changes: tuple[tuple[int, int], ...]
+    changes: tuple[tuple[int, int], ...] | None
     derived: str
     courses: tuple[Course, ...]
 
@@ -58,8 +59,9 @@ def _tell(facts: Facts, trial: Trial) -> SupernetFacts:
         differing = sum(before.content.get(site) != after.content.get(site) for site in sites)
         if differing:
             changes.append((epoch, differing))
-    stands_for = facts.space.describe(derived[-1][1], facts.shape) if derived else "nothing"
-    return SupernetFacts(trial, tuple(charts), tuple(changes), stands_for, tuple(_follow_alphas(facts, trial)))
+    stands_for = facts.space.describe(derived[-1][1], facts.shape) if derived else ""
+    known = tuple(changes) if len(derived) > 1 else None
+    return SupernetFacts(trial, tuple(charts), known, stands_for, tuple(_follow_alphas(facts, trial)))
 
 
 def _follow_alphas(facts: Facts, trial: Trial) -> list[Course]:

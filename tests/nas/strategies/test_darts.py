@@ -1,6 +1,7 @@
 """The strategy darts, and runs in which supernets are trained."""
 
 import json
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -237,6 +238,20 @@ def test_the_report_draws_the_alphas_as_they_were_after_every_epoch(finished):
         for step, row in enumerate(history):
             weights = probabilities(row["alphas"][key])
             assert {option: shares[step] for option, shares in course.shares.items()} == pytest.approx(weights)
+
+
+def test_whether_what_is_derived_has_changed_is_told_only_where_it_is_known_of_several_epochs(finished):
+    facts = Facts(finished)
+    (told,) = list_supernets(facts)
+    assert told.changes is not None
+    measured = facts.trials[0].measurements
+    bare = [replace(one, derived=()) for one in measured]
+    facts.trials = [replace(facts.trials[0], measurements=(*bare[:-1], measured[-1]))]
+    (told,) = list_supernets(facts)
+    assert told.changes is None
+    assert told.derived
+    facts.trials = [replace(facts.trials[0], measurements=tuple(bare))]
+    assert list_supernets(facts)[0].derived == ""
 
 
 def genotypes(run):
