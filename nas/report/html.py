@@ -14,12 +14,14 @@ from nas.core.job import PruneChannels
 from nas.core.space import Drawable
 from nas.report import importance as decisions
 from nas.report.charts import draw_chart
+from nas.report.courses import draw_course
 from nas.report.facts import Facts, encode_png
 from nas.report.front import draw_fronts
 from nas.report.graphs import draw_graph
 from nas.report.layers import Part, list_parts
 from nas.report.lineage import trace_lineage
 from nas.report.page import render_page
+from nas.report.policy import describe_policy
 from nas.report.progress import describe_effort, draw_best_so_far, draw_learning_curves, list_kinds
 from nas.report.proposals import find_shifts
 from nas.report.repeat import describe_repeating
@@ -62,7 +64,11 @@ def render(run: Run) -> str:
         importance=_describe_importance(facts),
         lineage=trace_lineage(facts),
         shifts=find_shifts(facts),
-        supernets=[(one, [draw_chart(chart) for chart in one.charts]) for one in list_supernets(facts)],
+        learned=_draw_policy(facts),
+        supernets=[
+            (one, [draw_chart(chart) for chart in one.charts], [draw_course(course, "epoch") for course in one.courses])
+            for one in list_supernets(facts)
+        ],
         evaluations=[_describe_evaluation(run, number, noted) for number, noted in run.evaluations.items()],
         table=make_trial_table(facts),
         repeat=describe_repeating(facts),
@@ -119,6 +125,14 @@ def _draw_graphs(facts: Facts, best: Trial) -> list[tuple[str, Markup]]:
         return []
     graphs = facts.space.graphs(best.genotype)
     return [(name.replace("_", " "), draw_graph(name, links)) for name, links in graphs.items()]
+
+
+def _draw_policy(facts: Facts) -> dict[str, Any] | None:
+    policy = describe_policy(facts)
+    if policy is None:
+        return None
+    courses = [(course.name, draw_course(course, "trial")) for course in policy.courses]
+    return {"facts": policy, "entropy": draw_chart(policy.entropy), "courses": courses}
 
 
 def _list_network(facts: Facts, best: Trial) -> list[Part]:

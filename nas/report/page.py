@@ -22,13 +22,18 @@ def render_page(template: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    style, script = _read("page.css"), _read("page.js")
+    style, script = read_style("light", "page", "graph"), _read("page.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     page = environment.get_template(template)
     return page.render(style=Markup(style), script=Markup(script), policy=policy, count=format_count, **values)  # noqa: S704 - both are files of this package
+
+
+def read_style(*names: str) -> str:
+    """Read style sheets of the pages, one after another."""
+    return "".join(_read(f"{name}.css") for name in names)
 
 
 @functools.cache
