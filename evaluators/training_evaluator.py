@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from evaluators.metrics.cost import PeakMemory, Stopwatch, estimate_training_memory, measure_latency
+from evaluators.metrics.cost import PeakMemory, Stopwatch, estimate_training_memory
 from evaluators.metrics.exact import score_exactly
+from evaluators.metrics.latency import EXAMPLES, THREADS
 from evaluators.model_builder import ModelBuilder
 from evaluators.models import serialise_tensors, translate_memory_errors
 from evaluators.pictures import render_rows
@@ -61,13 +62,15 @@ class TrainingEvaluator(Evaluator):
     scoring so far) and ``peak_memory_mb``. A trial with a start adds those of
     evaluators.inheritance.transfer.inherit_from_trial, a network that grows those of evaluators.training.growth.Growth,
     and a pruned version ``latency_ms`` and ``unpruned_latency_ms`` of a batch; see
-    evaluators.pruning.pruning.measure_latencies.
+    evaluators.pruning.pruning.measure_latencies. Where models are timed, all have ``latency_ms`` of an example, and
+    pruned versions both of one; see evaluators.metrics.latency.
 
     Args:
         epochs: of each candidate.
         grow: networks are smaller at first.
         candidate_seconds: for how long each candidate is trained and scored: its epochs show as many examples as that
             allows, and its learning rate is that of finalists. None where `epochs` and the task say how much it sees.
+        timed: whether ``latency_ms`` is measured of every model.
     """
 
     jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels, TrainFinalist, TrainRung})
@@ -75,11 +78,20 @@ class TrainingEvaluator(Evaluator):
     delivers = True
     measures_cost = True
 
-    def __init__(self, task: Task, *, epochs: int, grow: bool = False, candidate_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        epochs: int,
+        grow: bool = False,
+        candidate_seconds: float | None = None,
+        timed: bool = False,
+    ) -> None:
         self.task, self.epochs, self.candidate_seconds = task, epochs, candidate_seconds
         self.space, self.data, self.unsettled, self.examines = task.space, task.data, task.unsettled, task.examines
         self._grow = grow
-        self._builder = ModelBuilder(task.space, task.data.shape, task.device, task.run, task.prunable_parts)
+        shape, device = task.data.shape, task.device
+        self._builder = ModelBuilder(task.space, shape, device, task.run, task.prunable_parts, timed=timed)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -91,8 +103,12 @@ class TrainingEvaluator(Evaluator):
         return self.task.assumptions(objective)
 
     def protocol(self, part: Literal["validation", "test"]) -> Mapping[str, str | int | float]:
-        """What the scores depend on besides the candidate."""
-        return self.task.protocol(part)
+        """What the scores depend on besides the candidate, the conditions of latencies among it."""
+        found = dict(self.task.protocol(part))
+        if self._builder.timed:
+            device = self.task.device.type
+            found |= {"latency device": device, "latency examples": EXAMPLES, "latency threads": THREADS}
+        return found
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
         """Do the trial's job; the last measurement brings the weights as well.
@@ -252,16 +268,22 @@ class TrainingEvaluator(Evaluator):
         Args:
             names: any of ``parameters``, ``multiply_adds``, ``training_memory_mb`` and ``latency_ms``.
         """
-        task = self.task
+        task, found = self.task, {}
         model = self._builder.build(genotype)
-        found = dict(task.cost(model))
+        if "parameters" in names:
+            found["parameters"] = float(task.count_parameters(model))
+        if "multiply_adds" in names:
+            found["multiply_adds"] = task.cost(model)["multiply_adds"]
         if "training_memory_mb" in names:
             batch = task.batch_size(task.hyperparameters(genotype))
             found["training_memory_mb"] = estimate_training_memory(model.train(), lambda: task.run(model), 2, batch)
         if "latency_ms" in names:
-            parts = task.prunable_parts(model).items()
-            found["latency_ms"] = sum(measure_latency(model.get_submodule(path), given) for path, given in parts)
-        return {name: found[name] for name in names}
+            found["latency_ms"] = self._builder.measure_latency(genotype, model)
+        return found
+
+    def calibrate_latency(self, reference: Genotype, milliseconds: float | None = None) -> float:
+        """Measure latencies in turns with a genotype's model; see evaluators.metrics.latency."""
+        return self._builder.calibrate_latency(reference, milliseconds)
 
     def changed_hyperparameters(self, trial: Trial) -> dict[str, str | int | float]:
         """Those of a training whose rate would change as it goes on; see evaluators.task.Task.changed_for_finals.
@@ -328,7 +350,7 @@ class TrainingEvaluator(Evaluator):
         _check_finite(found.metrics, epoch)
         alone = self._builder.build(genotype)
         files = {task.picture: render_rows(found.rows)} if found.rows else {}
-        return {**found.metrics, **task.cost(alone)}, files
+        return {**found.metrics, **task.cost(alone), **self._builder.time_genotype(genotype, alone)}, files
 
     # -- pruning and delivery
 
