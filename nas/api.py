@@ -17,6 +17,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
 from nas.data.reading import GIVEN_AS_OBJECT
+from nas.session import delivery
 from nas.session.continuing import make_continued_config
 from nas.session.evaluate import evaluate_trial
 from nas.session.given import ARRAYS, Given
@@ -35,11 +36,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nas.data.dataset import Dataset
+    from nas.report.comparing import Comparison
 
     Array = np.ndarray | Tensor
     Arrays = Array | tuple[Array, Array] | tuple[tuple[Array, Array], tuple[Array, Array]] | Mapping[str, Array]
 
-__all__ = ["evaluate", "open_run", "prune", "resume", "search", "train"]
+__all__ = ["compare", "evaluate", "open_run", "prune", "resume", "search", "train"]
+
+
+def _draw(run: Run) -> str:
+    from nas.report.notebook import draw_run  # charts and templates, which few need
+
+    return draw_run(run)
+
+
+Run.draw = _draw
 
 
 def search(
@@ -263,6 +274,22 @@ def replay(
     loaded = run.loaded if isinstance(run, Run) and not anew else None
     given = _collect_objects(load_config(path), space, data, data_b, None, evaluator)
     return replay_trial(path, trial, given=given, loaded=loaded)
+
+
+def compare(
+    runs: Sequence[str | Path | Run], *, group: str | None = None, html: str | Path | None = None
+) -> Comparison:
+    """Compare runs on the same data with the same objectives, as ``nas compare``: which is better, beyond luck?
+
+    Args:
+        group: the option by whose value runs are grouped; by default those are that differ in nothing but their seeds.
+        html: the file of a page with the curves, if one shall be written.
+
+    Raises:
+        UserError: there is but one, they do not compare, one has no result, or there is no such option.
+    """
+    opened = [run if isinstance(run, Run) else open_run(run) for run in runs]
+    return delivery.compare(opened, group=group, html=None if html is None else Path(html))
 
 
 def open_run(path: str | Path) -> Run:
