@@ -40,7 +40,7 @@ def compare_command(runs: tuple[str, ...], runs_dir: Path, group: str | None, ht
 
     from rich.text import Text
 
-    from nas.cli.display import make_console, make_table
+    from nas.cli.tables import make_console, make_table
     from nas.session.delivery import compare
     from nas.session.lookup import open_run
 
