@@ -7,6 +7,7 @@ from rich.console import Console
 
 import nas
 from nas.cli.display import Display
+from nas.session.arguments import configure_search
 from nas.session.start import start_run
 from tests.conftest import tiny_data
 from tests.parts.reported_runs import Told
@@ -20,13 +21,12 @@ def shown(tmp_path, monkeypatch):
     monkeypatch.setattr("nas.session.execution.deliver_best", lambda run, best: None)
 
     def search(*, terminal, silent=False, **options):
-        from nas.api import _configure
         from nas.testing.toys import ToySpace
 
         display = Display(silent=silent)
         display._console = Console(file=io.StringIO(), force_terminal=terminal, width=500, highlight=False)
         given = {**OPTIONS, "runs_dir": tmp_path, **options}
-        config, objects = _configure(ToySpace(), tiny_data(), None, given.pop("strategy"), Told, None, given)
+        config, objects = configure_search(ToySpace(), tiny_data(), None, given.pop("strategy"), Told, None, given)
         start_run(config, given=objects, progress=display)
         display.close()
         return display._console.file.getvalue()
