@@ -118,7 +118,7 @@ class Display:
             )
         if config.promotion != "none":
             self._say(f"{config.promotion} trains the best further, rung by rung (--promotion none trains all alike)")
-        for note in data.notes:
+        for note in (*data.notes, *filter(None, [run.describe_latency()])):
             self._say(note)
         if config.known:
             self._say(f"{config.known} results of an earlier run count: {next(iter(config.first))} is the first")

@@ -54,8 +54,9 @@ def format_number(value: float) -> str:
 
 
 def format_values(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> str:
-    """The objectives of a trial that succeeded, in a line."""
-    return ", ".join(f"{objective.name} {format_value(metrics[objective.name])}" for objective in objectives)
+    """The objectives of a trial that succeeded, in a line; a supernet does not have all of them."""
+    measured = [objective.name for objective in objectives if objective.name in metrics]
+    return ", ".join(f"{name} {format_value(metrics[name])}" for name in measured)
 
 
 def choose_rows(run: Run) -> list[Trial]:

@@ -32,7 +32,7 @@ def calibrate_latency(run: Run) -> None:
     reference = find_usual(space, config.seed) or sample(space, generator_for(config.seed, 0))
     found = run.parts.evaluator.calibrate_latency(reference)
     if found is not None:
-        study.note("latency_reference", {"genotype": reference.text, "ms": found})
+        study.note("latency_reference", {"genotype": reference.text, "ms": found, "device": run.parts.device})
 
 
 def make_refusal(config: RunConfig, evaluator: Evaluator) -> Callable[[Trial], str | None]:

@@ -244,6 +244,15 @@ class Run:
                 sentences.append(f"as a candidate the winner had {share}; {now}")
         return sentences
 
+    def describe_latency(self) -> str:
+        """Say in a sentence of what latencies are; empty where none is measured."""
+        reference = self.study.notes.get("latency_reference")
+        if reference is None:
+            return ""
+        thread = " with one thread" if reference["device"] == "cpu" else ""
+        beside = f"in turns with a reference model, which took {reference['ms']:.3g} ms at first"
+        return f"latencies are of one example on {reference['device']}{thread}, measured {beside}"
+
     @property
     def model_folder(self) -> Path | None:
         """Where the exported best model is; None before it has been."""

@@ -7,6 +7,7 @@ from evaluators.metrics import latency
 from evaluators.table import TableEvaluator
 from nas.core.metric import LATENCY
 from nas.core.trial import Objective
+from nas.report.html import render
 from nas.strategies.usual_first import find_usual
 
 OPTIONS = {
@@ -33,6 +34,8 @@ def test_it_is_recorded_says_its_conditions_and_keeps_its_unit(tmp_path, ratio):
     noted = run.study.notes["latency_reference"]
     assert noted["genotype"] == find_usual(run.parts.space, 0).text
     assert noted["ms"] > 0
+    assert run.describe_latency().startswith("latencies are of one example on cpu with one thread, measured in turns")
+    assert "Latencies are of one example on cpu" in render(run)
     assert [trial.metrics["latency_ms"] for trial in run.trials] == [2 * noted["ms"]] * 3
     assert [trial.losses[1] for trial in run.trials] == [2 * noted["ms"]] * 3
     conditions = {"latency device": "cpu", "latency examples": 1, "latency threads": 1}
@@ -76,6 +79,7 @@ def test_it_is_measured_where_it_is_asked_for_alone(tmp_path):
     run = nas.search(objective="mse", trials=1, runs_dir=tmp_path, **OPTIONS, finalists=0)
     assert not set(LATENCY) & set(run.trials[0].metrics)
     assert "latency_reference" not in run.study.notes
+    assert run.describe_latency() == ""
 
 
 def test_what_has_no_models_is_refused_in_a_line(tmp_path):
