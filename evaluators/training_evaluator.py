@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, assert_never
@@ -12,21 +11,13 @@ from evaluators.metrics.exact import score_exactly
 from evaluators.metrics.latency import EXAMPLES, THREADS
 from evaluators.model_builder import ModelBuilder
 from evaluators.models import serialise_tensors, translate_memory_errors
-from evaluators.pictures import render_rows
 from evaluators.pruning.pruning import count_epochs, reduce_learning_rates
-from evaluators.supernets.paths import (
-    PathSampler,
-    build_supernet,
-    extract_candidate,
-    follow_path,
-    require_start,
-    require_weight_sharing,
-)
+from evaluators.supernets.path_training import PathTraining
 from evaluators.training.checkpoint import Part, find_last_epoch, identify_training, load_states, pack_checkpoint
 from evaluators.training.growth import Growth, find_blocks
 from evaluators.training.pace import RecordedTimetable, Timetable, find_timing_updates, time_updates
-from nas.core.errors import Diverged
-from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator, Examination, Pace
+from evaluators.training.selection import check_finite
+from nas.core.evaluator import CHECKPOINT, Assumption, Deliverable, Evaluator, Examination, Pace
 from nas.core.job import (
     PruneChannels,
     ScoreWithSupernet,
@@ -47,12 +38,10 @@ if TYPE_CHECKING:
     from evaluators.training.selection import Scores
     from nas.core.genotype import Genotype
     from nas.core.metric import Metric
-    from nas.core.supernet import SupernetPlan
 
 SETTLING = 0.4
 """The share of a winner's last part in which its rate falls to nothing."""
 _RACED = (TrainFinalist, TrainRung)
-_SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
 
 
 class TrainingEvaluator(Evaluator):
@@ -92,6 +81,7 @@ class TrainingEvaluator(Evaluator):
         self._grow = grow
         shape, device = task.data.shape, task.device
         self._builder = ModelBuilder(task.space, shape, device, task.run, task.prunable_parts, timed=timed)
+        self._paths = PathTraining(task, self._builder)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -128,9 +118,9 @@ class TrainingEvaluator(Evaluator):
             case Train() | TrainPortion() | PruneChannels() | TrainFinalist() | TrainRung():
                 return self._train(trial)
             case TrainSupernet(plan):
-                return self.task.train_supernet(trial, plan) if plan.paths is None else self._train_paths(trial, plan)
+                return self.task.train_supernet(trial, plan) if plan.paths is None else self._paths.train(trial, plan)
             case ScoreWithSupernet():
-                return self._score_path(trial)
+                return self._paths.score(trial)
             case _:
                 assert_never(trial.job)
 
@@ -203,7 +193,7 @@ class TrainingEvaluator(Evaluator):
                 began = time.perf_counter()
                 found = self._score(prepared.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
                 scored = time.perf_counter() - began
-                _check_finite(found.metrics, epoch)
+                check_finite(found, epoch)
                 growing = growth is not None and growth.stage(epoch) < growth.stages
                 selection.add(
                     epoch,
@@ -306,52 +296,6 @@ class TrainingEvaluator(Evaluator):
         with score_exactly(self.task.device):
             return self.task.score(*given, **options)
 
-    # -- supernets whose paths are the candidates
-
-    def _train_paths(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
-        """One measurement after every epoch, of the base's own path; the last brings the weights of all."""
-        task, base = self.task, trial.genotype
-        space, plan = require_weight_sharing(self.space), plan.completed(task.supernet_epochs, "gumbel")
-        self._prepare()
-        model = build_supernet(space, base, self.data.shape, trial.seed, task.device, trial.start)
-        hyperparameters, epochs = task.hyperparameters(base), plan.schedule[0]
-        training, memory = task.begin_training(model, hyperparameters, epochs, trial.seed), PeakMemory(task.device)
-        training.epoch_size, training.precision = task.shown_examples, task.precision
-        paths = PathSampler(space, base, plan, trial.seed)
-        training.before_update = lambda: follow_path(model, paths.draw())
-        stopwatch = Stopwatch()
-        for epoch in range(1, epochs + 1):
-            with stopwatch:
-                task.train_epoch(training, memory)
-                metrics, files = self._scores_of_path(base, model, training.evaluated, hyperparameters, epoch)
-                if epoch == epochs:
-                    files[WEIGHTS] = serialise_tensors(training.tensors())
-            yield Measurement(epoch, metrics | stopwatch.metrics(memory), files)
-
-    def _score_path(self, trial: Trial) -> Iterator[Measurement]:
-        """One measurement, of a candidate with the weights that there are."""
-        task, start, space = self.task, require_start(trial), require_weight_sharing(self.space)
-        self._prepare()
-        model = build_supernet(space, start.genotype, self.data.shape, trial.seed, task.device, start)
-        hyperparameters, memory, stopwatch = task.hyperparameters(trial.genotype), PeakMemory(task.device), Stopwatch()
-        with stopwatch:
-            evaluated = task.evaluated_part(model)
-            metrics, files = self._scores_of_path(trial.genotype, model, evaluated, hyperparameters, 0)
-            memory.look()
-        yield Measurement(1, metrics | stopwatch.metrics(memory), files)
-
-    def _scores_of_path(
-        self, genotype: Genotype, model: nn.Module, evaluated: nn.Module, hyperparameters: Mapping[str, Any], epoch: int
-    ) -> tuple[dict[str, float], dict[str, bytes]]:
-        """All metrics of a path but those of time and memory, and its picture; every path has the same noise."""
-        task, path = self.task, self.task.path_within(require_weight_sharing(self.space).path(genotype))
-        candidate = extract_candidate(evaluated, path, task.calibration_batches(model, hyperparameters))
-        found = self._score(model, candidate, hyperparameters, _SAME_NOISE)
-        _check_finite(found.metrics, epoch)
-        alone = self._builder.build(genotype)
-        files = {task.picture: render_rows(found.rows)} if found.rows else {}
-        return {**found.metrics, **task.cost(alone), **self._builder.time_genotype(genotype, alone)}, files
-
     # -- pruning and delivery
 
     def check_prunable(self, genotype: Genotype) -> None:
@@ -380,9 +324,3 @@ class TrainingEvaluator(Evaluator):
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What is handed over of a trained model, by name."""
         return self.task.deliverables(genotype, model)
-
-
-def _check_finite(metrics: Mapping[str, float], epoch: int) -> None:
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise Diverged(f"{name} is {value} after epoch {epoch}")
