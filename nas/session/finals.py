@@ -180,10 +180,7 @@ class FinalsHook:
         if not (candidates or earlier):
             return None
         if self._end is None:
-            trained: dict[int, float] = {}  # by candidate; one that was promoted counts from its beginning
-            for trial in explored:
-                trained[trial.candidate] = max(trained.get(trial.candidate, 0.0), trial.metrics.get("seconds", 0.0))
-            seconds = sum(trained.values()) * self._share / (1 - self._share)
+            seconds = plan_seconds(explored, self._share)
         else:
             seconds = self._end - self._now()
             if seconds <= 0:
@@ -193,6 +190,14 @@ class FinalsHook:
         )
         self._study.note("finals", finals.note())
         return finals
+
+
+def plan_seconds(explored: Sequence[Trial], share: float) -> float:
+    """How many seconds of training finals have where no time is given: their share beside what candidates have had."""
+    trained: dict[int, float] = {}  # by candidate; one that was promoted counts from its beginning
+    for trial in explored:
+        trained[trial.candidate] = max(trained.get(trial.candidate, 0.0), trial.metrics.get("seconds", 0.0))
+    return sum(trained.values()) * share / (1 - share)
 
 
 def choose_finalists(
@@ -255,7 +260,7 @@ def next_part(
                 before = parts.get((candidate, stage - 1))
                 if before is None and isinstance(by_number[candidate].job, Train) and goes_on(candidate):
                     before = by_number[candidate]
-                spent = sum(_count_seconds(trial, by_number) for trial in parts.values())
+                spent = sum(count_part_seconds(trial, by_number) for trial in parts.values())
                 return _propose_part(finals, by_number[candidate], before, stage, spent, objective)
         here = [parts[candidate, stage] for candidate in left]
         if any(trial.outcome is None for trial in here):
@@ -312,7 +317,7 @@ def _plan_epoch(finals: Finals, latest: Trial) -> tuple[float, int | None]:
     return an_epoch, max(1, round(an_epoch * latest.metrics["examples"] / seconds))
 
 
-def _count_seconds(part: Trial, by_number: Mapping[int, Trial]) -> float:
+def count_part_seconds(part: Trial, by_number: Mapping[int, Trial]) -> float:
     """Count the seconds of a part alone; those that are measured are of all that it goes on with."""
     assert isinstance(part.job, TrainFinalist)
     source = part.job.continues
