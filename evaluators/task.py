@@ -16,7 +16,7 @@ from evaluators.training.selection import KeepLast, KeepLowest, Scored, Scores, 
 from evaluators.training.single_network import RECIPE, SingleNetworkTraining
 from nas.core.evaluator import BOUND_SAMPLES, Assumption, Capabilities, Deliverable, Evaluator, Examination, Precision
 from nas.core.genotype import Genotype
-from nas.core.metric import COST, LENGTH, Metric
+from nas.core.metric import COST, LATENCY, LENGTH, Metric
 from nas.core.space import SearchSpace
 from nas.core.supernet import Path, SupernetPlan
 from nas.core.trial import Measurement, Trial
@@ -79,6 +79,7 @@ class Task(Capabilities):
     takes_precision: ClassVar[bool] = True
     grows: ClassVar[bool] = True
     times_candidates: ClassVar[bool] = True
+    on_demand: ClassVar[frozenset[str]] = frozenset(LATENCY)
 
     def __init__(self, space: SearchSpace, data: Any, device: str = "cpu") -> None:
         self.space, self.data, self.device = space, data, torch.device(device)
@@ -97,21 +98,25 @@ class Task(Capabilities):
         scored_examples: int | None = None,
         candidate_seconds: float | None = None,
         precision: Precision = "fp32",
+        measured: tuple[str, ...] = (),
         **options: Any,
     ) -> Evaluator:
         """What trains and scores the space's candidates; `options` are the task's own."""
         from evaluators.training_evaluator import TrainingEvaluator  # which knows tasks
 
+        if own := tuple(name for name in measured if name not in LATENCY):
+            options["measured"] = own
         task = cls(space, data, device, **options)
         task.epoch_size, task.scored_examples, task.precision = epoch_size, scored_examples, precision
-        return TrainingEvaluator(task, epochs=epochs, grow=grow, candidate_seconds=candidate_seconds)
+        timed = len(own) < len(measured)
+        return TrainingEvaluator(task, epochs=epochs, grow=grow, candidate_seconds=candidate_seconds, timed=timed)
 
     # -- what is measured
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """The metrics on this data: those of quality, and what a training costs and how long it was."""
-        return {**self.quality, **COST, **LENGTH}
+        return {**self.quality, **COST, **LATENCY, **LENGTH}
 
     def assumptions(self, objective: str) -> list[Assumption]:
         """What an objective needs to make sense."""
@@ -177,14 +182,15 @@ class Task(Capabilities):
         """Pass a small batch through all parts of a model on the device."""
         self.evaluated_part(model)(*(values.to(self.device) for values in self.example_inputs(model, 2)))
 
+    def count_parameters(self, model: nn.Module) -> int:
+        """Count the parameters of what is delivered of a model: by default of the evaluated part."""
+        return count_parameters(self.evaluated_part(model))
+
     def cost(self, model: nn.Module) -> dict[str, float]:
-        """``parameters`` of the evaluated part, and its ``multiply_adds`` for one example."""
-        evaluated = self.evaluated_part(model)
+        """``parameters``, and ``multiply_adds`` of the evaluated part for one example."""
         inputs = (values.to(self.device) for values in self.example_inputs(model, 1))
-        return {
-            "parameters": float(count_parameters(evaluated)),
-            "multiply_adds": float(count_multiply_adds(evaluated, *inputs)),
-        }
+        multiply_adds = count_multiply_adds(self.evaluated_part(model), *inputs)
+        return {"parameters": float(self.count_parameters(model)), "multiply_adds": float(multiply_adds)}
 
     def prunable_parts(self, model: nn.Module) -> Calls:
         """What of a model on the CPU channels are removed from, each by itself: its inputs and outputs stay."""

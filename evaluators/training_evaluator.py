@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from evaluators.metrics.cost import PeakMemory, Stopwatch, estimate_training_memory, measure_latency
+from evaluators.metrics.cost import PeakMemory, Stopwatch, estimate_training_memory
 from evaluators.metrics.exact import score_exactly
+from evaluators.metrics.latency import EXAMPLES, THREADS
 from evaluators.model_builder import ModelBuilder
 from evaluators.models import serialise_tensors, translate_memory_errors
-from evaluators.pictures import render_rows
 from evaluators.pruning.pruning import count_epochs, reduce_learning_rates
-from evaluators.supernets.paths import (
-    PathSampler,
-    build_supernet,
-    extract_candidate,
-    follow_path,
-    require_start,
-    require_weight_sharing,
-)
+from evaluators.supernets.path_training import PathTraining
 from evaluators.training.checkpoint import Part, find_last_epoch, identify_training, load_states, pack_checkpoint
 from evaluators.training.growth import Growth, find_blocks
 from evaluators.training.pace import RecordedTimetable, Timetable, find_timing_updates, time_updates
-from nas.core.errors import Diverged
-from nas.core.evaluator import CHECKPOINT, WEIGHTS, Assumption, Deliverable, Evaluator, Examination, Pace
+from evaluators.training.selection import check_finite
+from nas.core.evaluator import CHECKPOINT, Assumption, Deliverable, Evaluator, Examination, Pace
 from nas.core.job import (
     PruneChannels,
     ScoreWithSupernet,
@@ -48,12 +40,10 @@ if TYPE_CHECKING:
     from evaluators.training.selection import Scores
     from nas.core.genotype import Genotype
     from nas.core.metric import Metric
-    from nas.core.supernet import SupernetPlan
 
 SETTLING = 0.4
 """The share of a winner's last part in which its rate falls to nothing."""
 _RACED = (TrainFinalist, TrainRung)
-_SAME_NOISE = 0  # the seed of what paths are scored with, whichever trial scores them
 
 
 class TrainingEvaluator(Evaluator):
@@ -63,13 +53,15 @@ class TrainingEvaluator(Evaluator):
     scoring so far) and ``peak_memory_mb``. A trial with a start adds those of
     evaluators.inheritance.transfer.inherit_from_trial, a network that grows those of evaluators.training.growth.Growth,
     and a pruned version ``latency_ms`` and ``unpruned_latency_ms`` of a batch; see
-    evaluators.pruning.pruning.measure_latencies.
+    evaluators.pruning.pruning.measure_latencies. Where models are timed, all have ``latency_ms`` of an example, and
+    pruned versions both of one; see evaluators.metrics.latency.
 
     Args:
         epochs: of each candidate.
         grow: networks are smaller at first.
         candidate_seconds: for how long each candidate is trained and scored: its epochs show as many examples as that
             allows, and its learning rate is that of finalists. None where `epochs` and the task say how much it sees.
+        timed: whether ``latency_ms`` is measured of every model.
     """
 
     jobs = frozenset({Train, TrainPortion, TrainSupernet, ScoreWithSupernet, PruneChannels, TrainFinalist, TrainRung})
@@ -77,11 +69,21 @@ class TrainingEvaluator(Evaluator):
     delivers = True
     measures_cost = True
 
-    def __init__(self, task: Task, *, epochs: int, grow: bool = False, candidate_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        epochs: int,
+        grow: bool = False,
+        candidate_seconds: float | None = None,
+        timed: bool = False,
+    ) -> None:
         self.task, self.epochs, self.candidate_seconds = task, epochs, candidate_seconds
         self.space, self.data, self.unsettled, self.examines = task.space, task.data, task.unsettled, task.examines
         self._grow = grow
-        self._builder = ModelBuilder(task.space, task.data.shape, task.device, task.run, task.prunable_parts)
+        shape, device = task.data.shape, task.device
+        self._builder = ModelBuilder(task.space, shape, device, task.run, task.prunable_parts, timed=timed)
+        self._paths = PathTraining(task, self._builder)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -98,8 +100,12 @@ class TrainingEvaluator(Evaluator):
         return self.task.assumptions(objective)
 
     def protocol(self, part: Literal["validation", "test"]) -> Mapping[str, str | int | float]:
-        """What the scores depend on besides the candidate."""
-        return self.task.protocol(part)
+        """What the scores depend on besides the candidate, the conditions of latencies among it."""
+        found = dict(self.task.protocol(part))
+        if self._builder.timed:
+            device = self.task.device.type
+            found |= {"latency device": device, "latency examples": EXAMPLES, "latency threads": THREADS}
+        return found
 
     def evaluate(self, trial: Trial) -> Iterator[Measurement]:
         """Do the trial's job; the last measurement brings the weights as well.
@@ -119,9 +125,9 @@ class TrainingEvaluator(Evaluator):
             case Train() | TrainPortion() | PruneChannels() | TrainFinalist() | TrainRung():
                 return self._train(trial)
             case TrainSupernet(plan):
-                return self.task.train_supernet(trial, plan) if plan.paths is None else self._train_paths(trial, plan)
+                return self.task.train_supernet(trial, plan) if plan.paths is None else self._paths.train(trial, plan)
             case ScoreWithSupernet():
-                return self._score_path(trial)
+                return self._paths.score(trial)
             case _:
                 assert_never(trial.job)
 
@@ -194,7 +200,7 @@ class TrainingEvaluator(Evaluator):
                 began = time.perf_counter()
                 found = self._score(prepared.model, training.evaluated, hyperparameters, trial.seed, memory=memory)
                 scored = time.perf_counter() - began
-                _check_finite(found.metrics, epoch)
+                check_finite(found, epoch)
                 growing = growth is not None and growth.stage(epoch) < growth.stages
                 selection.add(
                     epoch,
@@ -275,16 +281,22 @@ class TrainingEvaluator(Evaluator):
         Args:
             names: any of ``parameters``, ``multiply_adds``, ``training_memory_mb`` and ``latency_ms``.
         """
-        task = self.task
+        task, found = self.task, {}
         model = self._builder.build(genotype)
-        found = dict(task.cost(model))
+        if "parameters" in names:
+            found["parameters"] = float(task.count_parameters(model))
+        if "multiply_adds" in names:
+            found["multiply_adds"] = task.cost(model)["multiply_adds"]
         if "training_memory_mb" in names:
             batch = task.batch_size(task.hyperparameters(genotype))
             found["training_memory_mb"] = estimate_training_memory(model.train(), lambda: task.run(model), 2, batch)
         if "latency_ms" in names:
-            parts = task.prunable_parts(model).items()
-            found["latency_ms"] = sum(measure_latency(model.get_submodule(path), given) for path, given in parts)
-        return {name: found[name] for name in names}
+            found["latency_ms"] = self._builder.measure_latency(genotype, model)
+        return found
+
+    def calibrate_latency(self, reference: Genotype, milliseconds: float | None = None) -> float:
+        """Measure latencies in turns with a genotype's model; see evaluators.metrics.latency."""
+        return self._builder.calibrate_latency(reference, milliseconds)
 
     def changed_hyperparameters(self, trial: Trial) -> dict[str, str | int | float]:
         """Those of a training whose rate would change as it goes on; see evaluators.task.Task.changed_for_finals.
@@ -306,52 +318,6 @@ class TrainingEvaluator(Evaluator):
         """Score a model; see evaluators.task.Task.score."""
         with score_exactly(self.task.device):
             return self.task.score(*given, **options)
-
-    # -- supernets whose paths are the candidates
-
-    def _train_paths(self, trial: Trial, plan: SupernetPlan) -> Iterator[Measurement]:
-        """One measurement after every epoch, of the base's own path; the last brings the weights of all."""
-        task, base = self.task, trial.genotype
-        space, plan = require_weight_sharing(self.space), plan.completed(task.supernet_epochs, "gumbel")
-        self._prepare()
-        model = build_supernet(space, base, self.data.shape, trial.seed, task.device, trial.start)
-        hyperparameters, epochs = task.hyperparameters(base), plan.schedule[0]
-        training, memory = task.begin_training(model, hyperparameters, epochs, trial.seed), PeakMemory(task.device)
-        training.epoch_size, training.precision = task.shown_examples, task.precision
-        paths = PathSampler(space, base, plan, trial.seed)
-        training.before_update = lambda: follow_path(model, paths.draw())
-        stopwatch = Stopwatch()
-        for epoch in range(1, epochs + 1):
-            with stopwatch:
-                task.train_epoch(training, memory)
-                metrics, files = self._scores_of_path(base, model, training.evaluated, hyperparameters, epoch)
-                if epoch == epochs:
-                    files[WEIGHTS] = serialise_tensors(training.tensors())
-            yield Measurement(epoch, metrics | stopwatch.metrics(memory), files)
-
-    def _score_path(self, trial: Trial) -> Iterator[Measurement]:
-        """One measurement, of a candidate with the weights that there are."""
-        task, start, space = self.task, require_start(trial), require_weight_sharing(self.space)
-        self._prepare()
-        model = build_supernet(space, start.genotype, self.data.shape, trial.seed, task.device, start)
-        hyperparameters, memory, stopwatch = task.hyperparameters(trial.genotype), PeakMemory(task.device), Stopwatch()
-        with stopwatch:
-            evaluated = task.evaluated_part(model)
-            metrics, files = self._scores_of_path(trial.genotype, model, evaluated, hyperparameters, 0)
-            memory.look()
-        yield Measurement(1, metrics | stopwatch.metrics(memory), files)
-
-    def _scores_of_path(
-        self, genotype: Genotype, model: nn.Module, evaluated: nn.Module, hyperparameters: Mapping[str, Any], epoch: int
-    ) -> tuple[dict[str, float], dict[str, bytes]]:
-        """All metrics of a path but those of time and memory, and its picture; every path has the same noise."""
-        task, path = self.task, self.task.path_within(require_weight_sharing(self.space).path(genotype))
-        candidate = extract_candidate(evaluated, path, task.calibration_batches(model, hyperparameters))
-        found = self._score(model, candidate, hyperparameters, _SAME_NOISE)
-        _check_finite(found.metrics, epoch)
-        alone = self._builder.build(genotype)
-        files = {task.picture: render_rows(found.rows)} if found.rows else {}
-        return {**found.metrics, **task.cost(alone)}, files
 
     # -- pruning and delivery
 
@@ -381,9 +347,3 @@ class TrainingEvaluator(Evaluator):
     def deliverables(self, genotype: Genotype, model: nn.Module) -> Mapping[str, Deliverable]:
         """What is handed over of a trained model, by name."""
         return self.task.deliverables(genotype, model)
-
-
-def _check_finite(metrics: Mapping[str, float], epoch: int) -> None:
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise Diverged(f"{name} is {value} after epoch {epoch}")

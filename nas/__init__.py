@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.api import evaluate, extend, open_run, prune, replay, resume, search, train
+    from nas.api import compare, evaluate, extend, open_run, prune, replay, resume, search, train
     from nas.core.errors import UserError
+    from nas.report.comparing import Comparison
     from nas.session.delivery import export_front, export_model, write_report
     from nas.study.run import Candidate, Run
 
 _HOMES = {
     "search": "nas.api",
+    "compare": "nas.api",
     "resume": "nas.api",
     "train": "nas.api",
     "prune": "nas.api",
@@ -26,6 +28,7 @@ _HOMES = {
     "open_run": "nas.api",
     "Run": "nas.study.run",
     "Candidate": "nas.study.run",
+    "Comparison": "nas.report.comparing",
     "UserError": "nas.core.errors",
     "export_front": "nas.session.delivery",
     "export_model": "nas.session.delivery",
@@ -34,8 +37,10 @@ _HOMES = {
 
 __all__ = [
     "Candidate",
+    "Comparison",
     "Run",
     "UserError",
+    "compare",
     "evaluate",
     "export_front",
     "export_model",

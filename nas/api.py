@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import registry
-from nas.config import EXECUTOR_OPTIONS, RunConfig
+from nas.config import EXECUTOR_OPTIONS
 from nas.core.early_stopping import EarlyStopping
 from nas.core.errors import UserError, unknown_name
 from nas.core.evaluator import BOUND_SAMPLES, Evaluator, Examination
 from nas.core.genotype import Genotype
 from nas.core.space import SearchSpace
 from nas.core.strategy import Strategy
-from nas.data.reading import GIVEN_AS_OBJECT
+from nas.session import delivery
+from nas.session.arguments import collect_objects, configure_search, name_data, name_object, refuse_options_of_files
 from nas.session.continuing import make_continued_config
 from nas.session.evaluate import evaluate_trial
-from nas.session.given import ARRAYS, Given
 from nas.session.lookup import open_run as open_run_in
 from nas.session.prune import prune_run
 from nas.session.replay import Replay, replay_trial
@@ -35,11 +33,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nas.data.dataset import Dataset
+    from nas.report.comparing import Comparison
 
     Array = np.ndarray | Tensor
     Arrays = Array | tuple[Array, Array] | tuple[tuple[Array, Array], tuple[Array, Array]] | Mapping[str, Array]
 
-__all__ = ["evaluate", "open_run", "prune", "resume", "search", "train"]
+__all__ = ["compare", "evaluate", "open_run", "prune", "resume", "search", "train"]
+
+
+def _draw(run: Run) -> str:
+    from nas.report.notebook import draw_run  # charts and templates, which few need
+
+    return draw_run(run)
+
+
+Run.draw = _draw
 
 
 def search(
@@ -77,7 +85,9 @@ def search(
     Raises:
         UserError: bad input.
     """
-    config, given = _configure(space, data, data_b, strategy, evaluator, early_stopping, {"trials": trials, **options})
+    config, given = configure_search(
+        space, data, data_b, strategy, evaluator, early_stopping, {"trials": trials, **options}
+    )
     return start_run(config, given=given)
 
 
@@ -104,10 +114,10 @@ def extend(
     Raises:
         UserError: bad input, other data, or no result that counts.
     """
-    told = {} if strategy is None else {"strategy": _name(strategy)}
+    told = {} if strategy is None else {"strategy": name_object(strategy)}
     asked = {"continue_": str(run.path if isinstance(run, Run) else run), **options, **told}
     config = make_continued_config(asked)
-    given = _collect_objects(config, space, data, data_b, strategy, evaluator)
+    given = collect_objects(config, space, data, data_b, strategy, evaluator)
     if (
         data is data_b is None
         and isinstance(run, Run)
@@ -145,14 +155,14 @@ def train(
         allowed = "a Run, a Candidate, a Genotype, RUN[:TRIAL] or the file of a genotype"
         raise UserError("architecture", type(architecture).__name__, allowed)
     things = {"space": space, "evaluator": evaluator}
-    told = {option: _name(thing) for option, thing in things.items() if thing is not None}
+    told = {option: name_object(thing) for option, thing in things.items() if thing is not None}
     sets = {"data": data, "data_b": data_b}
-    told |= {f"dataset{key[4:]}": _data_name(key, thing) for key, thing in sets.items() if thing is not None}
+    told |= {f"dataset{key[4:]}": name_data(key, thing) for key, thing in sets.items() if thing is not None}
     asked = {"epochs": epochs, **options, **told}
     config = make_training_config(str(architecture) if isinstance(architecture, Path) else architecture, asked)
     if data is not None:
-        _refuse_options_of_files(config, data)
-    given = _collect_objects(config, space, data, data_b, None, evaluator)
+        refuse_options_of_files(config, data)
+    given = collect_objects(config, space, data, data_b, None, evaluator)
     if data is data_b is None and isinstance(architecture, Candidate) and not set(options) & {"seed", *DATA_OPTIONS}:
         loaded = architecture.run.loaded
         given = replace(given, data=None if loaded is None else loaded.data)
@@ -184,7 +194,7 @@ def resume(
     for option in who:
         if option not in (known := ("executor", *EXECUTOR_OPTIONS)):
             raise unknown_name("option of resuming", option, known)
-    given = _collect_objects(load_config(path), space, data, data_b, strategy, evaluator, early_stopping)
+    given = collect_objects(load_config(path), space, data, data_b, strategy, evaluator, early_stopping)
     return resume_run(path, trials=trials, who=who, given=given)
 
 
@@ -208,7 +218,7 @@ def prune(
         UserError: bad ratios, a trial that cannot be pruned, or a run that is in use or not at its end.
     """
     path = run.path if isinstance(run, Run) else locate_run(run)
-    given = _collect_objects(load_config(path), space, data, data_b, None, evaluator)
+    given = collect_objects(load_config(path), space, data, data_b, None, evaluator)
     return prune_run(path, ratios, trial=trial, given=given)
 
 
@@ -235,7 +245,7 @@ def evaluate(
     path = run.path if isinstance(run, Run) else locate_run(run)
     anew = any(thing is not None for thing in (space, data, evaluator))
     loaded = run.loaded if isinstance(run, Run) and not anew else None
-    given = _collect_objects(load_config(path), space, data, None, None, evaluator)
+    given = collect_objects(load_config(path), space, data, None, None, evaluator)
     return evaluate_trial(path, trial, bound_samples=bound_samples, given=given, loaded=loaded)[2]
 
 
@@ -261,8 +271,24 @@ def replay(
     path = run.path if isinstance(run, Run) else locate_run(run)
     anew = any(thing is not None for thing in (space, data, data_b, evaluator))
     loaded = run.loaded if isinstance(run, Run) and not anew else None
-    given = _collect_objects(load_config(path), space, data, data_b, None, evaluator)
+    given = collect_objects(load_config(path), space, data, data_b, None, evaluator)
     return replay_trial(path, trial, given=given, loaded=loaded)
+
+
+def compare(
+    runs: Sequence[str | Path | Run], *, group: str | None = None, html: str | Path | None = None
+) -> Comparison:
+    """Compare runs on the same data with the same objectives, as ``nas compare``: which is better, beyond luck?
+
+    Args:
+        group: the option by whose value runs are grouped; by default those are that differ in nothing but their seeds.
+        html: the file of a page with the curves, if one shall be written.
+
+    Raises:
+        UserError: there is but one, they do not compare, one has no result, or there is no such option.
+    """
+    opened = [run if isinstance(run, Run) else open_run(run) for run in runs]
+    return delivery.compare(opened, group=group, html=None if html is None else Path(html))
 
 
 def open_run(path: str | Path) -> Run:
@@ -272,112 +298,3 @@ def open_run(path: str | Path) -> Run:
         UserError: there is no such run, or the URL cannot be read.
     """
     return open_run_in(locate_run(path))
-
-
-def _configure(
-    space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any, early_stopping: Any, options: dict[str, Any]
-) -> tuple[RunConfig, Given]:
-    named = {
-        "space": _name(space),
-        "dataset": _data_name("data", data),
-        "dataset_b": None if data_b is None else _data_name("data_b", data_b),
-        "strategy": _name(strategy),
-        "evaluator": None if evaluator is None else _name(evaluator),
-        "early_stopping": None if early_stopping is None else _name(early_stopping),
-    }
-    if isinstance(earlier := options.get("warm_start"), Run):
-        named["warm_start"] = str(earlier.path)
-    source, genotype = _split_architecture(options.get("from_"))
-    if source is not None:
-        named["from_"] = source
-    config = RunConfig.checked(options | named)
-    _refuse_options_of_files(config, data)
-    given = _collect_objects(config, space, data, data_b, strategy, evaluator, early_stopping)
-    return config, replace(given, genotype=genotype)
-
-
-def _data_name(argument: str, data: Any) -> str:
-    """What data is called that was given as this argument.
-
-    Raises:
-        UserError: it is no data.
-    """
-    from nas.data.dataset import Dataset
-
-    if isinstance(data, str):
-        return data
-    if not isinstance(data, (Mapping, Dataset, tuple)) and not hasattr(data, "__array__"):
-        allowed = "a data set's name, a Dataset, an array or tensor, a pair (x, y), or a dictionary with x_train"
-        raise UserError(argument, type(data).__name__, allowed)
-    return data.name if isinstance(data, Dataset) else ARRAYS
-
-
-def _refuse_options_of_files(config: RunConfig, data: Any) -> None:
-    from nas.data.dataset import Dataset
-
-    if not isinstance(data, str):
-        config.reading.refuse_others(() if isinstance(data, Dataset) else ("image_shape", "kind"), why=GIVEN_AS_OBJECT)
-
-
-def _split_architecture(given: Any) -> tuple[Any, Genotype | None]:
-    """What ``from_`` is called, and its genotype where it is an object that has one."""
-    if isinstance(given, Run):
-        given = given.best
-    if isinstance(given, Candidate):
-        return f"{given.run.path}:{given.number}", given.genotype
-    if isinstance(given, Genotype):
-        return f"genotype {given.id}", given
-    return str(given) if isinstance(given, Path) else given, None
-
-
-def _collect_objects(
-    config: RunConfig, space: Any, data: Any, data_b: Any, strategy: Any, evaluator: Any, early_stopping: Any = None
-) -> Given:
-    """Objects as they are, classes of spaces made, and what is made already of the other kinds as well."""
-    if inspect.isclass(space):
-        space = registry.make("space", _name(space), space)
-    things: dict[registry.Kind, Any] = {
-        "space": space, "strategy": strategy, "evaluator": evaluator, "early-stopping": early_stopping
-    }  # fmt: skip
-    for kind, thing in things.items():
-        if thing is None or isinstance(thing, str):
-            things[kind] = None
-        elif kind == "space" or inspect.isclass(thing):
-            registry.check_kind(kind, _name(thing), thing)
-        elif not callable(thing):
-            made = registry.check_kind(kind, _name(thing), thing)
-            things[kind] = _make_constant(made)
-    return Given(
-        space=things["space"],
-        data=None if data is None or isinstance(data, str) else _make_data_set(data, config),
-        data_b=None if data_b is None or isinstance(data_b, str) else _make_data_set(data_b, config),
-        strategy=things["strategy"],
-        ready_strategy=strategy if isinstance(strategy, Strategy) else None,
-        evaluator=things["evaluator"],
-        early_stopping=things["early-stopping"],
-    )
-
-
-def _make_constant(made: Any) -> Callable[..., Any]:
-    def make(*args: Any, **keywords: Any) -> Any:
-        return made
-
-    return make
-
-
-def _name(thing: Any) -> str:
-    """A name as it is; of an object what would import its class, for the record."""
-    if isinstance(thing, str):
-        return thing
-    kind = thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)
-    return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def _make_data_set(data: Any, config: RunConfig) -> Dataset:
-    from nas.data.dataset import Dataset
-    from nas.data.loading import load_arrays
-    from nas.data.splitting import hide_labels, keep_normal
-
-    if isinstance(data, Dataset):
-        return hide_labels(keep_normal(data, config.normal), config.labelled, config.seed)
-    return load_arrays(data, normal=config.normal, labelled=config.labelled, **config.data_options)

@@ -11,65 +11,25 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from nas.core.cost_limits import ALLOWED as COSTS_ALLOWED
 from nas.core.cost_limits import COSTS, parse_limit
 from nas.core.durations import parse_duration
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.data.reading import ALLOWED as READING_ALLOWED
 from nas.data.reading import Reading, normalise
-from nas.study.remote.urls import ALLOWED, find_runs_folder
-
-Scalar = bool | int | float | str
-
-
-def _refuse_bool(value: Any) -> Any:
-    if isinstance(value, bool):  # YAML's yes
-        raise ValueError("a whole number")
-    return value
-
-
-def _path(value: Any) -> Any:
-    if isinstance(value, (str, Path)) and "\0" not in str(value):
-        return value
-    raise ValueError("a path")
-
-
-Whole = Annotated[int, BeforeValidator(_refuse_bool)]
-Folder = Annotated[Path, BeforeValidator(_path)]
-RunsFolder = Annotated[Path, BeforeValidator(lambda value: find_runs_folder(_path(value)))]
-"""Where runs are worked on: of a URL the folder here of its working copies."""
-
-
-_RATIOS = "shares of the channels to be removed, between 0 and 1, each once: 0.5,0.7"
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple)) else [value]
-
-
-def _as_value_lists(value: Any) -> Any:
-    return {k: _as_list(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def _as_labels(value: Any) -> Any:
-    return [str(label).strip() for label in (value.split(",") if isinstance(value, str) else _as_list(value))]
-
-
-def _as_ratios(value: Any) -> Any:
-    try:
-        ratios = [float(part) for part in (value.split(",") if isinstance(value, str) else _as_list(value))]
-    except TypeError:
-        raise ValueError(_RATIOS) from None
-    if not all(0 < ratio < 1 for ratio in ratios) or len(set(ratios)) < len(ratios):
-        raise ValueError(_RATIOS)
-    return sorted(ratios)
-
-
-def _format_option(name: str) -> str:
-    """An option's name outside Python, where ``from_`` cannot be written without its underscore."""
-    return name.rstrip("_").replace("_", "-")
-
+from nas.option_values import (
+    ALLOWED_VALUES,
+    Folder,
+    RunsFolder,
+    Scalar,
+    Whole,
+    as_labels,
+    as_list,
+    as_ratios,
+    as_value_lists,
+    format_option,
+    refuse_bool,
+)
 
 ALL_EXAMPLES = 10**9
 """The size of an epoch that shows all examples there are."""
@@ -91,7 +51,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        alias_generator=_format_option,
+        alias_generator=format_option,
         populate_by_name=True,
     )
 
@@ -112,7 +72,7 @@ class RunConfig(BaseModel):
     epochs: Whole | None = Field(None, ge=1, le=100_000)
     candidate_time: str | None = None
     scored_examples: Whole | None = Field(None, ge=1)
-    objective: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    objective: Annotated[list[str], BeforeValidator(as_list)] = Field(default_factory=list)
     from_: str | None = None
     genotype: str | None = None
     warm_start: str | None = None
@@ -120,7 +80,7 @@ class RunConfig(BaseModel):
     continue_: str | None = None
     known: Whole = Field(0, ge=0)
     pin: dict[str, Scalar] = Field(default_factory=dict)
-    restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(_as_value_lists)] = Field(default_factory=dict)
+    restrict: Annotated[dict[str, list[Scalar]], BeforeValidator(as_value_lists)] = Field(default_factory=dict)
     set: dict[str, Scalar | None] = Field(default_factory=dict)
     early_stopping: str | None = None
     stop_set: dict[str, Scalar | None] = Field(default_factory=dict)
@@ -147,15 +107,15 @@ class RunConfig(BaseModel):
     window: int | None = None
     data_dir: Folder | None = None
     strict: bool = False
-    normal: Annotated[list[str], BeforeValidator(_as_labels)] = Field(default_factory=list)
-    labelled: Annotated[float, BeforeValidator(_refuse_bool)] = Field(1.0, gt=0, le=1, allow_inf_nan=False)
+    normal: Annotated[list[str], BeforeValidator(as_labels)] = Field(default_factory=list)
+    labelled: Annotated[float, BeforeValidator(refuse_bool)] = Field(1.0, gt=0, le=1, allow_inf_nan=False)
     weight_sharing: Literal["none", "inherit", "supernet"] = "none"
     grow: bool = False
     max_parameters: str | None = None
     max_macs: str | None = None
     max_memory: str | None = None
     max_latency: str | None = None
-    track: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    track: Annotated[list[str], BeforeValidator(as_list)] = Field(default_factory=list)
     max_failures: Whole | None = Field(None, ge=0)
     keep_weights: Whole | None = Field(None, ge=1)
     epoch_size: Whole | None = Field(None, ge=1)
@@ -165,7 +125,7 @@ class RunConfig(BaseModel):
     evaluate: bool = True
     proposals: Whole = Field(PROPOSALS, ge=1, le=PROPOSALS)
     checkpoint_every: Whole = Field(1, ge=1)
-    prune: Annotated[list[float], BeforeValidator(_as_ratios)] = Field(default_factory=list)
+    prune: Annotated[list[float], BeforeValidator(as_ratios)] = Field(default_factory=list)
 
     @field_validator("time_limit", "trial_timeout", "candidate_time", mode="before")
     @classmethod
@@ -286,7 +246,7 @@ class RunConfig(BaseModel):
 
 EXECUTOR_OPTIONS = ("workers", "cpus_per_trial", "gpus_per_trial", "address", "retries", "trial_timeout")
 """Those that are passed to the executor's constructor, if it takes them."""
-OPTIONS = {_format_option(name): name for name in RunConfig.model_fields}
+OPTIONS = {format_option(name): name for name in RunConfig.model_fields}
 """The options' names on the command line and in YAML, and those of the fields."""
 
 
@@ -308,56 +268,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError("--config", str(path), "lines of 'option: value'", why="is not a mapping")
     options = {}
     for key, value in document.items():
-        name = _format_option(str(key))
+        name = format_option(str(key))
         if name not in OPTIONS:
             raise unknown_name(f"--config {path}: option", str(key), OPTIONS)
         options[OPTIONS[name]] = value
     return options
 
 
-_ALLOWED = {
-    **dict.fromkeys(("space", "strategy", "evaluator", "executor", "early-stopping"), "a name, or module:Class"),
-    **dict.fromkeys(("dataset", "dataset-b"), "a name such as digits or folder:PATH, as nas datasets lists them"),
-    **dict.fromkeys(("time-limit", "trial-timeout"), "a duration such as 90s, 10m or 1.5h"),
-    **dict.fromkeys(("strict", "grow", "usual", "evaluate"), "true or false"),
-    "device": "auto, cpu, cuda, a card such as cuda:1, or mps",
-    "precision": "auto, fp32, bf16",
-    "final-share": "a number between 0 and 1",
-    "labelled": "a number above 0, 1 at most",
-    "split": "stratified, shuffled",
-    "weight-sharing": "none, inherit, supernet",
-    **{_format_option(name): allowed for name, allowed in READING_ALLOWED.items()},
-    "candidate-time": "a duration such as 20s or 1.5m",
-    "gpus-per-trial": "a number of GPUs from 0, or a share of one such as 0.25",
-    "address": "auto or HOST:PORT",
-    "objective": "names of the evaluator's metrics, each once",
-    "name": "letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
-    "from": "RUN, RUN:TRIAL or a genotype file",
-    "warm-start": "RUN, a finished or unfinished search in the same space",
-    "first": "texts of genotypes, by where they are from",
-    "continue": "RUN, a search on the same data",
-    "genotype": "the text of a genotype",
-    "pin": "decision=value",
-    "restrict": "decision=value,value",
-    "set": "option=value",
-    "stop-set": "option=value",
-    "promotion": "none, a name, or module:Class",
-    "runs-dir": ALLOWED,
-    "data-dir": "a folder",
-    "prune": _RATIOS,
-    **{_format_option(name): allowed for name, allowed in COSTS_ALLOWED.items()},
-}
-
-
 def _make_user_error(error: ValidationError, source: str) -> UserError:
     first = error.errors()[0]
-    option = _format_option(str(first["loc"][0]))
+    option = format_option(str(first["loc"][0]))
     where = f"{source}: " if source else ""
     if first["type"] == "extra_forbidden":
         nearest = difflib.get_close_matches(option, OPTIONS, n=1)
         hint = f"unknown option, did you mean {nearest[0]!r}?" if nearest else "unknown option"
         return UserError(f"{where}--{option}", first["input"], ", ".join(sorted(OPTIONS)), why=hint)
-    allowed = _ALLOWED.get(option) or _describe_range(option, first["msg"])
+    allowed = ALLOWED_VALUES.get(option) or _describe_range(option, first["msg"])
     return UserError(f"{where}--{option}", first["input"], allowed)
 
 

@@ -75,6 +75,7 @@ class ChoiceSpace(abc.ABC):
         prefers_usual: the version since which what arises by a mutation is mostly the usual.
         readable: earlier versions whose programs `decide` still is where `version` says so: their genotypes are read,
             trained and exported as they are, and their runs go on.
+        renamed: what decisions were called in earlier versions, by their sites: they mean the same.
         task: the kind of model that it makes, by its task's name.
         data_kinds: the kinds of data that its models are made for.
         regularisers: the decisions about training that say how much it is kept from learning its data by heart, by
@@ -87,6 +88,7 @@ class ChoiceSpace(abc.ABC):
     version: int = 1
     readable: tuple[int, ...] = ()
     prefers_usual: int = 0
+    renamed: Mapping[str, str] = {}
     regularisers: tuple[str, ...] = ()
     task: str
     data_kinds: tuple[str, ...] = ("image",)

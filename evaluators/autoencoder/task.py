@@ -95,7 +95,7 @@ class AutoencoderTask(Task):
         REAL,
         *USES.values(),
     )
-    on_demand = frozenset(USES)
+    on_demand = Task.on_demand | frozenset(USES)
     picture = "reconstructions.png"
     program = "autoencoder"
     examines = True
@@ -281,6 +281,10 @@ class AutoencoderTask(Task):
         subject = make_subject(autoencoder, hyperparameters, likelihood, fitted, self.device, seed)
         effort = plan_quick(self.cost(model)["multiply_adds"], bound_samples, until) if quick else None
         return examine_uses(subject, self.data, seed, bound_samples=bound_samples, effort=effort)
+
+    def count_parameters(self, model: nn.Module) -> int:
+        """Count the parameters without those of a critic."""
+        return super().count_parameters(remove_critic(model))
 
     def cost(self, model: nn.Module) -> dict[str, float]:
         """``parameters`` and ``multiply_adds`` of what is delivered: without a critic."""

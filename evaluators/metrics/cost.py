@@ -6,7 +6,7 @@ import ctypes
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -64,31 +64,6 @@ def estimate_training_memory(model: nn.Module, run: Callable[[], None], examples
         run()
     state = sum(4 * weight.nelement() * weight.element_size() for weight in model.parameters())
     return (state + sum(kept.values()) * batch / examples) / 1e6
-
-
-@torch.no_grad()
-def measure_latency(model: nn.Module, inputs: Sequence[Tensor]) -> float:
-    """Measure how long a model takes for the first of some examples, in milliseconds: the least of 20 runs.
-
-    The least depends the least on what else the machine does.
-    """
-    device = next(model.eval().parameters()).device
-    first, times = [values[:1].to(device) for values in inputs], []
-    for _ in range(20):
-        _wait_for(device)
-        began = time.perf_counter()
-        model(*first)
-        _wait_for(device)
-        times.append(1000 * (time.perf_counter() - began))
-    return min(times)
-
-
-def _wait_for(device: torch.device) -> None:
-    """Wait until a device has computed what it was asked to."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 def _count_recurrent(given: _Size, weight: _Size, recurrent_weight: _Size, *rest: Any, **options: Any) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 from evaluators.pictures import render_rows
 from evaluators.training.checkpoint import Part, State, bytes_to_tensor, tensor_to_bytes
 from evaluators.training.epochs import Training
+from nas.core.errors import Diverged
 from nas.core.evaluator import WEIGHTS
 from nas.core.metric import Metric
 
@@ -30,6 +31,17 @@ class Scores:
 
     metrics: Mapping[str, float]
     rows: Sequence[Tensor] = ()
+
+
+def check_finite(found: Scores, epoch: int) -> None:
+    """Refuse scores that are not finite.
+
+    Raises:
+        Diverged: naming the first.
+    """
+    for name, value in found.metrics.items():
+        if not math.isfinite(value):
+            raise Diverged(f"{name} is {value} after epoch {epoch}")
 
 
 class Selection(Protocol):

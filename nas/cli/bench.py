@@ -157,7 +157,7 @@ def _print(
 ) -> None:
     from rich.text import Text
 
-    from nas.cli.display import make_console, make_table
+    from nas.cli.tables import make_console, make_table
 
     out = make_console()
     known = question.table

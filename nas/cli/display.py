@@ -1,92 +1,95 @@
-"""Progress and tables. Results go to standard output, everything else to standard error."""
+"""How a run goes on, on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
-from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 from rich.text import Text
 
-from nas.core.durations import parse_duration
+from nas.cli.tables import format_values
 from nas.core.genotype import Genotype
-from nas.core.metric import format_value
-from nas.core.pareto import most_spread, pareto_front
+from nas.core.job import TrainFinalist
+from nas.core.pareto import pareto_front
 from nas.session.checkpoint import CHECKPOINT_FILE, TrainingProgress
-from nas.session.evaluate import summarise
 from nas.session.plan import expect_trials
-from nas.study.remote.urls import describe_place, find_url
+from nas.session.time_left import TimeLeft
+from nas.study.remote.urls import describe_place
 
 if TYPE_CHECKING:
     from nas.core.search import Search
     from nas.core.trial import Measurement as Measured
-    from nas.core.trial import Objective, Trial
+    from nas.core.trial import Trial
     from nas.study.run import Run
 
-_WIDEST = 10_000  # lines are not folded where the output is no terminal
-SHOWN, FRONT_SHOWN = 5, 12
+_SELDOM = 1.0  # seconds between two lines of a training in full, where there is no bar
 
 
-class _TimeLeft(ProgressColumn):
-    """How much time is left, as the lines say that are printed where there is no terminal."""
+class _Told(ProgressColumn):
+    """A column whose text is asked for whenever the bar is drawn."""
 
-    max_refresh = 0.5
-
-    def __init__(self, format_left: Callable[[int], str]) -> None:
+    def __init__(self, tell: Callable[[], str]) -> None:
         super().__init__()
-        self._format_left = format_left
+        self._tell = tell
 
     def render(self, task: Task) -> Text:
-        return Text(self._format_left(int(task.completed)) if task.completed else "")
+        return Text(self._tell())
 
 
 class Display:
     """A bar on a terminal, plain lines elsewhere: trials done, the best so far, the time left.
 
     Of a training in full it is epochs that are counted.
+
+    Args:
+        began: when a time limit began, by `time.monotonic`; None where it begins with the run.
     """
 
-    def __init__(self, silent: bool) -> None:
+    def __init__(self, silent: bool, began: float | None = None) -> None:
         self.run: Run | None = None
         self._silent = silent
         self._console = Console(stderr=True, highlight=False)
         self._bar: Bar | None = None
-        self._began = time.monotonic()
-        self._earlier = 0
-        self._limit: float | None = None
+        self._began = began
+        self._left: TimeLeft | _EpochsLeft
 
     def begin(self, run: Run, search: Search) -> None:
         """Say what is searched, or trained."""
         self.run, self._search = run, search
         self._training = run.config.genotype is not None
-        self._total = run.parts.epochs if self._training else _expect_total(run, search)
-        self._earlier = (
-            TrainingProgress.read(run.path / CHECKPOINT_FILE).epoch if self._training else _count_asked(search.ended)
-        )
-        limit = None if self._training else run.config.time_limit
-        self._limit = None if limit is None else parse_duration(limit)
+        if self._training:
+            self._total = run.parts.epochs
+            done = TrainingProgress.read(run.path / CHECKPOINT_FILE).epoch
+            self._left, self._earlier = _EpochsLeft(done, self._total), done
+        else:
+            self._total, done = _expect_total(run, search), _count_asked(search.ended)
+            began = time.monotonic() if self._began is None else self._began
+            self._left = TimeLeft(run, search, self._total, began=began)
         self._front = keep_front(search.ended)
         if not self._silent:
             self._announce(run, search)
         if not self._silent and self._console.is_terminal:
+            shown_from = time.monotonic() if self._began is None else self._began
             self._bar = Bar(
-                TextColumn("epochs" if self._training else "trials"),
+                _Told(self._name_unit),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.description}"),
-                TimeElapsedColumn(),
-                _TimeLeft(self._format_left),
+                _Told(lambda: _format_seconds(time.monotonic() - shown_from)),
+                _Told(self._format_left),
                 console=self._console,
             )
-            self._task = self._bar.add_task(self._format_best(), total=self._total, completed=self._earlier)
+            self._task = self._bar.add_task(self._format_best(), total=self._total, completed=done)
             self._bar.start()
+
+    def _name_unit(self) -> str:
+        if self._training:
+            return "epochs"
+        return "finals" if any(isinstance(one.job, TrainFinalist) for one in self._search.running) else "trials"
 
     def _announce(self, run: Run, search: Search) -> None:
         data, config = run.parts.data, run.config
@@ -116,7 +119,7 @@ class Display:
             )
         if config.promotion != "none":
             self._say(f"{config.promotion} trains the best further, rung by rung (--promotion none trains all alike)")
-        for note in data.notes:
+        for note in (*data.notes, *filter(None, [run.describe_latency()])):
             self._say(note)
         if config.known:
             self._say(f"{config.known} results of an earlier run count: {next(iter(config.first))} is the first")
@@ -147,26 +150,34 @@ class Display:
         front = f", front of {len(self._front)}" if others else ""
         return f"best {format_values(best.metrics, [first])} (trial {best.number}){front}"
 
+    def _format_left(self) -> str:
+        """How long the rest will take, if that can be told yet."""
+        seconds = self._left.estimate()
+        if seconds is None:
+            return "time left unknown"
+        over = self._search.closed and not self._search.running
+        if seconds == 0 and over and self._bar is not None:
+            return "the test and the export"
+        with_finals = ", finals included" if isinstance(self._left, TimeLeft) and self._left.finals else ""
+        return f"{_format_seconds(seconds)} left{with_finals}"
+
     def show_measurement(self, trial: Trial, measurement: Measured) -> None:
         """Show an epoch of a training in full."""
+        assert isinstance(self._left, _EpochsLeft)
+        self._left.add(measurement.epoch)
         if self._silent:
             return
         found = format_values(measurement.metrics, self._search.objectives)
         if self._bar is not None:
             self._bar.update(self._task, completed=measurement.epoch, description=found)
-        else:
-            self._say(f"{measurement.epoch}/{self._total} {found}; {self._format_left(measurement.epoch)}")
-
-    def _format_left(self, done: int) -> str:
-        """What is left of the time limit; else how long the rest takes, if each takes as long as in this session."""
-        if self._limit is not None:
-            return f"{_format_seconds(max(0.0, self._limit - (time.monotonic() - self._began)))} left"
-        each = (time.monotonic() - self._began) / max(1, done - self._earlier)
-        return f"{_format_seconds(each * max(0, self._total - done))} left"
+        elif measurement.epoch == self._total or self._left.is_worth_a_line():
+            self._say(f"{measurement.epoch}/{self._total} {found}; {self._format_left()}")
 
     def show_trial(self, trial: Trial) -> None:
-        """Show a trial that has ended."""
+        """Show a trial that has ended: on a terminal in the bar, elsewhere in a line."""
         self._front = keep_front([*self._front, trial])
+        if isinstance(self._left, TimeLeft):
+            self._left.add(trial)
         if self._silent or self._training:
             return
         assert trial.outcome is not None
@@ -179,19 +190,44 @@ class Display:
         if trial.outcome.kind == "supernet":
             result += " of the supernet"
         done = _count_asked(self._search.ended)
-        if not trial.job.counted:
-            self._say(f"trial {trial.number}, {trial.proposal.origin}, {trial.outcome.kind}: {result}")
-            return
-        self._say(
-            f"{done}/{max(done, self._total)} trial {trial.number} {trial.outcome.kind}: {result}; "
-            f"{self._format_best()}; {self._format_left(done)}"
-        )
+        if trial.job.counted:
+            count, what = f"{done}/{max(done, self._total)} ", self._format_best()
+        else:
+            count, what = "", trial.proposal.origin
+        self._say(f"{count}trial {trial.number} {trial.outcome.kind}: {result}; {what}; {self._format_left()}")
 
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class _EpochsLeft:
+    """Estimates how many seconds the epochs of a training take that are left: as long each as those of this session."""
+
+    def __init__(self, done: int, total: int) -> None:
+        self._first, self._done, self._total = done, done, total
+        self._began = self._last = time.monotonic()
+        self._shown = float("-inf")
+
+    def add(self, epoch: int) -> None:
+        """Take notice of an epoch that has ended just now."""
+        self._done, self._last = epoch, time.monotonic()
+
+    def estimate(self) -> float | None:
+        """How many seconds are left; None before the first epoch has ended."""
+        if self._done == self._first:
+            return None
+        each = (self._last - self._began) / (self._done - self._first)
+        return max(0.0, each * (self._total - self._done) - (time.monotonic() - self._last))
+
+    def is_worth_a_line(self) -> bool:
+        """Whether the last line is some time ago; then this one is the last."""
+        if self._last - self._shown < _SELDOM:
+            return False
+        self._shown = self._last
+        return True
 
 
 def _expect_total(run: Run, search: Search) -> int:
@@ -215,144 +251,3 @@ def _format_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def make_console(*, stderr: bool = False) -> Console:
-    """Standard output, or standard error; not folded where it is no terminal."""
-    made = Console(highlight=False, stderr=stderr)
-    return made if made.is_terminal else Console(highlight=False, stderr=stderr, width=_WIDEST)
-
-
-def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A table whose cells are shown as they are; numbers to the right."""
-    made = Table(box=box.SIMPLE)
-    for index, column in enumerate(columns):
-        numeric = all(isinstance(row[index], (int, float)) or row[index] in ("", "-") for row in rows)
-        made.add_column(Text(column), justify="right" if numeric else "left", no_wrap=numeric)
-    for row in rows:
-        made.add_row(*(Text(format_number(cell) if isinstance(cell, float) else str(cell)) for cell in row))
-    return made
-
-
-def format_number(value: float) -> str:
-    """A number in five figures; large whole ones with separators."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
-
-
-def format_values(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> str:
-    """The objectives of a trial that succeeded, in a line."""
-    return ", ".join(f"{objective.name} {format_value(metrics[objective.name])}" for objective in objectives)
-
-
-def choose_rows(run: Run) -> list[Trial]:
-    """The trials that a table shows: the five best, or of several objectives the front, thinned where it is long."""
-    if len(run.objectives) == 1:
-        return run.contenders()[:SHOWN]
-    front = run.front()
-    return [front[index] for index in most_spread([trial.losses for trial in front], FRONT_SHOWN)]
-
-
-def describe_front(run: Run, shown: int) -> str:
-    """What the table of a front shows, and how to have it all."""
-    front = len(run.front())
-    some = f"; {shown} of them are shown" if shown < front else ""
-    command = f"nas export {shlex.quote(str(run.path))} --front"
-    return f"the front: no trial betters one of these {front} without being worse in an objective{some}; {command}"
-
-
-def make_best_table(run: Run, trials: Sequence[Trial], out: Console) -> Table:
-    """One row a trial: its objectives, other metrics and what it costs; as many columns as there is room for."""
-    objectives = [objective.name for objective in run.objectives]
-    quality = [name for name in trials[0].metrics if name not in _COSTS]
-    quality = [name for name in quality if all(name in trial.metrics for trial in trials)]
-    costs = [name for name in _COSTS if any(name in trial.metrics for trial in trials)]
-    shown = [*objectives, *(name for name in (*quality, *costs) if name not in objectives)]
-    anywhere = out.options.update(max_width=_WIDEST)
-    while True:
-        columns = ["trial", *(_COSTS.get(name, name) for name in shown)]
-        rows = [[trial.number, *(trial.metrics.get(name, "-") for name in shown)] for trial in trials]
-        made = make_table(columns, rows)
-        if len(shown) == len(objectives) or Measurement.get(out, anywhere, made).maximum <= out.width:
-            return made
-        shown.pop()
-
-
-def make_supernet_table(trials: Sequence[Trial], objective: str) -> Table:
-    """One row a supernet: how far it was trained, and what its alphas were then."""
-    names = [objective, "skips", "entropy", "seconds"]
-    rows = [[t.number, len(t.measurements), *(t.metrics.get(name, "-") for name in names)] for t in trials]
-    return make_table(["supernet", "epochs", f"{objective} of the supernet", *names[1:]], rows)
-
-
-def make_evaluation_table(metrics: Mapping[str, float], uses: Mapping[str, Sequence[str]]) -> Table:
-    """One row a use of a model, with the numbers that tell of it."""
-    rows = [[use, ", ".join(f"{name} {metrics[name]:.4g}" for name in names)] for use, names in uses.items()]
-    return make_table(["use", "on the test part"], rows)
-
-
-_COSTS = {
-    "parameters": "parameters",
-    "multiply_adds": "multiply-adds",
-    "latency_ms": "latency ms",
-    "unpruned_latency_ms": "unpruned ms",
-    "seconds": "seconds",
-    "peak_memory_mb": "memory MB",
-}
-
-
-def print_summary(run: Run) -> None:
-    """The five best or the front, what they are, and where the best lies."""
-    out = make_console()
-    shown = choose_rows(run)
-    counts = run.counts()
-    out.print(make_best_table(run, shown, out))
-    if len(run.objectives) > 1:
-        out.print(Text(describe_front(run, len(shown)) + "\n"), soft_wrap=True)
-    for trial in shown:
-        out.print(Text(f"trial {trial.number}: {run.candidate(trial.number).description}"))
-    tested = ", ".join(f"{name} {value:.5g}" for name, value in run.tested.items())
-    supernets = counts.get("supernets", 0)
-    trained = f", {supernets} supernet{'s' if supernets > 1 else ''} trained" if supernets else ""
-    promotions = counts.get("promotions", 0)
-    trained += f", {promotions} promotion{'s' if promotions > 1 else ''}" if promotions else ""
-    finals = counts.get("finals", 0)
-    trained += f", {finals} part{'s' if finals > 1 else ''} of finals trained" if finals else ""
-    versions = counts.get("pruned_versions", 0)
-    trained += f", {versions} pruned version{'s' if versions > 1 else ''} made" if versions else ""
-    ended = f"{counts['complete']} complete, {counts['stopped']} stopped early, {counts['failed']} failed"
-    ended += f", {counts['refused']} over the limits and not trained" if "refused" in counts else ""
-    out.print(Text(f"\n{ended}{trained}"))
-    if counts["stopped"]:
-        out.print(Text(describe_epochs(run)))
-    if whole := count_whole(run):
-        out.print(Text(f"not grown, as none of their blocks can be left out: {whole}"))
-    if tested:
-        out.print(Text(f"the best, trial {run.best.number}, on the test part: {tested}"))
-    for sentence in (*run.describe_comparison(), *summarise(run)):
-        out.print(Text(sentence), soft_wrap=True)
-    if (url := find_url(run.path)) is not None:
-        out.print(Text(f"the run is at {url}; its copy here:"), soft_wrap=True)
-    # soft: the terminal folds these itself, so that paths and commands can be copied
-    out.print(Text(f"look at it: {run.path / 'report.html'}"), soft_wrap=True)
-    out.print(Text(f"in the dashboard: {make_dashboard_command(run)}"), soft_wrap=True)
-    if run.model_folder is not None:
-        out.print(Text("the best model, with its weights; python model.py there runs it:"))
-
-
-def count_whole(run: Run) -> str:
-    """How many of the candidates that should grow could not, in words; nothing if all could."""
-    grown = [trial for trial in run.trials if trial.outcome is not None and trial.outcome.scored and trial.job.counted]
-    whole = sum(trial.metrics.get("stages") == 1 for trial in grown) if run.config.grow else 0
-    return f"{whole} of {len(grown)} candidates" if whole else ""
-
-
-def describe_epochs(run: Run) -> str:
-    """What early stopping saved."""
-    stopped = run.counts()["stopped"]
-    trials = "1 trial" if stopped == 1 else f"{stopped} trials"
-    return f"epochs: {run.epochs_run} of {run.epochs_asked}, {trials} stopped early"
-
-
-def make_dashboard_command(run: Run) -> str:
-    """Make the command that opens the run in Optuna's dashboard."""
-    return f"nas dashboard {shlex.quote(describe_place(run.path))}"

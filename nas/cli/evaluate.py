@@ -26,7 +26,7 @@ def evaluate_command(source: str, bound_samples: int, as_json: bool, runs_dir: P
     """
     from rich.text import Text
 
-    from nas.cli.display import make_console, make_evaluation_table
+    from nas.cli.tables import make_console, make_evaluation_table
     from nas.session.evaluate import evaluate_trial, make_document
     from nas.session.lookup import find_run_and_trial
 

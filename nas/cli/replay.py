@@ -25,8 +25,8 @@ def replay_command(source: str, as_json: bool, runs_dir: Path) -> int:
     A trial that goes on with another's training is trained from the beginning of that. Time and memory are not
     compared, and nothing of the run is changed. The exit code is 0 where the numbers are the same, else 1.
     """
-    from nas.cli.display import make_console
     from nas.cli.search import configure_logging
+    from nas.cli.tables import make_console
     from nas.session.lookup import find_run_and_trial
     from nas.session.replay import replay_trial
 
@@ -46,7 +46,7 @@ def replay_command(source: str, as_json: bool, runs_dir: Path) -> int:
 def _print(found: Replay) -> None:
     from rich.text import Text
 
-    from nas.cli.display import make_console, make_table
+    from nas.cli.tables import make_console, make_table
 
     out = make_console()
     also = "" if len(found.trained) == 1 else f", the parts of which are trials {', '.join(map(str, found.trained))}"

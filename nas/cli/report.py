@@ -40,27 +40,20 @@ def compare_command(runs: tuple[str, ...], runs_dir: Path, group: str | None, ht
 
     from rich.text import Text
 
-    from nas.cli.display import make_console, make_table
-    from nas.core.errors import UserError
-    from nas.report.comparing import compare_runs
-    from nas.report.comparison_page import describe_comparison, list_rows, render_comparison
+    from nas.cli.tables import make_console, make_table
+    from nas.session.delivery import compare
     from nas.session.lookup import open_run
-    from nas.study.files import write_atomically
 
-    if len(runs) == 1:
-        raise UserError("RUN", runs[0], "two runs or more", why="is one run alone")
-    comparison = compare_runs([open_run(run_path(run, runs_dir)) for run in runs], group)
-    if html is not None:
-        write_atomically(html, render_comparison(comparison).encode(errors="replace"))
+    comparison = compare([open_run(run_path(run, runs_dir)) for run in runs], group=group, html=html)
     if as_json:
         click.echo(json.dumps(asdict(comparison)))
         return
-    rows = list_rows(comparison)
+    rows = comparison.list_rows()
     names = {"validation": f"{comparison.objective}, validation", "test": f"{comparison.objective}, test"}
     shown = [name for name in rows[0] if any(row[name] for row in rows)]
     out = make_console()
     out.print(make_table([names.get(name, name) for name in shown], [[row[name] for name in shown] for row in rows]))
-    for sentence in describe_comparison(comparison):
+    for sentence in comparison.describe():
         out.print(Text(sentence), soft_wrap=True)
     if html is not None:
         click.echo(str(html))

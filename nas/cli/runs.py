@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def list_command(runs_dir: Path, as_json: bool) -> None:
     """List the runs."""
-    from nas.cli.display import make_console, make_table
+    from nas.cli.tables import make_console, make_table
     from nas.core.errors import UserError
     from nas.session.lookup import list_runs, open_run
     from nas.study.remote.urls import describe_place
@@ -91,13 +91,12 @@ def show_command(run: str, runs_dir: Path, trial: int | None, genotype: bool, as
 def _show_run(run: Run) -> None:
     from rich.text import Text
 
-    from nas.cli import display
-    from nas.cli.display import (
+    from nas.cli import summary
+    from nas.cli.tables import (
         choose_rows,
         describe_front,
         make_best_table,
         make_console,
-        make_dashboard_command,
         make_supernet_table,
         make_table,
     )
@@ -115,7 +114,7 @@ def _show_run(run: Run) -> None:
         out.print(make_supernet_table(supernets, run.objective.name))
     stopped = [trial for trial in run.trials if trial.stopped and not trial.reached]
     if run.counts()["stopped"]:
-        out.print(Text(display.describe_epochs(run)))
+        out.print(Text(summary.describe_epochs(run)))
     if stopped:
         out.print(
             make_table(["trial", "stopped because"], [[t.number, t.outcome.reason] for t in stopped if t.outcome])
@@ -131,7 +130,7 @@ def _show_run(run: Run) -> None:
         out.print(Text(f"evaluated trial {number} (--trial {number}): {run.evaluation_folder(number)}"), soft_wrap=True)
     if run.model_folder is not None:
         out.print(Text(f"model     {run.model_folder}"), soft_wrap=True)
-    out.print(Text(f"dashboard {make_dashboard_command(run)}"), soft_wrap=True)
+    out.print(Text(f"dashboard {summary.make_dashboard_command(run)}"), soft_wrap=True)
 
 
 def list_front(run: Run) -> list[dict[str, Any]]:
@@ -162,7 +161,7 @@ def _make_trial_document(trial: Trial) -> dict[str, Any]:
 def _show_trial(run: Run, trial: Trial, as_json: bool) -> None:
     from rich.text import Text
 
-    from nas.cli.display import make_console, make_evaluation_table, make_table
+    from nas.cli.tables import make_console, make_evaluation_table, make_table
 
     document = _make_trial_document(trial)
     if trial.number in run.evaluations:

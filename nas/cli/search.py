@@ -43,7 +43,9 @@ def search_command(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> i
     config = make_continued_config(options) if "continue_" in options else RunConfig.checked(options)
 
     began = click.get_current_context().obj
-    return run_and_report(lambda progress: start_run(config, progress=progress, began=began), as_json, quiet, verbose)
+    return run_and_report(
+        lambda progress: start_run(config, progress=progress, began=began), as_json, quiet, verbose, began=began
+    )
 
 
 @click.command("resume")
@@ -67,14 +69,21 @@ def resume_command(
     )
 
 
-def run_and_report(search: Callable[[Progress], Run], as_json: bool, quiet: bool, verbose: bool) -> int:
-    """Run a search or a training to its end, print what came of it, and return the exit code."""
+def run_and_report(
+    search: Callable[[Progress], Run], as_json: bool, quiet: bool, verbose: bool, *, began: float | None = None
+) -> int:
+    """Run a search or a training to its end, print what came of it, and return the exit code.
+
+    Args:
+        began: when a time limit began, by `time.monotonic`; None where it begins with the run.
+    """
     from nas.cli import DONE, INTERRUPTED, NOTHING_SUCCEEDED, TOO_MANY_FAILURES
-    from nas.cli.display import Display, print_summary
+    from nas.cli.display import Display
+    from nas.cli.summary import print_summary
     from nas.study.remote.urls import describe_place
 
     configure_logging(verbose)
-    progress = Display(silent=quiet)
+    progress = Display(silent=quiet, began=began)
     try:
         run = search(progress)
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from nas.core.trial import Trial
 
-UNLEARNED = ("parameters", "multiply_adds", "seconds", "peak_memory_mb", "kept_epoch", "real_fid")
+UNLEARNED = ("parameters", "multiply_adds", "latency_ms", "seconds", "peak_memory_mb", "kept_epoch", "real_fid")
 """Metrics that training does not improve: their curves say nothing of where a trial will end."""
 
 

@@ -218,6 +218,16 @@ class Evaluator(Capabilities):
         """Measure what a genotype's model costs, untrained: those that are named, in nas.core.cost_limits.COSTS."""
         raise NotImplementedError
 
+    def calibrate_latency(self, reference: Genotype, milliseconds: float | None = None) -> float | None:
+        """Measure latencies from now on in turns with a genotype's model, so that all of a run compare.
+
+        Args:
+            milliseconds: what that model takes, as an earlier call has returned it; None to measure it now.
+
+        Returns: what it takes; None where latencies are measured otherwise, or not at all.
+        """
+        return None
+
     # -- of evaluators with TrainPortion among their jobs
 
     def train(self, trial: Trial, checkpoint: bytes | None = None, *, every: int = 1) -> Iterator[Measurement]:

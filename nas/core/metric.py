@@ -47,6 +47,9 @@ COST = metrics_by_name(
 )
 """What every training measures besides its quality: the model's size, and what the trial has cost so far."""
 
+LATENCY = metrics_by_name(Metric("latency_ms", "minimize", "ms"))
+"""How long a model takes for an example, which is measured where it is an objective."""
+
 OF_THE_MACHINE = ("seconds", "peak_memory_mb", "latency_ms", "unpruned_latency_ms")
 """Metrics that are never quite the same again: of time, and of the memory of the process."""
 _UNITS_OF_THE_MACHINE = ("s", "ms", "MB")

@@ -215,7 +215,8 @@ class Search:
         reason = self._reasons.pop(trial.number, None)
         if outcome.kind == "stopped" and reason is not None:
             outcome = Outcome("stopped", reason)
-        missing = [o.name for o in self.objectives if o.name not in running.metrics]
+        needed = () if trial.job.completion == "supernet" else self.objectives  # it is no candidate, and has no rank
+        missing = [objective.name for objective in needed if objective.name not in running.metrics]
         trained = not outcome.failed and outcome.kind != "refused"
         if trained and missing:
             outcome = Outcome("failed", f"the evaluator did not measure {missing[0]}")

@@ -34,12 +34,15 @@ class Proposal:
         parents: the numbers of the trials it descends from.
         origin: how it was made, in words: ``random``, ``mutation: latent 16 -> 32``.
         job: what is asked of the evaluator.
+        policy: of what was drawn from a learned policy, decision -> value, as text -> the probability that it had
+            after the decisions before; empty for all else. It is recorded for people; nothing depends on it.
     """
 
     genotype: Genotype
     parents: tuple[int, ...] = ()
     origin: str = ""
     job: Job = field(default_factory=Train)
+    policy: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

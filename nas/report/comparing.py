@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import Any
 
@@ -13,7 +13,8 @@ from nas.config import OPTIONS, RunConfig
 from nas.core.errors import UserError, unknown_name
 from nas.core.job import TrainSupernet
 from nas.report.facts import Facts
-from nas.report.significance import Difference, adjust_for_many, measure_difference
+from nas.report.significance import LEVEL, Difference, adjust_for_many, measure_difference
+from nas.report.words import count_of, format_number, format_seconds, name_metric
 from nas.study.run import Run
 
 _NOT_THE_SAME_SEARCH = {"seed", "test_seed", "name", "runs_dir", "proposals", "device", "max_failures"}
@@ -40,8 +41,8 @@ class RunResult:
     test: float | None
     trials: int
     seconds: float | None
-    by_trial: Steps
-    by_seconds: Steps
+    by_trial: Steps = field(repr=False)
+    by_seconds: Steps = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,71 @@ class Comparison:
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from nas.report.notebook import draw_comparison
+
+        return draw_comparison(self)
+
+    def list_rows(self) -> list[dict[str, str]]:
+        """The rows of a table: a group's runs, scores with their spread, effort, and what the test says of it."""
+        rows = []
+        for number, group in enumerate(self.groups):
+            seconds = [one.seconds for one in group.results if one.seconds is not None]
+            tested = [score for _, score in group.scores("test")] if self.part == "test" else []
+            row = {
+                "group": group.name,
+                "runs": str(len(group.results)),
+                "validation": _format_scores([score for _, score in group.scores("validation")]),
+                "test": _format_scores(tested) if tested else "",
+                "trials": f"{mean(one.trials for one in group.results):.4g}",
+                "training": format_seconds(mean(seconds)) if seconds else "",
+                "difference": "" if number == 0 else _say_p(self.differences[number - 1].p),
+            }
+            rows.append(row)
+        return rows
+
+    def describe(self) -> list[str]:
+        """Say in sentences what was compared, how, and what came of it."""
+        metric, first = name_metric(self.objective), self.groups[0]
+        if len(self.groups) == 1:
+            runs = count_of(len(first.results), "run")
+            return [f"All {runs} are one group, {first.name}: there is nothing to compare it with."]
+        told = [d.p is not None and d.p < LEVEL for d in self.differences]
+        others = [group.name for group, clear in zip(self.groups[1:], told, strict=True) if clear]
+        sentences = [f"{first.name} has the best mean {metric} on the {self.part} part."]
+        if others:
+            sentences.append(f"The difference from {' and '.join(others)} is more than luck (p < {LEVEL:g}).")
+        tests = sorted({d.test for d in self.differences if d.test})
+        if tests:
+            many = len([d for d in self.differences if d.test]) > 1
+            adjusted = ", adjusted for several comparisons (Holm)" if many else ""
+            sentences.append(f"p is that of {' and '.join(tests)}, two-sided{adjusted}, on the {self.part} part.")
+        pairs = zip(self.groups[1:], self.differences, strict=True)
+        sentences += [f"{group.name}: {difference.why_not}." for group, difference in pairs if difference.why_not]
+        return sentences
+
+
+def _format_scores(scores: Sequence[float]) -> str:
+    spread = f" ± {format_number(stdev(scores))}" if len(scores) > 1 else ""
+    return f"{format_number(mean(scores))}{spread}"
+
+
+def _say_p(p: float | None) -> str:
+    if p is None:
+        return "too few seeds to say"
+    return f"p = {p:.2g}{'' if p < LEVEL else ', may be luck'}"
+
 
 def compare_runs(runs: Sequence[Run], group: str | None = None) -> Comparison:
     """Compare runs, grouped by an option's value; by default those that differ in nothing but their seeds are a group.
 
     Raises:
-        UserError: they are of other data or objectives, one has no result, or there is no such option.
+        UserError: it is one alone, they are of other data or objectives, one has no result, or there is no such option.
     """
+    if len(runs) < 2:
+        given = runs[0].path.name if runs else "none"
+        raise UserError("RUN", given, "two runs or more", why="is one run alone" if runs else "")
     check_comparable(runs)
     objective = runs[0].objective
     groups = [

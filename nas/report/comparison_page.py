@@ -1,18 +1,16 @@
-"""Runs side by side on one page, and what a terminal says of them."""
+"""Runs side by side on one page."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from statistics import mean, stdev
 
 from markupsafe import Markup
 
 from nas.report.charts import Band, Chart, Line, Mark, draw_chart
 from nas.report.comparing import Comparison, RunResult, Steps, average_curves
 from nas.report.page import render_page
-from nas.report.significance import LEVEL
-from nas.report.words import count_of, format_number, format_seconds, name_metric
+from nas.report.words import format_number, format_seconds, name_metric
 
 _COLOURS = 8
 _PLACES = 160
@@ -20,23 +18,28 @@ _PLACES = 160
 
 def render_comparison(comparison: Comparison) -> str:
     """Render the page: curves with bands over seeds, the table, and every run."""
-    charts = [("by trial", _draw_curves(comparison, lambda one: one.by_trial, "trials that have ended"))]
+    charts = [("by trial", draw_curves(comparison, lambda one: one.by_trial, "trials that have ended"))]
     if all(one.seconds for group in comparison.groups for one in group.results):
         label = "seconds of training, of all trials so far added up"
-        charts.append(("by training time", _draw_curves(comparison, lambda one: one.by_seconds, label)))
+        charts.append(("by training time", draw_curves(comparison, lambda one: one.by_seconds, label)))
     return render_page(
         "compare.html.jinja",
         comparison=comparison,
         metric=name_metric(comparison.objective),
         way="less" if comparison.direction == "minimize" else "more",
         charts=charts,
-        kinds=[(f"line {_colour(n)}", group.name) for n, group in enumerate(comparison.groups)],
-        rows=list_rows(comparison),
-        said=describe_comparison(comparison),
+        kinds=list_groups(comparison),
+        rows=comparison.list_rows(),
+        said=comparison.describe(),
         runs=[
             (group.name, one.name, one.seed, *_format_run(one)) for group in comparison.groups for one in group.results
         ],
     )
+
+
+def list_groups(comparison: Comparison) -> list[tuple[str, str]]:
+    """The kinds of lines that a chart has, each with the group that it stands for."""
+    return [(f"line {_colour(n)}", group.name) for n, group in enumerate(comparison.groups)]
 
 
 def _colour(number: int) -> str:
@@ -48,7 +51,8 @@ def _format_run(one: RunResult) -> tuple[str, str, int, str]:
     return format_number(one.validation), test, one.trials, "" if one.seconds is None else format_seconds(one.seconds)
 
 
-def _draw_curves(comparison: Comparison, steps: Callable[[RunResult], Steps], label: str) -> Markup:
+def draw_curves(comparison: Comparison, steps: Callable[[RunResult], Steps], label: str) -> Markup:
+    """Draw each group's best so far, with a band where it has several runs."""
     by_trial = label.startswith("trials")
     ends = [
         max(1.0, float(one.trials) if by_trial else one.seconds or 0.0) for g in comparison.groups for one in g.results
@@ -84,54 +88,3 @@ def _step(rows: Sequence[tuple[float, float, float]]) -> list[tuple[float, float
     for before, row in itertools.pairwise(rows):
         stepped += [(row[0], *before[1:]), row]
     return stepped
-
-
-def list_rows(comparison: Comparison) -> list[dict[str, str]]:
-    """The rows of the table: a group's runs, scores with their spread, effort, and what the test says of it."""
-    rows = []
-    for number, group in enumerate(comparison.groups):
-        seconds = [one.seconds for one in group.results if one.seconds is not None]
-        row = {
-            "group": group.name,
-            "runs": str(len(group.results)),
-            "validation": _format_scores([score for _, score in group.scores("validation")]),
-            "test": _format_scores([score for _, score in group.scores("test")]) if comparison.part == "test" else "",
-            "trials": f"{mean(one.trials for one in group.results):.4g}",
-            "training": format_seconds(mean(seconds)) if seconds else "",
-            "difference": "" if number == 0 else _say_p(comparison, number - 1),
-        }
-        rows.append(row)
-    return rows
-
-
-def _format_scores(scores: Sequence[float]) -> str:
-    spread = f" ± {format_number(stdev(scores))}" if len(scores) > 1 else ""
-    return f"{format_number(mean(scores))}{spread}"
-
-
-def _say_p(comparison: Comparison, number: int) -> str:
-    p = comparison.differences[number].p
-    if p is None:
-        return "too few seeds to say"
-    return f"p = {p:.2g}{'' if p < LEVEL else ', may be luck'}"
-
-
-def describe_comparison(comparison: Comparison) -> list[str]:
-    """Say in sentences what was compared, how, and what came of it."""
-    part, metric, first = comparison.part, name_metric(comparison.objective), comparison.groups[0]
-    if len(comparison.groups) == 1:
-        runs = count_of(len(first.results), "run")
-        return [f"All {runs} are one group, {first.name}: there is nothing to compare it with."]
-    told = [d.p is not None and d.p < LEVEL for d in comparison.differences]
-    others = [group.name for group, clear in zip(comparison.groups[1:], told, strict=True) if clear]
-    sentences = [f"{first.name} has the best mean {metric} on the {part} part."]
-    if others:
-        sentences.append(f"The difference from {' and '.join(others)} is more than luck (p < {LEVEL:g}).")
-    tests = sorted({d.test for d in comparison.differences if d.test})
-    if tests:
-        many = len([d for d in comparison.differences if d.test]) > 1
-        adjusted = ", adjusted for several comparisons (Holm)" if many else ""
-        sentences.append(f"p is that of {' and '.join(tests)}, two-sided{adjusted}, on the {part} part.")
-    pairs = zip(comparison.groups[1:], comparison.differences, strict=True)
-    sentences += [f"{group.name}: {difference.why_not}." for group, difference in pairs if difference.why_not]
-    return sentences

@@ -7,6 +7,9 @@ from nas.report.charts import Chart, Line, Mark
 from nas.report.facts import Facts
 from nas.report.words import name_metric
 
+FRONT_KINDS = [("front", "on the front"), ("trial", "other trials")]
+"""What the kinds of marks mean."""
+
 
 def draw_fronts(facts: Facts) -> list[Chart]:
     """Every trial by the first objective and each other; none where there is one objective or no result."""

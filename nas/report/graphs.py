@@ -6,17 +6,21 @@ Toda 1981), and places that pull each vertex towards its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
 from nas.core.space import Link
+from nas.report.page import read_style
 from nas.report.words import name_operation
 
 _ROW, _GAP, _LETTER, _MARGIN = 58, 18, 7.0, 8
 _SWEEPS = 8
 _MOST_LABELS = 40
+_SHEET, _CAPTION = 900, 28
+"""The greatest width of a row of graphs in a picture of their own, and the height of a graph's name."""
 _PLAIN = ("skip", "")
 """What a link holds that only passes on what it gets."""
 
@@ -38,7 +42,34 @@ class _Vertex:
 
 
 def draw_graph(name: str, links: Sequence[Link]) -> Markup:
-    """Draw a graph; its text alternative lists its links."""
+    """Draw a graph, for a page with its style; its text alternative lists its links."""
+    return _draw(name, links)[0]
+
+
+def draw_graphs_alone(graphs: Mapping[str, Sequence[Link]]) -> bytes:
+    """Draw graphs, each under its name, as a file of SVG that has its style with it."""
+    parts, right, across, down, row = [], 0.0, 0.0, 0.0, 0.0
+    for name, links in graphs.items():
+        title = name.replace("_", " ")
+        drawn, width, height = _draw(title, links)
+        width = max(width, len(title) * _LETTER + 2 * _MARGIN)
+        if across and across + width > _SHEET:
+            across, down, row = 0.0, down + row + _GAP, 0.0
+        text = Markup('<text class="name" x="{}" y="18">{}</text><g transform="translate(0,{})">{}</g>')
+        moved = Markup('<g transform="translate({:.1f},{:.1f})">').format(across, down)
+        parts.append(moved + text.format(_MARGIN, title, _CAPTION, drawn) + Markup("</g>"))
+        right, row = max(right, across + width), max(row, _CAPTION + height)
+        across += width + 2 * _GAP
+    opened = Markup('<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}">{}{}</svg>')
+    rules = read_style("light", "graph") + "svg { font-family: system-ui, sans-serif } .name { font-weight: 600 }"
+    parts = [Markup("<style>{}</style>").format(Markup(rules)), *parts]  # noqa: S704 - files of this package
+    paper = Markup('<rect width="100%" height="100%" fill="var(--paper)"/>')
+    drawn = opened.format(paper, Markup("").join(parts), w=math.ceil(right), h=math.ceil(down + row))
+    return drawn.encode()
+
+
+def _draw(name: str, links: Sequence[Link]) -> tuple[Markup, float, float]:
+    """The drawing, its width and its height."""
     vertices = _make_vertices(links or [("input", "output", "skip")])
     layers = _arrange(vertices)
     _place(layers)
@@ -51,7 +82,7 @@ def draw_graph(name: str, links: Sequence[Link]) -> Markup:
     )
     shown = Markup('<svg class="graph" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" aria-label="{t}">')
     opened = shown.format(w=round(width), h=height, t=f"{name}: {said or 'input to output, unchanged'}")
-    return opened + Markup("").join(parts) + Markup("</svg>")
+    return opened + Markup("").join(parts) + Markup("</svg>"), width, height
 
 
 def _make_vertices(links: Sequence[Link]) -> list[_Vertex]:

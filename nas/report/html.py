@@ -14,12 +14,14 @@ from nas.core.job import PruneChannels
 from nas.core.space import Drawable
 from nas.report import importance as decisions
 from nas.report.charts import draw_chart
+from nas.report.courses import draw_course
 from nas.report.facts import Facts, encode_png
-from nas.report.front import draw_fronts
+from nas.report.front import FRONT_KINDS, draw_fronts
 from nas.report.graphs import draw_graph
 from nas.report.layers import Part, list_parts
 from nas.report.lineage import trace_lineage
 from nas.report.page import render_page
+from nas.report.policy import describe_policy
 from nas.report.progress import describe_effort, draw_best_so_far, draw_learning_curves, list_kinds
 from nas.report.proposals import find_shifts
 from nas.report.repeat import describe_repeating
@@ -48,8 +50,8 @@ def render(run: Run) -> str:
         "report.html.jinja",
         run=run,
         title=f"{_name_space(facts)} for {run.data_name}",
-        lead=_say_what_was_done(facts),
-        best=None if best is None else _describe_best(facts, best),
+        lead=say_what_was_done(facts),
+        best=None if best is None else describe_best(facts, best),
         verdict=judge(facts),
         graphs=[] if best is None else _draw_graphs(facts, best),
         network=[] if best is None else _list_network(facts, best),
@@ -58,11 +60,16 @@ def render(run: Run) -> str:
         progress=[(name, draw_chart(chart), list_kinds(chart)) for name, chart in charts],
         curves=None if curves is None else (draw_chart(curves), list_kinds(curves)),
         front=facts.front,
+        front_kinds=FRONT_KINDS,
         fronts=[draw_chart(chart) for chart in draw_fronts(facts)],
         importance=_describe_importance(facts),
         lineage=trace_lineage(facts),
         shifts=find_shifts(facts),
-        supernets=[(one, [draw_chart(chart) for chart in one.charts]) for one in list_supernets(facts)],
+        learned=_draw_policy(facts),
+        supernets=[
+            (one, [draw_chart(chart) for chart in one.charts], [draw_course(course, "epoch") for course in one.courses])
+            for one in list_supernets(facts)
+        ],
         evaluations=[_describe_evaluation(run, number, noted) for number, noted in run.evaluations.items()],
         table=make_trial_table(facts),
         repeat=describe_repeating(facts),
@@ -79,7 +86,8 @@ def _begin_sentence(text: str) -> str:
     return text if ":" in text.split(" ")[0] else text[:1].upper() + text[1:]  # the name of a class stays as it is
 
 
-def _say_what_was_done(facts: Facts) -> str:
+def say_what_was_done(facts: Facts) -> str:
+    """Say in a sentence what was searched, how, and for what."""
     config, ways = facts.run.config, {"minimize": "the least", "maximize": "the greatest"}
     wanted = " and ".join(
         f"{ways[objective.direction]} {name_metric(objective.name)}" for objective in facts.objectives
@@ -91,7 +99,8 @@ def _say_what_was_done(facts: Facts) -> str:
     return f"{searched} on {facts.run.data_name}: {config.effort} a trial, seed {config.seed}, for {wanted}."
 
 
-def _describe_best(facts: Facts, best: Trial) -> dict[str, Any]:
+def describe_best(facts: Facts, best: Trial) -> dict[str, Any]:
+    """Describe the best trial: its picture, its numbers, what it is and how it was made."""
     tested, names = facts.run.tested, [objective.name for objective in facts.objectives]
     units = facts.units
     numbers = [
@@ -119,6 +128,14 @@ def _draw_graphs(facts: Facts, best: Trial) -> list[tuple[str, Markup]]:
         return []
     graphs = facts.space.graphs(best.genotype)
     return [(name.replace("_", " "), draw_graph(name, links)) for name, links in graphs.items()]
+
+
+def _draw_policy(facts: Facts) -> dict[str, Any] | None:
+    policy = describe_policy(facts)
+    if policy is None:
+        return None
+    courses = [(course.name, draw_course(course, "trial")) for course in policy.courses]
+    return {"facts": policy, "entropy": draw_chart(policy.entropy), "courses": courses}
 
 
 def _list_network(facts: Facts, best: Trial) -> list[Part]:

@@ -121,4 +121,6 @@ def describe_effort(facts: Facts) -> list[str]:
     if seconds:
         whole = f"; the run took {format_seconds(wall)} in all" if wall else ""
         sentences.append(f"Training time of all trials: {format_seconds(seconds)}{whole}.")
+    if latency := run.describe_latency():
+        sentences.append(f"{latency[0].upper()}{latency[1:]}.")
     return sentences

@@ -1,7 +1,4 @@
-"""How what a strategy proposes has changed: the values that it favoured early and late in the run.
-
-What a controller's probabilities were is not recorded; how often each value was proposed is.
-"""
+"""How what a strategy proposes has changed: the values that it favoured early and late in the run, counted."""
 
 from __future__ import annotations
 

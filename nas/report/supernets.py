@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from dataclasses import dataclass
 
+from nas.core.supernet import Alphas, probabilities
 from nas.core.trial import Trial
 from nas.report.charts import Chart, Line, Mark
+from nas.report.courses import Course
 from nas.report.facts import Facts
 from nas.report.words import format_number, name_metric
 
@@ -17,14 +20,18 @@ class SupernetFacts:
     """What is told of one supernet.
 
     Attributes:
-        changes: epochs after which another genotype is derived than before, and how many of its decisions differ.
-        derived: what it stands for at the end, in words.
+        changes: epochs after which another genotype is derived than before, and how many of its decisions differ; None
+            of a supernet of which that is known after its last epoch alone.
+        derived: what it stands for at the end, in words; empty where it stands for nothing.
+        courses: how the operations of each edge were weighted after every epoch, the edges that moved most first;
+            none of a supernet without alphas.
     """
 
     trial: Trial
     charts: tuple[Chart, ...]
-    changes: tuple[tuple[int, int], ...]
+    changes: tuple[tuple[int, int], ...] | None
     derived: str
+    courses: tuple[Course, ...]
 
 
 def list_supernets(facts: Facts) -> list[SupernetFacts]:
@@ -52,5 +59,29 @@ def _tell(facts: Facts, trial: Trial) -> SupernetFacts:
         differing = sum(before.content.get(site) != after.content.get(site) for site in sites)
         if differing:
             changes.append((epoch, differing))
-    stands_for = facts.space.describe(derived[-1][1], facts.shape) if derived else "nothing"
-    return SupernetFacts(trial, tuple(charts), tuple(changes), stands_for)
+    stands_for = facts.space.describe(derived[-1][1], facts.shape) if derived else ""
+    known = tuple(changes) if len(derived) > 1 else None
+    return SupernetFacts(trial, tuple(charts), known, stands_for, tuple(_follow_alphas(facts, trial)))
+
+
+def _follow_alphas(facts: Facts, trial: Trial) -> list[Course]:
+    """The probabilities that the alphas stood for, of each edge."""
+    written = facts.run.study.read_file(trial.number, "alphas.json")
+    history: list[tuple[int, Alphas]] = [(row["epoch"], row["alphas"]) for row in json.loads(written or b"[]")]
+    if len(history) < 2:
+        return []
+    epochs = [epoch for epoch, _ in history]
+    courses = []
+    for edge in history[0][1]:
+        rows = [probabilities(alphas[edge]) for _, alphas in history]
+        shares = {option: [row[option] for row in rows] for option in rows[0]}
+        names = [f"epoch {epoch}" for epoch in epochs]
+        courses.append(Course(_name_edge(edge), epochs, names, shares))
+    return sorted((course for course in courses if len(course.shares) > 1), key=lambda one: -one.change)
+
+
+def _name_edge(edge: str) -> str:
+    """``encoder_cell.0-2`` in words: ``encoder cell, 0 → 2``; a node's edges: ``encoder cell, to 2 from``."""
+    cell, _, ends = edge.rpartition(".")
+    ends = f"to {ends} from" if ends.isdigit() else ends.replace("-", " → ")
+    return f"{cell.replace('_', ' ')}, {ends}" if cell else ends

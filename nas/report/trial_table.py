@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas.core.trial import Trial
@@ -42,9 +43,13 @@ class TrialTable:
 
 
 def make_trial_table(facts: Facts) -> TrialTable:
-    """Make the table: those with a score by rank, then supernets, failures and what runs."""
+    """Make the table of all: those with a score by rank, then supernets, failures and what runs."""
     ranked = {trial.number for trial in facts.ranked}
-    ordered = [*facts.ranked, *(trial for trial in facts.trials if trial.number not in ranked)]
+    return tabulate(facts, [*facts.ranked, *(trial for trial in facts.trials if trial.number not in ranked)])
+
+
+def tabulate(facts: Facts, ordered: Sequence[Trial]) -> TrialTable:
+    """Make a table of some trials in their order."""
     names = [objective.name for objective in facts.objectives]
     measured = {name for trial in ordered for name in trial.metrics}
     names += [name for name in _COSTS if name not in names and name in measured]

@@ -14,6 +14,7 @@ from nas.core.evaluator import Assumption, Capabilities, Evaluator, Pace
 from nas.core.executor import Executor
 from nas.core.genotype import Genotype
 from nas.core.job import TrainFinalist, TrainPortion
+from nas.core.metric import LATENCY
 from nas.core.space import Conditionable, SearchSpace
 from nas.core.strategy import Strategy
 from nas.core.trial import Objective, Proposal
@@ -299,6 +300,9 @@ def _choose_objectives(evaluator: Evaluator, config: RunConfig, *, new: bool) ->
         known |= {name: Objective(name, metric.direction or "maximize") for name, metric in others.items()}
     for name in config.objective or ():
         metric = evaluator.metrics.get(name)
+        if metric is None and name in LATENCY:
+            why = f"{type(evaluator).__name__} has no models that could be timed"
+            raise UserError("--objective", name, ", ".join(known), why=why)
         if metric is None:
             raise unknown_name("--objective", name, known)
         if name not in known:

@@ -119,6 +119,8 @@ def refuse_other_effort(config: RunConfig, earlier: Run) -> None:
 
 def record_known(study: Study, earlier: Run, known: Sequence[Trial], parts: Parts) -> None:
     """Write known results down as the first trials of a new run, with copies of their weights and pictures."""
+    if (reference := earlier.study.notes.get("latency_reference")) is not None:
+        study.note("latency_reference", reference)  # so that latencies go on in the same unit
     for number, trial in enumerate(known):
         begun = Trial(number, Proposal(trial.genotype, origin=_describe(trial, earlier)), trial.seed)
         study.record_ask(begun, 2 * number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -13,6 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from nas.core.errors import UserError
 from nas.core.imports import require_packages
 from nas.core.metric import format_value
+from nas.core.space import Drawable
 from nas.core.trial import Trial
 from nas.session.lookup import list_runs, open_run
 from nas.study.dashboard import RunsStorage, make_application
@@ -43,7 +44,9 @@ def open_dashboard(runs_dir: Path, port: int, more: Sequence[Path] = ()) -> tupl
         UserError: something else listens at the port, or optuna-dashboard is not installed.
     """
     require_packages("nas", "dashboard", ("optuna_dashboard",), "optuna-dashboard", "nas show, or a run's report.html")
-    storage = RunsStorage(lambda: list(dict.fromkeys([*list_runs(runs_dir), *more])), describe_run, describe_trial)
+    storage = RunsStorage(
+        lambda: list(dict.fromkeys([*list_runs(runs_dir), *more])), describe_run, describe_trial, draw_trial
+    )
     try:
         server = make_server(HOST, port, make_application(storage), DashboardServer, _Quiet)
     except OSError as error:
@@ -84,6 +87,15 @@ def describe_trial(path: Path, trial: Trial) -> str:
     if parents := trial.proposal.parents:
         lines.append(f"made from trial{'s' if len(parents) > 1 else ''} {', '.join(map(str, parents))}")
     return _write_lines([*lines, f"`nas show {path.name} --trial {trial.number}` shows all of it."])
+
+
+def draw_trial(path: Path, trial: Trial) -> Callable[[], bytes] | None:
+    """Give what draws the cells of a trial as SVG; None of what has none."""
+    from nas.report.graphs import draw_graphs_alone
+
+    space = _open(path).space
+    graphs = space.graphs(trial.genotype) if isinstance(space, Drawable) else {}
+    return functools.partial(draw_graphs_alone, graphs) if graphs else None
 
 
 def _write_lines(lines: Sequence[str]) -> str:

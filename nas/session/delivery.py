@@ -6,8 +6,9 @@ Exporters, templates and figures are imported when something is delivered, so th
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.core.errors import UserError, unknown_name
 from nas.core.imports import find_missing_packages
@@ -15,6 +16,9 @@ from nas.export import FORMATS, ONNX_PACKAGES
 from nas.study.files import write_atomically
 from nas.study.remote.working_copy import copy_back
 from nas.study.run import Candidate, Run
+
+if TYPE_CHECKING:
+    from nas.report.comparing import Comparison
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +102,21 @@ def write_report(run: Run, path: Path | None = None) -> Path:
     write_atomically(path, render(run).encode(errors="replace"))
     _copy_changed(run, path)
     return path
+
+
+def compare(runs: Sequence[Run], *, group: str | None = None, html: Path | None = None) -> Comparison:
+    """Compare runs, and draw a page of that if there is a file for it; see nas.report.comparing.compare_runs.
+
+    Raises:
+        UserError: they do not compare.
+    """
+    from nas.report.comparing import compare_runs
+    from nas.report.comparison_page import render_comparison
+
+    comparison = compare_runs(runs, group)
+    if html is not None:
+        write_atomically(html, render_comparison(comparison).encode(errors="replace"))
+    return comparison
 
 
 def _list_formats() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from nas.core.space import Regularisable
 from nas.core.trial import Measurement, Proposal, Trial
 from nas.session.checkpoint import CHECKPOINT_FILE, CheckpointingEvaluator
 from nas.session.comparison import compare_best
-from nas.session.cost_limits import make_refusal
+from nas.session.cost_limits import calibrate_latency, make_refusal
 from nas.session.delivery import export_model, write_report
 from nas.session.environment import keep_threads
 from nas.session.evaluate import evaluate_best
@@ -72,6 +72,7 @@ def run_search(run: Run, progress: Progress | None, *, searching: bool = True, b
 def _run_to_end(run: Run, progress: Progress | None, copy: Callable[[], None], *, searching: bool, began: float) -> Run:
     """As `run_search`; `copy` is called whenever there is something new that must not be lost."""
     check_protocol(run)
+    calibrate_latency(run)
     tracking = Tracking(run.config, run.path.name)
     finals = _make_finals(run, searching=searching, began=began)
     search = _make_search(run, finals, searching=searching)

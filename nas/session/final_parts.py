@@ -181,7 +181,7 @@ class _Course:
         an_epoch, epoch_size = _plan_epoch(finals, latest)
         trained = 0 if before is None else latest.measurements[-1].epoch
         if share is None:
-            spent = sum(_count_seconds(trial, self.trials) for trial in self.parts)
+            spent = sum(count_part_seconds(trial, self.trials) for trial in self.parts)
             seconds = max(finals.seconds - spent, _LEAST_LAST * finals.seconds)
         else:
             seconds = share * finals.seconds
@@ -245,7 +245,7 @@ def _plan_epoch(finals: Finals, latest: Trial) -> tuple[float, int | None]:
     return an_epoch, max(1, round(an_epoch * latest.metrics["examples"] / seconds))
 
 
-def _count_seconds(part: Trial, by_number: Mapping[int, Trial]) -> float:
+def count_part_seconds(part: Trial, by_number: Mapping[int, Trial]) -> float:
     """Count the seconds of a part alone; those that are measured are of all that it goes on with."""
     assert isinstance(part.job, TrainFinalist)
     source = part.job.continues

@@ -142,10 +142,7 @@ class FinalsHook:
         if not (candidates or earlier):
             return None
         if self._end is None:
-            trained: dict[int, float] = {}  # by candidate; one that was promoted counts from its beginning
-            for trial in explored:
-                trained[trial.candidate] = max(trained.get(trial.candidate, 0.0), trial.metrics.get("seconds", 0.0))
-            seconds = sum(trained.values()) * self._share / (1 - self._share)
+            seconds = plan_seconds(explored, self._share)
         else:
             seconds = self._end - self._now()
             if seconds <= 0:
@@ -156,6 +153,14 @@ class FinalsHook:
         )  # fmt: skip
         self._study.note("finals", finals.note())
         return finals
+
+
+def plan_seconds(explored: Sequence[Trial], share: float) -> float:
+    """How many seconds of training finals have where no time is given: their share beside what candidates have had."""
+    trained: dict[int, float] = {}  # by candidate; one that was promoted counts from its beginning
+    for trial in explored:
+        trained[trial.candidate] = max(trained.get(trial.candidate, 0.0), trial.metrics.get("seconds", 0.0))
+    return sum(trained.values()) * share / (1 - share)
 
 
 def choose_finalists(

@@ -15,6 +15,7 @@ from nas.core.metric import is_of_the_machine
 from nas.core.trial import Measurement, Outcome, Start, Trial
 from nas.executors.evaluation import EvaluationEnd, advance
 from nas.session.assembly import assemble
+from nas.session.cost_limits import calibrate_latency
 from nas.session.environment import Change, describe_environment, keep_threads, list_changes, read_environment
 from nas.session.given import NO_OBJECTS, Given
 from nas.session.restrictions import load_space
@@ -129,6 +130,8 @@ def replay_trial(
         raise UserError("RUN", str(path), fits, why=f"trial {chosen.number} is no candidate here: {error}") from None
     chain = _list_chain(chosen, run.trials)
     threads = (config.cpus_per_trial or 1) if parts.executor.isolated else None
+    if "latency_reference" in study.notes:
+        calibrate_latency(run)
     with keep_threads(path, parts.evaluator, threads):
         found = _train_chain(chain, run, show)
         changes = _find_changes(run, given, threads)

@@ -93,7 +93,8 @@ def fix_architecture(config: RunConfig, genotype: Genotype, space: SearchSpace) 
         decisions = space.trace(genotype)
     except InvalidGenotype as error:
         raise UserError("--from", source, f"a genotype of the space {space.name}", why=str(error)) from None
-    made = {d.choice.site: d.value for d in decisions}
+    made = _rename({d.choice.site: d.value for d in decisions}, space)
+    hyperparameters = {d.choice.site for d in decisions if d.choice.role == "hyperparameter"}
 
     def repeat(choice: Choice) -> Value:
         value = made.get(choice.site)
@@ -101,8 +102,8 @@ def fix_architecture(config: RunConfig, genotype: Genotype, space: SearchSpace) 
 
     left, arising = narrowed.choices(), narrowed.grow(repeat).content
     pins = {}
-    for site, value in ((d.choice.site, d.value) for d in decisions if d.choice.role != "hyperparameter"):
-        if site not in arising:
+    for site, value in made.items():
+        if site not in arising or site in hyperparameters:
             continue
         if value not in left[site].values:
             options: dict[str, Collection[str]] = {"--pin": config.pin, "--restrict": config.restrict}
@@ -112,6 +113,12 @@ def fix_architecture(config: RunConfig, genotype: Genotype, space: SearchSpace) 
             raise UserError("--from", source, f"a genotype with {site} = {others}", why=why)
         pins[site] = value
     return config.model_copy(update={"pin": {**pins, **config.pin}, "from_": None})
+
+
+def _rename(content: Mapping[str, Value], space: SearchSpace) -> dict[str, Value]:
+    """Decisions with those that have other sites since a later version under both."""
+    renamed: Mapping[str, str] = getattr(space, "renamed", {})
+    return {**{site: content[earlier] for site, earlier in renamed.items() if earlier in content}, **content}
 
 
 def adapt_genotypes(first: Mapping[str, str], space: SearchSpace) -> list[Proposal]:
@@ -149,8 +156,10 @@ def adapt_genotypes(first: Mapping[str, str], space: SearchSpace) -> list[Propos
 def _adapt(genotype: Genotype, space: SearchSpace) -> tuple[Genotype, list[str]]:
     """The candidate of a space that is most like a genotype, and which of its decisions are others."""
 
+    kept = _rename(genotype.content, space)
+
     def answer(choice: Choice) -> Value:
-        value, values = genotype.content.get(choice.site), choice.values
+        value, values = kept.get(choice.site), choice.values
         if value in values:
             return values[values.index(value)]
         other = values[0] if choice.usual not in values or choice.usual is None else choice.usual
@@ -159,7 +168,6 @@ def _adapt(genotype: Genotype, space: SearchSpace) -> tuple[Genotype, list[str]]
         return other
 
     made = space.grow(answer)
-    kept = genotype.content
     return made, [f"{site} {value}" for site, value in made.content.items() if kept.get(site, value) != value]
 
 

@@ -26,10 +26,20 @@ class Walk:
     Attributes:
         tokens: the choices that arose, in order, each with the index of its answer.
         log_probability: of all the answers, under the policy that drew them.
+        probabilities: what that policy gave to each value of each of the choices, (V,).
     """
 
     tokens: tuple[tuple[Choice, int], ...]
     log_probability: float
+    probabilities: tuple[NDArray[np.float64], ...]
+
+    def list_probabilities(self) -> dict[str, dict[str, float]]:
+        """List the probabilities, to four places, by the sites and the values as text."""
+        rows = zip(self.tokens, self.probabilities, strict=True)
+        return {
+            choice.site: dict(zip(map(str, choice.values), row.round(4).tolist(), strict=True))
+            for (choice, _), row in rows
+        }
 
 
 @dataclass
@@ -140,7 +150,7 @@ class Controller:
             genotype = space.grow(choose)
             if not known(genotype):
                 log_probability = sum(float(np.log(node.probabilities[index])) for node, index in path)
-                return genotype, Walk(tuple(tokens), log_probability)
+                return genotype, Walk(tuple(tokens), log_probability, tuple(node.probabilities for node, _ in path))
             left = 0.0
             for node, index in reversed(path):
                 node.left[index] = left

@@ -73,8 +73,9 @@ class Reinforce(ProposesNew):
         if drawn is None:
             self._exhausted = True
             return None
-        genotype, self._running[number] = drawn
-        return self._seen.remember(Proposal(genotype, origin="controller"))
+        genotype, walk = drawn
+        self._running[number] = walk
+        return self._seen.remember(Proposal(genotype, origin="controller", policy=walk.list_probabilities()))
 
     def tell(self, trial: Trial) -> None:
         """The result joins the batch; a full batch moves the controller."""

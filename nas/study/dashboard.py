@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import io
+import json
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -25,8 +27,11 @@ _TRIALS = 10_000_000
 _PLUMBING = {"genotype", "genotype_id", "seed", "asked", "told", "restarts", "timing_updates"}
 """Attributes of trials that say nothing to a reader, as those do that are no text or number; ``nas show`` has them."""
 
+_DRAWING = "cells.svg"
+
 DescribeRun = Callable[[Path], str]
 DescribeTrial = Callable[[Path, Trial], str]
+DrawTrial = Callable[[Path, Trial], Callable[[], bytes] | None]
 
 
 def _refuse_changes(*given: Any, **named: Any) -> NoReturn:
@@ -47,15 +52,22 @@ class RunsStorage(BaseStorage):
         list_paths: lists the folders of the runs.
         describe_run: writes the note of a run as it is now, in Markdown.
         describe_trial: writes that of a trial that has ended.
+        draw_trial: gives what draws its cells as SVG, once they are looked at; None of what has no cells.
     """
 
     def __init__(
-        self, list_paths: Callable[[], Sequence[Path]], describe_run: DescribeRun, describe_trial: DescribeTrial
+        self,
+        list_paths: Callable[[], Sequence[Path]],
+        describe_run: DescribeRun,
+        describe_trial: DescribeTrial,
+        draw_trial: DrawTrial,
     ) -> None:
-        self._list_paths, self._describe_run, self._describe_trial = list_paths, describe_run, describe_trial
+        self._list_paths, self._describe_run = list_paths, describe_run
+        self._describe_trial, self._draw_trial = describe_trial, draw_trial
         self._numbers: dict[Path, int] = {}
         self._studies: dict[int, tuple[Path, JournalStorage, int]] = {}
-        self._notes: dict[int, str] = {}
+        self._notes: dict[int, dict[str, Any]] = {}  # with what else there is of a trial, as the dashboard keeps it
+        self._drawings: dict[str, Callable[[], bytes]] = {}  # by the names of artifacts that no run has
         self._objectives: dict[Path, tuple[Objective, ...]] = {}
 
     def find_number(self, path: Path) -> int:
@@ -64,13 +76,15 @@ class RunsStorage(BaseStorage):
         return self._numbers[path]
 
     def open_artifact(self, artifact: str) -> BinaryIO:
-        """Open an artifact of any run.
+        """Open an artifact of any run, or draw one.
 
         Raises:
             optuna.artifacts.exceptions.ArtifactNotFound: none has it.
         """
         from optuna.artifacts.exceptions import ArtifactNotFound
 
+        if artifact in self._drawings:
+            return io.BytesIO(self._drawings[artifact]())
         for path, _, _ in self._studies.values():
             if (path / "artifacts" / artifact).is_file():
                 return FileSystemArtifactStore(path / "artifacts").open_reader(artifact)
@@ -138,19 +152,27 @@ class RunsStorage(BaseStorage):
             number = study_id * _TRIALS + frozen._trial_id
             if number not in self._notes:
                 self._notes[number] = self._write_note(path, storage, study_id, frozen)
-            attributes |= {f"dashboard:{number}:note_ver": 1, f"dashboard:{number}:note_str:0": self._notes[number]}
+            attributes |= self._notes[number]
         return attributes
 
-    def _write_note(self, path: Path, storage: JournalStorage, study_id: int, frozen: FrozenTrial) -> str:
+    def _write_note(self, path: Path, storage: JournalStorage, study_id: int, frozen: FrozenTrial) -> dict[str, Any]:
         if path not in self._objectives:  # they stay as the run began with them
             self._objectives[path] = Study.read(path).objectives
-        text = self._describe_trial(path, decode_trial(frozen, self._objectives[path]))
-        pictures = [
-            f"![{meta.filename}](/artifacts/{study_id}/{study_id * _TRIALS + frozen._trial_id}/{meta.artifact_id})"
+        number, trial = study_id * _TRIALS + frozen._trial_id, decode_trial(frozen, self._objectives[path])
+        files = {
+            meta.artifact_id: meta.filename
             for meta in get_all_artifact_meta(frozen, storage=storage)
             if meta.filename.endswith((".png", ".gif"))
-        ]
-        return "\n\n".join([text, *pictures])
+        }
+        drawn = {}
+        if (draw := self._draw_trial(path, trial)) is not None:
+            name = f"{number:032x}"
+            self._drawings[name], files[name] = draw, _DRAWING
+            artifact = {"artifact_id": name, "filename": _DRAWING, "mimetype": "image/svg+xml", "encoding": None}
+            drawn = {f"dashboard:artifacts:{number}:{name}": json.dumps(artifact)}
+        pictures = [f"![{file}](/artifacts/{study_id}/{number}/{name})" for name, file in files.items()]
+        note = "\n\n".join([self._describe_trial(path, trial), *pictures])
+        return {f"dashboard:{number}:note_ver": 1, f"dashboard:{number}:note_str:0": note, **drawn}
 
     # -- trials
 

@@ -319,8 +319,12 @@ class Study:
 
     def picture(self, number: int) -> bytes | None:
         """A trial's picture as PNG; None if it has none, or its file is no longer in the folder."""
+        return self.read_file(number, "*.png")
+
+    def read_file(self, number: int, name: str) -> bytes | None:
+        """A trial's latest file whose name is like this; None if it has none, or it is no longer in the folder."""
         try:
-            return self._read_artifact(self._trial_id(number), "*.png")
+            return self._read_artifact(self._trial_id(number), name)
         except ArtifactNotFound:
             return None
 

@@ -37,6 +37,7 @@ def encode_ask(trial: Trial, event: int) -> dict[str, Any]:
         "origin": proposal.origin,
         "seed": trial.seed,
         "asked": event,
+        **({"policy": proposal.policy} if proposal.policy else {}),
         **encode_job(proposal.job),
     }
 
@@ -104,6 +105,7 @@ def decode_trial(frozen: FrozenTrial, objectives: tuple[Objective, ...]) -> Tria
         tuple(attributes["parents"]),
         origin=attributes["origin"],
         job=decode_job(attributes),
+        policy=attributes.get("policy", {}),
     )
     if not frozen.state.is_finished():
         reported = sorted(frozen.intermediate_values.items())

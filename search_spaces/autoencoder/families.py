@@ -231,7 +231,7 @@ def _describe_classes(content: Content) -> str:
 
 def _decide_similarity(ask: Asker, version: int) -> None:
     """Ask for what it costs that a critic knows decoded images, and the divergence of codes."""
-    ask.hyperparameter("critic_weight", CRITIC_WEIGHTS, ordered=True, usual=10.0)
+    ask.hyperparameter("critic_weight", CRITIC_WEIGHTS, ordered=True, usual=30.0)
     _decide_divergence(ask, version)
 
 

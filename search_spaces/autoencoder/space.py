@@ -70,6 +70,7 @@ class AutoencoderSpace(WeightSharingSpace):
     version = 6
     readable = (2, 3, 4, 5)
     prefers_usual = 4
+    renamed: Mapping[str, str] = {"hidden_activation": "activation"}
     regularisers = ("augmentation", "weight_decay")
     task = "autoencoder"
     data_kinds = ("image", "vector", "sequence")

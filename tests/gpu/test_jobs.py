@@ -169,3 +169,13 @@ def test_parts_of_the_data_stay_where_the_caller_has_them(kind, device):
 def test_quality_is_measured_of_everything(kind, device):
     evaluator = kind.evaluator(device, epochs=1)
     assert set(quality(evaluate(evaluator, kind.genotype)[-1])) <= set(evaluator.metrics)
+
+
+def test_latencies_are_measured_in_turns_with_another_model(kind, device):
+    evaluator = kind.evaluator(device, epochs=1, measured=("latency_ms",))
+    reference = evaluator.calibrate_latency(kind.genotype)
+    assert reference > 0
+    assert evaluator.measure_cost(kind.genotype, frozenset({"latency_ms"}))["latency_ms"] > 0
+    last = evaluate(evaluator, kind.genotype)[-1]
+    assert reference / 4 < last.metrics["latency_ms"] < 4 * reference  # it is the model itself
+    assert evaluator.protocol("validation")["latency device"] == torch.device(device).type

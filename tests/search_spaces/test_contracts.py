@@ -182,7 +182,7 @@ def test_mutations_come_in_every_role():
 def test_a_superfluous_decision_is_named():
     space = AutoencoderSpace().restrict({"family": ("plain",)})
     genotype = sample(space, np.random.default_rng(0))
-    extra = Genotype.of("autoencoder", 3, {**genotype.content, "beta": 1.0})
+    extra = Genotype.of("autoencoder", space.version, {**genotype.content, "beta": 1.0})
     with pytest.raises(InvalidGenotype, match="beta: does not arise"):
         space.validate(extra)
 

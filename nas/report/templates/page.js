@@ -13,7 +13,8 @@
 
   // what a mark of a chart says: the nearest to the pointer, or by the arrow keys
   let shown = null;
-  const middle = mark => { const box = mark.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; };
+  const slice = mark => mark.classList.contains("slice");  // all of a chart at one place of its x-axis
+  const middle = mark => { const box = mark.getBoundingClientRect(); return [box.left + box.width / 2, slice(mark) ? box.top : box.top + box.height / 2]; };
   const hide = () => { if (shown) shown.classList.remove("shown"); shown = null; tip.hidden = true; };
   const show = mark => {
     hide();
@@ -31,7 +32,7 @@
     const point = event => {
       let nearest = null, least = 28;
       for (const mark of marks) {
-        const [x, y] = middle(mark), away = Math.hypot(x - event.clientX, y - event.clientY);
+        const [x, y] = middle(mark), away = slice(mark) ? Math.abs(x - event.clientX) : Math.hypot(x - event.clientX, y - event.clientY);
         if (away < least) { least = away; nearest = mark; }
       }
       if (nearest === null) hide(); else if (nearest !== shown) show(nearest);

@@ -14,7 +14,7 @@ from evaluators.autoencoder.bounds import as_autoencoder
 from evaluators.autoencoder.scores import score_reconstructions
 from evaluators.autoencoder.task import AutoencoderTask
 from evaluators.training.growth import Growth, find_blocks
-from nas.cli.display import print_summary
+from nas.cli.summary import print_summary
 from nas.config import RunConfig
 from nas.core.errors import UserError
 from nas.core.trial import Proposal, Trial

@@ -71,7 +71,7 @@ def test_an_export_replaces_nothing_that_is_not_an_export(searched, tmp_path, ca
 def test_a_narrow_table_drops_columns_rather_than_digits(searched):
     from rich.console import Console
 
-    from nas.cli.display import make_best_table
+    from nas.cli.tables import make_best_table
 
     folder, _, _ = searched
     run = open_run(folder / "runs" / "five")

@@ -1,12 +1,15 @@
 """The search as a state machine, without training."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from nas.core.errors import ReplayMismatch
+from nas.core.job import TrainSupernet
 from nas.core.record import InMemory
 from nas.core.search import Hooks, Limits, Search
+from nas.core.supernet import SupernetPlan
 from nas.core.trial import Measurement, Outcome, Start
 from nas.executors.inline import Inline
 from nas.strategies.evolution import Evolution
@@ -71,6 +74,15 @@ def test_an_unmeasured_objective_is_a_failure():
     ended = machine.end(trial, Outcome("complete"))
     assert ended.outcome.failed
     assert "loss" in ended.outcome.reason
+
+
+def test_a_supernet_is_no_candidate_and_needs_not_all_objectives():
+    machine = search()
+    trial = machine.next()
+    trial = replace(trial, proposal=replace(trial.proposal, job=TrainSupernet(SupernetPlan(epochs=2))))
+    machine._running[trial.number] = trial
+    machine.report(trial, Measurement(1, {"other": 1.0}))
+    assert machine.end(trial, Outcome("complete")).outcome == Outcome("supernet")
 
 
 def test_a_metric_that_is_not_finite_is_a_divergence():

@@ -6,7 +6,7 @@ import pytest
 
 import nas
 from nas.report.comparing import Group, RunResult, average_curves, compare_runs
-from nas.report.comparison_page import describe_comparison, list_rows, render_comparison
+from nas.report.comparison_page import render_comparison
 from nas.report.significance import adjust_for_many, measure_difference
 from tests.conftest import draw_no_report
 from tests.parts.command_line import refused, said
@@ -86,7 +86,7 @@ def test_several_comparisons_make_each_weaker():
 
 def test_the_page_and_the_terminal_say_the_same(runs, tmp_path, capsys):
     found = compare_runs(runs)
-    rows, sentences, page = list_rows(found), describe_comparison(found), render_comparison(found)
+    rows, sentences, page = found.list_rows(), found.describe(), render_comparison(found)
     assert len(rows) == 2
     assert "Mann-Whitney's U test" in sentences[-1] or "Mann-Whitney's U test" in sentences[-2]
     assert page.count('class="line c1"') >= 2
@@ -101,6 +101,22 @@ def test_the_page_and_the_terminal_say_the_same(runs, tmp_path, capsys):
     code, out, _ = said(capsys, "compare", *paths, "--json")
     assert [group["name"] for group in json.loads(out)["groups"]] == [row["group"] for row in rows]
     assert "is one run alone" in refused(capsys, "compare", paths[0])
+
+
+def test_python_compares_as_the_command_does(runs, tmp_path):
+    found = nas.compare([runs[0], str(runs[1].path), *runs[2:]], group="strategy", html=tmp_path / "page.html")
+    assert found == compare_runs(runs, "strategy")
+    assert (tmp_path / "page.html").read_text() == render_comparison(found)
+    assert len(repr(found)) < 5000
+    for given, message in (
+        ([], "two runs or more"),
+        ([runs[0]], "is one run alone"),
+        ([runs[0], runs[0].path], "twice"),
+    ):
+        with pytest.raises(nas.UserError, match=message):
+            nas.compare(given)
+    with pytest.raises(nas.UserError, match="--group 'colour': unknown"):
+        nas.compare(runs, group="colour")
 
 
 def test_a_run_is_drawn_by_the_command_where_it_is_asked_for(runs, tmp_path, capsys):

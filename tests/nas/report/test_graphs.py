@@ -1,13 +1,14 @@
 """Drawings of cells: every link and node is there, nothing lies on top of another."""
 
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from nas import registry
 from nas.core.space import Drawable, sample
-from nas.report.graphs import draw_graph
+from nas.report.graphs import draw_graph, draw_graphs_alone
 from search_spaces.neat_network.space import NetworkSpace
 
 
@@ -32,6 +33,31 @@ def test_a_cell_of_nothing_is_the_identity():
 
 def test_names_are_escaped():
     assert "<b>" not in draw_graph("<b>", [("input", "output", "<b>")])
+
+
+def test_graphs_of_a_file_of_their_own_stand_beside_and_below_each_other_with_their_style():
+    wide = [("input", "output", f"operation_{n}") for n in range(5)]
+    drawn = draw_graphs_alone({"first_cell": [("input", "output", "<b>")], "second": wide, "third": wide})
+    root = ElementTree.fromstring(drawn)  # well-formed, with an XML namespace, as a browser wants it of a file
+    assert b"<b>" not in drawn
+    space = "{http://www.w3.org/2000/svg}"
+    assert root.tag == f"{space}svg"
+    names = [text.text for text in root.iter(f"{space}text") if text.get("class") == "name"]
+    assert names == ["first cell", "second", "third"]
+    assert "var(--accent)" in root.find(f"{space}style").text
+    assert "--accent: #" in root.find(f"{space}style").text
+    places = [tuple(map(float, re.findall(r"[\d.]+", g.get("transform")))) for g in root.findall(f"{space}g")]
+    assert places[0] == (0, 0)
+    assert places[1][0] > 0
+    assert places[1][1] == 0
+    assert places[2][0] == 0
+    assert places[2][1] > 0
+    inner = [
+        (x, y, svg)
+        for (x, y), group in zip(places, root.findall(f"{space}g"), strict=True)
+        for svg in group.iter(f"{space}svg")
+    ]
+    assert all(x + float(svg.get("width")) <= float(root.get("width")) for x, _, svg in inner)
 
 
 @pytest.mark.parametrize("name", ["adversarialnas", "autoencoder", "autogan", "cyclegan", "gan"])

@@ -73,6 +73,7 @@ def test_costs_are_measured_before_training_and_grow_with_the_model(space):
     pair = {"dataset_b": "inverted:digits"} if space == "cyclegan" else {}
     parts = assemble(RunConfig.checked({"space": space, "train_size": 60, **pair}))
     name = next(site for site in parts.space.choices() if site.rpartition("_")[2].rpartition(".")[2] == "width")
+    parts.evaluator.calibrate_latency(find_usual(parts.space, 0))
     costs = []
     for value in (parts.space.choices()[name].values[0], parts.space.choices()[name].values[-1]):
         genotype = find_usual(parts.space.restrict({name: (value,)}), 0)
@@ -80,6 +81,13 @@ def test_costs_are_measured_before_training_and_grow_with_the_model(space):
         costs.append(parts.evaluator.measure_cost(genotype, names))
     assert all(costs[0][one] < costs[1][one] for one in ("parameters", "multiply_adds", "training_memory_mb"))
     assert all(one["latency_ms"] > 0 for one in costs)
+
+
+def test_only_what_is_asked_for_is_measured(monkeypatch):
+    evaluator = assemble(RunConfig.checked({"train_size": 60})).evaluator
+    monkeypatch.setattr("evaluators.task.count_multiply_adds", lambda *given: pytest.fail("they were counted"))
+    found = evaluator.measure_cost(find_usual(evaluator.space, 0), frozenset({"parameters"}))
+    assert list(found) == ["parameters"]
 
 
 class _MeasuresNothing(Evaluator):

@@ -18,6 +18,7 @@ from nas.core.evaluator import Deliverable
 from nas.data.pairs import load_pair
 from nas.data.sources import digits
 from nas.export import folder
+from nas.session.arguments import collect_objects, configure_search, make_data_set
 from nas.session.delivery import export_model
 from tests.conftest import export_only_python
 from tests.parts.command_line import refused
@@ -119,15 +120,15 @@ def test_arrays_are_given_again(tmp_path):
     images = digits.load_digits().pool.examples[:100, 0].numpy()
     with pytest.raises(nas.UserError, match="data_b 'list'"):
         nas.search("cyclegan", {"x_train": images}, data_b=[1], trials=1, runs_dir=tmp_path)
-    config = nas.api._configure("cyclegan", {"x_train": images}, {"x_train": images}, "random", None, None, {})[0]
-    given = nas.api._collect_objects(config, "cyclegan", {"x_train": images}, {"x_train": images}, "random", None)
+    config = configure_search("cyclegan", {"x_train": images}, {"x_train": images}, "random", None, None, {})[0]
+    given = collect_objects(config, "cyclegan", {"x_train": images}, {"x_train": images}, "random", None)
     parts = nas.session.assembly.assemble(config, given)
     assert parts.data.name == "arrays and arrays"
     assert parts.evaluator.data is parts.data
     assert parts.epochs == 177  # as many as show 12,000 of 68 images
     with pytest.raises(nas.UserError, match="data_b 'arrays': must be given again"):
         nas.session.assembly.assemble(
-            config, nas.session.assembly.Given(data=nas.api._make_data_set({"x_train": images}, config))
+            config, nas.session.assembly.Given(data=make_data_set({"x_train": images}, config))
         )
 
 

@@ -1,6 +1,7 @@
 """The dashboard shows every run under its own name, notes for people, pictures; and changes nothing."""
 
 import json
+import re
 import shutil
 import threading
 import urllib.error
@@ -12,7 +13,7 @@ import pytest
 
 from nas.cli import run as nas
 from nas.core.errors import UserError
-from nas.session.dashboard import HOST, describe_trial, open_dashboard
+from nas.session.dashboard import HOST, describe_trial, draw_trial, open_dashboard
 from nas.session.lookup import open_run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "runs"
@@ -75,6 +76,21 @@ def test_pictures_are_served_and_runs_that_begin_meanwhile_are_shown(runs_dir):
         ]
         assert found
         assert fetch(f"{url}/artifacts/{'/'.join(map(str, found[0]))}").startswith(b"\x89PNG")
+
+
+def test_the_cells_of_a_trial_are_drawn_in_its_note_when_they_are_looked_at(runs_dir):
+    run = open_run(runs_dir / "autoencoder")
+    with served(runs_dir) as (url, storage):
+        number = storage.find_number(run.path)
+        trials = json.loads(fetch(f"{url}/api/studies/{number}"))["trials"]
+        for shown, trial in zip(trials, run.trials, strict=True):
+            (link,) = re.findall(r"!\[cells\.svg\]\((.+)\)", shown["note"]["body"])
+            with urllib.request.urlopen(f"{url}{link}") as answer:
+                assert answer.headers["Content-Type"] == "image/svg+xml"
+                assert answer.read() == draw_trial(run.path, trial)()
+            assert "cells.svg" in {artifact["filename"] for artifact in shown["artifacts"]}
+        other = json.loads(fetch(f"{url}/api/studies/{1 - number}"))["trials"]  # CycleGANs have no cells
+        assert not any("cells.svg" in trial["note"]["body"] for trial in other)
 
 
 def test_nothing_can_be_changed_and_nobody_else_is_let_in(runs_dir):

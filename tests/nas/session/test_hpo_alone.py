@@ -16,7 +16,7 @@ from nas.core.genotype import Genotype
 from nas.core.space import generator_for, sample
 from nas.core.trial import Measurement
 from nas.session.lookup import find_genotype
-from nas.session.restrictions import fix_architecture
+from nas.session.restrictions import adapt_genotypes, fix_architecture
 from search_spaces.autoencoder.space import AutoencoderSpace
 from tests.conftest import SMALL, tiny_data
 from tests.parts.command_line import refused
@@ -130,7 +130,16 @@ def test_an_architecture_of_an_earlier_version_is_searched_with_todays_hyperpara
     space = SPACE.restrict({site: (value,) for site, value in made.items()})
     assert made["output"] == earlier.content["output"]
     assert "loss" not in space.choices()
-    assert len(space.choices()["likelihood"].values) == 3
+    assert len(space.choices()["likelihood"].values) == 4
+
+
+def test_an_architecture_of_an_earlier_version_keeps_what_has_another_name_now():
+    fixed = {"network": ("fully_connected",), "activation": ("elu",), "latent": (8,)}
+    earlier = sample(SPACE.of_version(5).restrict(fixed), generator_for(1))
+    assert pins(earlier)["hidden_activation"] == "elu"
+    (proposal,) = adapt_genotypes({"x": earlier.text}, SPACE)
+    assert proposal.genotype.version == 6
+    assert proposal.genotype.content["hidden_activation"] == "elu"
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_what_was_interrupted_says_how_to_go_on_and_goes_on(tmp_path, monkeypatc
     assert cli(["train", "toy.json", "--epochs", "4", "--name", "cut", *COMMAND]) == 130
     said = capsys.readouterr().err
     assert "the architecture of toy.json: " in said
-    assert "2/4 loss" in said
+    assert "1/4 loss" in said
     assert "kept as it was after epoch 2 of 4. Go on with: nas resume runs/cut" in said
     impatient.clear()
     assert cli(["list"]) == 0

@@ -1,6 +1,7 @@
 """The strategy darts, and runs in which supernets are trained."""
 
 import json
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -18,7 +19,10 @@ from nas.core.evaluator import Evaluator
 from nas.core.job import TrainSupernet
 from nas.core.record import InMemory
 from nas.core.search import Limits, Search
+from nas.core.supernet import probabilities
 from nas.core.trial import Measurement, Trial
+from nas.report.facts import Facts
+from nas.report.supernets import list_supernets
 from nas.strategies.darts import Darts
 from nas.testing.toys import LOSS, RelaxableToySpace, ToyEvaluator, ToySpace, ended, toy_loss, toy_supernet
 from tests.conftest import export_only_python, tiny_data
@@ -220,6 +224,34 @@ def test_show_and_the_report_name_the_supernet(finished):
     page = (finished.path / "report.html").read_text()
     assert "<h2>Supernets</h2>" in page
     assert "1 supernet trained" in page
+    assert page.count('<svg class="chart course"') == 3  # the edges of a cell of two nodes
+
+
+def test_the_report_draws_the_alphas_as_they_were_after_every_epoch(finished):
+    (told,) = list_supernets(Facts(finished))
+    history = json.loads(finished.study.read_file(0, "alphas.json"))
+    assert {course.name for course in told.courses} == {f"encoder cell, {ends}" for ends in ("0 → 1", "0 → 2", "1 → 2")}
+    assert [course.change for course in told.courses] == sorted((c.change for c in told.courses), reverse=True)
+    for course in told.courses:
+        key = course.name.replace("encoder cell, ", "encoder_cell.").replace(" → ", "-")
+        assert list(course.places) == [1, 2, 3]
+        for step, row in enumerate(history):
+            weights = probabilities(row["alphas"][key])
+            assert {option: shares[step] for option, shares in course.shares.items()} == pytest.approx(weights)
+
+
+def test_whether_what_is_derived_has_changed_is_told_only_where_it_is_known_of_several_epochs(finished):
+    facts = Facts(finished)
+    (told,) = list_supernets(facts)
+    assert told.changes is not None
+    measured = facts.trials[0].measurements
+    bare = [replace(one, derived=()) for one in measured]
+    facts.trials = [replace(facts.trials[0], measurements=(*bare[:-1], measured[-1]))]
+    (told,) = list_supernets(facts)
+    assert told.changes is None
+    assert told.derived
+    facts.trials = [replace(facts.trials[0], measurements=tuple(bare))]
+    assert list_supernets(facts)[0].derived == ""
 
 
 def genotypes(run):

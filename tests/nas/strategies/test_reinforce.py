@@ -55,6 +55,19 @@ def test_a_good_result_becomes_likelier_and_a_bad_one_less_likely():
     assert after[1] < before[1]
 
 
+def test_a_proposal_says_with_what_probabilities_it_was_drawn():
+    strategy = Reinforce(ToySpace(), seed=2, trials=8)
+    proposals = [strategy.ask(number) for number in range(4)]
+    walks = [strategy._running[number] for number in range(4)]
+    known = strategy._controller.evaluate(walks)[0].tolist()
+    for proposal, log_probability in zip(proposals, known, strict=True):
+        decisions = {d.choice.site: str(d.value) for d in ToySpace().trace(proposal.genotype)}
+        assert list(proposal.policy) == list(decisions)
+        assert all(abs(sum(row.values()) - 1) < 1e-3 for row in proposal.policy.values())
+        chosen = [proposal.policy[site][value] for site, value in decisions.items()]
+        assert np.log(chosen).sum() == pytest.approx(log_probability, abs=1e-2)
+
+
 def test_the_gradient_is_the_papers():
     """Of a batch: sum of (R - b) grad log pi, and no gradient passes through R - b."""
     strategy = Reinforce(ToySpace(), seed=3, trials=8, batch=4, entropy=0.0)

@@ -128,7 +128,7 @@ def test_what_codes_cost_is_decided_of_variational_autoencoders_alone_and_is_usu
      ({"family": "adversarial"}, "adversarial (weight 3)"),
      ({"family": "factor"}, "factor (total correlation, weight 10)"),
      ({"family": "ladder"}, "ladder (layers of 32, 16, beta 1)"),
-     ({"family": "vae_gan"}, "vae gan (critic weight 10, beta 1)"),
+     ({"family": "vae_gan"}, "vae gan (critic weight 30, beta 1)"),
      ({"family": "conditional"}, "conditional (beta 1)"),
      ({"family": "semi_supervised"}, "semi supervised (classification weight 10, beta 1)")],
 )  # fmt: skip

@@ -57,7 +57,7 @@ def test_dilated_convolutions_are_dilated_and_separable_ones_separable():
 def test_a_name_that_is_not_in_a_list_is_refused():
     for build in (
         lambda: build_operation("conv_9x9", 8, "none", "relu"),
-        lambda: build_activation("tanh"),
+        lambda: build_activation("softsign"),
         lambda: build_normalisation("spectral", 8),
         lambda: build_normalisation("instance", 8, dimensions=0),
         lambda: build_pool("strided_convolution"),
