@@ -70,12 +70,16 @@ def judge(facts: Facts) -> Verdict | None:
 
 def _is_usual(facts: Facts) -> bool:
     """Whether the best is the usual genotype: as a candidate it had all of its own loss."""
-    return facts.run.compared.get("found") == 1 and facts.run.compared.get("usual") is None
+    compared = facts.run.compared
+    return compared.get("found") == 1 and compared.get("usual") is None and "changed" not in compared
 
 
 def _list_notes(facts: Facts, metric: str) -> Iterator[str]:
     yield "One training each, so a small difference may be luck."
     assert facts.best is not None
+    if changed := facts.run.compared.get("changed"):
+        changes = ", ".join(f"{site.replace('_', ' ')} {before} → {now}" for site, (before, now) in changed.items())
+        yield f"In the finals it was regularised, as it learnt its data by heart: {changes}."
     compared, own = facts.run.compared, facts.best.metrics.get("seconds")
     usual = compared.get("usual") or {}
     if own and usual.get("seconds") and not 0.5 < own / usual["seconds"] < 2:
@@ -84,6 +88,8 @@ def _list_notes(facts: Facts, metric: str) -> Iterator[str]:
     if _is_usual(facts):
         yield f"Trained as it is now it has {compared['trained']:.0%} of the {metric} that it had as a candidate."
     elif "found" in compared:
+        if "changed" in compared and compared["found"] == 1:
+            yield "Its architecture is the usual one: what has paid is how it was regularised in the finals."
         found, trained = compared["found"], compared["trained"]
         usual_had = f"that of the usual genotype as a candidate ({metric} on the validation part)"
         yield f"In the search it had {found:.0%} of {usual_had}; trained as it is now it has {trained:.0%}."

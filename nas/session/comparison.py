@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nas.core.genotype import Genotype
 from nas.core.job import Train, TrainFinalist, TrainRung
 from nas.core.trial import Trial
 from nas.study.run import Candidate, Run
@@ -14,8 +15,9 @@ def compare_best(run: Run, best: Candidate) -> dict[str, Any]:
 
     Returns: ``number`` of the winner; ``usual``, the trial of the usual genotype that was trained longest, its
     ``seconds`` and its ``test`` metrics, or None where it has won itself or left no weights; ``baselines`` with their
-    metrics on the test part; and where both were explored, in units of the usual genotype's loss there, ``found``, the
-    winner's own loss there, and ``trained``, its loss now.
+    metrics on the test part; where the winner was regularised in the finals ``changed``, each such decision as it was
+    and is; and where both were explored, in units of the usual genotype's loss there, ``found``, the winner's own loss
+    there, and ``trained``, its loss now.
     """
     note: dict[str, Any] = {"number": best.number, "usual": None, "baselines": {}}
     note["baselines"] = {k: dict(v) for k, v in run.parts.evaluator.baselines(best.genotype).items()}
@@ -24,17 +26,27 @@ def compare_best(run: Run, best: Candidate) -> dict[str, Any]:
     kept = [trial for trial in own if _is_complete(trial) and run.study.weights_path(trial.number).is_file()]
     if best.genotype != usual and kept:
         longest = max(kept, key=lambda trial: (isinstance(trial.job, TrainFinalist), trial.metrics.get("seconds", 0.0)))
-        candidate = run.candidate(longest.number)
         note["usual"] = {
             "number": longest.number,
             "seconds": longest.metrics.get("seconds"),
-            "test": candidate.test(),
+            "test": run.candidate(longest.number).test(),
         }
-    there, here = _explored(own), _explored([t for t in run.trials if t.genotype == best.genotype])
+    candidate = _find_candidate(run, best.trial)
+    if candidate != best.genotype:
+        before = candidate.content
+        note["changed"] = {k: [before.get(k), v] for k, v in best.genotype.content.items() if before.get(k) != v}
+    there, here = _explored(own), _explored([t for t in run.trials if t.genotype == candidate])
     if there is not None and here is not None and there.losses[0] > 0 and run.objective.direction == "minimize":
         note["found"] = here.losses[0] / there.losses[0]
         note["trained"] = best.trial.losses[0] / there.losses[0]
     return note
+
+
+def _find_candidate(run: Run, winner: Trial) -> Genotype:
+    """The genotype with which a winner was explored: finals may have regularised it."""
+    if not isinstance(winner.job, TrainFinalist):
+        return winner.genotype
+    return next(trial.genotype for trial in run.trials if trial.number == winner.job.candidate)
 
 
 def _explored(trials: list[Trial]) -> Trial | None:

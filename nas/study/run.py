@@ -240,10 +240,14 @@ class Run:
                 if name in scores and sign * scores[name] < sign * self.tested[name]:
                     more = f"give the search more time, or nas train {self.path.name} --epochs N"
                     sentences.append(f"{other} is better than this model: {more}")
+        if "changed" in compared:
+            changes = ", ".join(f"{site} {before} -> {now}" for site, (before, now) in compared["changed"].items())
+            sentences.append(f"in the finals it was regularised, as it learnt its data by heart: {changes}")
         if "found" in compared:
             now = f"trained in full it has {compared['trained']:.0%}"
             if compared["found"] == 1:
-                sentences.append(f"the winner is the usual genotype; {now} of the {name} it had as a candidate")
+                what = "has the usual architecture" if "changed" in compared else "is the usual genotype"
+                sentences.append(f"the winner {what}; {now} of the {name} it had as a candidate")
             else:
                 share = f"{compared['found']:.0%} of the usual genotype's {name}"
                 sentences.append(f"as a candidate the winner had {share}; {now}")

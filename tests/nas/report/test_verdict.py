@@ -8,8 +8,8 @@ from nas.core.trial import Objective
 from nas.report.verdict import judge
 
 
-def judged(own, usual=None, found=None, pca=0.2):
-    compared = {"baselines": {"PCA": {"mse": pca}}, "usual": None}
+def judged(own, usual=None, found=None, pca=0.2, **further):
+    compared = {"baselines": {"PCA": {"mse": pca}}, "usual": None, **further}
     if usual is not None:
         compared["usual"] = {"test": {"mse": usual}, "seconds": 10.0, "number": 1}
     if found is not None:
@@ -38,3 +38,10 @@ def test_where_the_usual_genotype_has_won_the_architecture_has_not_paid():
     )
     assert "Trained as it is now it has 50% of the mse that it had as a candidate." in verdict.notes
     assert judged(0.1).sentence == "Yes: its mse is 50% lower than that of PCA."
+
+
+def test_where_the_winner_was_regularised_that_is_said_and_that_its_architecture_is_usual():
+    verdict = judged(0.1, 0.125, found=1.0, changed={"weight_decay": [0.0, 0.1]})
+    assert verdict.sentence.startswith("Yes: its mse is 20% lower than that of the usual genotype")
+    assert "In the finals it was regularised, as it learnt its data by heart: weight decay 0.0 → 0.1." in verdict.notes
+    assert "Its architecture is the usual one: what has paid is how it was regularised in the finals." in verdict.notes

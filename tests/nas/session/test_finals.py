@@ -1,5 +1,6 @@
 """The finals: who is in them, which part comes next, and a run that is interrupted in the midst of them."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -298,6 +299,33 @@ def test_a_search_ends_with_finals_whose_winner_is_handed_over(run):
     assert run.finished
     assert not run.study.checkpoints()
     assert run.trials[0].genotype == run.parts.usual
+
+
+def regularise_always(patch):
+    patch.setattr("nas.session.final_parts._OVERFITTING", -math.inf)
+    patch.setattr("nas.session.final_parts._rank", prefer_regularised)
+
+
+def prefer_regularised(made):
+    """As if what was tried last were the best."""
+    return [] if any(trial is None or trial.outcome is None for trial in made) else list(made)[::-1]
+
+
+def test_a_winner_that_was_regularised_is_handed_over_and_this_is_said(tmp_path):
+    options = {**OPTIONS, "pin": {**SMALL, "augmentation": "none"}, "restrict": {"weight_decay": (0.0, 0.1)}}
+    with pytest.MonkeyPatch.context() as patch:
+        export_only_python(patch)
+        regularise_always(patch)
+        run = nas.search(data=tiny_data(), runs_dir=tmp_path, name="whole", **options)
+        with interrupting_last_part(TrainFinalist):
+            nas.search(data=tiny_data(), runs_dir=tmp_path, name="cut", **options)
+        resumed = nas.resume(tmp_path / "cut", data=tiny_data())
+    assert run.trials[-1].job.settles
+    assert run.trials[-1].genotype.content["weight_decay"] == 0.1
+    assert [t.genotype for t in resumed.trials] == [t.genotype for t in run.trials]
+    assert resumed.finished
+    assert run.compared["changed"] == {"weight_decay": [0.0, 0.1]}
+    assert any("weight_decay 0.0 -> 0.1" in sentence for sentence in run.describe_comparison())
 
 
 def test_an_interrupted_final_is_gone_on_with(run, tmp_path):
