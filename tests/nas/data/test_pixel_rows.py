@@ -91,7 +91,7 @@ def test_where_both_ends_may_be_the_label_it_is_asked_for(tmp_path):
     table[:, -1] = np.arange(40) % 2
     name = write(tmp_path / "d.csv", table)
     with pytest.raises(
-        UserError, match=r"--label .*not clear which column is the label.*allowed: first, last, none"
+        UserError, match=r"--label: .*not clear which column is the label.*allowed: first, last, none"
     ) as e:
         load_data(name)
     one_line(e)
