@@ -36,6 +36,7 @@ Where candidates have a time it is no more than the share of that which is for e
 """
 _EPOCHS_OF_WINNER = 16  # in the time after the race
 _LEAST_LAST = 0.3  # of the finals' time that is the winner's, however long the parts before took
+_LEAST_LEFT = 0.1  # of it that is the winner's even where that is more than there is left
 _OVERFITTING = 0.05  # see nas.core.metric.OVERFITTING: from there on more regularisation is tried
 _TRIED = 0.03  # the share of the finals' time for which each kind of it is tried
 _FIRST = 0.3  # the share of the finals' time after which the winner is looked at once more
@@ -80,6 +81,7 @@ def next_part(
     objective: str = "",
     goes_on: Callable[[int], bool] = lambda number: False,
     regularise: Regularise = keep_as_it_is,
+    left: float = math.inf,
 ) -> Proposal | None:
     """The part of a finalist's training that comes next; None where one must end before, or the finals are over.
 
@@ -87,9 +89,10 @@ def next_part(
         objective: the metric by which the best epoch of each is kept; empty for the evaluator's first.
         goes_on: whether a candidate of this number has left a checkpoint to go on from.
         regularise: what a winner that learns its data by heart is tried as.
+        left: seconds until the time is up: not all that finals take is training.
     """
     parts = [t for t in trials if isinstance(t.job, TrainFinalist) and t.job.after == finals.after]
-    return _Course(finals, {t.number: t for t in trials}, parts, objective, goes_on).find_next(regularise)
+    return _Course(finals, {t.number: t for t in trials}, parts, objective, goes_on, left).find_next(regularise)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class _Course:
     Attributes:
         trials: all of the search, by number.
         parts: those of these finals.
-        objective, goes_on: see `next_part`.
+        objective, goes_on, left: see `next_part`.
     """
 
     finals: Finals
@@ -107,6 +110,7 @@ class _Course:
     parts: Sequence[Trial]
     objective: str
     goes_on: Callable[[int], bool]
+    left: float
 
     def find_next(self, regularise: Regularise) -> Proposal | None:
         """The part that comes next, first of the race, then of its winner; see `next_part`."""
@@ -183,6 +187,7 @@ class _Course:
         if share is None:
             spent = sum(count_part_seconds(trial, self.trials) for trial in self.parts)
             seconds = max(finals.seconds - spent, _LEAST_LAST * finals.seconds)
+            seconds = min(seconds, max(self.left, _LEAST_LEFT * finals.seconds))
         else:
             seconds = share * finals.seconds
         epochs = max(1, round(seconds / an_epoch))

@@ -90,7 +90,8 @@ class FinalsHook:
         if finals is None:
             return None
         able = lambda number: self._path(number).is_file()  # noqa: E731
-        return next_part(finals, search.begun, search.objectives[0].name, able, self._regularise)
+        left = math.inf if self._end is None else self._end - self._now()
+        return next_part(finals, search.begun, search.objectives[0].name, able, self._regularise, left)
 
     def find_best(self, search: Search) -> Trial | None:
         """Find the winner of the finals, or what the strategy recommends where that is better or there are none.

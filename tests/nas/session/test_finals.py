@@ -151,6 +151,13 @@ def test_without_overfitting_nothing_is_tried_nor_in_finals_that_began_earlier(s
     assert {len(part.genotype.content["letter"]) for part in trials[5:]} == {1}
 
 
+def test_the_last_part_has_no_more_than_what_is_left_of_a_limit():
+    finals = Finals(5, SECONDS, (3,), timed=True)
+    explored = [replace(t, measurements=(Measurement(4, {**t.metrics, "examples": 400.0}),)) for t in EXPLORED]
+    given = [next_part(finals, explored, left=left).job.seconds for left in (math.inf, 40.0, -3.0)]
+    assert given == [pytest.approx(100, abs=4), pytest.approx(40, abs=4), pytest.approx(10, abs=4)]
+
+
 def test_what_fails_regularised_is_left_and_the_winner_goes_on():
     finals = Finals(5, SECONDS, (3, 4), regularises=True)
     trials = list(EXPLORED)
