@@ -5,21 +5,21 @@ from __future__ import annotations
 import abc
 import copy
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from nas.core.errors import InvalidGenotype, UserError, unknown_name
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Condition, Decision, Generator, Role, Shape, Value, check_arising
 from search_spaces import counting
 from search_spaces.memory import Asked, Memory, Values, Written
+from search_spaces.values import choose_usual, contains, draw, draw_other_value, join, means
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-T = TypeVar("T")
 _USUALLY = 0.75  # a decision that arises by a mutation is the usual one
 
 
@@ -165,7 +165,7 @@ class ChoiceSpace(abc.ABC):
             try:
                 decision, _ = made[site] = known.decisions[type(value), value]
             except (KeyError, TypeError):  # not one of the values, or nothing that could be one
-                raise InvalidGenotype(site, f"{value!r} is not one of {_join(choice.values)}") from None
+                raise InvalidGenotype(site, f"{value!r} is not one of {join(choice.values)}") from None
             return decision.value
 
         self.decide(Asker(answer))
@@ -205,7 +205,7 @@ class ChoiceSpace(abc.ABC):
         decisions = self.of_version(genotype.version)._decisions(recorded)
         for decision in decisions:  # those with one value were not asked for
             site = decision.choice.site
-            if not _contains((decision.value,), recorded(decision.choice)):
+            if not contains((decision.value,), recorded(decision.choice)):
                 raise InvalidGenotype(site, f"{content[site]!r} is not {decision.value!r}")
         extra = set(content) - {decision.choice.site for decision in decisions}
         if extra:
@@ -235,10 +235,10 @@ class ChoiceSpace(abc.ABC):
         decided, free = self._recall().list_free(genotype.text, self.trace(genotype))
         if not free:
             return genotype, "nothing is free to change"
-        role = _draw(list(free), generator)
+        role = draw(list(free), generator)
         levels = free[role]
-        level = _draw(list(levels), generator) if len(levels) > 1 else next(iter(levels))
-        chosen = _draw(levels[level], generator)
+        level = draw(list(levels), generator) if len(levels) > 1 else next(iter(levels))
+        chosen = draw(levels[level], generator)
         value = draw_other_value(chosen, generator)
         answers = {**decided, chosen.choice.site: value}
 
@@ -248,7 +248,7 @@ class ChoiceSpace(abc.ABC):
             # runs of earlier versions are gone on with as they began
             if choice.usual is not None and self.version >= self.prefers_usual and generator.random() < _USUALLY:
                 return choice.usual
-            return _draw(choice.values, generator)
+            return draw(choice.values, generator)
 
         return self.grow(answer), f"{role} {chosen.choice.site}: {chosen.value} -> {value}"
 
@@ -257,7 +257,7 @@ class ChoiceSpace(abc.ABC):
         parents = [{d.choice.site: d.value for d in self.trace(parent)} for parent in (first, second)]
 
         def inherit(choice: Choice) -> Value:
-            return _draw([p[choice.site] for p in parents if choice.site in p] or choice.values, generator)
+            return draw([p[choice.site] for p in parents if choice.site in p] or choice.values, generator)
 
         return self.grow(inherit)
 
@@ -293,11 +293,11 @@ class ChoiceSpace(abc.ABC):
                 check_arising(known, [pattern], option, "never arises in the space as it is restricted")
             for site in sites:
                 allowed = known[site].values
-                unknown = [value for value in values if not any(_means(value, v) for v in allowed)]
+                unknown = [value for value in values if not any(means(value, v) for v in allowed)]
                 if unknown or not values:
-                    wrong = _join(unknown) if unknown else "nothing"
-                    raise UserError(option, f"{site}={wrong}", _join(allowed))
-                narrowed[site] = tuple(v for v in allowed if any(_means(value, v) for value in values))
+                    wrong = join(unknown) if unknown else "nothing"
+                    raise UserError(option, f"{site}={wrong}", join(allowed))
+                narrowed[site] = tuple(v for v in allowed if any(means(value, v) for value in values))
         smaller = self._with_restrictions(narrowed)
         check_arising(smaller.choices(), restrictions, option, "never arises together with the other restrictions")
         return smaller
@@ -312,7 +312,7 @@ class ChoiceSpace(abc.ABC):
         if allowed is None:
             return choice
         values = tuple(value for value in choice.values if value in allowed)
-        return replace(choice, values=values, usual=_choose_usual(choice, values))
+        return replace(choice, values=values, usual=choose_usual(choice, values))
 
     def choices(self) -> Mapping[str, Choice]:
         """Every choice point that can arise, by site; see search_spaces.counting.ArisingChoices."""
@@ -326,49 +326,3 @@ class ChoiceSpace(abc.ABC):
     def size(self) -> float:
         """How many genotypes there are, an estimate where choices are conditional; see search_spaces.counting."""
         return counting.estimate_size(self._decisions)
-
-
-def _choose_usual(choice: Choice, values: tuple[Value, ...]) -> Value | None:
-    """The usual value among those that are left: itself, or the nearest if the values have an order."""
-    if choice.usual is None or choice.usual in values:
-        return choice.usual
-    if not choice.ordered:
-        return None
-    wanted = choice.values.index(choice.usual)
-    return min(values, key=lambda value: abs(choice.values.index(value) - wanted))
-
-
-def draw_other_value(decision: Decision, generator: Generator) -> Value:
-    """A value that the decision could have had instead; half the time a neighbour of an ordered one's."""
-    values = decision.choice.values
-    index = values.index(decision.value)
-    if decision.choice.ordered and generator.random() < 0.5:
-        near = [i for i in (index - 1, index + 1) if 0 <= i < len(values)]
-        return values[_draw(near, generator)]
-    return values[_draw([i for i in range(len(values)) if i != index], generator)]
-
-
-def _draw(options: Sequence[T], generator: Generator) -> T:
-    return options[int(generator.integers(len(options)))]
-
-
-def _contains(values: Values, value: object) -> bool:
-    """Membership that tells 1 from True and from 1.0's text: a genotype's text must not change its type."""
-    for candidate in values:  # noqa: SIM110 - asked at every choice, and twice as fast as any()
-        if candidate is value or (type(candidate) is type(value) and candidate == value):
-            return True
-    return False
-
-
-def _means(given: object, value: Value) -> bool:
-    """Whether what a user wrote, perhaps as text, stands for this value: ``1e-3`` for 0.001."""
-    if isinstance(value, (bool, str)):
-        return str(given).lower() == str(value).lower()
-    try:
-        return float(str(given)) == float(value)
-    except ValueError:
-        return False
-
-
-def _join(values: Values) -> str:
-    return ", ".join(map(str, values))

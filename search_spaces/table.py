@@ -11,7 +11,8 @@ import numpy as np
 from nas.core.errors import InvalidGenotype, UserError
 from nas.core.genotype import Genotype
 from nas.core.space import Choice, Choose, Decision, Generator, Role, Shape, Value
-from search_spaces.choices import Asker, ChoiceSpace, draw_other_value
+from search_spaces.choices import Asker, ChoiceSpace
+from search_spaces.values import draw_other_value
 
 if TYPE_CHECKING:
     from torch import nn
