@@ -37,8 +37,8 @@ _AUGMENTED = {
     "none": "nothing",
     "flip": "flips",
     "shift": "shifts",
-    "shift_half": "shifts of a half",
-    "flip_shift_half": "flips, and shifts of a half",
+    "shift_half": "shifts of half of the images",
+    "flip_shift_half": "flips, and shifts of half of the images",
 }
 
 
