@@ -115,6 +115,8 @@ class _Course:
     def find_next(self, regularise: Regularise) -> Proposal | None:
         """The part that comes next, first of the race, then of its winner; see `next_part`."""
         left, sizes = list(self.finals.candidates), self.finals.sizes
+        if not left:  # every candidate since the finals before was stopped
+            return None
         latest: dict[int, Trial] = {}  # part of each candidate
         for stage, size in enumerate(sizes[:-1]):
             left = left[:size]

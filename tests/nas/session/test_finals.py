@@ -93,6 +93,10 @@ def test_a_finalist_that_fails_is_out_and_nothing_is_left_where_all_do():
     assert find_winner([*EXPLORED, failed, both]) is None
 
 
+def test_finals_without_candidates_are_over():
+    assert next_part(Finals(5, SECONDS, (), regularises=True), EXPLORED) is None
+
+
 def test_a_stage_waits_for_all_of_the_one_before():
     finals = Finals(5, SECONDS, (3, 4))
     running = Trial(5, next_part(finals, EXPLORED), 0)
