@@ -286,7 +286,11 @@ class Task(Capabilities):
         """
         if keeps is None:
             return KeepLast(self.picture)
-        return KeepLowest(self.picture, self.quality.get(keeps) or next(iter(self.quality.values())))
+        return KeepLowest(self.picture, self.find_quality(keeps))
+
+    def find_quality(self, name: str) -> Metric:
+        """Find the metric of quality that a finalist is kept by: that of this name, else the task's first."""
+        return self.quality.get(name) or next(iter(self.quality.values()))
 
     # -- supernets
 

@@ -87,13 +87,13 @@ class TrainingEvaluator(Evaluator):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """The task's, and ``overfitting``, where that is measured."""
-        return {**self.task.metrics, **(metrics_by_name(OVERFITTING) if self._regularised else {})}
+        """The task's, and ``overfitting``, where that can be measured."""
+        return {**self.task.metrics, **(metrics_by_name(OVERFITTING) if self.task.finds_overfitting else {})}
 
-    @property
-    def _regularised(self) -> bool:
-        """Whether it says how much finalists overfit: there is something to be done about it."""
-        return self.task.finds_overfitting and isinstance(self.space, Regularisable)
+    def _finds_overfitting(self, trial: Trial) -> bool:
+        """Whether a trial says how much it overfits: it is a finalist's, and there is something to be done about it."""
+        final = isinstance(trial.job, TrainFinalist) and self.task.finds_overfitting
+        return final and isinstance(self.space, Regularisable) and bool(self.space.regularise(trial.genotype))
 
     def assumptions(self, objective: str) -> list[Assumption]:
         """What an objective needs to make sense."""
@@ -213,7 +213,7 @@ class TrainingEvaluator(Evaluator):
                 artifacts = selection.artifacts(over=over)
             metrics = selection.metrics() | cost | stopwatch.metrics(memory)
             metrics["examples"] = float(training.examples)
-            if over and isinstance(job, TrainFinalist) and self._regularised:
+            if over and isinstance(job, TrainFinalist) and self._finds_overfitting(trial):
                 with stopwatch:
                     metrics |= self._compare_with_seen(prepared.model, training, found, job.objective)
             if timetable is not None:
@@ -232,12 +232,10 @@ class TrainingEvaluator(Evaluator):
         self, model: nn.Module, training: Training, found: Scores, objective: str
     ) -> dict[str, float]:
         """How much better the objective is on examples that were trained on; see nas.core.metric.OVERFITTING."""
-        metric = self.task.quality.get(objective) or next(iter(self.task.quality.values()))
-        with score_exactly(self.task.device):
-            seen = self.task.score(model, training.evaluated, training.hyperparameters, training.seed, part="seen")
-        if metric.name not in seen.metrics or not seen.metrics[metric.name]:
+        metric = self.task.find_quality(objective)
+        seen = self._score(model, training.evaluated, training.hyperparameters, training.seed, part="seen").metrics
+        if not (known := seen.get(metric.name)):
             return {}
-        known = seen.metrics[metric.name]
         gap = (found.metrics[metric.name] - known) / abs(known)
         return {OVERFITTING.name: -gap if metric.direction == "maximize" else gap}
 

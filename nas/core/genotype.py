@@ -84,5 +84,11 @@ class Genotype:
         """Ten hexadecimal digits that name it, the same in every process."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:10]
 
+    def list_changes(self, other: Genotype) -> dict[str, tuple[Any, Any]]:
+        """List what is decided otherwise in another genotype, each with both values; None where one does not decide."""
+        here, there = self.content, other.content
+        sites = dict.fromkeys([*here, *there])
+        return {site: (here.get(site), there.get(site)) for site in sites if here.get(site) != there.get(site)}
+
     def __str__(self) -> str:
         return self.text

@@ -51,7 +51,7 @@ def render(run: Run) -> str:
         run=run,
         title=f"{_name_space(facts)} for {run.data_name}",
         lead=say_what_was_done(facts),
-        best=None if best is None else describe_best(facts, best),
+        best=None if best is None else _describe_best(facts, best),
         verdict=judge(facts),
         graphs=[] if best is None else _draw_graphs(facts, best),
         network=[] if best is None else _list_network(facts, best),
@@ -99,8 +99,7 @@ def say_what_was_done(facts: Facts) -> str:
     return f"{searched} on {facts.run.data_name}: {config.effort} a trial, seed {config.seed}, for {wanted}."
 
 
-def describe_best(facts: Facts, best: Trial) -> dict[str, Any]:
-    """Describe the best trial: its picture, its numbers, what it is and how it was made."""
+def _describe_best(facts: Facts, best: Trial) -> dict[str, Any]:
     tested, names = facts.run.tested, [objective.name for objective in facts.objectives]
     units = facts.units
     numbers = [

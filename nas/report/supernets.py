@@ -55,10 +55,8 @@ def _tell(facts: Facts, trial: Trial) -> SupernetFacts:
     derived = [(m.epoch, m.derived[0]) for m in trial.measurements if m.derived]
     changes = []
     for (_, before), (epoch, after) in itertools.pairwise(derived):
-        sites = {*before.content, *after.content}
-        differing = sum(before.content.get(site) != after.content.get(site) for site in sites)
-        if differing:
-            changes.append((epoch, differing))
+        if differing := before.list_changes(after):
+            changes.append((epoch, len(differing)))
     stands_for = facts.space.describe(derived[-1][1], facts.shape) if derived else ""
     known = tuple(changes) if len(derived) > 1 else None
     return SupernetFacts(trial, tuple(charts), known, stands_for, tuple(_follow_alphas(facts, trial)))

@@ -32,9 +32,8 @@ def compare_best(run: Run, best: Candidate) -> dict[str, Any]:
             "test": run.candidate(longest.number).test(),
         }
     candidate = _find_candidate(run, best.trial)
-    if candidate != best.genotype:
-        before = candidate.content
-        note["changed"] = {k: [before.get(k), v] for k, v in best.genotype.content.items() if before.get(k) != v}
+    if changes := candidate.list_changes(best.genotype):
+        note["changed"] = {site: list(values) for site, values in changes.items()}
     there, here = _explored(own), _explored([t for t in run.trials if t.genotype == candidate])
     if there is not None and here is not None and there.losses[0] > 0 and run.objective.direction == "minimize":
         note["found"] = here.losses[0] / there.losses[0]

@@ -135,26 +135,26 @@ class _Course:
         self, winner: int, before: Trial | None, stage: int, regularise: Regularise
     ) -> Proposal | None:
         genotype, count = self.trials[winner].genotype, len(self.finals.sizes)
-        if self.finals.regularises:
-            for tries in (True, False, True):
-                others = _list_others(genotype, before, regularise) if tries else []
-                if others or not tries:
-                    made = [self._find(stage, winner, one) for one in (genotype, *others)]
-                    for one, trial in zip((genotype, *others), made, strict=True):
-                        if trial is None:
-                            share, what = (_TRIED, _name_change(genotype, one)) if tries else (_FIRST, "its first part")
-                            return self._propose(winner, one, before, stage, share, what)
-                    if any(trial is None or trial.outcome is None for trial in made):
-                        return None
-                    ranked = _rank(made)
-                    if not ranked and not tries:
-                        return None
-                    if ranked:
-                        before, genotype = ranked[0], ranked[0].genotype
-                stage += 1
-        if self._find(stage, winner, genotype) is not None:
+        steps = (True, False, True) if self.finals.regularises else ()  # whether others are tried; else it goes on
+        for at, tries in enumerate(steps, stage):
+            tried = [genotype, *(_list_others(genotype, before, regularise) if tries else ())]
+            if tries and len(tried) == 1:
+                continue
+            made = [self._find(at, winner, one) for one in tried]
+            for one, trial in zip(tried, made, strict=True):
+                if trial is None:
+                    share, what = (_TRIED, _name_change(genotype, one)) if tries else (_FIRST, "its first part")
+                    return self._propose(winner, one, before, at, share, what)
+            if any(trial is None or trial.outcome is None for trial in made):
+                return None
+            if ranked := _rank(made):
+                before, genotype = ranked[0], ranked[0].genotype
+            elif not tries:
+                return None
+        last = stage + len(steps)
+        if self._find(last, winner, genotype) is not None:
             return None
-        return self._propose(winner, genotype, before, stage, None, f"stage {count} of {count}")
+        return self._propose(winner, genotype, before, last, None, f"stage {count} of {count}")
 
     def _find(self, stage: int, candidate: int, genotype: Genotype) -> Trial | None:
         own = (one for one in self.parts if _candidate(one) == candidate and one.genotype == genotype)
@@ -235,8 +235,7 @@ def _list_others(genotype: Genotype, before: Trial | None, regularise: Regularis
 
 def _name_change(genotype: Genotype, changed: Genotype) -> str:
     """Say what is tried, in words."""
-    before, after = genotype.content, changed.content
-    changes = [f"{site} {before.get(site)} -> {value}" for site, value in after.items() if before.get(site) != value]
+    changes = [f"{site} {before} -> {after}" for site, (before, after) in genotype.list_changes(changed).items()]
     return f"tried with {', '.join(changes)}" if changes else "beside what it is tried with"
 
 

@@ -89,9 +89,8 @@ class FinalsHook:
         finals = self._find(search)
         if finals is None:
             return None
-        able = lambda number: self._path(number).is_file()  # noqa: E731
         left = math.inf if self._end is None else self._end - self._now()
-        return next_part(finals, search.begun, search.objectives[0].name, able, self._regularise, left)
+        return next_part(finals, search.begun, search.objectives[0].name, self._goes_on, self._regularise, left)
 
     def find_best(self, search: Search) -> Trial | None:
         """Find the winner of the finals, or what the strategy recommends where that is better or there are none.
@@ -119,6 +118,9 @@ class FinalsHook:
                 return
         for number in gone:
             self._path(number).unlink(missing_ok=True)
+
+    def _goes_on(self, number: int) -> bool:
+        return self._path(number).is_file()
 
     def _path(self, number: int) -> Path:
         return self._study.weights_path(number, CHECKPOINT)

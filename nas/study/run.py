@@ -235,9 +235,9 @@ class Run:
             spent = self.best.metrics.get("seconds")
             had = "" if spent is None else f" after {spent:.3g} s"
             sentences.append(f"{name} on the test part: the best {self.tested[name]:.5g}{had}; {'; '.join(others)}")
-            sign = 1 if self.objective.direction == "minimize" else -1
+            loss = self.objective.loss
             for other, scores in compared.get("baselines", {}).items():
-                if name in scores and sign * scores[name] < sign * self.tested[name]:
+                if name in scores and loss(scores[name]) < loss(self.tested[name]):
                     more = f"give the search more time, or nas train {self.path.name} --epochs N"
                     sentences.append(f"{other} is better than this model: {more}")
         if "changed" in compared:

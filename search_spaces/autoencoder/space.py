@@ -57,13 +57,12 @@ class AutoencoderSpace(WeightSharingSpace):
     Families that know classes need data with labels, all or some. Which are offered is known once the space is
     `conditioned` on the data; before, all are, and these cannot be built.
 
-    In version 5 there was no VAE-GAN, no flow and no likelihood of 8 bits, neither half of the images were moved nor
-    were there decays of 0.1, fully connected layers had the activations
-    of convolutional ones, and what Burda et al. (2016) chose (codes of 50, layers of 200, tanh, batches of 20) was
-    only near. In version 4 there were no ladders and no families that know classes. In version 3 sizes of codes did
-    not depend on the data, noise was Gaussian, all priors N(0, 1), and there were plain, denoising and variational
-    ones alone. In version 2 variational ones had a `loss` for a likelihood, `beta` from 1 on, and neither `capacity`
-    nor `free_bits`.
+    In version 5 there was no VAE-GAN, no flow, no likelihood of 8 bits, no augmentation of half of the images and no
+    decay of 0.1; fully connected layers had the activations of convolutional ones; and what Burda et al. (2016) chose
+    (codes of 50, layers of 200, tanh, batches of 20) was only near. In version 4 there were no ladders and no families
+    that know classes. In version 3 sizes of codes did not depend on the data, noise was Gaussian, all priors N(0, 1),
+    and there were plain, denoising and variational ones alone. In version 2 variational ones had a `loss` for a
+    likelihood, `beta` from 1 on, and neither `capacity` nor `free_bits`.
     """
 
     name = "autoencoder"

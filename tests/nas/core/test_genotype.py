@@ -42,3 +42,10 @@ def test_what_is_no_genotype_is_refused(text, message):
 def test_not_a_number_has_no_canonical_text():
     with pytest.raises(ValueError, match="JSON"):
         Genotype.of("s", 1, {"x": float("nan")})
+
+
+def test_changes_are_those_of_either_with_both_values():
+    before, after = (Genotype.of("space", 1, content) for content in ({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}))
+    assert before.list_changes(after) == {"b": (2, 3), "c": (None, 4)}
+    assert after.list_changes(before) == {"b": (3, 2), "c": (4, None)}
+    assert before.list_changes(before) == {}
