@@ -75,7 +75,7 @@ class ChoiceSpace(abc.ABC):
         prefers_usual: the version since which what arises by a mutation is mostly the usual.
         readable: earlier versions whose programs `decide` still is where `version` says so: their genotypes are read,
             trained and exported as they are, and their runs go on.
-        renamed: what decisions were called in earlier versions, by their sites: they mean the same.
+        renamed: what decisions were called in earlier versions, by their sites now; see nas.core.space.Renaming.
         task: the kind of model that it makes, by its task's name.
         data_kinds: the kinds of data that its models are made for.
         regularisers: the decisions about training that say how much it is kept from learning its data by heart, by

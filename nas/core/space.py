@@ -211,6 +211,15 @@ class Versioned(SearchSpace, Protocol):
 
 
 @runtime_checkable
+class Renaming(Protocol):
+    """Some of the space's decisions were called otherwise in earlier versions."""
+
+    @property
+    def renamed(self) -> Mapping[str, str]:
+        """What they were called, by their sites now: they mean the same."""
+
+
+@runtime_checkable
 class Restrictable(SearchSpace, Protocol):
     """The space can be narrowed by the user."""
 

@@ -14,6 +14,7 @@ from nas.core.evaluator import Assumption, Evaluator
 from nas.core.genotype import Genotype
 from nas.core.space import (
     Choice,
+    Renaming,
     Restrictable,
     SearchSpace,
     Shapeable,
@@ -117,7 +118,7 @@ def fix_architecture(config: RunConfig, genotype: Genotype, space: SearchSpace) 
 
 def _rename(content: Mapping[str, Value], space: SearchSpace) -> dict[str, Value]:
     """Decisions with those that have other sites since a later version under both."""
-    renamed: Mapping[str, str] = getattr(space, "renamed", {})
+    renamed = space.renamed if isinstance(space, Renaming) else {}
     return {**{site: content[earlier] for site, earlier in renamed.items() if earlier in content}, **content}
 
 
