@@ -89,7 +89,7 @@ def _list_notes(facts: Facts, metric: str) -> Iterator[str]:
         yield f"Trained as it is now it has {compared['trained']:.0%} of the {metric} that it had as a candidate."
     elif "found" in compared:
         if "changed" in compared and compared["found"] == 1:
-            yield "Its architecture is the usual one: what has paid is how it was regularised in the finals."
+            yield "Its architecture is the usual one: what has paid is how it was trained in the finals."
         found, trained = compared["found"], compared["trained"]
         usual_had = f"that of the usual genotype as a candidate ({metric} on the validation part)"
         yield f"In the search it had {found:.0%} of {usual_had}; trained as it is now it has {trained:.0%}."

@@ -44,4 +44,4 @@ def test_where_the_winner_was_regularised_that_is_said_and_that_its_architecture
     verdict = judged(0.1, 0.125, found=1.0, changed={"weight_decay": [0.0, 0.1]})
     assert verdict.sentence.startswith("Yes: its mse is 20% lower than that of the usual genotype")
     assert "In the finals it was regularised, as it learnt its data by heart: weight decay 0.0 → 0.1." in verdict.notes
-    assert "Its architecture is the usual one: what has paid is how it was regularised in the finals." in verdict.notes
+    assert "Its architecture is the usual one: what has paid is how it was trained in the finals." in verdict.notes
